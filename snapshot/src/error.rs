@@ -1,0 +1,87 @@
+//! The one error type of this crate; its [`ErrorKind`] is what callers decide by.
+
+use std::io;
+
+pub use chronos_store::ErrorKind;
+
+/// Result of a snapshot operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation on snapshots failed. Names the thing, and what happened to the data where that matters.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] chronos_store::Error),
+    /// A file or folder outside the repository failed.
+    #[error("{path}: {source}")]
+    File {
+        /// The file, for people.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No snapshot, path or item of that name.
+    #[error("{what} {name:?} not found")]
+    NotFound {
+        /// What kind of thing.
+        what: &'static str,
+        /// The name that was asked for.
+        name: String,
+    },
+    /// A name fits several things.
+    #[error("{name:?} is ambiguous: it fits {}", matches.join(", "))]
+    Ambiguous {
+        /// The name that was asked for.
+        name: String,
+        /// What it fits.
+        matches: Vec<String>,
+    },
+    /// A value outside its limits or not understood.
+    #[error("{0}")]
+    Invalid(String),
+    /// Not allowed as things stand; nothing was changed.
+    #[error("{0}")]
+    Refused(String),
+    /// Stored structure that no honest program wrote.
+    #[error("{what} is damaged: {why}")]
+    Damaged {
+        /// Which part.
+        what: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A command that was to give data failed.
+    #[error("command {command:?} failed: {why}")]
+    Command {
+        /// The command.
+        command: String,
+        /// Exit status and the end of its standard error.
+        why: String,
+    },
+}
+
+impl Error {
+    /// Makes a [`Error::File`].
+    pub fn file(path: impl AsRef<std::path::Path>, source: io::Error) -> Self {
+        Self::File { path: path.as_ref().display().to_string(), source }
+    }
+
+    /// The kind of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store(e) => e.kind(),
+            Self::File { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
+                io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
+                _ => ErrorKind::Io,
+            },
+            Self::Damaged { .. } => ErrorKind::Damaged,
+            Self::NotFound { .. } | Self::Ambiguous { .. } | Self::Invalid(_) | Self::Refused(_) => {
+                ErrorKind::Refused
+            }
+            Self::Command { .. } => ErrorKind::Io,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Trees and snapshots: backup, restore, read, diff, retention. Knows paths and files, not packs or keys.
+//!
+//! Modules in the order of dependence; each uses only those above it.
+
+mod error;
+mod node;
+mod path;
+mod record;
+mod tree;
+
+pub use error::{Error, ErrorKind, Result};
+pub use node::{Content, Extent, Node, NodeKind, Time, Xattr};
+pub use path::{PATH_BYTES_MAX, TreePath, printable};
+pub use record::{Manifest, PathError, Snapshot, SourceResult};
+pub use tree::{Entries, Tree, TreeBuilder};

@@ -1,0 +1,147 @@
+//! Paths inside a snapshot: bytes, relative, components joined by `/`.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Longest path in bytes; a reader refuses longer ones.
+pub const PATH_BYTES_MAX: usize = 1 << 16;
+
+/// A path inside a snapshot. The root is the empty path.
+///
+/// No component is empty, `.` or `..`, none holds a NUL or `/`. Ordered component by component, so
+/// that everything below a folder is one range that directly follows it.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct TreePath(Vec<u8>);
+
+impl TreePath {
+    /// The root.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// Checks and takes over bytes.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self> {
+        let bytes = bytes.into();
+        if bytes.len() > PATH_BYTES_MAX {
+            return Err(Error::Invalid(format!("a path of {} bytes is too long", bytes.len())));
+        }
+        let bad = |c: &[u8]| matches!(c, b"" | b"." | b"..") || c.contains(&0);
+        if !bytes.is_empty() && bytes.split(|b| *b == b'/').any(bad) {
+            return Err(Error::Invalid(format!(
+                "{:?} is not a path inside a snapshot",
+                bytes.escape_ascii().to_string()
+            )));
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The path inside a snapshot of an absolute path of the file system, which must be lexically clean.
+    pub fn from_absolute(path: &Path) -> Result<Self> {
+        let bytes = path.as_os_str().as_bytes();
+        match bytes.strip_prefix(b"/") {
+            Some(rest) => Self::new(rest.strip_suffix(b"/").unwrap_or(rest)),
+            None => Err(Error::Invalid(format!("{} is not absolute", path.display()))),
+        }
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// This path and one more component (or several, joined by `/`).
+    pub fn join(&self, name: &[u8]) -> Result<Self> {
+        let mut bytes = self.0.clone();
+        if !bytes.is_empty() && !name.is_empty() {
+            bytes.push(b'/');
+        }
+        bytes.extend_from_slice(name);
+        Self::new(bytes)
+    }
+
+    /// The last component; empty for the root.
+    pub fn name(&self) -> &[u8] {
+        self.0.rsplit(|b| *b == b'/').next().unwrap_or_default()
+    }
+
+    /// The folder that holds this; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        if self.is_root() {
+            return None;
+        }
+        let cut = self.0.iter().rposition(|b| *b == b'/').unwrap_or(0);
+        self.0.get(..cut).map(|b| Self(b.to_vec()))
+    }
+
+    /// What follows `base` in this path, if this lies at or below `base`.
+    pub fn strip(&self, base: &Self) -> Option<&[u8]> {
+        if base.is_root() {
+            return Some(&self.0);
+        }
+        match self.0.strip_prefix(base.as_bytes())? {
+            [] => Some(&[]),
+            [b'/', rest @ ..] => Some(rest),
+            _ => None,
+        }
+    }
+
+    /// The components.
+    pub fn components(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|b| *b == b'/').filter(|c| !c.is_empty())
+    }
+}
+
+impl Ord for TreePath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |b: &u8| if *b == b'/' { 0 } else { u16::from(*b) + 1 };
+        self.0.iter().map(key).cmp(other.0.iter().map(key))
+    }
+}
+
+impl PartialOrd for TreePath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// For people: bytes that are not printable text are escaped, so that a name cannot drive a terminal.
+impl fmt::Display for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(&self.0))
+    }
+}
+
+impl fmt::Debug for TreePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TreePath({self})")
+    }
+}
+
+/// Text for people from any bytes: control characters and bytes that are not UTF-8 as `\x..`.
+pub fn printable(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control()
+                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            {
+                out.extend(c.escape_default());
+            } else {
+                out.push(c);
+            }
+        }
+        for b in chunk.invalid() {
+            out.push_str(&format!("\\x{b:02x}"));
+        }
+    }
+    out
+}

@@ -1,0 +1,157 @@
+//! The manifest of a snapshot and the row that users see.
+
+use chronos_store::{ChunkId, Marks, SessionId, SnapshotId, SnapshotRow, Verdict};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+
+/// What is committed with a snapshot: JSON, never changed afterwards. The version of its fields is `v` = 1;
+/// unknown fields are refused only if `v` is greater.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this record: 1.
+    pub v: u32,
+    /// `{target}_{tier}_{YYYYMMDD_HHMMSS}[_n]`, unique for ever.
+    pub backup_id: String,
+    /// Name given by the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Target that it belongs to.
+    pub target: String,
+    /// Why it was made (contract §2).
+    pub tier: String,
+    /// Which components it took: `full`, `workflows`, `database`, `config`, `incremental`.
+    pub backup_type: String,
+    /// When it was taken, RFC 3339 UTC with nanoseconds; may be given by the user.
+    pub created_at: String,
+    /// How long it took, in milliseconds.
+    #[serde(default)]
+    pub duration_ms: u64,
+    /// Host it was taken on.
+    pub host: String,
+    /// User that ran it.
+    #[serde(default)]
+    pub user: String,
+    /// The roots as the user named them, for people (`/home/me`, `stdin`).
+    pub paths: Vec<String>,
+    /// Description.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Tags at that time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Free metadata.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// `completed` or `partial`.
+    pub status: String,
+    /// Nothing differs from the newest good snapshot of the same scope.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unchanged: bool,
+    /// Limited to these components or workflows; empty: everything of the target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scope: Vec<String>,
+    /// Per-source results.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceResult>,
+    /// Content id of the snapshot it was compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<SnapshotId>,
+    /// Root of the tree.
+    pub tree: ChunkId,
+    /// Where the full list of errors is, if it is longer than `errors`: a `Refs` chunk whose data is JSON lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ChunkId>,
+    /// The first errors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<PathError>,
+    /// How many things could not be read.
+    #[serde(default)]
+    pub error_count: u64,
+    /// Regular files.
+    pub files: u64,
+    /// Folders.
+    pub dirs: u64,
+    /// Logical bytes.
+    pub size_bytes: u64,
+    /// Bytes that it added to the repository.
+    pub added_bytes: u64,
+    /// Program version.
+    pub program: String,
+    /// Time a server received it; reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<String>,
+    /// Ed25519 signature; reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+}
+
+/// What one source of a snapshot gave.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SourceResult {
+    /// Name of the source.
+    pub name: String,
+    /// `files`, `stdin`, `command`, later `n8n`, `postgres`, `sqlite`.
+    pub kind: String,
+    /// Files it gave.
+    pub files: u64,
+    /// Logical bytes it gave.
+    pub size: u64,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Something that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathError {
+    /// Where, for people.
+    pub path: String,
+    /// Why.
+    pub error: String,
+}
+
+/// A snapshot as users see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// Content id.
+    pub id: SnapshotId,
+    /// Its key in the store.
+    pub session: SessionId,
+    /// What was committed.
+    pub manifest: Manifest,
+    /// What was said of it since.
+    pub marks: Marks,
+}
+
+impl Snapshot {
+    /// Decodes a row of the store.
+    pub fn from_row(row: &SnapshotRow) -> Result<Self> {
+        let manifest = serde_json::from_slice(&row.manifest).map_err(|e| Error::Damaged {
+            what: format!("manifest of snapshot {}", row.id),
+            why: e.to_string(),
+        })?;
+        Ok(Self { id: row.id, session: row.session.clone(), manifest, marks: row.marks.clone() })
+    }
+
+    /// `completed`, `partial`, `verified`, `corrupted`, `missing` (contract §2, §3).
+    pub fn status(&self) -> &str {
+        match self.marks.verdict {
+            Some(Verdict::Corrupted) => "corrupted",
+            Some(Verdict::Missing) => "missing",
+            Some(Verdict::Verified) if self.manifest.status == "completed" => "verified",
+            _ => &self.manifest.status,
+        }
+    }
+
+    /// Whether it counts for freshness and the retention floor.
+    pub fn is_good(&self) -> bool {
+        matches!(self.status(), "completed" | "verified")
+    }
+
+    /// Tags as they are now.
+    pub fn tags(&self) -> &[String] {
+        self.marks.tags.as_deref().unwrap_or(&self.manifest.tags)
+    }
+}

@@ -1,0 +1,118 @@
+//! Where the objects of a repository lie: five methods over bounded, write-once objects.
+//!
+//! The contract of [`Backend`] is this documentation and the suite in `conformance.rs`, which
+//! every backend and every wrapper passes.
+
+use std::fmt::Debug;
+use std::io;
+use std::ops::Range;
+
+use crate::error::{ErrorKind, io_kind};
+
+/// Result of a backend call.
+pub type BackendResult<T> = Result<T, BackendError>;
+
+/// Largest object that may be written, in bytes; packs stay far below it.
+pub const OBJECT_BYTES_MAX: usize = 256 << 20;
+
+/// Why a backend call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// No object of that name.
+    #[error("{0} is missing")]
+    NotFound(String),
+    /// An object of that name is there already; it was not touched.
+    #[error("{0} already exists")]
+    AlreadyExists(String),
+    /// A range reaches beyond the object's end.
+    #[error("{name} has only {size} bytes")]
+    OutOfRange {
+        /// Name of the object.
+        name: String,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// A name, size or range outside the limits.
+    #[error("{0}")]
+    Invalid(String),
+    /// The system refused.
+    #[error("{name}: {source}")]
+    Io {
+        /// Name of the object, or the place of the repository.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl BackendError {
+    /// Makes a [`BackendError::Io`].
+    pub fn io(name: impl Into<String>, source: io::Error) -> Self {
+        Self::Io { name: name.into(), source }
+    }
+
+    /// What callers decide by.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound(_) | Self::OutOfRange { .. } => ErrorKind::Damaged,
+            Self::AlreadyExists(_) => ErrorKind::Exists,
+            Self::Invalid(_) => ErrorKind::Refused,
+            Self::Io { source, .. } => io_kind(source),
+        }
+    }
+}
+
+/// One listed object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Full name.
+    pub name: String,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// When a written object must be safe against loss of power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Before `write_new` returns.
+    Now,
+    /// At the latest when the next [`Backend::sync`] returns; the write-back starts at once.
+    Deferred,
+    /// Whenever; losing it harms nobody.
+    Relaxed,
+}
+
+/// A store of write-once objects.
+///
+/// Names are 1 to 255 bytes of `[0-9a-z._-]` segments joined by `/`; no segment is empty or
+/// begins with a dot. An object is at most [`OBJECT_BYTES_MAX`] bytes.
+///
+/// - No partial object is ever visible, also after a crash.
+/// - Of several `write_new` of one name exactly one succeeds.
+/// - Whatever was written or removed shows in every later `list`, `stat` and `read` of any process.
+pub trait Backend: Send + Sync + Debug {
+    /// Objects whose name begins with `prefix` and is greater than `after`, in byte order, at most `limit`.
+    fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> BackendResult<Vec<Entry>>;
+
+    /// Size in bytes of an object.
+    fn stat(&self, name: &str) -> BackendResult<u64>;
+
+    /// The bytes of an object, or exactly `range` of them.
+    fn read(&self, name: &str, range: Option<Range<u64>>) -> BackendResult<Vec<u8>>;
+
+    /// Creates an object; [`BackendError::AlreadyExists`] if the name is taken.
+    ///
+    /// After any other error the object may or may not be there (see [`BackendExt::create`]).
+    fn write_new(&self, name: &str, bytes: &[u8], durability: Durability) -> BackendResult<()>;
+
+    /// Removes an object; removing what is not there succeeds.
+    fn remove(&self, name: &str) -> BackendResult<()>;
+
+    /// Makes all that this handle wrote with [`Durability::Deferred`] safe against loss of power, and every
+    /// name that any process published before this call in the folders of the repository.
+    fn sync(&self) -> BackendResult<()>;
+
+    /// Where this is, for people.
+    fn location(&self) -> String;
+}

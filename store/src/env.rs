@@ -1,0 +1,67 @@
+//! The clock and the randomness of an operation, given from outside so that tests can fix them.
+//!
+//! No rule of the protocol rests on the clock; it only stamps and decides when to give up waiting.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::{Error, Result};
+
+/// Tells the time.
+pub trait Clock: Send + Sync + Debug {
+    /// Nanoseconds since 1970-01-01 UTC.
+    fn now(&self) -> i128;
+}
+
+/// Gives random bytes. What seals and names objects must come from the system's generator.
+pub trait Random: Send + Sync + Debug {
+    /// Fills `bytes`.
+    fn fill(&self, bytes: &mut [u8]) -> Result<()>;
+}
+
+/// Clock and randomness together, as they are handed down.
+#[derive(Clone, Debug)]
+pub struct Env {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The random source.
+    pub random: Arc<dyn Random>,
+}
+
+impl Env {
+    /// The clock and the random generator of the system.
+    pub fn system() -> Self {
+        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+    }
+
+    /// `N` random bytes.
+    pub fn random_bytes<const N: usize>(&self) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.random.fill(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// The system's clock.
+#[derive(Debug)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> i128 {
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(after) => i128::try_from(after.as_nanos()).unwrap_or(i128::MAX),
+            Err(before) => -i128::try_from(before.duration().as_nanos()).unwrap_or(i128::MAX),
+        }
+    }
+}
+
+/// The system's random generator.
+#[derive(Debug)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&self, bytes: &mut [u8]) -> Result<()> {
+        getrandom::fill(bytes).map_err(|e| Error::local("the system's random generator", e.into()))
+    }
+}

@@ -1,0 +1,34 @@
+//! Content-addressed, deduplicating, encrypted storage: knows chunks and packs, not files or trees.
+//!
+//! Modules in the order of dependence; each uses only those above it.
+
+pub mod backend;
+mod check;
+mod chunker;
+mod env;
+mod error;
+mod gc;
+mod id;
+mod keys;
+mod log;
+mod monitor;
+mod reader;
+mod refs;
+mod repository;
+mod session;
+mod view;
+
+pub use check::{CheckReport, Finding, ReadData, RepairReport, StoreStats, VerifyReport};
+pub use chunker::{ChunkClass, Chunker};
+pub use env::{Clock, Env, Random, SystemClock, SystemRandom};
+pub use error::{Error, ErrorKind, Result};
+pub use gc::{PruneOptions, PruneReport};
+pub use id::{BadName, ChunkId, ChunkKind, PackName, RepositoryId, SessionId, SnapshotId};
+pub use keys::{ChunkKeys, SlotInfo};
+pub use log::Change;
+pub use monitor::{Collect, Monitor, Silent, check_cancelled};
+pub use reader::{FETCH_MAX, Reader, Wanted};
+pub use refs::{REFS_MAX, RefList};
+pub use repository::{CreateOptions, LocalDirs, OpenOptions, Repository, Secret};
+pub use session::{ChunkWriter, Put, Session, SessionOptions, SessionStats};
+pub use view::{Marks, SnapshotRow, Verdict, View};
