@@ -1,0 +1,13 @@
+//! What the tests of the whole system share: the program, scratch folders, real trees, comparison of trees.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot be set up must fail at once"
+)]
+
+mod program;
+mod trees;
+
+pub use program::{Output, Program};
+pub use trees::{fixture, reader_python, repository_root};

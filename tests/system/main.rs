@@ -1,0 +1,5 @@
+//! Tests of the whole system, through the program and the libraries as users meet them.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step fails its test")]
+
+mod tidy;
