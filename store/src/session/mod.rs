@@ -65,6 +65,12 @@ impl Session {
         unimplemented!()
     }
 
+    /// The key by which trees decide where a node ends: derived from the chunk secret, so that repositories
+    /// that share it (`init --like`) cut their trees alike. One and the same in every session.
+    pub fn boundary_key(&self) -> [u8; 32] {
+        unimplemented!()
+    }
+
     /// A writer for one thread; consecutive chunks of one writer lie together.
     pub fn writer(&self, _kind: ChunkKind) -> ChunkWriter<'_> {
         unimplemented!()
