@@ -1,0 +1,64 @@
+//! One measured command, and the table of all of them.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// What one command took.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// The tool.
+    pub(crate) tool: String,
+    /// What it did.
+    pub(crate) name: &'static str,
+    /// Logical bytes that it worked on.
+    pub(crate) bytes: u64,
+    /// Wall time in seconds.
+    pub(crate) wall: f64,
+    /// User and system time in seconds.
+    pub(crate) cpu: f64,
+    /// Largest resident set in KiB.
+    pub(crate) rss_kib: u64,
+    /// Growth of the repository in bytes.
+    pub(crate) stored: i64,
+}
+
+/// Apparent bytes of all regular files below a folder, each name counted.
+pub(crate) fn du(folder: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let entry = entry?;
+            let meta = entry.path().symlink_metadata()?;
+            if meta.is_dir() {
+                open.push(entry.path());
+            } else if meta.is_file() {
+                bytes += meta.len();
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// Prints the table on standard output.
+pub(crate) fn print(steps: &[Step]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "| step | tool | wall s | CPU s | MB per CPU s | stored MB | peak MiB |")?;
+    writeln!(out, "| --- | --- | ---: | ---: | ---: | ---: | ---: |")?;
+    for s in steps {
+        writeln!(
+            out,
+            "| {} | {} | {:.2} | {:.2} | {:.0} | {:+.2} | {:.0} |",
+            s.name,
+            s.tool,
+            s.wall,
+            s.cpu,
+            s.bytes as f64 / 1e6 / s.cpu.max(0.01),
+            s.stored as f64 / 1e6,
+            s.rss_kib as f64 / 1024.0
+        )?;
+    }
+    Ok(())
+}
