@@ -3,6 +3,16 @@
 //! The contract of [`Backend`] is this documentation and the suite in `conformance.rs`, which
 //! every backend and every wrapper passes.
 
+mod extension;
+mod local;
+mod memory;
+mod name;
+
+pub use extension::BackendExt;
+pub use local::{LocalBackend, LocalCounters};
+pub use memory::MemoryBackend;
+pub use name::{NAME_BYTES_MAX, check_name, check_prefix};
+
 use std::fmt::Debug;
 use std::io;
 use std::ops::Range;
@@ -83,10 +93,22 @@ pub enum Durability {
     Relaxed,
 }
 
+/// What a backend can do for its own upkeep; see [`Backend::maintain`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upkeep {
+    /// Removes what interrupted writes left; never shown by `list`.
+    RemoveLeftovers,
+    /// Gives back the space that is kept for removing things when nothing else is free.
+    ReleaseReserve,
+    /// Sets that space aside again, as far as it fits.
+    RefillReserve,
+}
+
 /// A store of write-once objects.
 ///
 /// Names are 1 to 255 bytes of `[0-9a-z._-]` segments joined by `/`; no segment is empty or
-/// begins with a dot. An object is at most [`OBJECT_BYTES_MAX`] bytes.
+/// begins with a dot, and no object's name is the folder of another's. An object is at most
+/// [`OBJECT_BYTES_MAX`] bytes.
 ///
 /// - No partial object is ever visible, also after a crash.
 /// - Of several `write_new` of one name exactly one succeeds.
@@ -103,7 +125,8 @@ pub trait Backend: Send + Sync + Debug {
 
     /// Creates an object; [`BackendError::AlreadyExists`] if the name is taken.
     ///
-    /// After any other error the object may or may not be there (see [`BackendExt::create`]).
+    /// After any error but [`BackendError::Invalid`] and that the object may or may not be there
+    /// (see [`BackendExt::create`]).
     fn write_new(&self, name: &str, bytes: &[u8], durability: Durability) -> BackendResult<()>;
 
     /// Removes an object; removing what is not there succeeds.
@@ -111,7 +134,14 @@ pub trait Backend: Send + Sync + Debug {
 
     /// Makes all that this handle wrote with [`Durability::Deferred`] safe against loss of power, and every
     /// name that any process published before this call in the folders of the repository.
+    ///
+    /// After an error, objects written as deferred may be gone.
     fn sync(&self) -> BackendResult<()>;
+
+    /// Does a piece of upkeep and returns the bytes it gave back or set aside; 0 where there is nothing of the kind.
+    fn maintain(&self, _work: Upkeep) -> BackendResult<u64> {
+        Ok(0)
+    }
 
     /// Where this is, for people.
     fn location(&self) -> String;

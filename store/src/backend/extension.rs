@@ -1,0 +1,67 @@
+//! What every backend can do by means of the few methods of [`Backend`].
+
+use super::{Backend, BackendError, BackendResult, Durability, Entry};
+
+/// Objects asked for in one call of `list`; about 1 MB of names.
+const LIST_PAGE: usize = 10_000;
+
+/// Conveniences over [`Backend`], implemented for all of them.
+pub trait BackendExt: Backend {
+    /// Every object whose name begins with `prefix`, in byte order.
+    fn list_all(&self, prefix: &str) -> BackendResult<Vec<Entry>> {
+        self.list_after(prefix, None)
+    }
+
+    /// Every object whose name begins with `prefix` and is greater than `after`, in byte order.
+    fn list_after(&self, prefix: &str, after: Option<&str>) -> BackendResult<Vec<Entry>> {
+        let mut all = self.list(prefix, after, LIST_PAGE)?;
+        let mut got = all.len();
+        while got == LIST_PAGE {
+            let last = all.last().map(|e| e.name.clone());
+            let page = self.list(prefix, last.as_deref(), LIST_PAGE)?;
+            got = page.len();
+            all.extend(page);
+        }
+        Ok(all)
+    }
+
+    /// Creates an object like [`Backend::write_new`], and settles a failure that leaves open whether it is there.
+    ///
+    /// The object is read back: if its bytes are these, it counts as written (and is made durable if that was
+    /// asked for). So `bytes` must hold something that no other writer would choose.
+    fn create(&self, name: &str, bytes: &[u8], durability: Durability) -> BackendResult<()> {
+        match self.write_new(name, bytes, durability) {
+            Err(e) if is_ambiguous(&e) => settle(self, name, bytes, durability, e),
+            outcome => outcome,
+        }
+    }
+
+    /// Whether an object of that name is there.
+    fn exists(&self, name: &str) -> BackendResult<bool> {
+        match self.stat(name) {
+            Ok(_) => Ok(true),
+            Err(BackendError::NotFound(_)) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl<B: Backend + ?Sized> BackendExt for B {}
+
+/// Whether a failed write may nevertheless have made the object.
+pub(super) fn is_ambiguous(error: &BackendError) -> bool {
+    !matches!(error, BackendError::AlreadyExists(_) | BackendError::Invalid(_))
+}
+
+/// Looks whether the object that a failed write was to make is there with these bytes.
+pub(super) fn settle<B: Backend + ?Sized>(
+    backend: &B,
+    name: &str,
+    bytes: &[u8],
+    durability: Durability,
+    error: BackendError,
+) -> BackendResult<()> {
+    let same = backend.read(name, None).is_ok_and(|found| found == bytes);
+    let durable = durability != Durability::Now || (same && backend.sync().is_ok());
+    if same && durable { Ok(()) } else { Err(error) }
+}

@@ -1,0 +1,190 @@
+//! Objects as files of a folder: one file per object, created whole or not at all.
+//!
+//! Reading never writes, so read-only media work. Everything that is not an object (unfinished
+//! writes, the reserve) lies in the folder `.tmp`, whose name no object can have. Folders are made
+//! by the first write that needs them, with mode 0700; files have mode 0600.
+
+mod list;
+mod read;
+mod reserve;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::collections::{HashSet, VecDeque};
+use std::fs::{self, File};
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Backend, BackendError, BackendResult, Durability, Entry, Upkeep, check_name, check_prefix};
+
+/// Folder for what is not an object; lies in the repository so that a finished file can be moved into place.
+const TMP: &str = ".tmp";
+
+/// Folders whose names [`Backend::sync`] makes durable, whoever published them there.
+const SYNCED_FOLDERS: [&str; 5] = ["packs", "index", "log", "state", "snap"];
+
+/// What a local backend has done until now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LocalCounters {
+    /// Calls of `list`, `stat` and `read`.
+    pub reads: u64,
+    /// Bytes read.
+    pub bytes_read: u64,
+    /// Objects written.
+    pub writes: u64,
+    /// Bytes written.
+    pub bytes_written: u64,
+    /// Waits for the disk: `fdatasync` of files and `fsync` of folders.
+    pub fsyncs: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counting {
+    reads: AtomicU64,
+    bytes_read: AtomicU64,
+    writes: AtomicU64,
+    bytes_written: AtomicU64,
+    fsyncs: AtomicU64,
+}
+
+/// A written file whose bytes may not be on the disk yet; kept open so that no write-back error goes unseen.
+#[derive(Debug)]
+struct Unsynced {
+    name: String,
+    file: File,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    files: VecDeque<Unsynced>,
+    folders: HashSet<PathBuf>,
+}
+
+/// A repository in a folder of a mounted file system.
+#[derive(Debug)]
+pub struct LocalBackend {
+    root: PathBuf,
+    counting: Counting,
+    pending: Mutex<Pending>,
+    /// Folders whose own names this handle knows to be durable.
+    anchored: Mutex<HashSet<PathBuf>>,
+}
+
+impl LocalBackend {
+    /// A handle of the folder `root`, which the first write makes if it is not there.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            counting: Counting::default(),
+            pending: Mutex::default(),
+            anchored: Mutex::default(),
+        }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What this handle has done until now.
+    pub fn counters(&self) -> LocalCounters {
+        let get = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        LocalCounters {
+            reads: get(&self.counting.reads),
+            bytes_read: get(&self.counting.bytes_read),
+            writes: get(&self.counting.writes),
+            bytes_written: get(&self.counting.bytes_written),
+            fsyncs: get(&self.counting.fsyncs),
+        }
+    }
+
+    fn count(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    fn tmp(&self) -> PathBuf {
+        self.root.join(TMP)
+    }
+
+    fn error(&self, name: &str, source: io::Error) -> BackendError {
+        BackendError::io(self.path(name).display().to_string(), source)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Backend for LocalBackend {
+    fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> BackendResult<Vec<Entry>> {
+        check_prefix(prefix)?;
+        Self::count(&self.counting.reads, 1);
+        self.list_files(prefix, after, limit)
+    }
+
+    fn stat(&self, name: &str) -> BackendResult<u64> {
+        check_name(name)?;
+        Self::count(&self.counting.reads, 1);
+        self.stat_file(name)
+    }
+
+    fn read(&self, name: &str, range: Option<Range<u64>>) -> BackendResult<Vec<u8>> {
+        check_name(name)?;
+        Self::count(&self.counting.reads, 1);
+        self.read_file(name, range)
+    }
+
+    fn write_new(&self, name: &str, bytes: &[u8], durability: Durability) -> BackendResult<()> {
+        check_name(name)?;
+        super::memory::check_size(name, bytes.len() as u64)?;
+        let mut outcome = self.write_file(name, bytes, durability);
+        if reserve::may_use(name, &outcome) && self.release_reserve()? > 0 {
+            outcome = self.write_file(name, bytes, durability);
+        }
+        outcome
+    }
+
+    fn remove(&self, name: &str) -> BackendResult<()> {
+        check_name(name)?;
+        match fs::remove_file(self.path(name)) {
+            Err(e) if !is_absent(&e) => return Err(self.error(name, e)),
+            _ => {}
+        }
+        if let Some((folder, _)) = name.rsplit_once('/')
+            && folder.contains('/')
+        {
+            // Fails while the folder holds anything, which is right; a leftover empty folder is not shown.
+            let _ = fs::remove_dir(self.path(folder));
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> BackendResult<()> {
+        self.sync_all()
+    }
+
+    fn maintain(&self, work: Upkeep) -> BackendResult<u64> {
+        match work {
+            Upkeep::RemoveLeftovers => self.remove_leftovers(),
+            Upkeep::ReleaseReserve => self.release_reserve(),
+            Upkeep::RefillReserve => self.refill_reserve(),
+        }
+    }
+
+    fn location(&self) -> String {
+        self.root.display().to_string()
+    }
+}
+
+/// Whether the system said that there is no such file, in whatever way.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}

@@ -1,0 +1,237 @@
+//! Writing files: whole under another name, then moved into place without replacing anything.
+//!
+//! Order for a durable object: bytes, `fdatasync`, move, `fsync` of the folder and of every folder
+//! above it that may be new. The move is `renameat2` with `NOREPLACE`, or `link` where a file
+//! system lacks that.
+
+use std::collections::HashSet;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{Advice, CWD, RenameFlags, fadvise, renameat_with};
+use rustix::io::Errno;
+
+use super::{
+    BackendError, BackendResult, Durability, LocalBackend, SYNCED_FOLDERS, Unsynced, is_absent, lock,
+};
+
+/// Deferred files kept open; beyond it the oldest, whose write-back is likely done, is waited for.
+const UNSYNCED_MAX: usize = 64;
+
+/// How often a write makes its folder again when a concurrent removal takes it away while empty.
+const FOLDER_TRIES: usize = 16;
+
+/// Age from which an unlocked unfinished file counts as left over; its writer locks it as long as it lives.
+const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl LocalBackend {
+    pub(super) fn write_file(&self, name: &str, bytes: &[u8], durability: Durability) -> BackendResult<()> {
+        let (file, tmp) = self.write_tmp(bytes, durability).map_err(|e| self.error(name, e))?;
+        let outcome = self.publish(&tmp, name);
+        if outcome.is_err() {
+            // The error that matters is on its way; what stays is found as a leftover.
+            let _ = fs::remove_file(&tmp);
+        }
+        outcome?;
+        Self::count(&self.counting.writes, 1);
+        Self::count(&self.counting.bytes_written, bytes.len() as u64);
+        let path = self.path(name);
+        let folder = path.parent().unwrap_or(&self.root);
+        match durability {
+            Durability::Now => self.sync_folder_chain(folder).map_err(|e| self.error(name, e)),
+            Durability::Deferred => self.defer(Unsynced { name: name.to_owned(), file }, folder),
+            Durability::Relaxed => Ok(()),
+        }
+    }
+
+    /// Writes a file in the folder for unfinished ones and returns it, still locked, with its path.
+    fn write_tmp(&self, bytes: &[u8], durability: Durability) -> io::Result<(File, PathBuf)> {
+        let (mut file, path) = self.new_tmp()?;
+        let outcome = (|| {
+            // Not every network file system can lock; then only the age tells a leftover.
+            let _ = file.try_lock();
+            file.write_all(bytes)?;
+            match durability {
+                Durability::Now => self.sync_data(&file),
+                // Starts the write-back without waiting for it. Only advice: a refusal costs nothing but time.
+                Durability::Deferred => {
+                    let _ = fadvise(&file, 0, None, Advice::DontNeed);
+                    Ok(())
+                }
+                Durability::Relaxed => Ok(()),
+            }
+        })();
+        match outcome {
+            Ok(()) => Ok((file, path)),
+            Err(e) => {
+                // The error that matters is on its way; what stays is found as a leftover.
+                let _ = fs::remove_file(&path);
+                Err(e)
+            }
+        }
+    }
+
+    fn new_tmp(&self) -> io::Result<(File, PathBuf)> {
+        let folder = self.tmp();
+        loop {
+            let mut random = [0; 8];
+            getrandom::fill(&mut random)?;
+            let path = folder.join(hex::encode(random));
+            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+                Ok(file) => return Ok((file, path)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => self.make_folder(&folder)?,
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Moves a finished file to its name unless that is taken.
+    fn publish(&self, tmp: &Path, name: &str) -> BackendResult<()> {
+        let path = self.path(name);
+        for _ in 0..FOLDER_TRIES {
+            match move_new(tmp, &path) {
+                Ok(()) => return Ok(()),
+                Err(Errno::EXIST) => return Err(BackendError::AlreadyExists(name.to_owned())),
+                Err(Errno::NOENT) => {
+                    let folder = path.parent().unwrap_or(&self.root);
+                    self.make_folder(folder).map_err(|e| self.error(name, e))?;
+                }
+                Err(e) => return Err(self.error(name, e.into())),
+            }
+        }
+        Err(self.error(name, io::ErrorKind::NotFound.into()))
+    }
+
+    pub(super) fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        // It may have been there before and have been removed since: its name is not known to be durable.
+        lock(&self.anchored).remove(folder);
+        Ok(())
+    }
+
+    fn defer(&self, file: Unsynced, folder: &Path) -> BackendResult<()> {
+        let oldest = {
+            let mut pending = lock(&self.pending);
+            pending.folders.insert(folder.to_owned());
+            pending.files.push_back(file);
+            if pending.files.len() > UNSYNCED_MAX { pending.files.pop_front() } else { None }
+        };
+        oldest.map_or(Ok(()), |file| self.settle(&file))
+    }
+
+    /// Waits until the bytes of a deferred file are safe. If they cannot be made so, the object goes:
+    /// later attempts would succeed without the bytes ever having reached the disk.
+    fn settle(&self, file: &Unsynced) -> BackendResult<()> {
+        self.sync_data(&file.file).map_err(|e| {
+            // The object is useless either way, and the error below says so.
+            let _ = fs::remove_file(self.path(&file.name));
+            self.error(&file.name, e)
+        })
+    }
+
+    pub(super) fn sync_all(&self) -> BackendResult<()> {
+        let (files, mut folders) = {
+            let mut pending = lock(&self.pending);
+            (std::mem::take(&mut pending.files), std::mem::take(&mut pending.folders))
+        };
+        let outcomes: Vec<_> = files.iter().map(|file| self.settle(file)).collect();
+        folders.extend(SYNCED_FOLDERS.iter().map(|f| self.root.join(f)));
+        let synced =
+            folders.iter().try_for_each(|f| self.sync_folder_chain(f).map_err(|e| self.error("", e)));
+        if synced.is_err() {
+            lock(&self.pending).folders.extend(folders);
+        }
+        outcomes.into_iter().chain([synced]).collect()
+    }
+
+    /// Makes the names in `folder` durable, and those of the folders down to it.
+    fn sync_folder_chain(&self, folder: &Path) -> io::Result<()> {
+        self.sync_folder(folder)?;
+        let mut anchored = HashSet::new();
+        for (child, parent) in folder.ancestors().zip(folder.ancestors().skip(1)) {
+            if lock(&self.anchored).contains(child) {
+                break;
+            }
+            self.sync_folder(parent)?;
+            anchored.insert(child.to_owned());
+            if child == self.root {
+                break;
+            }
+        }
+        lock(&self.anchored).extend(anchored);
+        Ok(())
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let outcome = File::open(folder).and_then(|f| {
+            Self::count(&self.counting.fsyncs, 1);
+            f.sync_all()
+        });
+        match outcome {
+            // Removed since with everything in it, or made by nobody yet.
+            Err(e) if is_absent(&e) => Ok(()),
+            // A file system that cannot do it, or a folder above the repository that is not ours.
+            Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied) => {
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    pub(super) fn sync_data(&self, file: &File) -> io::Result<()> {
+        Self::count(&self.counting.fsyncs, 1);
+        file.sync_data()
+    }
+
+    /// Removes unfinished files whose writers are gone, and returns their bytes.
+    pub(super) fn remove_leftovers(&self) -> BackendResult<u64> {
+        let entries = match fs::read_dir(self.tmp()) {
+            Err(e) if is_absent(&e) => return Ok(0),
+            entries => entries.map_err(|e| self.error(super::TMP, e))?,
+        };
+        let mut freed = 0;
+        for entry in entries {
+            let path = entry.map_err(|e| self.error(super::TMP, e))?.path();
+            if path != self.reserve()
+                && let Some(size) = leftover(&path)
+            {
+                fs::remove_file(&path).map_err(|e| self.error(super::TMP, e))?;
+                freed += size;
+            }
+        }
+        Ok(freed)
+    }
+}
+
+/// The size of an unfinished file if nobody writes it any more.
+fn leftover(path: &Path) -> Option<u64> {
+    let file = File::open(path).ok()?;
+    let meta = file.metadata().ok()?;
+    let age = SystemTime::now().duration_since(meta.modified().ok()?).ok()?;
+    (age > LEFTOVER_AGE && file.try_lock().is_ok()).then(|| meta.len())
+}
+
+/// Moves a file to a name that must be free.
+fn move_new(from: &Path, to: &Path) -> Result<(), Errno> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_new(from, to),
+        outcome => outcome,
+    }
+}
+
+/// The same where the file system can only link.
+fn link_new(from: &Path, to: &Path) -> Result<(), Errno> {
+    match rustix::fs::link(from, to) {
+        // The answer to a link that did happen can get lost on the network; then the file has two names.
+        Err(Errno::EXIST) if fs::metadata(from).is_ok_and(|m| m.nlink() == 2) => {}
+        outcome => outcome?,
+    }
+    // Published; a second name in the folder for unfinished files harms nobody.
+    let _ = fs::remove_file(from);
+    Ok(())
+}
