@@ -1,68 +1,196 @@
 //! The tree of a snapshot: one path-sorted prolly tree, its nodes cut by their keys.
+//!
+//! A node is a `Refs` chunk (ids) and the `Meta` chunk that it names (paths, attributes). Leaves hold entries,
+//! inner nodes the first paths of their children; large files have a small tree of their own ([`recipe`]).
+//! What is read is not trusted: every path is checked to lie where the nodes above say, every length to fit.
 
-use chronos_store::{ChunkId, Reader, Session};
+mod builder;
+mod codec;
+mod inner;
+mod leaf;
+mod recipe;
+#[cfg(test)]
+mod tests;
+mod walk;
 
-use crate::error::Result;
-use crate::node::Node;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use chronos_store::{ChunkId, ChunkKind, ChunkWriter, Reader, RefList, Session};
+
+use crate::error::{Error, Result};
+use crate::node::{Extent, Node, NodeKind};
 use crate::path::TreePath;
 
-/// Builds a tree from entries in the order of their paths.
-#[derive(Debug)]
-pub struct TreeBuilder<'s> {
-    _session: &'s Session,
+pub use builder::TreeBuilder;
+pub(crate) use recipe::{Recipe, length};
+pub use walk::Entries;
+pub(crate) use walk::{Cursor, Item, Walk};
+
+/// Where nodes are stored.
+pub(crate) trait Sink {
+    /// Stores a chunk.
+    fn put(&mut self, kind: ChunkKind, bytes: &[u8]) -> Result<ChunkId>;
 }
 
-impl<'s> TreeBuilder<'s> {
-    /// A builder that stores into `session`.
-    pub fn new(session: &'s Session) -> Self {
-        Self { _session: session }
+/// Where nodes are read.
+pub(crate) trait Nodes: Debug + Send + Sync {
+    /// A reference list.
+    fn refs(&self, id: &ChunkId) -> Result<RefList>;
+    /// The bytes of a `Meta` chunk.
+    fn meta(&self, id: &ChunkId) -> Result<Arc<[u8]>>;
+}
+
+impl Nodes for Reader {
+    fn refs(&self, id: &ChunkId) -> Result<RefList> {
+        Ok(Reader::refs(self, id)?)
     }
 
-    /// Adds an entry; its path must be greater than the last one's. The root itself is no entry.
-    pub fn add(&mut self, _path: &TreePath, _node: &Node) -> Result<()> {
-        unimplemented!()
+    fn meta(&self, id: &ChunkId) -> Result<Arc<[u8]>> {
+        Ok(self.read(ChunkKind::Meta, id)?)
+    }
+}
+
+/// A session's two writers of tree chunks.
+#[derive(Debug)]
+pub(crate) struct SessionSink<'s> {
+    refs: ChunkWriter<'s>,
+    meta: ChunkWriter<'s>,
+}
+
+impl<'s> SessionSink<'s> {
+    pub(crate) fn new(session: &'s Session) -> Self {
+        Self { refs: session.writer(ChunkKind::Refs), meta: session.writer(ChunkKind::Meta) }
     }
 
-    /// Stores what is left and returns the root: the id of a `Refs` chunk.
-    pub fn finish(self) -> Result<ChunkId> {
-        unimplemented!()
+    pub(crate) fn finish(self) -> Result<()> {
+        self.refs.finish()?;
+        Ok(self.meta.finish()?)
+    }
+}
+
+impl Sink for SessionSink<'_> {
+    fn put(&mut self, kind: ChunkKind, bytes: &[u8]) -> Result<ChunkId> {
+        let writer = match kind {
+            ChunkKind::Refs => &mut self.refs,
+            ChunkKind::Meta => &mut self.meta,
+            ChunkKind::Data => return Err(Error::Invalid("a tree holds no data chunks".into())),
+        };
+        Ok(writer.put(bytes)?.id)
+    }
+}
+
+/// An entry as a leaf holds it.
+#[derive(Clone, Debug)]
+pub(crate) struct RawEntry {
+    /// Where it is.
+    pub(crate) path: TreePath,
+    /// What it is; without extents if there is a recipe.
+    pub(crate) node: Node,
+    /// The recipe that has its extents.
+    pub(crate) recipe: Option<ChunkId>,
+}
+
+impl RawEntry {
+    /// Reads the extents of a large file.
+    fn complete(self, nodes: &Arc<dyn Nodes>) -> Result<(TreePath, Node)> {
+        let Self { path, mut node, recipe } = self;
+        if let (Some(root), NodeKind::File(content)) = (recipe, &mut node.kind) {
+            for extent in Recipe::new(Arc::clone(nodes), root, content.size, 0) {
+                if content.extents.len() == recipe::EXTENTS_MAX {
+                    return Err(codec::damaged(format!("{path} has too many extents")));
+                }
+                content.extents.push(extent?.1);
+            }
+        }
+        Ok((path, node))
     }
 }
 
 /// Reads a tree; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Tree {}
+pub struct Tree {
+    nodes: Arc<dyn Nodes>,
+    root: ChunkId,
+}
 
 impl Tree {
     /// The tree below `root`. Nothing is read yet.
-    pub fn new(_reader: Reader, _root: ChunkId) -> Self {
-        Self {}
+    pub fn new(reader: Reader, root: ChunkId) -> Self {
+        Self::over(Arc::new(reader), root)
+    }
+
+    /// The tree below `root`, read from anywhere.
+    pub(crate) fn over(nodes: Arc<dyn Nodes>, root: ChunkId) -> Self {
+        Self { nodes, root }
+    }
+
+    /// The id of its root.
+    pub fn root(&self) -> ChunkId {
+        self.root
     }
 
     /// The entry at `path`.
-    pub fn get(&self, _path: &TreePath) -> Result<Option<Node>> {
-        unimplemented!()
+    pub fn get(&self, path: &TreePath) -> Result<Option<Node>> {
+        match self.find(path)? {
+            Some(entry) => Ok(Some(entry.complete(&self.nodes)?.1)),
+            None => Ok(None),
+        }
+    }
+
+    /// The entry at `path` as it is stored.
+    pub(crate) fn find(&self, path: &TreePath) -> Result<Option<RawEntry>> {
+        // The first entry of the range is at `path`, or there is none there.
+        match self.walk(path).next().transpose()? {
+            Some(entry) if entry.path == *path => Ok(Some(entry)),
+            _ => Ok(None),
+        }
     }
 
     /// The entry at `base` (unless it is the root) and everything below it, in the order of paths.
     /// Reads only the nodes that it needs. Paths are checked: strictly rising, inside limits.
-    pub fn range(&self, _base: &TreePath) -> Entries {
-        unimplemented!()
+    pub fn range(&self, base: &TreePath) -> Entries {
+        Entries::new(Arc::clone(&self.nodes), self.walk(base))
+    }
+
+    /// Like [`Tree::range`], as it is stored: recipes of large files are not read.
+    pub(crate) fn walk(&self, base: &TreePath) -> Walk {
+        Walk::range(Arc::clone(&self.nodes), self.root, base.clone())
     }
 
     /// The entries directly inside the folder `base`, in order; skips what lies deeper without reading it all.
-    pub fn children(&self, _base: &TreePath) -> Entries {
-        unimplemented!()
+    pub fn children(&self, base: &TreePath) -> Entries {
+        Entries::new(Arc::clone(&self.nodes), self.walk_children(base))
+    }
+
+    /// Like [`Tree::children`], as it is stored.
+    pub(crate) fn walk_children(&self, base: &TreePath) -> Walk {
+        Walk::children(Arc::clone(&self.nodes), self.root, base.clone())
+    }
+
+    /// A cursor at the start.
+    pub(crate) fn cursor(&self) -> Cursor {
+        Cursor::new(Arc::clone(&self.nodes), self.root)
+    }
+
+    /// The extents of a file with their offsets, one node of its recipe at a time; those that end at or before
+    /// `from` are skipped.
+    pub(crate) fn extents(&self, entry: &RawEntry, from: u64) -> Extents {
+        let NodeKind::File(content) = &entry.node.kind else { return Box::new(std::iter::empty()) };
+        match entry.recipe {
+            Some(root) => Box::new(Recipe::new(Arc::clone(&self.nodes), root, content.size, from)),
+            None => {
+                let place = |at: &mut u64, extent: Extent| {
+                    let start = *at;
+                    *at += length(&extent);
+                    Some((start, *at, extent))
+                };
+                let placed = content.extents.clone().into_iter().scan(0, place);
+                Box::new(placed.filter(move |p| p.1 > from).map(|(start, _, e)| Ok((start, e))))
+            }
+        }
     }
 }
 
-/// Entries in the order of their paths. After an error the iterator goes on behind the part that cannot be read.
-#[derive(Debug)]
-pub struct Entries {}
-
-impl Iterator for Entries {
-    type Item = Result<(TreePath, Node)>;
-    fn next(&mut self) -> Option<Self::Item> {
-        unimplemented!()
-    }
-}
+/// Extents of a file with their offsets.
+pub(crate) type Extents = Box<dyn Iterator<Item = Result<(u64, Extent)>>>;

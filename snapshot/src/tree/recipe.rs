@@ -1,0 +1,280 @@
+//! The content of large files: nodes that list extents, and nodes above them where one is not enough.
+//!
+//! A node ends where the id of a data chunk (or, above, of a node) has its low bits zero, so that an
+//! insertion in the middle of a file leaves the other nodes as they are. [`Recipe`] streams the extents
+//! back in order, holding one node per level.
+
+use std::sync::Arc;
+
+use chronos_store::{ChunkId, ChunkKind, RefList};
+
+use super::codec::{Dec, ENTRIES_MAX, Form, VERSION, damaged, put_int};
+use super::{Nodes, Sink};
+use crate::error::Result;
+use crate::node::{Content, Extent};
+
+/// Files with more data chunks than this keep them in recipe nodes; a leaf stays small that way.
+pub(crate) const INLINE_DATA_MAX: usize = 8;
+
+/// Files with more extents than this keep them in recipe nodes, however few of them are data.
+pub(crate) const INLINE_EXTENTS_MAX: usize = 24;
+
+/// Most ids in one recipe node.
+const NODE_IDS_MAX: usize = 128;
+
+/// Fewest ids in one recipe node that is not the last of its level; keeps the levels few.
+const NODE_IDS_MIN: usize = 8;
+
+/// Most extents in one recipe node, holes included.
+const NODE_EXTENTS_MAX: usize = 256;
+
+/// A node ends after an id whose first byte has these bits zero: every 32 ids on average.
+const END_MASK: u8 = 31;
+
+/// Most levels: with at least eight ids a node far more than a file can hold.
+const LEVELS_MAX: u64 = 12;
+
+/// Most extents of one file that are handed out in one list; 40 bytes each.
+pub(crate) const EXTENTS_MAX: usize = 1 << 26;
+
+/// Whether the leaf itself holds the extents.
+pub(crate) fn is_inline(content: &Content) -> bool {
+    content.extents.len() <= INLINE_EXTENTS_MAX
+        && content.extents.iter().filter(|e| matches!(e, Extent::Data { .. })).count() <= INLINE_DATA_MAX
+}
+
+/// Appends one extent; the id of a data chunk goes to `ids`. Hole: 0, length. Zeros: 1, length. Data: length + 1.
+pub(crate) fn put_extent(out: &mut Vec<u8>, ids: &mut Vec<ChunkId>, extent: &Extent) {
+    match *extent {
+        Extent::Hole { len } => {
+            out.push(0);
+            put_int(out, len);
+        }
+        Extent::Zero { len } => {
+            out.push(1);
+            put_int(out, len);
+        }
+        Extent::Data { id, len } => {
+            put_int(out, u64::from(len) + 1);
+            ids.push(id);
+        }
+    }
+}
+
+/// Reads one extent and takes its id from `ids`.
+pub(crate) fn extent(dec: &mut Dec<'_>, ids: &mut impl Iterator<Item = ChunkId>) -> Result<Extent> {
+    let found = match dec.at_most(u64::from(u32::MAX) + 1, "the length of a chunk")? {
+        0 => Extent::Hole { len: dec.int()? },
+        1 => Extent::Zero { len: dec.int()? },
+        n => Extent::Data {
+            id: ids.next().ok_or_else(|| damaged("it has more chunks than ids"))?,
+            len: (n - 1) as u32,
+        },
+    };
+    if length(&found) == 0 { Err(damaged("an extent is empty")) } else { Ok(found) }
+}
+
+/// Length in bytes of an extent.
+pub(crate) fn length(extent: &Extent) -> u64 {
+    match *extent {
+        Extent::Data { len, .. } => u64::from(len),
+        Extent::Hole { len } | Extent::Zero { len } => len,
+    }
+}
+
+/// The length of all extents together; an error if it does not fit.
+pub(crate) fn total(extents: &[Extent]) -> Result<u64> {
+    extents
+        .iter()
+        .try_fold(0u64, |sum, e| sum.checked_add(length(e)))
+        .ok_or_else(|| damaged("the lengths of a file's extents overflow"))
+}
+
+/// One unfinished node above the lowest level.
+#[derive(Default)]
+struct Above {
+    children: Vec<(ChunkId, u64)>,
+    /// Whether a node of this level is stored already.
+    stored: bool,
+}
+
+/// Stores the extents of one file and returns the topmost node.
+pub(crate) fn store(sink: &mut dyn Sink, extents: &[Extent]) -> Result<ChunkId> {
+    let mut levels: Vec<Above> = Vec::new();
+    let (mut body, mut ids, mut count, mut size) = (Vec::new(), Vec::new(), 0, 0);
+    for (i, extent) in extents.iter().enumerate() {
+        put_extent(&mut body, &mut ids, extent);
+        count += 1;
+        size += length(extent);
+        let cut = ids.len() >= NODE_IDS_MIN && matches!(extent, Extent::Data { id, .. } if ends(id));
+        if cut || ids.len() == NODE_IDS_MAX || count == NODE_EXTENTS_MAX || i + 1 == extents.len() {
+            let mut meta = vec![VERSION, Form::Extents as u8];
+            put_int(&mut meta, count as u64);
+            meta.append(&mut body);
+            let refs = RefList { data: std::mem::take(&mut ids), ..RefList::default() };
+            let id = store_node(sink, &meta, refs)?;
+            push(sink, &mut levels, 0, (id, size))?;
+            (count, size) = (0, 0);
+        }
+    }
+    finish(sink, &mut levels)
+}
+
+fn ends(id: &ChunkId) -> bool {
+    id.0.first().is_some_and(|b| b & END_MASK == 0)
+}
+
+fn store_node(sink: &mut dyn Sink, meta: &[u8], mut refs: RefList) -> Result<ChunkId> {
+    refs.meta = Some(sink.put(ChunkKind::Meta, meta)?);
+    sink.put(ChunkKind::Refs, &refs.encode())
+}
+
+/// Adds a node to the level above it, and stores that level's node where it ends.
+fn push(sink: &mut dyn Sink, levels: &mut Vec<Above>, at: usize, node: (ChunkId, u64)) -> Result<()> {
+    if levels.len() == at {
+        levels.push(Above::default());
+    }
+    let Some(level) = levels.get_mut(at) else { return Ok(()) };
+    level.children.push(node);
+    let n = level.children.len();
+    if n == NODE_IDS_MAX || n >= NODE_IDS_MIN && ends(&node.0) {
+        close(sink, levels, at)?;
+    }
+    Ok(())
+}
+
+fn close(sink: &mut dyn Sink, levels: &mut Vec<Above>, at: usize) -> Result<()> {
+    let Some(level) = levels.get_mut(at) else { return Ok(()) };
+    let children = std::mem::take(&mut level.children);
+    level.stored = true;
+    let mut meta = vec![VERSION, Form::Recipes as u8];
+    put_int(&mut meta, at as u64 + 1);
+    put_int(&mut meta, children.len() as u64);
+    for (_, size) in &children {
+        put_int(&mut meta, *size);
+    }
+    let size = children.iter().map(|(_, size)| size).sum();
+    let refs = RefList { children: children.into_iter().map(|(id, _)| id).collect(), ..RefList::default() };
+    let id = store_node(sink, &meta, refs)?;
+    push(sink, levels, at + 1, (id, size))
+}
+
+/// Stores what is unfinished from below; the node with nothing beside it is the topmost.
+fn finish(sink: &mut dyn Sink, levels: &mut Vec<Above>) -> Result<ChunkId> {
+    let mut at = 0;
+    loop {
+        let top = levels.len() == at + 1;
+        let Some(level) = levels.get(at) else {
+            return Err(damaged("a file without extents has no recipe"));
+        };
+        match level.children.as_slice() {
+            [(id, _)] if top && !level.stored => return Ok(*id),
+            [] => {}
+            _ => close(sink, levels, at)?,
+        }
+        at += 1;
+    }
+}
+
+/// The extents of a stored file in order, with their offsets; reads one node at a time.
+#[derive(Debug)]
+pub(crate) struct Recipe {
+    nodes: Arc<dyn Nodes>,
+    /// Nodes to be read, the next one last: id, size and level (`None` for the topmost).
+    open: Vec<(ChunkId, u64, Option<u64>)>,
+    /// Extents of the node that is being handed out, in reverse order.
+    ready: Vec<Extent>,
+    offset: u64,
+    from: u64,
+}
+
+impl Recipe {
+    /// The extents below `root`, which must add up to `size`; those that end at or before `from` are skipped.
+    pub(crate) fn new(nodes: Arc<dyn Nodes>, root: ChunkId, size: u64, from: u64) -> Self {
+        Self { nodes, open: vec![(root, size, None)], ready: Vec::new(), offset: 0, from }
+    }
+
+    fn step(&mut self) -> Result<Option<(u64, Extent)>> {
+        loop {
+            if let Some(extent) = self.ready.pop() {
+                let at = self.offset;
+                self.offset += length(&extent);
+                if self.offset > self.from {
+                    return Ok(Some((at, extent)));
+                }
+                continue;
+            }
+            let Some((id, size, level)) = self.open.pop() else { return Ok(None) };
+            if self.offset + size <= self.from {
+                self.offset += size;
+                continue;
+            }
+            self.open_node(id, size, level)?;
+        }
+    }
+
+    fn open_node(&mut self, id: ChunkId, size: u64, level: Option<u64>) -> Result<()> {
+        let refs = self.nodes.refs(&id)?;
+        let meta = refs.meta.ok_or_else(|| damaged("a recipe node has no description"))?;
+        let meta = self.nodes.meta(&meta)?;
+        let mut dec = Dec::new(&meta);
+        match dec.form()? {
+            Form::Extents if level.is_none_or(|l| l == 0) && refs.children.is_empty() => {
+                self.ready = extents(&mut dec, refs.data)?;
+                if total(&self.ready)? != size {
+                    return Err(damaged("a recipe node is not as long as it should be"));
+                }
+                self.ready.reverse();
+            }
+            Form::Recipes if refs.data.is_empty() => {
+                let own = dec.at_most(LEVELS_MAX, "the level of a recipe node")?;
+                if own == 0 || level.is_some_and(|l| l != own) {
+                    return Err(damaged("a recipe node is on the wrong level"));
+                }
+                let mut sizes = child_sizes(&mut dec, refs.children.len(), size)?;
+                for (child, size) in refs.children.into_iter().rev().zip(sizes.drain(..).rev()) {
+                    self.open.push((child, size, Some(own - 1)));
+                }
+            }
+            _ => return Err(damaged("a recipe node is of the wrong form")),
+        }
+        dec.end()
+    }
+}
+
+fn extents(dec: &mut Dec<'_>, ids: Vec<ChunkId>) -> Result<Vec<Extent>> {
+    let n = dec.count(NODE_EXTENTS_MAX, "the number of extents")?;
+    let mut ids = ids.into_iter();
+    let found = (0..n).map(|_| extent(dec, &mut ids)).collect::<Result<Vec<_>>>()?;
+    match ids.next() {
+        None => Ok(found),
+        Some(_) => Err(damaged("it has more ids than chunks")),
+    }
+}
+
+fn child_sizes(dec: &mut Dec<'_>, children: usize, size: u64) -> Result<Vec<u64>> {
+    let n = dec.count(ENTRIES_MAX, "the number of recipe nodes")?;
+    if n != children {
+        return Err(damaged("a recipe node's counts differ"));
+    }
+    let sizes = (0..n).map(|_| dec.int()).collect::<Result<Vec<_>>>()?;
+    let sum = sizes.iter().try_fold(0u64, |sum, s| sum.checked_add(*s));
+    if sum != Some(size) || sizes.contains(&0) {
+        return Err(damaged("a recipe node's lengths do not add up"));
+    }
+    Ok(sizes)
+}
+
+impl Iterator for Recipe {
+    type Item = Result<(u64, Extent)>;
+
+    /// The first error is the last item.
+    fn next(&mut self) -> Option<Self::Item> {
+        let step = self.step();
+        if step.is_err() {
+            self.open.clear();
+            self.ready.clear();
+        }
+        step.transpose()
+    }
+}
