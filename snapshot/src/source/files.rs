@@ -1,0 +1,275 @@
+//! The file source: what lies at or below some roots of the file system, each at its absolute path.
+//!
+//! A root that is a link to a folder is followed, and so are links above a root: both are folders in
+//! the snapshot. Nothing else is followed.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::node::NodeKind;
+use crate::path::{TreePath, printable};
+use crate::record::PathError;
+use crate::source::exclude::{Explanation, Fate, Filter, Reason, Tag};
+use crate::source::include::Included;
+use crate::source::merge::Merged;
+use crate::source::names::Names;
+use crate::source::options::{self, Preset};
+use crate::source::roots::{self, Root};
+use crate::source::stat::{self, Stat};
+use crate::source::walk::{Start, Step, Walk, Walked};
+use crate::source::{Entry, Item, Origin, Source};
+
+/// What is walked, and what of it is left out.
+#[derive(Clone, Debug, Default)]
+pub struct FileOptions {
+    /// Files and folders; relative ones count from the working directory.
+    pub roots: Vec<PathBuf>,
+    /// Name of the source; empty: `files`.
+    pub name: String,
+    /// Rules of a kind of tree.
+    pub preset: Option<Preset>,
+    /// Only these folders and files directly below a root.
+    pub modules: Vec<String>,
+    /// Patterns to leave out, as in a `.gitignore` in each root; with a leading `/` also absolute paths.
+    pub excludes: Vec<String>,
+    /// Files of such patterns.
+    pub exclude_files: Vec<PathBuf>,
+    /// Only what fits one of these patterns, and what lies below it.
+    pub includes: Vec<String>,
+    /// Names of ignore files that count in every folder (`.gitignore`).
+    pub ignore_files: Vec<String>,
+    /// Folders with one of these files are taken without their content.
+    pub exclude_if_present: Vec<Tag>,
+    /// The same for cache folders.
+    pub exclude_caches: bool,
+    /// Stays on the file systems of the roots.
+    pub one_file_system: bool,
+    /// The program's own folders: repositories, caches, states.
+    pub own: Vec<PathBuf>,
+    /// Threads that list ahead.
+    pub threads: usize,
+}
+
+/// A source of files.
+#[derive(Debug)]
+pub struct FileSource {
+    name: String,
+    shown: Vec<String>,
+    roots: Vec<Root>,
+    missing: Vec<PathError>,
+    filter: Arc<Filter>,
+    threads: usize,
+}
+
+impl FileSource {
+    /// Checks roots and patterns; reads nothing below the roots yet.
+    pub fn new(options: FileOptions) -> Result<Self> {
+        let filter = Arc::new(options::filter(&options)?);
+        let (mut roots, missing) = roots::resolve(&options.roots)?;
+        let shown = options.roots.iter().map(|r| shown(r)).collect();
+        for root in &roots {
+            refuse_own(root, &filter)?;
+        }
+        roots.sort_by(|a, b| a.path.cmp(&b.path));
+        roots.dedup_by(|b, a| a.path == b.path);
+        let name = if options.name.is_empty() { "files".to_owned() } else { options.name };
+        let mut source = Self { name, shown, roots, missing, filter, threads: options.threads };
+        source.drop_covered();
+        Ok(source)
+    }
+
+    /// Which rule decides whether `path` is backed up.
+    pub fn explain(&self, path: &Path) -> Result<Explanation> {
+        let path = TreePath::from_absolute(&roots::absolute(path)?)?;
+        let mut answer = None;
+        for root in self.roots.iter().rev().filter(|r| path.strip(&r.path).is_some()) {
+            let found = self.explain_below(root, &path)?;
+            if found.included {
+                return Ok(found);
+            }
+            answer.get_or_insert(found);
+        }
+        let outside =
+            Explanation { path: path.clone(), included: false, decided_at: path, reason: Reason::OutsideRoots };
+        Ok(answer.unwrap_or(outside))
+    }
+
+    /// Removes roots that the walk of another one reaches.
+    fn drop_covered(&mut self) {
+        let all = self.roots.clone();
+        let mut outer: Vec<&Root> = Vec::new();
+        let mut kept = Vec::with_capacity(all.len());
+        for root in &all {
+            while outer.last().is_some_and(|o| root.path.strip(&o.path).is_none()) {
+                outer.pop();
+            }
+            let covered = outer.last().is_some_and(|o| {
+                o.is_dir
+                    && (self.filter.takes_all()
+                        || self.filter.includes.is_none()
+                            && self.explain_below(o, &root.path).is_ok_and(|e| e.included))
+            });
+            if !covered {
+                kept.push(root.clone());
+                outer.push(root);
+            }
+        }
+        self.roots = kept;
+    }
+
+    /// Goes down from `root` to `path` as the walk does.
+    fn explain_below(&self, root: &Root, path: &TreePath) -> Result<Explanation> {
+        let answer = |included, decided_at: &TreePath, reason| {
+            Ok(Explanation { path: path.clone(), included, decided_at: decided_at.clone(), reason })
+        };
+        let mut at = root.path.clone();
+        let mut scope = self.filter.around(&root.path, root.dev);
+        let mut state = (true, Reason::NoRule);
+        let mut is_included = false;
+        let rest = path.strip(&root.path).unwrap_or_default();
+        for name in rest.split(|b| *b == b'/').filter(|n| !n.is_empty()) {
+            let error = |e| Error::file(format!("/{at}"), e);
+            let dir = stat::open_root(&absolute_bytes(&at)).map_err(error)?;
+            let names = stat::names_in(dir.as_fd()).map_err(error)?;
+            let entered = self.filter.enter(dir.as_fd(), &at, &names, &scope, is_included);
+            if let Some(tag) = entered.tagged.filter(|t| t != name) {
+                return answer(false, &at, Reason::Tagged { file: printable(&tag) });
+            }
+            if let (false, reason) = state {
+                return answer(false, &at, reason);
+            }
+            scope = entered.scope;
+            at = at.join(name)?;
+            let stat = Stat::at(dir.as_fd(), name).map_err(|e| Error::file(format!("/{at}"), e))?;
+            state = match self.filter.decide(&scope, &at, &stat) {
+                Fate::Leave(reason) => return answer(false, &at, reason),
+                // The folder itself is taken; what is below it is not.
+                Fate::Shallow(reason) if at == *path => return answer(true, &at, reason),
+                Fate::Shallow(reason) => (false, reason),
+                Fate::Take { included, reason } => {
+                    is_included = included;
+                    if at == *path {
+                        return answer(included, &at, reason);
+                    }
+                    (true, reason)
+                }
+            };
+        }
+        answer(state.0, &at, state.1)
+    }
+
+    /// The steps of one layer: for each root the folders above it, itself, and its content.
+    fn steps(&self, layer: &[Root], names: &Names) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut last = TreePath::root();
+        for root in layer {
+            let mut above: Vec<TreePath> = std::iter::successors(root.path.parent(), TreePath::parent)
+                .take_while(|p| !p.is_root() && last.strip(p).is_none())
+                .collect();
+            above.reverse();
+            for path in above {
+                steps.push(folder(path, Origin::AboveRoot, names));
+            }
+            last = root.path.clone();
+            if root.is_dir {
+                if !root.path.is_root() {
+                    steps.push(folder(root.path.clone(), Origin::Nothing, names));
+                }
+                let scope = self.filter.around(&root.path, root.dev);
+                steps.push(Step::Walk(Start { path: root.path.clone(), expected: None, scope, included: false }));
+            } else {
+                steps.push(file(root.path.clone(), names));
+            }
+        }
+        steps
+    }
+}
+
+impl Source for FileSource {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn kind(&self) -> &'static str {
+        "files"
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.shown.clone()
+    }
+
+    fn open(&mut self) -> Result<Box<dyn Iterator<Item = Item> + Send>> {
+        let names = Arc::new(Names::load());
+        let mut streams: Vec<Box<dyn Iterator<Item = Item> + Send>> = Vec::new();
+        for layer in roots::layers(&self.roots) {
+            let steps = self.steps(&layer, &names);
+            let walk = Walk::new(steps, Arc::clone(&self.filter), Arc::clone(&names), self.threads);
+            streams.push(Box::new(Included::new(walk)));
+        }
+        let missing = self.missing.clone().into_iter().map(Item::Problem);
+        Ok(match (streams.pop(), streams.is_empty()) {
+            (Some(only), true) => Box::new(missing.chain(only)),
+            (last, _) => {
+                streams.extend(last);
+                Box::new(missing.chain(Merged::new(streams).map(|(_, item)| item)))
+            }
+        })
+    }
+
+    fn is_repeatable(&self) -> bool {
+        true
+    }
+}
+
+fn shown(root: &Path) -> String {
+    let path = roots::absolute(root).unwrap_or_else(|_| root.to_owned());
+    printable(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))
+}
+
+fn absolute_bytes(path: &TreePath) -> Vec<u8> {
+    let mut bytes = vec![b'/'];
+    bytes.extend_from_slice(path.as_bytes());
+    bytes
+}
+
+fn refuse_own(root: &Root, filter: &Filter) -> Result<()> {
+    for path in std::iter::successors(Some(root.path.clone()), TreePath::parent) {
+        // A folder above a root that cannot be looked at is not our own.
+        let Ok((_, stat)) = stat::folder(&absolute_bytes(&path), &Names::empty()) else { continue };
+        if filter.own.contains(&(stat.dev, stat.inode)) {
+            return Err(Error::Refused(format!(
+                "/{} lies in /{path}, which chronos itself uses; nothing was backed up",
+                root.path
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn folder(path: TreePath, origin: Origin, names: &Names) -> Step {
+    Step::Give(match stat::folder(&absolute_bytes(&path), names) {
+        Ok((node, _)) => Walked::Entry { entry: Entry { path, node, origin }, included: true },
+        Err(e) => problem(&path, &e),
+    })
+}
+
+fn file(path: TreePath, names: &Names) -> Step {
+    let found = || {
+        let dir = stat::open_root(&absolute_bytes(&path.parent().unwrap_or_default()))?;
+        let stat = Stat::at(dir.as_fd(), path.name())?;
+        stat::node(dir.as_fd(), path.name(), &stat, names)
+    };
+    Step::Give(match found() {
+        Ok(node) => {
+            let origin = if matches!(node.kind, NodeKind::File(_)) { Origin::File } else { Origin::Nothing };
+            Walked::Entry { entry: Entry { path, node, origin }, included: true }
+        }
+        Err(e) => problem(&path, &e),
+    })
+}
+
+fn problem(path: &TreePath, error: &std::io::Error) -> Walked {
+    Walked::Problem(PathError { path: format!("/{path}"), error: error.to_string() })
+}

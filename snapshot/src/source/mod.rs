@@ -1,0 +1,102 @@
+//! Where entries come from: a source yields them in the order of their paths, with what their content is.
+//!
+//! The file source walks folders; a stream is one file from standard input or a command; memory holds
+//! entries that somebody made. Sources of later crates implement [`Source`] too.
+
+mod exclude;
+mod files;
+mod include;
+mod list;
+mod memory;
+mod merge;
+mod names;
+mod options;
+mod roots;
+mod rules;
+mod stat;
+mod walk;
+
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::Read;
+
+use crate::error::Result;
+use crate::node::Node;
+use crate::path::TreePath;
+use crate::record::PathError;
+
+pub use exclude::{Explanation, Reason, Tag};
+pub use files::{FileOptions, FileSource};
+pub use list::read_path_list;
+pub use memory::MemorySource;
+pub(crate) use merge::Merged;
+pub(crate) use names::Names;
+pub use options::Preset;
+pub(crate) use stat::{Stat, bare, open};
+
+/// Gives the entries of one part of a snapshot.
+pub trait Source: Send + fmt::Debug {
+    /// Its name among the sources of a snapshot.
+    fn name(&self) -> String;
+
+    /// `files`, `stdin`, `command`, …
+    fn kind(&self) -> &'static str;
+
+    /// What it covers, for people and for finding the previous snapshot of the same thing.
+    fn paths(&self) -> Vec<String>;
+
+    /// Begins to give entries, in the order of their paths, each path once.
+    fn open(&mut self) -> Result<Box<dyn Iterator<Item = Item> + Send>>;
+
+    /// Whether it can be opened a second time.
+    fn is_repeatable(&self) -> bool;
+}
+
+/// What a source gives.
+#[derive(Debug)]
+pub enum Item {
+    /// One entry.
+    Entry(Entry),
+    /// Something that could not be read; the rest goes on.
+    Problem(PathError),
+}
+
+/// An entry of a source.
+#[derive(Debug)]
+pub struct Entry {
+    /// Where it goes in the snapshot.
+    pub path: TreePath,
+    /// Its attributes; the content of a regular file is known by its size only.
+    pub node: Node,
+    /// Where the content of a regular file is.
+    pub origin: Origin,
+}
+
+/// Where the content of a regular file is.
+pub enum Origin {
+    /// There is none: not a regular file.
+    Nothing,
+    /// Not a regular file, and above the roots: its times say nothing about what is backed up.
+    AboveRoot,
+    /// At the same path of the file system.
+    File,
+    /// Here.
+    Bytes(Vec<u8>),
+    /// To be read once. An error ends the backup without a snapshot.
+    Stream(Box<dyn Read + Send>),
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::AboveRoot => "AboveRoot",
+            Self::File => "File",
+            Self::Bytes(_) => "Bytes",
+            Self::Stream(_) => "Stream",
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! The roots of a file source: absolute, existing, sorted into layers in which none lies below another.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::path::{TreePath, printable};
+use crate::record::PathError;
+
+/// A place where a walk begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Root {
+    /// Its path in the snapshot.
+    pub(crate) path: TreePath,
+    /// Whether it is a folder or a link to one.
+    pub(crate) is_dir: bool,
+    /// Device of that folder.
+    pub(crate) dev: u64,
+}
+
+/// An absolute path without `.`; one with `..` is resolved by the file system, since a link may stand before it.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
+    let error = |e: io::Error| Error::file(path, e);
+    if path.components().any(|c| c == Component::ParentDir) {
+        return path.canonicalize().map_err(error);
+    }
+    let path = std::path::absolute(path).map_err(error)?;
+    Ok(path.components().collect())
+}
+
+/// Looks at each root. Those that are not there are named, unless none is: then nothing can be backed up.
+pub(crate) fn resolve(given: &[PathBuf]) -> Result<(Vec<Root>, Vec<PathError>)> {
+    let mut roots = Vec::with_capacity(given.len());
+    let mut missing = Vec::new();
+    for path in given {
+        match look(path) {
+            Ok(root) => roots.push(root),
+            Err(Error::File { path, source }) => missing.push(PathError { path, error: source.to_string() }),
+            Err(e) => return Err(e),
+        }
+    }
+    match missing.first() {
+        Some(first) if roots.is_empty() => Err(Error::NotFound { what: "path", name: first.path.clone() }),
+        None if roots.is_empty() => Err(Error::Invalid("no path to back up was given".to_owned())),
+        _ => Ok((roots, missing)),
+    }
+}
+
+fn look(given: &Path) -> Result<Root> {
+    let path = absolute(given)?;
+    let error = |e| Error::File { path: printable(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())), source: e };
+    let itself = std::fs::symlink_metadata(&path).map_err(error)?;
+    // A link that leads nowhere, or to something else than a folder, is backed up as a link.
+    let followed = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_dir);
+    let is_dir = followed.is_some();
+    let dev = followed.unwrap_or(itself).dev();
+    Ok(Root { path: TreePath::from_absolute(&path)?, is_dir, dev })
+}
+
+/// Splits sorted roots into layers; within one no root lies below another, so that their walks follow each other.
+pub(crate) fn layers(roots: &[Root]) -> Vec<Vec<Root>> {
+    let mut layers: Vec<Vec<Root>> = Vec::new();
+    for root in roots {
+        let free = |layer: &&mut Vec<Root>| layer.last().is_none_or(|last| root.path.strip(&last.path).is_none());
+        match layers.iter_mut().find(free) {
+            Some(layer) => layer.push(root.clone()),
+            None => layers.push(vec![root.clone()]),
+        }
+    }
+    layers
+}

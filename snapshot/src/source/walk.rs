@@ -1,0 +1,357 @@
+//! The ordered walk: threads list folders ahead, the consumer gets the entries in the order of their paths.
+//!
+//! Work is a set of *slots*, one per folder (and per part of a very large one). Threads always take
+//! the waiting slot with the least path, so they run ahead of the consumer in its own direction.
+//! Memory is bounded: nobody begins a slot while too many listed entries wait; the consumer does the
+//! slot that it needs itself if nobody has begun it, so the bound can never block it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::path::{TreePath, printable};
+use crate::record::PathError;
+use crate::source::exclude::{Entered, Fate, Filter, Scope};
+use crate::source::names::Names;
+use crate::source::stat::{self, Stat};
+use crate::source::{Entry, Origin};
+use crate::node::NodeKind;
+
+/// Entries that may be listed ahead of the consumer; at about 500 bytes each some 16 MB.
+const AHEAD_MAX: usize = 32 << 10;
+/// Names of one folder that are looked at in one piece of work.
+const PART_NAMES: usize = 1024;
+
+/// What the walk gives.
+#[derive(Debug)]
+pub(crate) enum Walked {
+    /// An entry; `included` is false for a folder that only its content may bring in.
+    Entry { entry: Entry, included: bool },
+    /// Something that could not be read.
+    Problem(PathError),
+}
+
+/// A folder to walk.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// Its path.
+    pub(crate) path: TreePath,
+    /// Device and inode, so that another folder put in its place is noticed; `None` takes what is there.
+    pub(crate) expected: Option<(u64, u64)>,
+    /// What holds around it.
+    pub(crate) scope: Arc<Scope>,
+    /// Whether an include pattern fits it.
+    pub(crate) included: bool,
+}
+
+/// One thing to hand out, or more work that stands at this place.
+pub(crate) enum Step {
+    /// Hand this out.
+    Give(Walked),
+    /// Go on with this folder.
+    Walk(Start),
+    /// Go on with what this work finds.
+    Slot(Arc<Slot>),
+}
+
+enum Job {
+    List(Start),
+    Part { dir: Arc<OwnedFd>, path: TreePath, names: Vec<Vec<u8>>, scope: Arc<Scope> },
+}
+
+enum Phase {
+    Waiting(Job),
+    Running,
+    Done(VecDeque<Step>),
+}
+
+/// A piece of work and its outcome.
+pub(crate) struct Slot {
+    key: Key,
+    phase: Mutex<Phase>,
+    done: Condvar,
+}
+
+/// Parts of a folder come before the folders that begin in them.
+type Key = (TreePath, bool);
+
+struct Queue {
+    waiting: BTreeMap<Key, Arc<Slot>>,
+    /// Entries listed and not yet taken by the consumer.
+    ahead: usize,
+    stop: bool,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    work: Condvar,
+    filter: Arc<Filter>,
+    names: Arc<Names>,
+}
+
+/// The walk; an iterator in the order of paths. Its threads end when it is dropped.
+pub(crate) struct Walk {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    stack: Vec<VecDeque<Step>>,
+}
+
+impl Walk {
+    /// Walks `steps`, which are in the order of their paths, with `threads` threads besides the consumer's.
+    pub(crate) fn new(
+        steps: impl IntoIterator<Item = Step>,
+        filter: Arc<Filter>,
+        names: Arc<Names>,
+        threads: usize,
+    ) -> Self {
+        let queue = Queue { waiting: BTreeMap::new(), ahead: 0, stop: false };
+        let shared = Arc::new(Shared { queue: Mutex::new(queue), work: Condvar::new(), filter, names });
+        let steps = steps.into_iter().map(|s| shared.queued(s)).collect();
+        let thread = |_| {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new().name("walk".to_owned()).spawn(move || shared.run())
+        };
+        // Without threads the consumer does all the work itself.
+        let threads = (0..threads).map_while(|n| thread(n).ok()).collect();
+        Self { shared, threads, stack: vec![steps] }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Walked;
+
+    fn next(&mut self) -> Option<Walked> {
+        loop {
+            let steps = self.stack.last_mut()?;
+            match steps.pop_front() {
+                None => {
+                    self.stack.pop();
+                }
+                Some(Step::Give(walked)) => return Some(walked),
+                Some(Step::Slot(slot)) => {
+                    let found = self.shared.take(&slot);
+                    self.stack.push(found);
+                }
+                Some(Step::Walk(start)) => {
+                    let found = self.shared.work(Job::List(start));
+                    self.stack.push(found);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Walk {
+    fn drop(&mut self) {
+        self.shared.lock().stop = true;
+        self.shared.work.notify_all();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked left its slot running; nobody waits for it any more.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Walk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Walk").field("depth", &self.stack.len()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Turns a folder to walk into a waiting slot.
+    fn queued(&self, step: Step) -> Step {
+        let Step::Walk(start) = step else { return step };
+        let key = (start.path.clone(), true);
+        Step::Slot(self.enqueue(key, Job::List(start)))
+    }
+
+    fn enqueue(&self, key: Key, job: Job) -> Arc<Slot> {
+        let slot = Arc::new(Slot { key: key.clone(), phase: Mutex::new(Phase::Waiting(job)), done: Condvar::new() });
+        self.lock().waiting.insert(key, Arc::clone(&slot));
+        self.work.notify_one();
+        slot
+    }
+
+    /// What a thread does.
+    fn run(&self) {
+        loop {
+            let mut queue = self.lock();
+            while !queue.stop && (queue.waiting.is_empty() || queue.ahead >= AHEAD_MAX) {
+                queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            if queue.stop {
+                return;
+            }
+            let Some((_, slot)) = queue.waiting.pop_first() else { continue };
+            drop(queue);
+            let Some(job) = slot.begin() else { continue };
+            let found = self.work(job);
+            self.lock().ahead += found.len();
+            slot.end(found);
+        }
+    }
+
+    /// What a slot found; does the work here if nobody has begun it.
+    fn take(&self, slot: &Slot) -> VecDeque<Step> {
+        self.lock().waiting.remove(&slot.key);
+        if let Some(job) = slot.begin() {
+            return self.work(job);
+        }
+        let found = slot.wait();
+        let mut queue = self.lock();
+        queue.ahead = queue.ahead.saturating_sub(found.len());
+        drop(queue);
+        self.work.notify_all();
+        found
+    }
+
+    fn work(&self, job: Job) -> VecDeque<Step> {
+        match job {
+            Job::List(start) => self.list(start),
+            Job::Part { dir, path, names, scope } => self.look(dir.as_fd(), &path, &names, &scope),
+        }
+    }
+
+    fn list(&self, start: Start) -> VecDeque<Step> {
+        let Start { path, expected, scope, included } = start;
+        let listed = open_listed(&path, expected).and_then(|dir| Ok((stat::names_in(dir.as_fd())?, dir)));
+        let (mut names, dir) = match listed {
+            Ok(listed) => listed,
+            // Removed since it was seen: an empty folder is as near as it gets.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && expected.is_some() => return VecDeque::new(),
+            Err(e) => return VecDeque::from([problem(&path, &e)]),
+        };
+        let Entered { scope, tagged, problems } = self.filter.enter(dir.as_fd(), &path, &names, &scope, included);
+        if let Some(tag) = tagged {
+            names = vec![tag];
+        }
+        let mut steps: VecDeque<Step> = problems
+            .into_iter()
+            .map(|(name, error)| {
+                let path = path.join(&name).unwrap_or_else(|_| path.clone());
+                Step::Give(Walked::Problem(PathError { path: format!("/{path}"), error }))
+            })
+            .collect();
+        if names.len() <= PART_NAMES {
+            steps.extend(self.look(dir.as_fd(), &path, &names, &scope));
+            return steps;
+        }
+        let dir = Arc::new(dir);
+        let mut names = names.into_iter().peekable();
+        while let Some(first) = names.peek() {
+            let key = (path.join(first).unwrap_or_else(|_| path.clone()), false);
+            let part = names.by_ref().take(PART_NAMES).collect();
+            let job = Job::Part { dir: Arc::clone(&dir), path: path.clone(), names: part, scope: Arc::clone(&scope) };
+            steps.push_back(Step::Slot(self.enqueue(key, job)));
+        }
+        steps
+    }
+
+    /// Looks at names of a folder.
+    fn look(&self, dir: BorrowedFd<'_>, path: &TreePath, names: &[Vec<u8>], scope: &Arc<Scope>) -> VecDeque<Step> {
+        let mut steps = VecDeque::with_capacity(names.len());
+        for name in names {
+            match path.join(name) {
+                Ok(path) => self.look_at(dir, path, name, scope, &mut steps),
+                Err(e) => steps.push_back(Step::Give(Walked::Problem(PathError {
+                    path: format!("/{path}/{}", printable(name)),
+                    error: e.to_string(),
+                }))),
+            }
+        }
+        steps
+    }
+
+    fn look_at(
+        &self,
+        dir: BorrowedFd<'_>,
+        path: TreePath,
+        name: &[u8],
+        scope: &Arc<Scope>,
+        steps: &mut VecDeque<Step>,
+    ) {
+        let stat = match Stat::at(dir, name) {
+            Ok(stat) => stat,
+            // Removed since the folder was listed: as if it had never been there.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return,
+            Err(e) => return steps.push_back(problem(&path, &e)),
+        };
+        let (included, descend) = match self.filter.decide(scope, &path, &stat) {
+            Fate::Leave(_) => return,
+            Fate::Shallow(_) => (true, false),
+            Fate::Take { included, .. } => (included, stat.is_dir()),
+        };
+        let node = match stat::node(dir, name, &stat, &self.names) {
+            Ok(node) => node,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return,
+            Err(e) => return steps.push_back(problem(&path, &e)),
+        };
+        let origin = if matches!(node.kind, NodeKind::File(_)) { Origin::File } else { Origin::Nothing };
+        let entry = Entry { path: path.clone(), node, origin };
+        steps.push_back(Step::Give(Walked::Entry { entry, included }));
+        if descend {
+            let expected = Some((stat.dev, stat.inode));
+            let start = Start { path, expected, scope: Arc::clone(scope), included };
+            steps.push_back(self.queued(Step::Walk(start)));
+        }
+    }
+}
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the work; `None` if another has it.
+    fn begin(&self) -> Option<Job> {
+        let mut phase = self.lock();
+        match std::mem::replace(&mut *phase, Phase::Running) {
+            Phase::Waiting(job) => Some(job),
+            other => {
+                *phase = other;
+                None
+            }
+        }
+    }
+
+    fn end(&self, found: VecDeque<Step>) {
+        *self.lock() = Phase::Done(found);
+        self.done.notify_all();
+    }
+
+    fn wait(&self) -> VecDeque<Step> {
+        let mut phase = self.lock();
+        loop {
+            if let Phase::Done(found) = &mut *phase {
+                return std::mem::take(found);
+            }
+            phase = self.done.wait(phase).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Opens a folder for listing, and makes sure that it is the one that was seen.
+fn open_listed(path: &TreePath, expected: Option<(u64, u64)>) -> io::Result<OwnedFd> {
+    let mut absolute = vec![b'/'];
+    absolute.extend_from_slice(path.as_bytes());
+    let dir = match expected {
+        Some(_) => stat::open_dir(&absolute)?,
+        None => stat::open_root(&absolute)?,
+    };
+    let stat = Stat::of(&dir)?;
+    if expected.is_some_and(|e| e != (stat.dev, stat.inode)) {
+        return Err(io::Error::other("was replaced by another folder while it was read"));
+    }
+    Ok(dir)
+}
+
+fn problem(path: &TreePath, error: &io::Error) -> Step {
+    Step::Give(Walked::Problem(PathError { path: format!("/{path}"), error: error.to_string() }))
+}
