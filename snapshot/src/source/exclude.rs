@@ -183,7 +183,14 @@ impl Filter {
     /// The scope around a root on device `dev`.
     pub(crate) fn around(&self, root: &TreePath, dev: u64) -> Arc<Scope> {
         let root_len = root.as_bytes().len();
-        Arc::new(Scope { above: None, root_len, dev, dir_len: root_len, ignores: Vec::new(), included: false })
+        Arc::new(Scope {
+            above: None,
+            root_len,
+            dev,
+            dir_len: root_len,
+            ignores: Vec::new(),
+            included: false,
+        })
     }
 
     /// Whether an entry of a folder is taken.
@@ -235,7 +242,11 @@ impl Filter {
     }
 
     fn is_module(&self, name: &[u8], is_dir: bool) -> bool {
-        let stem = name.iter().rposition(|b| *b == b'.').filter(|at| *at > 0 && !is_dir).and_then(|at| name.get(..at));
+        let stem = name
+            .iter()
+            .rposition(|b| *b == b'.')
+            .filter(|at| *at > 0 && !is_dir)
+            .and_then(|at| name.get(..at));
         self.modules.iter().any(|m| m == name || Some(m.as_slice()) == stem)
     }
 

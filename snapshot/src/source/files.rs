@@ -91,8 +91,12 @@ impl FileSource {
             }
             answer.get_or_insert(found);
         }
-        let outside =
-            Explanation { path: path.clone(), included: false, decided_at: path, reason: Reason::OutsideRoots };
+        let outside = Explanation {
+            path: path.clone(),
+            included: false,
+            decided_at: path,
+            reason: Reason::OutsideRoots,
+        };
         Ok(answer.unwrap_or(outside))
     }
 
@@ -178,7 +182,12 @@ impl FileSource {
                     steps.push(folder(root.path.clone(), Origin::Nothing, names));
                 }
                 let scope = self.filter.around(&root.path, root.dev);
-                steps.push(Step::Walk(Start { path: root.path.clone(), expected: None, scope, included: false }));
+                steps.push(Step::Walk(Start {
+                    path: root.path.clone(),
+                    expected: None,
+                    scope,
+                    included: false,
+                }));
             } else {
                 steps.push(file(root.path.clone(), names));
             }

@@ -15,7 +15,9 @@ pub fn read_path_list(reader: impl Read, name: &str, separator: u8) -> Result<Ve
     let mut bytes = Vec::new();
     reader.take(LIST_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|e| Error::file(name, e))?;
     if bytes.len() as u64 > LIST_BYTES_MAX {
-        return Err(Error::Invalid(format!("the list of paths {name} is longer than {LIST_BYTES_MAX} bytes")));
+        return Err(Error::Invalid(format!(
+            "the list of paths {name} is longer than {LIST_BYTES_MAX} bytes"
+        )));
     }
     let line = |l: &[u8]| {
         let l = if separator == b'\n' { l.strip_suffix(b"\r").unwrap_or(l) } else { l };

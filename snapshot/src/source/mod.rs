@@ -16,7 +16,6 @@ mod rules;
 mod stat;
 mod walk;
 
-
 #[cfg(test)]
 mod tests;
 

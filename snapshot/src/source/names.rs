@@ -35,7 +35,8 @@ impl Names {
     /// The names of this host as they are now.
     pub(crate) fn load() -> Self {
         // A host without these files has numbers only.
-        let text = |path: &str| fs::read(path).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+        let text =
+            |path: &str| fs::read(path).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
         let services = text("/etc/nsswitch.conf");
         Self {
             users: Database::new("passwd", &text("/etc/passwd"), &services),
@@ -98,7 +99,9 @@ fn parse(text: &str) -> HashMap<u32, Arc<str>> {
 fn beyond_files(services: &str, database: &str) -> bool {
     services
         .lines()
-        .filter_map(|line| line.split('#').next()?.trim().strip_prefix(database)?.trim_start().strip_prefix(':'))
+        .filter_map(|line| {
+            line.split('#').next()?.trim().strip_prefix(database)?.trim_start().strip_prefix(':')
+        })
         .flat_map(str::split_whitespace)
         .any(|service| !service.starts_with('[') && !matches!(service, "files" | "compat" | "systemd" | "db"))
 }
@@ -121,7 +124,8 @@ mod tests {
 
     #[test]
     fn lines_that_name_nothing_are_skipped() {
-        let names = parse("root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:\n+::::::\nbroken\n#no:x:7:\nme:x:1000:\n");
+        let names =
+            parse("root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:\n+::::::\nbroken\n#no:x:7:\nme:x:1000:\n");
         assert_eq!(names.len(), 2);
         assert_eq!(&*names[&0], "root");
         assert_eq!(&*names[&1000], "me");

@@ -7,9 +7,9 @@ use crate::error::{Error, Result};
 use crate::path::printable;
 use crate::source::FileOptions;
 use crate::source::exclude::{Filter, Tag};
+use crate::source::names::Names;
 use crate::source::rules::RulesBuilder;
 use crate::source::stat;
-use crate::source::names::Names;
 
 /// Rules for a kind of tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,9 @@ pub(crate) fn filter(options: &FileOptions) -> Result<Filter> {
     if options.exclude_caches {
         tags.push(Tag::cachedir());
     }
-    if let Some(bad) = options.ignore_files.iter().chain(&options.modules).find(|n| n.is_empty() || n.contains('/')) {
+    if let Some(bad) =
+        options.ignore_files.iter().chain(&options.modules).find(|n| n.is_empty() || n.contains('/'))
+    {
         return Err(Error::Invalid(format!("{bad:?} is not a name: it is empty or holds '/'")));
     }
     Ok(Filter {

@@ -49,7 +49,10 @@ pub(crate) fn resolve(given: &[PathBuf]) -> Result<(Vec<Root>, Vec<PathError>)> 
 
 fn look(given: &Path) -> Result<Root> {
     let path = absolute(given)?;
-    let error = |e| Error::File { path: printable(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())), source: e };
+    let error = |e| Error::File {
+        path: printable(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())),
+        source: e,
+    };
     let itself = std::fs::symlink_metadata(&path).map_err(error)?;
     // A link that leads nowhere, or to something else than a folder, is backed up as a link.
     let followed = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_dir);
@@ -62,7 +65,8 @@ fn look(given: &Path) -> Result<Root> {
 pub(crate) fn layers(roots: &[Root]) -> Vec<Vec<Root>> {
     let mut layers: Vec<Vec<Root>> = Vec::new();
     for root in roots {
-        let free = |layer: &&mut Vec<Root>| layer.last().is_none_or(|last| root.path.strip(&last.path).is_none());
+        let free =
+            |layer: &&mut Vec<Root>| layer.last().is_none_or(|last| root.path.strip(&last.path).is_none());
         match layers.iter_mut().find(free) {
             Some(layer) => layer.push(root.clone()),
             None => layers.push(vec![root.clone()]),

@@ -74,7 +74,8 @@ impl RulesBuilder {
 
     /// Adds one line; comments and empty lines are skipped.
     pub(crate) fn add(&mut self, origin: &str, line: usize, pattern: &str) -> Result<()> {
-        let bad = |why: String| Error::Invalid(format!("{origin}:{line}: {pattern:?} is not a pattern: {why}"));
+        let bad =
+            |why: String| Error::Invalid(format!("{origin}:{line}: {pattern:?} is not a pattern: {why}"));
         if self.count == PATTERNS_MAX {
             return Err(bad(format!("more than {PATTERNS_MAX} patterns")));
         }
@@ -83,8 +84,7 @@ impl RulesBuilder {
         if self.takes_absolute && text.strip_prefix('!').unwrap_or(&text).starts_with('/') {
             self.absolute.add_line(None, &text).map_err(|e| bad(e.to_string()))?;
         }
-        let rule =
-            Rule { origin: origin.to_owned(), line, pattern: pattern.to_owned(), order: self.count };
+        let rule = Rule { origin: origin.to_owned(), line, pattern: pattern.to_owned(), order: self.count };
         self.rules.insert(text, rule);
         self.count += 1;
         Ok(())

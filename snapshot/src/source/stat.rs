@@ -134,7 +134,9 @@ fn proc_path(dir: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
 pub(crate) fn xattrs(path: &[u8]) -> io::Result<Vec<Xattr>> {
     let list = match sized(|buffer| rustix::fs::llistxattr(path, buffer)) {
         Ok(list) => list,
-        Err(Errno::NOTSUP | Errno::NOSYS | Errno::ACCESS | Errno::PERM | Errno::NOENT) => return Ok(Vec::new()),
+        Err(Errno::NOTSUP | Errno::NOSYS | Errno::ACCESS | Errno::PERM | Errno::NOENT) => {
+            return Ok(Vec::new());
+        }
         Err(e) => return Err(e.into()),
     };
     let mut found = Vec::new();

@@ -11,13 +11,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use crate::node::NodeKind;
 use crate::path::{TreePath, printable};
 use crate::record::PathError;
 use crate::source::exclude::{Entered, Fate, Filter, Scope};
 use crate::source::names::Names;
 use crate::source::stat::{self, Stat};
 use crate::source::{Entry, Origin};
-use crate::node::NodeKind;
 
 /// Entries that may be listed ahead of the consumer; at about 500 bytes each some 16 MB.
 const AHEAD_MAX: usize = 32 << 10;
@@ -173,7 +173,8 @@ impl Shared {
     }
 
     fn enqueue(&self, key: Key, job: Job) -> Arc<Slot> {
-        let slot = Arc::new(Slot { key: key.clone(), phase: Mutex::new(Phase::Waiting(job)), done: Condvar::new() });
+        let slot =
+            Arc::new(Slot { key: key.clone(), phase: Mutex::new(Phase::Waiting(job)), done: Condvar::new() });
         self.lock().waiting.insert(key, Arc::clone(&slot));
         self.work.notify_one();
         slot
@@ -228,7 +229,8 @@ impl Shared {
             Err(e) if e.kind() == io::ErrorKind::NotFound && expected.is_some() => return VecDeque::new(),
             Err(e) => return VecDeque::from([problem(&path, &e)]),
         };
-        let Entered { scope, tagged, problems } = self.filter.enter(dir.as_fd(), &path, &names, &scope, included);
+        let Entered { scope, tagged, problems } =
+            self.filter.enter(dir.as_fd(), &path, &names, &scope, included);
         if let Some(tag) = tagged {
             names = vec![tag];
         }
@@ -248,14 +250,25 @@ impl Shared {
         while let Some(first) = names.peek() {
             let key = (path.join(first).unwrap_or_else(|_| path.clone()), false);
             let part = names.by_ref().take(PART_NAMES).collect();
-            let job = Job::Part { dir: Arc::clone(&dir), path: path.clone(), names: part, scope: Arc::clone(&scope) };
+            let job = Job::Part {
+                dir: Arc::clone(&dir),
+                path: path.clone(),
+                names: part,
+                scope: Arc::clone(&scope),
+            };
             steps.push_back(Step::Slot(self.enqueue(key, job)));
         }
         steps
     }
 
     /// Looks at names of a folder.
-    fn look(&self, dir: BorrowedFd<'_>, path: &TreePath, names: &[Vec<u8>], scope: &Arc<Scope>) -> VecDeque<Step> {
+    fn look(
+        &self,
+        dir: BorrowedFd<'_>,
+        path: &TreePath,
+        names: &[Vec<u8>],
+        scope: &Arc<Scope>,
+    ) -> VecDeque<Step> {
         let mut steps = VecDeque::with_capacity(names.len());
         for name in names {
             match path.join(name) {

@@ -34,19 +34,30 @@ fn includes_take_what_fits_and_the_folders_on_the_way() {
         write(dir.path(), path, "1");
     }
     let found = paths(dir.path(), FileOptions { includes: strings(&["*.rs"]), ..FileOptions::default() });
-    let expected =
-        ["docs", "docs/c.rs", "docs/c.rs/inner", "src", "src/a.rs", "src/deep", "src/deep/er", "src/deep/er/b.rs"];
+    let expected = [
+        "docs",
+        "docs/c.rs",
+        "docs/c.rs/inner",
+        "src",
+        "src/a.rs",
+        "src/deep",
+        "src/deep/er",
+        "src/deep/er/b.rs",
+    ];
     assert_eq!(found, expected);
     let all = paths(dir.path(), FileOptions { includes: strings(&["**/*"]), ..FileOptions::default() });
     assert_eq!(all, paths(dir.path(), FileOptions::default()));
-    let both = FileOptions { includes: strings(&["*.rs"]), excludes: strings(&["deep"]), ..FileOptions::default() };
+    let both =
+        FileOptions { includes: strings(&["*.rs"]), excludes: strings(&["deep"]), ..FileOptions::default() };
     assert!(!paths(dir.path(), both).iter().any(|p| p.contains("deep")));
 }
 
 #[test]
 fn a_project_is_taken_without_its_by_products_and_by_modules() {
     let dir = tempfile::tempdir().unwrap();
-    for path in ["core/a.py", "core/__pycache__/a.pyc", "web/b.py", "tool.py", ".git/HEAD", ".venv/x", "data/d"] {
+    for path in
+        ["core/a.py", "core/__pycache__/a.pyc", "web/b.py", "tool.py", ".git/HEAD", ".venv/x", "data/d"]
+    {
         write(dir.path(), path, "1");
     }
     let project = FileOptions { preset: Some(Preset::Project), ..FileOptions::default() };
@@ -89,7 +100,8 @@ fn the_rule_that_decided_is_named() {
     };
     let source = FileSource::new(options).unwrap();
     let explain = |p: &str| source.explain(&dir.path().join(p)).unwrap();
-    let of = |origin: String, line, pattern: &str| Reason::Pattern { origin, line, pattern: pattern.to_owned() };
+    let of =
+        |origin: String, line, pattern: &str| Reason::Pattern { origin, line, pattern: pattern.to_owned() };
     let file = format!("{}/.gitignore", dir.path().display());
     let found = explain("x.log");
     assert!(!found.included);

@@ -40,7 +40,18 @@ struct Spec {
 }
 
 fn name() -> impl Strategy<Value = Vec<u8>> {
-    let odd = prop::sample::select(vec![&b"a"[..], b"a.b", b"a b", b"-x", b"\xff\xfe", b"a\nb", b"A", b"..x", b"!", b"a-"]);
+    let odd = prop::sample::select(vec![
+        &b"a"[..],
+        b"a.b",
+        b"a b",
+        b"-x",
+        b"\xff\xfe",
+        b"a\nb",
+        b"A",
+        b"..x",
+        b"!",
+        b"a-",
+    ]);
     prop_oneof![odd.prop_map(<[u8]>::to_vec), "[a-c!+,.-]{1,3}".prop_map(String::into_bytes)]
         .prop_filter("a name", |n| n != b"." && n != b"..")
 }
@@ -56,20 +67,30 @@ fn spec() -> impl Strategy<Value = Spec> {
         2 => Just(Thing::HardLink),
         1 => (1_u32..1 << 20).prop_map(Thing::Sparse),
     ];
-    let mtime = (prop_oneof![Just(-1_i64), Just(5_000_000_000), -2_000_000_000..7_000_000_000_i64], 0_u32..1_000_000_000);
+    let mtime = (
+        prop_oneof![Just(-1_i64), Just(5_000_000_000), -2_000_000_000..7_000_000_000_i64],
+        0_u32..1_000_000_000,
+    );
     let owner = prop_oneof![Just((0, 0)), (0_u32..70_000, 0_u32..70_000)];
     let xattr = prop::option::of(prop::collection::vec(any::<u8>(), 0..600));
     (0_usize..8, name(), thing, 0_u32..0o10000, owner, mtime, xattr, any::<bool>()).prop_map(
         |(parent, name, thing, mode, owner, mtime, xattr, acl)| Spec {
-            parent, name, thing, mode, owner, mtime, xattr, acl,
+            parent,
+            name,
+            thing,
+            mode,
+            owner,
+            mtime,
+            xattr,
+            acl,
         },
     )
 }
 
 /// `user::rw- user:1000:rw- group::r-- mask::rw- other::---` as the kernel keeps it.
 const ACL: &[u8] = &[
-    2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 6, 0, 232, 3, 0, 0, 4, 0, 4, 0, 255, 255, 255, 255, 16, 0, 6, 0,
-    255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255,
+    2, 0, 0, 0, 1, 0, 6, 0, 255, 255, 255, 255, 2, 0, 6, 0, 232, 3, 0, 0, 4, 0, 4, 0, 255, 255, 255, 255, 16,
+    0, 6, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255,
 ];
 
 fn make(root: &Path, specs: &[Spec]) {
@@ -156,7 +177,10 @@ fn slow(root: &Path, into: &mut BTreeMap<TreePath, Node>) {
         let links = if t.is_dir() { 1 } else { m.nlink() as u32 };
         let mut xattrs: Vec<crate::Xattr> = xattr::list(&path)
             .unwrap()
-            .map(|n| crate::Xattr { value: xattr::get(&path, &n).unwrap().unwrap(), name: n.as_bytes().to_vec() })
+            .map(|n| crate::Xattr {
+                value: xattr::get(&path, &n).unwrap().unwrap(),
+                name: n.as_bytes().to_vec(),
+            })
             .collect();
         xattrs.sort();
         let node = Node {
@@ -237,9 +261,14 @@ fn paths_longer_than_one_call_takes_are_walked() {
     }
     let create = rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY;
     rustix::fs::openat(&at, "leaf", create, Mode::RWXU).unwrap();
-    let all = entries(FileOptions { roots: vec![dir.path().to_owned()], threads: 1, ..FileOptions::default() });
+    let all =
+        entries(FileOptions { roots: vec![dir.path().to_owned()], threads: 1, ..FileOptions::default() });
     let last = all.last().unwrap();
-    assert!(last.path.as_bytes().len() > 6000 && last.path.name() == b"leaf", "{}", printable(last.path.name()));
+    assert!(
+        last.path.as_bytes().len() > 6000 && last.path.name() == b"leaf",
+        "{}",
+        printable(last.path.name())
+    );
 }
 
 #[test]
@@ -282,7 +311,8 @@ fn a_root_that_links_to_a_folder_is_followed() {
         roots: vec![dir.path().join("link"), dir.path().join("dangling")],
         ..FileOptions::default()
     });
-    let tail: Vec<_> = all.iter().rev().take(3).map(|e| (printable(e.path.name()), e.node.is_dir())).collect();
+    let tail: Vec<_> =
+        all.iter().rev().take(3).map(|e| (printable(e.path.name()), e.node.is_dir())).collect();
     assert_eq!(tail, [("x".to_owned(), false), ("link".to_owned(), true), ("dangling".to_owned(), false)]);
 }
 
