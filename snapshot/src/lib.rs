@@ -7,6 +7,7 @@ mod node;
 mod path;
 mod record;
 mod source;
+mod resolve;
 mod tree;
 
 pub use error::{Error, ErrorKind, Result};
@@ -17,4 +18,5 @@ pub use source::{
     Entry, Explanation, FileOptions, FileSource, Item, MemorySource, Origin, Preset, Reason, Source, Tag,
     read_path_list,
 };
+pub use resolve::{Resolved, latest, listed, locate, parse_path, resolve};
 pub use tree::{Entries, Tree, TreeBuilder};
