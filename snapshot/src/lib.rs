@@ -6,17 +6,17 @@ mod error;
 mod node;
 mod path;
 mod record;
-mod source;
 mod resolve;
+mod source;
 mod tree;
 
 pub use error::{Error, ErrorKind, Result};
 pub use node::{Content, Extent, Node, NodeKind, Time, Xattr};
 pub use path::{PATH_BYTES_MAX, TreePath, printable};
 pub use record::{Manifest, PathError, Snapshot, SourceResult};
+pub use resolve::{Resolved, latest, listed, locate, parse_path, resolve};
 pub use source::{
     Entry, Explanation, FileOptions, FileSource, Item, MemorySource, Origin, Preset, Reason, Source, Tag,
     read_path_list,
 };
-pub use resolve::{Resolved, latest, listed, locate, parse_path, resolve};
 pub use tree::{Entries, Tree, TreeBuilder};
