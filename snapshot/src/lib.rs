@@ -5,6 +5,7 @@
 mod error;
 mod node;
 mod path;
+mod read;
 mod record;
 mod resolve;
 mod source;
@@ -13,6 +14,7 @@ mod tree;
 pub use error::{Error, ErrorKind, Result};
 pub use node::{Content, Extent, Node, NodeKind, Time, Xattr};
 pub use path::{PATH_BYTES_MAX, TreePath, printable};
+pub use read::{ByteRange, Case, Patterns, Version, VersionId, Versions, versions};
 pub use record::{Manifest, PathError, Snapshot, SourceResult};
 pub use resolve::{Resolved, latest, listed, locate, parse_path, resolve};
 pub use source::{

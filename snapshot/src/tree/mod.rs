@@ -39,6 +39,8 @@ pub(crate) trait Nodes: Debug + Send + Sync {
     fn refs(&self, id: &ChunkId) -> Result<RefList>;
     /// The bytes of a `Meta` chunk.
     fn meta(&self, id: &ChunkId) -> Result<Arc<[u8]>>;
+    /// The bytes of a `Data` chunk.
+    fn data(&self, id: &ChunkId) -> Result<Arc<[u8]>>;
 }
 
 impl Nodes for Reader {
@@ -48,6 +50,10 @@ impl Nodes for Reader {
 
     fn meta(&self, id: &ChunkId) -> Result<Arc<[u8]>> {
         Ok(self.read(ChunkKind::Meta, id)?)
+    }
+
+    fn data(&self, id: &ChunkId) -> Result<Arc<[u8]>> {
+        Ok(self.read(ChunkKind::Data, id)?)
     }
 }
 
@@ -166,6 +172,11 @@ impl Tree {
     /// Like [`Tree::children`], as it is stored.
     pub(crate) fn walk_children(&self, base: &TreePath) -> Walk {
         Walk::children(Arc::clone(&self.nodes), self.root, base.clone())
+    }
+
+    /// Where its nodes and chunks are read.
+    pub(crate) fn nodes(&self) -> &dyn Nodes {
+        &*self.nodes
     }
 
     /// A cursor at the start.

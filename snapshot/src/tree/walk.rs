@@ -206,11 +206,22 @@ fn direct_child(base: &TreePath, path: &TreePath) -> Option<TreePath> {
 pub struct Entries {
     nodes: Arc<dyn Nodes>,
     walk: Walk,
+    completes: bool,
 }
 
 impl Entries {
     pub(crate) fn new(nodes: Arc<dyn Nodes>, walk: Walk) -> Self {
-        Self { nodes, walk }
+        Self { nodes, walk, completes: true }
+    }
+
+    /// Leaves out the extents of large files, so that no more is read than names and attributes.
+    pub fn without_extents(self) -> Self {
+        Self { completes: false, ..self }
+    }
+
+    /// Passes over everything below the folder `path`, which was handed out last.
+    pub fn skip_below(&mut self, path: &TreePath) {
+        self.walk.skip_below(path.clone());
     }
 }
 
@@ -222,6 +233,6 @@ impl Iterator for Entries {
             Ok(entry) => entry,
             Err(error) => return Some(Err(error)),
         };
-        Some(entry.complete(&self.nodes))
+        Some(if self.completes { entry.complete(&self.nodes) } else { Ok((entry.path, entry.node)) })
     }
 }

@@ -58,6 +58,10 @@ impl Nodes for Memory {
     fn meta(&self, id: &ChunkId) -> Result<Arc<[u8]>> {
         Ok(self.bytes(ChunkKind::Meta, id)?.into())
     }
+
+    fn data(&self, id: &ChunkId) -> Result<Arc<[u8]>> {
+        Ok(self.bytes(ChunkKind::Data, id)?.into())
+    }
 }
 
 /// Builds a tree; returns its root and what was put.
