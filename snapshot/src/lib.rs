@@ -2,6 +2,7 @@
 //!
 //! Modules in the order of dependence; each uses only those above it.
 
+mod diff;
 mod error;
 mod node;
 mod path;
@@ -11,6 +12,7 @@ mod resolve;
 mod source;
 mod tree;
 
+pub use diff::{Aspect, Change, Difference, JSON_BYTES_MAX, JsonChange, LiveDiff, TreeDiff, json_diff};
 pub use error::{Error, ErrorKind, Result};
 pub use node::{Content, Extent, Node, NodeKind, Time, Xattr};
 pub use path::{PATH_BYTES_MAX, TreePath, printable};

@@ -4,6 +4,8 @@
 
 mod content;
 mod pattern;
+#[cfg(test)]
+mod tests;
 mod versions;
 
 pub use content::ByteRange;

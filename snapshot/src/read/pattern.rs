@@ -30,12 +30,8 @@ impl Patterns {
     /// Compiles patterns.
     pub fn new<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>, case: Case) -> Result<Self> {
         let mut builder = GitignoreBuilder::new("");
-        let bad = |text: &str, e: ignore::Error| {
-            Error::Invalid(format!("{text:?} is not a pattern: {e}"))
-        };
-        builder
-            .case_insensitive(case == Case::Insensitive)
-            .map_err(|e| bad("", e))?;
+        let bad = |text: &str, e: ignore::Error| Error::Invalid(format!("{text:?} is not a pattern: {e}"));
+        builder.case_insensitive(case == Case::Insensitive).map_err(|e| bad("", e))?;
         for pattern in patterns {
             let text = pattern.as_ref();
             // A comment makes sense in a file, not among patterns that are given one by one.

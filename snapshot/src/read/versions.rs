@@ -135,7 +135,13 @@ pub(crate) fn collect(trees: impl Iterator<Item = (SnapshotId, Tree)>, path: &Tr
                 } else {
                     places.insert(version, found.versions.len());
                     let node = entry.node.clone();
-                    found.versions.push(Version { id: version, node, first: id, last: id, snapshots: vec![id] });
+                    found.versions.push(Version {
+                        id: version,
+                        node,
+                        first: id,
+                        last: id,
+                        snapshots: vec![id],
+                    });
                 }
             }
         }

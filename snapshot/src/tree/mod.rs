@@ -10,7 +10,7 @@ mod inner;
 mod leaf;
 mod recipe;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod walk;
 
 use std::fmt::Debug;
@@ -23,6 +23,7 @@ use crate::node::{Extent, Node, NodeKind};
 use crate::path::TreePath;
 
 pub use builder::TreeBuilder;
+pub(crate) use inner::NodeRef;
 pub(crate) use recipe::{Recipe, length};
 pub use walk::Entries;
 pub(crate) use walk::{Cursor, Item, Walk};

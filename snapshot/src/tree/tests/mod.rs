@@ -65,7 +65,7 @@ impl Nodes for Memory {
 }
 
 /// Builds a tree; returns its root and what was put.
-fn build(
+pub(crate) fn build(
     store: &Memory,
     entries: &BTreeMap<TreePath, Node>,
 ) -> Result<(ChunkId, BTreeSet<(ChunkKind, ChunkId)>)> {
@@ -78,24 +78,24 @@ fn build(
     Ok((root, puts.ids))
 }
 
-fn tree(store: &Arc<Memory>, root: ChunkId) -> Tree {
+pub(crate) fn tree(store: &Arc<Memory>, root: ChunkId) -> Tree {
     Tree::over(Arc::clone(store) as Arc<dyn Nodes>, root)
 }
 
-fn path(text: &str) -> TreePath {
+pub(crate) fn path(text: &str) -> TreePath {
     TreePath::new(text).unwrap_or_default()
 }
 
-fn data(seed: u64, len: u32) -> Extent {
+pub(crate) fn data(seed: u64, len: u32) -> Extent {
     Extent::Data { id: ChunkId(*blake3::hash(&seed.to_le_bytes()).as_bytes()), len }
 }
 
-fn file(extents: Vec<Extent>) -> NodeKind {
+pub(crate) fn file(extents: Vec<Extent>) -> NodeKind {
     let size = extents.iter().map(super::length).sum();
     NodeKind::File(Content { class: ChunkClass::Std, size, extents })
 }
 
-fn node(kind: NodeKind) -> Node {
+pub(crate) fn node(kind: NodeKind) -> Node {
     Node {
         kind,
         mode: 0o644,
@@ -112,8 +112,26 @@ fn node(kind: NodeKind) -> Node {
     }
 }
 
+/// Stores bytes as one data chunk.
+pub(crate) fn chunk(store: &Memory, bytes: &[u8]) -> Extent {
+    let mut puts = Puts { store, ids: BTreeSet::new() };
+    let id = puts.put(ChunkKind::Data, bytes).unwrap_or(ChunkId([0; 32]));
+    Extent::Data { id, len: bytes.len() as u32 }
+}
+
+/// How many different chunks were read since the last call.
+pub(crate) fn chunks_read(store: &Memory) -> usize {
+    std::mem::take(&mut *lock(&store.read)).len()
+}
+
+/// Loses the `nth` child of the root.
+pub(crate) fn lose_child(store: &Memory, root: &ChunkId, nth: usize) {
+    let child = store.refs(root).ok().and_then(|refs| refs.children.get(nth).copied());
+    lock(&store.chunks).retain(|(_, id), _| Some(*id) != child);
+}
+
 /// `n` files in folders of 100, each with one chunk.
-fn many(n: u64) -> BTreeMap<TreePath, Node> {
+pub(crate) fn many(n: u64) -> BTreeMap<TreePath, Node> {
     let mut entries = BTreeMap::new();
     for i in 0..n {
         let folder = format!("home/folder-{:05}", i / 100);
@@ -124,6 +142,6 @@ fn many(n: u64) -> BTreeMap<TreePath, Node> {
     entries
 }
 
-fn xattr(name: &str, value: &[u8]) -> Xattr {
+pub(crate) fn xattr(name: &str, value: &[u8]) -> Xattr {
     Xattr { name: name.into(), value: value.to_vec() }
 }
