@@ -5,6 +5,7 @@
 pub mod backend;
 mod check;
 mod chunker;
+pub mod durable;
 mod env;
 mod error;
 mod gc;

@@ -3,15 +3,30 @@
 //! The contract of [`Backend`] is this documentation and the suite in `conformance.rs`, which
 //! every backend and every wrapper passes.
 
+mod cache;
+pub mod conformance;
 mod extension;
+mod fault;
 mod local;
+mod location;
 mod memory;
 mod name;
+mod pace;
+mod record;
+mod retry;
+mod throttle;
 
+pub use cache::CacheBackend;
 pub use extension::BackendExt;
+pub use fault::{Fault, FaultBackend, FaultRule};
 pub use local::{LocalBackend, LocalCounters};
+pub use location::{Location, LocationOptions, open_location};
 pub use memory::MemoryBackend;
 pub use name::{NAME_BYTES_MAX, check_name, check_prefix};
+pub use pace::{ManualPace, Pace, SystemPace};
+pub use record::{Call, Method, RecordBackend};
+pub use retry::{RetryBackend, RetryPolicy};
+pub use throttle::ThrottleBackend;
 
 use std::fmt::Debug;
 use std::io;
@@ -135,7 +150,7 @@ pub trait Backend: Send + Sync + Debug {
     /// Makes all that this handle wrote with [`Durability::Deferred`] safe against loss of power, and every
     /// name that any process published before this call in the folders of the repository.
     ///
-    /// After an error, objects written as deferred may be gone.
+    /// After an error, objects written as deferred may be gone, and asking again proves nothing.
     fn sync(&self) -> BackendResult<()>;
 
     /// Does a piece of upkeep and returns the bytes it gave back or set aside; 0 where there is nothing of the kind.

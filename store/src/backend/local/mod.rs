@@ -17,7 +17,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::{Backend, BackendError, BackendResult, Durability, Entry, Upkeep, check_name, check_prefix};
 
@@ -62,6 +62,8 @@ struct Unsynced {
 struct Pending {
     files: VecDeque<Unsynced>,
     folders: HashSet<PathBuf>,
+    /// The first object whose bytes the system could not save.
+    lost: Option<(String, io::Error)>,
 }
 
 /// A repository in a folder of a mounted file system.
@@ -70,6 +72,8 @@ pub struct LocalBackend {
     root: PathBuf,
     counting: Counting,
     pending: Mutex<Pending>,
+    /// Held for reading while one file is waited for, for writing while all are.
+    settling: RwLock<()>,
     /// Folders whose own names this handle knows to be durable.
     anchored: Mutex<HashSet<PathBuf>>,
 }
@@ -81,6 +85,7 @@ impl LocalBackend {
             root: root.into(),
             counting: Counting::default(),
             pending: Mutex::default(),
+            settling: RwLock::default(),
             anchored: Mutex::default(),
         }
     }
@@ -155,7 +160,10 @@ impl Backend for LocalBackend {
     fn remove(&self, name: &str) -> BackendResult<()> {
         check_name(name)?;
         match fs::remove_file(self.path(name)) {
-            Err(e) if !is_absent(&e) => return Err(self.error(name, e)),
+            // A folder is no object, so there is none of that name.
+            Err(e) if !is_absent(&e) && e.kind() != io::ErrorKind::IsADirectory => {
+                return Err(self.error(name, e));
+            }
             _ => {}
         }
         if let Some((folder, _)) = name.rsplit_once('/')

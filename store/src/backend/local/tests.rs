@@ -56,3 +56,101 @@ fn reading_writes_nothing() {
     assert_eq!(backend.maintain(Upkeep::RemoveLeftovers).unwrap(), 0);
     assert!(!dir.path().join("none").exists());
 }
+
+#[test]
+fn what_is_synced_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = LocalBackend::new(dir.path());
+    backend.write_new("snap/a", b"1", Durability::Now).unwrap();
+    assert_eq!(backend.counters().fsyncs, 4, "file, its folder, and the two above once");
+    backend.write_new("snap/b", b"1", Durability::Now).unwrap();
+    assert_eq!(backend.counters().fsyncs, 6, "file and its folder");
+    for n in 0..10 {
+        backend.write_new(&format!("packs/s/{n}"), b"1", Durability::Deferred).unwrap();
+    }
+    backend.write_new("name/x", b"1", Durability::Relaxed).unwrap();
+    assert_eq!(backend.counters().fsyncs, 6, "nothing is waited for yet");
+    backend.sync().unwrap();
+    assert_eq!(backend.counters().fsyncs, 6 + 10 + 5, "packs/s, packs, the root above it, packs again, snap");
+    let before = backend.counters().fsyncs;
+    backend.sync().unwrap();
+    assert_eq!(backend.counters().fsyncs - before, 2, "the folders packs and snap, whoever wrote there");
+    assert_eq!(backend.counters().writes, 13);
+}
+
+#[test]
+fn many_deferred_files_do_not_stay_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = LocalBackend::new(dir.path());
+    for n in 0..200 {
+        backend.write_new(&format!("packs/s/{n}"), b"1", Durability::Deferred).unwrap();
+    }
+    assert_eq!(lock(&backend.pending).files.len(), 64);
+    backend.sync().unwrap();
+    assert!(lock(&backend.pending).files.is_empty() && lock(&backend.pending).folders.is_empty());
+}
+
+#[test]
+fn only_old_unfinished_files_without_a_writer_are_leftovers() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = LocalBackend::new(dir.path());
+    backend.write_new("config", b"1", Durability::Now).unwrap();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(48);
+    let make = |name: &str| {
+        let file = File::create(backend.tmp().join(name)).unwrap();
+        file.set_len(10).unwrap();
+        file
+    };
+    make("young");
+    make("old").set_modified(old).unwrap();
+    let running = make("running");
+    running.set_modified(old).unwrap();
+    running.lock().unwrap();
+    assert_eq!(backend.list_all("").unwrap().len(), 1, "unfinished files are not shown");
+    assert_eq!(backend.maintain(Upkeep::RemoveLeftovers).unwrap(), 10);
+    assert!(backend.tmp().join("young").exists() && backend.tmp().join("running").exists());
+    assert!(!backend.tmp().join("old").exists());
+}
+
+#[test]
+fn the_reserve_is_set_aside_and_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = LocalBackend::new(dir.path());
+    assert_eq!(backend.maintain(Upkeep::ReleaseReserve).unwrap(), 0);
+    assert_eq!(backend.maintain(Upkeep::RefillReserve).unwrap(), 8 << 20);
+    assert_eq!(backend.maintain(Upkeep::RefillReserve).unwrap(), 0, "it is there already");
+    assert_eq!(backend.maintain(Upkeep::RemoveLeftovers).unwrap(), 0);
+    assert!(backend.list_all("").unwrap().is_empty());
+    assert_eq!(backend.maintain(Upkeep::ReleaseReserve).unwrap(), 8 << 20);
+}
+
+#[test]
+fn files_that_are_no_objects_are_not_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = LocalBackend::new(dir.path());
+    backend.write_new("snap/a", b"1", Durability::Now).unwrap();
+    for name in ["snap/.hidden", "snap/Upper", "README.TXT", "snap/b~"] {
+        File::create(dir.path().join(name)).unwrap();
+    }
+    fs::create_dir(dir.path().join("lost+found")).unwrap();
+    assert_eq!(backend.list_all("").unwrap().len(), 1);
+}
+
+#[test]
+fn folders_that_vanish_under_a_writer_are_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (LocalBackend::new(dir.path()), LocalBackend::new(dir.path()));
+    std::thread::scope(|scope| {
+        let remover = scope.spawn(|| {
+            for n in 0..300 {
+                b.remove(&format!("packs/s/{n}")).unwrap();
+            }
+        });
+        for n in 0..300 {
+            a.write_new(&format!("packs/s/x{n}"), b"1", Durability::Relaxed).unwrap();
+            a.remove(&format!("packs/s/x{n}")).unwrap();
+        }
+        remover.join().unwrap();
+    });
+    assert!(!dir.path().join("packs/s").exists(), "empty folders go");
+}

@@ -7,16 +7,18 @@
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{Advice, CWD, RenameFlags, fadvise, renameat_with};
+use rustix::fs::{Advice, fadvise};
 use rustix::io::Errno;
 
 use super::{
     BackendError, BackendResult, Durability, LocalBackend, SYNCED_FOLDERS, Unsynced, is_absent, lock,
 };
+use crate::durable::{self, move_new};
 
 /// Deferred files kept open; beyond it the oldest, whose write-back is likely done, is waited for.
 const UNSYNCED_MAX: usize = 64;
@@ -25,7 +27,7 @@ const UNSYNCED_MAX: usize = 64;
 const FOLDER_TRIES: usize = 16;
 
 /// Age from which an unlocked unfinished file counts as left over; its writer locks it as long as it lives.
-const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+const LEFTOVER_AGE: Duration = Duration::from_hours(24);
 
 impl LocalBackend {
     pub(super) fn write_file(&self, name: &str, bytes: &[u8], durability: Durability) -> BackendResult<()> {
@@ -42,7 +44,10 @@ impl LocalBackend {
         let folder = path.parent().unwrap_or(&self.root);
         match durability {
             Durability::Now => self.sync_folder_chain(folder).map_err(|e| self.error(name, e)),
-            Durability::Deferred => self.defer(Unsynced { name: name.to_owned(), file }, folder),
+            Durability::Deferred => {
+                self.defer(Unsynced { name: name.to_owned(), file }, folder);
+                Ok(())
+            }
             Durability::Relaxed => Ok(()),
         }
     }
@@ -107,50 +112,71 @@ impl LocalBackend {
     }
 
     pub(super) fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        if !self.root.exists() {
+            durable::make_folder(&self.root)?;
+        }
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         // It may have been there before and have been removed since: its name is not known to be durable.
         lock(&self.anchored).remove(folder);
         Ok(())
     }
 
-    fn defer(&self, file: Unsynced, folder: &Path) -> BackendResult<()> {
-        let oldest = {
+    fn defer(&self, file: Unsynced, folder: &Path) {
+        let full = {
             let mut pending = lock(&self.pending);
             pending.folders.insert(folder.to_owned());
             pending.files.push_back(file);
-            if pending.files.len() > UNSYNCED_MAX { pending.files.pop_front() } else { None }
+            pending.files.len() > UNSYNCED_MAX
         };
-        oldest.map_or(Ok(()), |file| self.settle(&file))
+        if full {
+            let _settling = self.settling.read().unwrap_or_else(PoisonError::into_inner);
+            let oldest = lock(&self.pending).files.pop_front();
+            if let Some(file) = oldest {
+                self.settle(&file);
+            }
+        }
     }
 
-    /// Waits until the bytes of a deferred file are safe. If they cannot be made so, the object goes:
-    /// later attempts would succeed without the bytes ever having reached the disk.
-    fn settle(&self, file: &Unsynced) -> BackendResult<()> {
-        self.sync_data(&file.file).map_err(|e| {
-            // The object is useless either way, and the error below says so.
+    /// Waits until the bytes of a deferred file are safe.
+    ///
+    /// If they cannot be made so, the object goes, and every later `sync` of this handle fails: the system
+    /// reports such a loss once, and whoever asks again would be told that all is well.
+    fn settle(&self, file: &Unsynced) {
+        if let Err(error) = self.sync_data(&file.file) {
+            // The object is useless either way, and `sync` will say so.
             let _ = fs::remove_file(self.path(&file.name));
-            self.error(&file.name, e)
-        })
+            lock(&self.pending).lost.get_or_insert((file.name.clone(), error));
+        }
     }
 
     pub(super) fn sync_all(&self) -> BackendResult<()> {
+        // Nobody returns while another still waits for bytes that were pending when both began.
+        let _settling = self.settling.write().unwrap_or_else(PoisonError::into_inner);
         let (files, mut folders) = {
             let mut pending = lock(&self.pending);
             (std::mem::take(&mut pending.files), std::mem::take(&mut pending.folders))
         };
-        let outcomes: Vec<_> = files.iter().map(|file| self.settle(file)).collect();
-        folders.extend(SYNCED_FOLDERS.iter().map(|f| self.root.join(f)));
-        let synced =
-            folders.iter().try_for_each(|f| self.sync_folder_chain(f).map_err(|e| self.error("", e)));
-        if synced.is_err() {
-            lock(&self.pending).folders.extend(folders);
+        for file in &files {
+            self.settle(file);
         }
-        outcomes.into_iter().chain([synced]).collect()
+        folders.extend(SYNCED_FOLDERS.iter().map(|f| self.root.join(f)));
+        let outcome =
+            folders.iter().try_for_each(|f| self.sync_folder_chain(f).map_err(|e| self.error("", e)));
+        let mut pending = lock(&self.pending);
+        if outcome.is_err() {
+            pending.folders.extend(folders);
+        }
+        match &pending.lost {
+            Some((name, error)) => Err(self.error(name, copy_of(error))),
+            None => outcome,
+        }
     }
 
     /// Makes the names in `folder` durable, and those of the folders down to it.
     fn sync_folder_chain(&self, folder: &Path) -> io::Result<()> {
-        self.sync_folder(folder)?;
+        if !self.sync_folder(folder)? {
+            return Ok(());
+        }
         let mut anchored = HashSet::new();
         for (child, parent) in folder.ancestors().zip(folder.ancestors().skip(1)) {
             if lock(&self.anchored).contains(child) {
@@ -166,20 +192,15 @@ impl LocalBackend {
         Ok(())
     }
 
-    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        let outcome = File::open(folder).and_then(|f| {
-            Self::count(&self.counting.fsyncs, 1);
-            f.sync_all()
-        });
-        match outcome {
-            // Removed since with everything in it, or made by nobody yet.
-            Err(e) if is_absent(&e) => Ok(()),
-            // A file system that cannot do it, or a folder above the repository that is not ours.
-            Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::PermissionDenied) => {
-                Ok(())
+    /// Syncs one folder; `false` if there is none, or if it is above the repository and not ours to read.
+    fn sync_folder(&self, folder: &Path) -> io::Result<bool> {
+        match durable::sync_folder(folder) {
+            Ok(()) => {
+                Self::count(&self.counting.fsyncs, 1);
+                Ok(true)
             }
-            outcome => outcome,
+            Err(e) if is_absent(&e) || e.kind() == io::ErrorKind::PermissionDenied => Ok(false),
+            Err(e) => Err(e),
         }
     }
 
@@ -213,25 +234,10 @@ fn leftover(path: &Path) -> Option<u64> {
     let file = File::open(path).ok()?;
     let meta = file.metadata().ok()?;
     let age = SystemTime::now().duration_since(meta.modified().ok()?).ok()?;
-    (age > LEFTOVER_AGE && file.try_lock().is_ok()).then(|| meta.len())
+    (age > LEFTOVER_AGE && file.try_lock().is_ok()).then_some(meta.len())
 }
 
-/// Moves a file to a name that must be free.
-fn move_new(from: &Path, to: &Path) -> Result<(), Errno> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_new(from, to),
-        outcome => outcome,
-    }
-}
-
-/// The same where the file system can only link.
-fn link_new(from: &Path, to: &Path) -> Result<(), Errno> {
-    match rustix::fs::link(from, to) {
-        // The answer to a link that did happen can get lost on the network; then the file has two names.
-        Err(Errno::EXIST) if fs::metadata(from).is_ok_and(|m| m.nlink() == 2) => {}
-        outcome => outcome?,
-    }
-    // Published; a second name in the folder for unfinished files harms nobody.
-    let _ = fs::remove_file(from);
-    Ok(())
+/// The same error once more.
+fn copy_of(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
