@@ -2,6 +2,7 @@
 //!
 //! Modules in the order of dependence; each uses only those above it.
 
+mod backup;
 mod diff;
 mod error;
 mod node;
@@ -12,6 +13,10 @@ mod resolve;
 mod source;
 mod tree;
 
+pub use backup::{
+    BACKUP_TYPES, BackupOptions, BackupReport, ChangeTest, NAME_BYTES_MAX, Outcome, ParentChoice, StreamSource, TIERS,
+    backup, check_name, check_target,
+};
 pub use diff::{Aspect, Change, Difference, JSON_BYTES_MAX, JsonChange, LiveDiff, TreeDiff, json_diff};
 pub use error::{Error, ErrorKind, Result};
 pub use node::{Content, Extent, Node, NodeKind, Time, Xattr};

@@ -31,10 +31,11 @@ pub use exclude::{Explanation, Reason, Tag};
 pub use files::{FileOptions, FileSource};
 pub use list::read_path_list;
 pub use memory::MemorySource;
+pub(crate) use memory::made;
 pub(crate) use merge::Merged;
 pub(crate) use names::Names;
 pub use options::Preset;
-pub(crate) use stat::{Stat, bare, open};
+pub(crate) use stat::{Stat, look, open};
 
 /// Gives the entries of one part of a snapshot.
 pub trait Source: Send + fmt::Debug {

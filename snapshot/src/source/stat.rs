@@ -206,6 +206,17 @@ pub(crate) fn folder(path: &[u8], names: &Names) -> io::Result<(Node, Stat)> {
     Ok((node(dir.as_fd(), b".", &stat, names)?, stat))
 }
 
+/// The node of what lies at an absolute path now, the last component not followed.
+pub(crate) fn look(path: &[u8], names: &Names) -> io::Result<Node> {
+    let cut = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
+    let (dir, name) = path.split_at(cut);
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let dir = if dir.is_empty() { open_root(b"/")? } else { open(dir, flags)? };
+    let name = name.strip_prefix(b"/").unwrap_or(name);
+    let stat = Stat::at(dir.as_fd(), name)?;
+    node(dir.as_fd(), name, &stat, names)
+}
+
 fn c_string(path: &[u8]) -> io::Result<CString> {
     CString::new(path).map_err(|_| Errno::INVAL.into())
 }

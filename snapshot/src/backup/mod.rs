@@ -1,0 +1,194 @@
+//! Makes a snapshot of what sources give.
+//!
+//! Order (design.md §3.3): the session is begun, the previous snapshot is chosen in the session's own
+//! view (W2, W3), content and tree are stored (W4), and the decision that names them comes last (W5).
+//! Whatever ends a backup early closes its session, so that the next one finds what was uploaded.
+
+mod content;
+mod file;
+mod manifest;
+mod options;
+mod parent;
+mod pipeline;
+mod report;
+mod sink;
+mod stream;
+mod worker;
+
+use chronos_store::{ChunkId, Repository, Session};
+
+pub use options::{
+    BACKUP_TYPES, BackupOptions, ChangeTest, NAME_BYTES_MAX, Outcome, ParentChoice, TIERS, check_name,
+    check_target,
+};
+pub use report::BackupReport;
+pub use stream::StreamSource;
+
+use crate::backup::parent::{Cursor, Previous};
+use crate::backup::pipeline::Run;
+use crate::backup::sink::{Dry, Output, Sink};
+use crate::error::{Error, Result};
+use crate::record::SourceResult;
+use crate::source::{Merged, Source};
+use crate::tree::TreeBuilder;
+
+/// Backs up all of `sources` as one snapshot.
+///
+/// Things that cannot be read are counted and named; the snapshot is then `partial`. An error means
+/// that no snapshot was made; what was uploaded until then is found by the next backup.
+pub fn backup(
+    repository: &Repository,
+    mut sources: Vec<Box<dyn Source>>,
+    options: &BackupOptions,
+) -> Result<BackupReport> {
+    let options = options.clone().checked()?;
+    if sources.is_empty() {
+        return Err(Error::Invalid("there is nothing to back up: no source was given".to_owned()));
+    }
+    if options.outcome == Outcome::DryRun {
+        return dry_run(repository, &mut sources, &options);
+    }
+    match attempt(repository, &mut sources, &options) {
+        Err(Error::Store(chronos_store::Error::SessionLost(session)))
+            if sources.iter().all(|s| s.is_repeatable()) =>
+        {
+            repository
+                .monitor()
+                .problem(&format!("session {session} was ended by another process; once more"));
+            attempt(repository, &mut sources, &options)
+        }
+        outcome => outcome,
+    }
+}
+
+fn attempt(
+    repository: &Repository,
+    sources: &mut [Box<dyn Source>],
+    options: &BackupOptions,
+) -> Result<BackupReport> {
+    let began = repository.env().clock.now();
+    let session = repository.begin(options.session.clone())?;
+    let filled = fill(repository, &session, sources, options, began);
+    match filled {
+        Ok(Filled { report, manifest: None, .. }) => {
+            let mut report = report;
+            report.take_stats(&session.close()?);
+            Ok(report)
+        }
+        Ok(Filled { mut report, manifest: Some(manifest), roots }) => {
+            report.session = Some(session.id().clone());
+            let (id, stats) = session.commit(&roots, &manifest)?;
+            report.snapshot = Some(id);
+            report.take_stats(&stats);
+            report.duration_ms = manifest::elapsed_ms(repository, began);
+            Ok(report)
+        }
+        Err(error) => {
+            // The first error is the one to report; a session that cannot be closed now is closed by the next run.
+            if let Err(e) = session.close() {
+                repository.monitor().problem(&format!("the session stays open until the next run: {e}"));
+            }
+            Err(error)
+        }
+    }
+}
+
+/// A session's content, ready to be decided.
+struct Filled {
+    report: BackupReport,
+    /// `None`: nothing has changed and no snapshot is wanted.
+    manifest: Option<Vec<u8>>,
+    roots: Vec<ChunkId>,
+}
+
+fn fill(
+    repository: &Repository,
+    session: &Session,
+    sources: &mut [Box<dyn Source>],
+    options: &BackupOptions,
+    began: i128,
+) -> Result<Filled> {
+    let paths = paths(sources);
+    let previous = parent::find(session.view(), options, &paths)?;
+    let sink = Sink::Session(session);
+    let mut cursor =
+        Cursor::new(session.view().reader(), previous.parent.as_ref(), Some(session), options.changes);
+    let mut tree = Output::Tree(TreeBuilder::new(session));
+    let mut report = read(repository, &sink, sources, options, &previous, &mut cursor, &mut tree)?;
+    let Output::Tree(builder) = tree else { return Err(Error::Refused("no tree was built".to_owned())) };
+    let root = builder.finish()?;
+    manifest::describe(&mut report, repository, options, began)?;
+    report.unchanged =
+        report.error_count == 0 && previous.good.as_ref().is_some_and(|good| good.manifest.tree == root);
+    report.take_stats(&session.stats());
+    report.status = manifest::status(&report).to_owned();
+    if let (true, Outcome::SnapshotIfChanged, Some(good)) =
+        (report.unchanged, options.outcome, &previous.good)
+    {
+        report.backup_id.clone_from(&good.manifest.backup_id);
+        report.snapshot = Some(good.id);
+        return Ok(Filled { report, manifest: None, roots: Vec::new() });
+    }
+    let errors = manifest::store_errors(session, &report.errors)?;
+    report.backup_id = manifest::claim_id(repository, options, &report.created_at)?;
+    report.duration_ms = manifest::elapsed_ms(repository, began);
+    let manifest = manifest::encode(&report, options, paths, root, errors)?;
+    Ok(Filled { report, manifest: Some(manifest), roots: [root].into_iter().chain(errors).collect() })
+}
+
+/// Takes everything from the sources to `sink` and `tree`.
+fn read<'r>(
+    repository: &'r Repository,
+    sink: &'r Sink<'r>,
+    sources: &mut [Box<dyn Source>],
+    options: &BackupOptions,
+    previous: &Previous,
+    cursor: &mut Cursor<'_>,
+    tree: &mut Output<'_>,
+) -> Result<BackupReport> {
+    let monitor = repository.monitor().as_ref();
+    monitor.phase("read");
+    if let Some(parent) = &previous.parent {
+        monitor.total(parent.manifest.files + parent.manifest.dirs, parent.manifest.size_bytes);
+    }
+    let result = |s: &Box<dyn Source>| SourceResult {
+        name: s.name(),
+        kind: s.kind().to_owned(),
+        ..SourceResult::default()
+    };
+    let report = BackupReport {
+        sources: sources.iter().map(result).collect(),
+        parent: parent::id(previous.parent.as_ref()),
+        ..BackupReport::default()
+    };
+    let streams = sources.iter_mut().map(|s| s.open()).collect::<Result<_>>()?;
+    let run = Run { repository, sink, monitor, threads: options.threads };
+    let report = pipeline::run(&run, Merged::new(streams), cursor, report, tree)?;
+    for problem in cursor.problems.drain(..) {
+        monitor.problem(&format!("of the previous snapshot: {problem}; what it describes was read anew"));
+    }
+    Ok(report)
+}
+
+fn dry_run(
+    repository: &Repository,
+    sources: &mut [Box<dyn Source>],
+    options: &BackupOptions,
+) -> Result<BackupReport> {
+    let began = repository.env().clock.now();
+    let view = repository.view()?;
+    let previous = parent::find(&view, options, &paths(sources))?;
+    let sink = Sink::Dry(Dry::default());
+    let mut cursor = Cursor::new(view.reader(), previous.parent.as_ref(), None, options.changes);
+    let mut report = read(repository, &sink, sources, options, &previous, &mut cursor, &mut Output::Dry)?;
+    manifest::describe(&mut report, repository, options, began)?;
+    report.take_stats(&sink.stats());
+    report.status = manifest::status(&report).to_owned();
+    report.dry_run = true;
+    report.duration_ms = manifest::elapsed_ms(repository, began);
+    Ok(report)
+}
+
+fn paths(sources: &[Box<dyn Source>]) -> Vec<String> {
+    sources.iter().flat_map(|s| s.paths()).collect()
+}

@@ -1,0 +1,187 @@
+//! The previous snapshot: which one it is, what it has at a path, and whether a file is as it was there.
+
+use std::iter::Peekable;
+
+use chronos_store::{ChunkKind, Reader, Session, SnapshotId, SnapshotRow, Verdict, View};
+use jiff::Timestamp;
+
+use crate::backup::options::{BackupOptions, ChangeTest, ParentChoice};
+use crate::error::{Error, Result};
+use crate::node::{Content, Extent, Node, NodeKind, Time};
+use crate::path::TreePath;
+use crate::record::Snapshot;
+use crate::tree::{Entries, Tree};
+
+/// A file changed less than this before the previous backup began may have changed again within the same tick of the
+/// clock, unseen. Linux stamps files with its timer tick, 10 ms at most.
+const TICK_NANOS: i128 = 20_000_000;
+/// The same for file systems that keep whole seconds; FAT keeps even ones.
+const COARSE_TICK_NANOS: i128 = 2_000_000_000;
+
+/// The snapshots that a backup refers to.
+#[derive(Debug, Default)]
+pub(crate) struct Previous {
+    /// What files are compared with.
+    pub(crate) parent: Option<Snapshot>,
+    /// The newest good snapshot of the same scope, which decides whether anything has changed.
+    pub(crate) good: Option<Snapshot>,
+}
+
+/// Finds the previous snapshots in `view`.
+pub(crate) fn find(view: &View, options: &BackupOptions, paths: &[String]) -> Result<Previous> {
+    let rows: Vec<&SnapshotRow> = view.snapshots().collect();
+    let mut previous = Previous::default();
+    if let ParentChoice::Given(session) = &options.parent {
+        let row = rows.iter().find(|r| r.session == *session);
+        let row = row.ok_or_else(|| Error::NotFound { what: "snapshot", name: session.to_string() })?;
+        previous.parent = Some(Snapshot::from_row(row)?);
+    }
+    let mut wanted = paths.to_vec();
+    wanted.sort_unstable();
+    for row in rows.iter().rev() {
+        // A manifest that cannot be read belongs to nothing that can be compared with.
+        let Ok(snapshot) = Snapshot::from_row(row) else { continue };
+        if !is_same(&snapshot, options, &wanted) {
+            continue;
+        }
+        if options.parent == ParentChoice::Newest && previous.parent.is_none() && is_whole(&snapshot) {
+            previous.parent = Some(snapshot.clone());
+        }
+        if snapshot.is_good() {
+            previous.good = Some(snapshot);
+            break;
+        }
+    }
+    Ok(previous)
+}
+
+fn is_same(snapshot: &Snapshot, options: &BackupOptions, wanted: &[String]) -> bool {
+    let manifest = &snapshot.manifest;
+    let mut paths = manifest.paths.clone();
+    paths.sort_unstable();
+    manifest.target == options.target
+        && manifest.host == options.host
+        && manifest.scope == options.scope
+        && paths == wanted
+}
+
+/// What verification found damaged is read again, so that the next snapshot is whole.
+fn is_whole(snapshot: &Snapshot) -> bool {
+    !matches!(snapshot.marks.verdict, Some(Verdict::Corrupted | Verdict::Missing))
+}
+
+/// The previous tree, read along with the walk.
+pub(crate) struct Cursor<'s> {
+    entries: Option<Peekable<Entries>>,
+    session: Option<&'s Session>,
+    /// Chunks of the parent need no question each (rule W3).
+    reuse: bool,
+    test: ChangeTest,
+    began: Option<i128>,
+    /// What of the previous tree could not be read.
+    pub(crate) problems: Vec<String>,
+}
+
+impl<'s> Cursor<'s> {
+    /// At the beginning of `parent`; `session` is where chunks would be referred to, none in a dry run.
+    pub(crate) fn new(
+        reader: Reader,
+        parent: Option<&Snapshot>,
+        session: Option<&'s Session>,
+        test: ChangeTest,
+    ) -> Self {
+        let root = TreePath::root();
+        Self {
+            entries: parent.map(|p| Tree::new(reader, p.manifest.tree).range(&root).peekable()),
+            session,
+            reuse: parent.is_some_and(|p| session.is_none_or(|s| s.may_reuse(&p.session))),
+            test,
+            began: parent
+                .and_then(|p| p.manifest.created_at.parse::<Timestamp>().ok())
+                .map(Timestamp::as_nanosecond),
+            problems: Vec::new(),
+        }
+    }
+
+    /// What the previous snapshot has at `path`. Paths must be asked for in their order.
+    pub(crate) fn at(&mut self, path: &TreePath) -> Option<Node> {
+        let entries = self.entries.as_mut()?;
+        loop {
+            match entries.peek()? {
+                Ok((at, _)) if at > path => return None,
+                Ok((at, _)) if at == path => return entries.next()?.ok().map(|(_, node)| node),
+                Ok(_) => {
+                    entries.next();
+                }
+                Err(_) => {
+                    if let Some(Err(e)) = entries.next() {
+                        self.problems.push(e.to_string());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The content of a file that is as it was, by its attributes.
+    pub(crate) fn unchanged(&self, now: &Node, before: &Node) -> Result<Option<Content>> {
+        let (NodeKind::File(new), NodeKind::File(old)) = (&now.kind, &before.kind) else { return Ok(None) };
+        let same = !self.test.read_all
+            && new.size == old.size
+            && now.mtime == before.mtime
+            && (!self.test.ctime || now.ctime == before.ctime)
+            && (!self.test.inode || now.inode == before.inode)
+            && !self.is_too_fresh(now);
+        if same && self.may_refer(old)? { Ok(Some(old.clone())) } else { Ok(None) }
+    }
+
+    /// Whether the file may have changed after the previous backup read it without a new time.
+    fn is_too_fresh(&self, now: &Node) -> bool {
+        let time = if self.test.ctime { now.ctime } else { now.mtime };
+        let tick = if time.nanos == 0 { COARSE_TICK_NANOS } else { TICK_NANOS };
+        self.began.is_none_or(|began| nanoseconds(time) > began - tick)
+    }
+
+    fn may_refer(&self, content: &Content) -> Result<bool> {
+        let Some(session) = self.session.filter(|_| !self.reuse) else { return Ok(true) };
+        for extent in &content.extents {
+            if let Extent::Data { id, .. } = extent
+                && !session.usable(ChunkKind::Data, id)?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn nanoseconds(time: Time) -> i128 {
+    i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos)
+}
+
+/// The folder above a root as it stood in the previous snapshot, if only its times differ.
+pub(crate) fn kept_above(now: Node, before: Option<&Node>) -> Node {
+    match before {
+        Some(before) if (Node { mtime: before.mtime, ctime: before.ctime, ..now.clone() }) == *before => {
+            before.clone()
+        }
+        _ => now,
+    }
+}
+
+/// A stream's file as it stood in the previous snapshot, if its content is the same: its time tells when it changed.
+pub(crate) fn kept_stream(now: Node, before: Option<&Node>) -> Node {
+    match before {
+        Some(before)
+            if before.kind == now.kind
+                && (before.mode, before.uid, before.gid) == (now.mode, now.uid, now.gid) =>
+        {
+            before.clone()
+        }
+        _ => now,
+    }
+}
+
+/// The snapshot's id, for reports.
+pub(crate) fn id(snapshot: Option<&Snapshot>) -> Option<SnapshotId> {
+    snapshot.map(|s| s.id)
+}

@@ -1,0 +1,339 @@
+//! The way of the entries through a backup: compared with the previous snapshot, read by threads where that is
+//! needed, added to the tree in the order of their paths.
+//!
+//! The calling thread takes entries from the sources and keeps a bounded queue of *places*, one per
+//! entry in order. Threads read content and report back by place number; the front of the queue goes
+//! into the tree as soon as it is complete.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, channel, sync_channel};
+use std::thread::Scope;
+use std::time::Duration;
+
+use chronos_store::{ChunkClass, Monitor, Repository, check_cancelled};
+
+use crate::backup::parent::{Cursor, kept_above, kept_stream};
+use crate::backup::report::BackupReport;
+use crate::backup::sink::{Output, Sink};
+use crate::backup::worker::{self, Answer, Job, Task};
+use crate::error::{Error, Result};
+use crate::node::{Node, NodeKind};
+use crate::path::TreePath;
+use crate::record::PathError;
+use crate::source::{Entry, Item, Merged, Names, Origin};
+
+/// Entries between the walk and the tree; what comes behind a big file waits here. About 10 MB.
+const PLACES_MAX: usize = 16 << 10;
+/// Small files are handed to a thread together until they have this many bytes: one frame.
+const BATCH_BYTES: u64 = 512 << 10;
+/// And at most this many, so that a batch of empty files is no long wait.
+const BATCH_FILES: usize = 128;
+/// How often the caller is asked whether to stop while everything waits for a slow file.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What a run needs.
+pub(crate) struct Run<'r> {
+    pub(crate) repository: &'r Repository,
+    pub(crate) sink: &'r Sink<'r>,
+    pub(crate) monitor: &'r dyn Monitor,
+    pub(crate) threads: usize,
+}
+
+struct Place {
+    path: TreePath,
+    source: usize,
+    before: Option<Node>,
+    /// A stream or a folder above the roots: times of the previous snapshot stay if all else is equal.
+    keeps_times: bool,
+    state: State,
+}
+
+enum State {
+    Ready(Node),
+    Reading,
+    /// Another name of a file that comes earlier.
+    Linked(Node),
+    Gone,
+}
+
+/// A file with several names: its node once it was read, and how many names are still to come.
+struct Linked {
+    node: Node,
+    left: u32,
+}
+
+struct Feeder<'r> {
+    jobs: SyncSender<Vec<Job>>,
+    answers: Receiver<Result<Answer>>,
+    monitor: &'r dyn Monitor,
+    places: VecDeque<Place>,
+    /// Number of the front place.
+    first: u64,
+    batch: Vec<Job>,
+    batch_bytes: u64,
+    seen: HashSet<(u64, u64)>,
+    links: HashMap<(u64, u64), Linked>,
+    report: BackupReport,
+}
+
+/// Takes all items through to `output`; counts into `report` and returns it.
+pub(crate) fn run(
+    run: &Run<'_>,
+    items: Merged,
+    cursor: &mut Cursor<'_>,
+    report: BackupReport,
+    output: &mut Output<'_>,
+) -> Result<BackupReport> {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let mut feeder = start(scope, run, &stop, report);
+        let result = feeder.feed(items, cursor, output);
+        stop.store(result.is_err(), Ordering::Relaxed);
+        let Feeder { jobs, answers, mut report, .. } = feeder;
+        // The threads end when there are no more jobs; what they say last is whether all was stored.
+        drop(jobs);
+        let rest = answers.iter().try_for_each(|answer| answer.map(|a| report.bytes_read += a.bytes_read));
+        result.and(rest).map(|()| report)
+    })
+}
+
+fn start<'scope, 'r: 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    run: &Run<'r>,
+    stop: &'r AtomicBool,
+    report: BackupReport,
+) -> Feeder<'r> {
+    let threads = run.threads.max(1);
+    let (jobs, waiting) = sync_channel(2 * threads);
+    let (sender, answers) = channel();
+    let waiting = Arc::new(Mutex::new(waiting));
+    let names = Arc::new(Names::load());
+    for _ in 0..threads {
+        let (waiting, sender, names) = (Arc::clone(&waiting), sender.clone(), Arc::clone(&names));
+        let (repository, sink) = (run.repository, run.sink);
+        scope.spawn(move || worker::run(repository, sink, &names, stop, &waiting, &sender));
+    }
+    Feeder {
+        jobs,
+        answers,
+        monitor: run.monitor,
+        places: VecDeque::new(),
+        first: 0,
+        batch: Vec::new(),
+        batch_bytes: 0,
+        seen: HashSet::new(),
+        links: HashMap::new(),
+        report,
+    }
+}
+
+impl Feeder<'_> {
+    fn feed(&mut self, items: Merged, cursor: &mut Cursor<'_>, output: &mut Output<'_>) -> Result<()> {
+        for (source, item) in items {
+            check_cancelled(self.monitor)?;
+            match item {
+                Item::Problem(problem) => self.fail(source, problem),
+                Item::Entry(entry) => self.place(source, entry, cursor)?,
+            }
+            self.drain(output)?;
+            while let Ok(answer) = self.answers.try_recv() {
+                self.settle(answer?);
+            }
+            while self.places.len() >= PLACES_MAX {
+                self.wait(output)?;
+            }
+        }
+        while !self.places.is_empty() {
+            self.wait(output)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for one answer and adds what is complete.
+    fn wait(&mut self, output: &mut Output<'_>) -> Result<()> {
+        self.send()?;
+        self.drain(output)?;
+        self.send()?;
+        if !matches!(self.places.front(), Some(Place { state: State::Reading, .. })) {
+            return Ok(());
+        }
+        while !self.answer()? {}
+        self.drain(output)
+    }
+
+    /// Queues an entry, and its content for reading if that is needed.
+    fn place(&mut self, source: usize, entry: Entry, cursor: &mut Cursor<'_>) -> Result<()> {
+        let Entry { path, mut node, origin } = entry;
+        let before = cursor.at(&path);
+        let number = self.first + self.places.len() as u64;
+        let keeps_times = matches!(origin, Origin::Stream(_) | Origin::AboveRoot);
+        let class = before.as_ref().and_then(class_of);
+        let task = match origin {
+            Origin::Nothing => None,
+            Origin::AboveRoot => {
+                node = kept_above(node, before.as_ref());
+                None
+            }
+            Origin::Bytes(bytes) => Some(Task::Bytes(bytes)),
+            Origin::Stream(stream) => Some(Task::Stream(stream)),
+            Origin::File => {
+                if node.links > 1 && !self.seen.insert((node.dev, node.inode)) {
+                    let state = State::Linked(node);
+                    self.places.push_back(Place { path, source, before, keeps_times, state });
+                    return Ok(());
+                }
+                let content = before.as_ref().map(|b| cursor.unchanged(&node, b)).transpose()?.flatten();
+                match content {
+                    Some(content) => {
+                        node.kind = NodeKind::File(content);
+                        None
+                    }
+                    None => Some(Task::File),
+                }
+            }
+        };
+        let state = match task {
+            None => State::Ready(node),
+            Some(task) => {
+                self.push(Job { number, path: path.clone(), node, class, task })?;
+                State::Reading
+            }
+        };
+        self.places.push_back(Place { path, source, before, keeps_times, state });
+        Ok(())
+    }
+
+    fn push(&mut self, job: Job) -> Result<()> {
+        let size = job.node.size();
+        if size >= BATCH_BYTES || matches!(job.task, Task::Stream(_)) {
+            return self.hand_out(vec![job]);
+        }
+        self.batch_bytes += size;
+        self.batch.push(job);
+        if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_FILES { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> Result<()> {
+        self.batch_bytes = 0;
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.batch);
+        self.hand_out(batch)
+    }
+
+    /// Hands work to a thread; takes answers while all are busy.
+    fn hand_out(&mut self, mut batch: Vec<Job>) -> Result<()> {
+        loop {
+            batch = match self.jobs.try_send(batch) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(batch)) => batch,
+                Err(TrySendError::Disconnected(_)) => return Err(lost()),
+            };
+            self.answer()?;
+        }
+    }
+
+    /// Takes one answer, or finds out that the caller wants to stop.
+    fn answer(&mut self) -> Result<bool> {
+        check_cancelled(self.monitor)?;
+        match self.answers.recv_timeout(PATIENCE) {
+            Ok(answer) => {
+                self.settle(answer?);
+                Ok(true)
+            }
+            Err(RecvTimeoutError::Timeout) => Ok(false),
+            Err(RecvTimeoutError::Disconnected) => Err(lost()),
+        }
+    }
+
+    /// Takes a thread's answer to its place.
+    fn settle(&mut self, answer: Answer) {
+        self.report.bytes_read += answer.bytes_read;
+        let Some(number) = answer.number else { return };
+        let place = number.checked_sub(self.first).and_then(|n| self.places.get_mut(n as usize));
+        let Some(place) = place else { return };
+        place.state = answer.node.map_or(State::Gone, State::Ready);
+        if let Some(error) = answer.problem {
+            let (source, path) = (place.source, format!("/{}", place.path));
+            self.fail(source, PathError { path, error });
+        }
+    }
+
+    /// Adds the complete places at the front to the tree.
+    fn drain(&mut self, output: &mut Output<'_>) -> Result<()> {
+        while let Some(place) = self.places.pop_front() {
+            self.first += 1;
+            let Place { path, source, before, keeps_times, state } = place;
+            let node = match state {
+                State::Gone => continue,
+                State::Ready(node) => {
+                    self.remember(&node);
+                    node
+                }
+                State::Linked(node) => match self.linked(&node) {
+                    Some(known) => known,
+                    // Its first name could not be read; this one may.
+                    None => {
+                        self.first -= 1;
+                        let (number, class) = (self.first, before.as_ref().and_then(class_of));
+                        let job = Job { number, path: path.clone(), node, class, task: Task::File };
+                        let state = State::Reading;
+                        self.places.push_front(Place { path, source, before, keeps_times, state });
+                        return self.push(job);
+                    }
+                },
+                State::Reading => {
+                    self.first -= 1;
+                    self.places.push_front(Place { path, source, before, keeps_times, state });
+                    return Ok(());
+                }
+            };
+            let node = if keeps_times { kept_stream(node, before.as_ref()) } else { node };
+            output.add(&path, &node)?;
+            self.report.count(source, &node, before.as_ref());
+            self.monitor.item(path.as_bytes());
+            self.monitor.advance(1, node.size());
+        }
+        Ok(())
+    }
+
+    /// Keeps the node of a file with several names for those to come.
+    fn remember(&mut self, node: &Node) {
+        if node.links > 1 && matches!(node.kind, NodeKind::File(_)) {
+            let left = node.links - 1;
+            self.links.entry((node.dev, node.inode)).or_insert_with(|| Linked { node: node.clone(), left });
+        }
+    }
+
+    fn linked(&mut self, node: &Node) -> Option<Node> {
+        let key = (node.dev, node.inode);
+        let linked = self.links.get_mut(&key)?;
+        linked.left = linked.left.saturating_sub(1);
+        let found = linked.node.clone();
+        if linked.left == 0 {
+            self.links.remove(&key);
+        }
+        Some(found)
+    }
+
+    fn fail(&mut self, source: usize, problem: PathError) {
+        self.monitor.problem(&format!("{}: {}", problem.path, problem.error));
+        self.report.fail(source, problem);
+    }
+}
+
+fn class_of(node: &Node) -> Option<ChunkClass> {
+    match &node.kind {
+        NodeKind::File(content) => Some(content.class),
+        _ => None,
+    }
+}
+
+/// A thread is gone without a word, which only a defect can do.
+fn lost() -> Error {
+    Error::Refused("a reading thread ended early; nothing was committed".to_owned())
+}

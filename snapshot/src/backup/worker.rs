@@ -1,0 +1,130 @@
+//! A reading thread: takes batches of files, stores their content, answers with their nodes.
+
+use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Mutex, PoisonError};
+
+use chronos_store::{ChunkClass, Repository};
+
+use crate::backup::content::{Cutter, Extents, Failure};
+use crate::backup::file::{self, Read1};
+use crate::backup::sink::Sink;
+use crate::error::{Error, Result};
+use crate::node::{Content, Node, NodeKind};
+use crate::path::TreePath;
+use crate::source::Names;
+
+/// Content to read.
+pub(crate) struct Job {
+    /// Number of its place.
+    pub(crate) number: u64,
+    pub(crate) path: TreePath,
+    /// As it was listed.
+    pub(crate) node: Node,
+    /// How the previous version was cut.
+    pub(crate) class: Option<ChunkClass>,
+    pub(crate) task: Task,
+}
+
+/// Where the content is.
+pub(crate) enum Task {
+    File,
+    Bytes(Vec<u8>),
+    Stream(Box<dyn Read + Send>),
+}
+
+/// What became of a job.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    /// Number of the place; `None` in the last answer of a thread.
+    pub(crate) number: Option<u64>,
+    /// `None`: there is nothing to store.
+    pub(crate) node: Option<Node>,
+    /// What the user has to know.
+    pub(crate) problem: Option<String>,
+    pub(crate) bytes_read: u64,
+}
+
+/// Works until there are no more jobs, or an error ends the backup; that error is the last answer.
+pub(crate) fn run(
+    repository: &Repository,
+    sink: &Sink<'_>,
+    names: &Names,
+    stop: &AtomicBool,
+    jobs: &Mutex<Receiver<Vec<Job>>>,
+    answers: &Sender<Result<Answer>>,
+) {
+    let mut cutter = Cutter::new(repository, sink.writer(), stop);
+    let mut outcome = Ok(());
+    loop {
+        let batch = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        // No more jobs.
+        let Ok(batch) = batch else { break };
+        if outcome.is_err() || stop.load(Ordering::Relaxed) {
+            // Goes on taking, so that the feeder is never stuck with a full queue.
+            continue;
+        }
+        if let Err(e) = work(&mut cutter, names, batch, answers) {
+            outcome = Err(());
+            // Whoever no longer listens has an error of its own.
+            let _ = answers.send(Err(e));
+        }
+    }
+    if outcome.is_ok() && !stop.load(Ordering::Relaxed) {
+        // As above.
+        let _ = answers.send(cutter.finish().map(|()| Answer::default()));
+    }
+}
+
+fn work(
+    cutter: &mut Cutter<'_>,
+    names: &Names,
+    batch: Vec<Job>,
+    answers: &Sender<Result<Answer>>,
+) -> Result<()> {
+    for job in batch {
+        let number = job.number;
+        let before = cutter.bytes_read;
+        let mut answer = match one(cutter, names, job) {
+            Ok(answer) => answer,
+            Err(Failure::Fatal(e)) => return Err(e),
+            Err(Failure::Read(e)) => return Err(stream_error(e)),
+        };
+        answer.number = Some(number);
+        answer.bytes_read = cutter.bytes_read - before;
+        if answers.send(Ok(answer)).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn one(cutter: &mut Cutter<'_>, names: &Names, job: Job) -> Result<Answer, Failure> {
+    let Job { path, mut node, class, task, .. } = job;
+    let mut stream: Box<dyn Read + Send> = match task {
+        Task::File => return Ok(answer(file::read(cutter, names, &path, node, class)?)),
+        Task::Bytes(bytes) => Box::new(std::io::Cursor::new(bytes)),
+        Task::Stream(stream) => stream,
+    };
+    let mut extents = Extents::default();
+    let class = cutter.store(&mut stream, class, path.name(), &mut extents)?;
+    node.kind = NodeKind::File(Content { class, size: extents.len, extents: extents.list });
+    Ok(Answer { node: Some(node), ..Answer::default() })
+}
+
+fn answer(read: Read1) -> Answer {
+    match read {
+        Read1::Stored(node, problem) => Answer { node: Some(node), problem, ..Answer::default() },
+        Read1::Vanished => Answer::default(),
+        Read1::Failed(problem) => Answer { problem: Some(problem), ..Answer::default() },
+    }
+}
+
+/// A stream's own error, such as that of a command that failed, or what the system said.
+fn stream_error(error: std::io::Error) -> Error {
+    match error.downcast::<Error>() {
+        Ok(own) => own,
+        Err(error) => Error::file("the stream", error),
+    }
+}
