@@ -5,6 +5,7 @@
 mod backup;
 mod diff;
 mod error;
+mod export;
 mod node;
 mod path;
 mod read;
@@ -19,6 +20,7 @@ pub use backup::{
 };
 pub use diff::{Aspect, Change, Difference, JSON_BYTES_MAX, JsonChange, LiveDiff, TreeDiff, json_diff};
 pub use error::{Error, ErrorKind, Result};
+pub use export::{ExportFormat, ExportOptions, ExportReport};
 pub use node::{Content, Extent, Node, NodeKind, Time, Xattr};
 pub use path::{PATH_BYTES_MAX, TreePath, printable};
 pub use read::{ByteRange, Case, Patterns, Version, VersionId, Versions, versions};
