@@ -11,12 +11,13 @@ mod path;
 mod read;
 mod record;
 mod resolve;
+mod rewrite;
 mod source;
 mod tree;
 
 pub use backup::{
-    BACKUP_TYPES, BackupOptions, BackupReport, ChangeTest, NAME_BYTES_MAX, Outcome, ParentChoice, StreamSource, TIERS,
-    backup, check_name, check_target,
+    BACKUP_TYPES, BackupOptions, BackupReport, ChangeTest, NAME_BYTES_MAX, Outcome, ParentChoice,
+    StreamSource, TIERS, backup, check_name, check_target,
 };
 pub use diff::{Aspect, Change, Difference, JSON_BYTES_MAX, JsonChange, LiveDiff, TreeDiff, json_diff};
 pub use error::{Error, ErrorKind, Result};
@@ -26,6 +27,7 @@ pub use path::{PATH_BYTES_MAX, TreePath, printable};
 pub use read::{ByteRange, Case, Patterns, Version, VersionId, Versions, versions};
 pub use record::{Manifest, PathError, Snapshot, SourceResult};
 pub use resolve::{Resolved, latest, listed, locate, parse_path, resolve};
+pub use rewrite::{RewriteMode, RewriteOptions, RewriteReport, rewrite};
 pub use source::{
     Entry, Explanation, FileOptions, FileSource, Item, MemorySource, Origin, Preset, Reason, Source, Tag,
     read_path_list,

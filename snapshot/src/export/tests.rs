@@ -79,7 +79,7 @@ fn a_tar_holds_every_attribute() {
         let name = entry.path_bytes().into_owned();
         seen.insert(
             name,
-            (entry.header().clone(), pax, text, entry.link_name_bytes().map(|l| l.into_owned())),
+            (entry.header().clone(), pax, text, entry.link_name_bytes().map(std::borrow::Cow::into_owned)),
         );
     }
     assert_eq!(seen.len() as u64, report.entries);

@@ -45,6 +45,12 @@ impl Patterns {
     pub fn fits(&self, path: &TreePath, node: &Node) -> bool {
         self.0.matched(Path::new(OsStr::from_bytes(path.as_bytes())), node.is_dir()).is_ignore()
     }
+
+    /// Whether a path, which is taken for no folder, or one of the folders that it lies in fits.
+    pub fn covers(&self, path: &TreePath) -> bool {
+        let path = Path::new(OsStr::from_bytes(path.as_bytes()));
+        self.0.matched_path_or_any_parents(path, false).is_ignore()
+    }
 }
 
 impl Tree {

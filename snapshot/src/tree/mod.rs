@@ -189,18 +189,16 @@ impl Tree {
     /// `from` are skipped.
     pub(crate) fn extents(&self, entry: &RawEntry, from: u64) -> Extents {
         let NodeKind::File(content) = &entry.node.kind else { return Box::new(std::iter::empty()) };
-        match entry.recipe {
-            Some(root) => Box::new(Recipe::new(Arc::clone(&self.nodes), root, content.size, from)),
-            None => {
-                let place = |at: &mut u64, extent: Extent| {
-                    let start = *at;
-                    *at += length(&extent);
-                    Some((start, *at, extent))
-                };
-                let placed = content.extents.clone().into_iter().scan(0, place);
-                Box::new(placed.filter(move |p| p.1 > from).map(|(start, _, e)| Ok((start, e))))
-            }
+        if let Some(root) = entry.recipe {
+            return Box::new(Recipe::new(Arc::clone(&self.nodes), root, content.size, from));
         }
+        let place = |at: &mut u64, extent: Extent| {
+            let start = *at;
+            *at += length(&extent);
+            Some((start, *at, extent))
+        };
+        let placed = content.extents.clone().into_iter().scan(0, place);
+        Box::new(placed.filter(move |p| p.1 > from).map(|(start, _, e)| Ok((start, e))))
     }
 }
 
