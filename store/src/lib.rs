@@ -5,9 +5,12 @@
 pub mod backend;
 mod check;
 mod chunker;
+mod compress;
+mod crypto;
 pub mod durable;
 mod env;
 mod error;
+mod format;
 mod gc;
 mod id;
 mod keys;
@@ -20,7 +23,7 @@ mod session;
 mod view;
 
 pub use check::{CheckReport, Finding, ReadData, RepairReport, StoreStats, VerifyReport};
-pub use chunker::{ChunkClass, Chunker};
+pub use chunker::{ChunkClass, ChunkStream, Chunker, DETECT_BYTES};
 pub use env::{Clock, Env, Random, SystemClock, SystemRandom};
 pub use error::{Error, ErrorKind, Result};
 pub use gc::{PruneOptions, PruneReport};

@@ -1,0 +1,16 @@
+//! The bytes of every stored object: one file per structure, no I/O. `docs/format.md` says the same for readers.
+
+mod config;
+mod header;
+mod pack;
+mod run;
+mod sealed;
+mod toc;
+mod wire;
+
+pub(crate) use config::Config;
+pub(crate) use header::{HEADER_BYTES, Header, ObjectKind};
+pub(crate) use pack::{FOOTER_BYTES, Footer, PREAMBLE_BYTES, PackHead, open_frame, pack_tail, seal_frame};
+pub(crate) use run::{Place, RECORD_BYTES, Record, RunIndex, encode_run};
+pub(crate) use sealed::Sealed;
+pub(crate) use toc::{CHUNKS_PER_FRAME_MAX, FRAMES_PER_PACK_MAX, Frame, Origin, Toc, TocChunk};

@@ -1,0 +1,318 @@
+//! An index run: sorted records in sealed blocks, then a sealed directory, then a footer.
+//!
+//! `header 64 · blocks · directory · footer`. A block is 372 records of 44 bytes, sealed with nonce 1 + its number; the
+//! directory is sealed with nonce 0 and holds the packs, the first key of each block, and a filter in segments by the first byte of the id.
+//! Footer: `directory length u32 · records u64 · BLAKE3 of everything before 32 · magic 8`.
+
+use xorf::{BinaryFuse8, BinaryFuse8Ref, DmaSerializable, Filter, FilterRef};
+
+use super::header::{HEADER_BYTES, Header, ObjectKind};
+use super::wire::Wire;
+use crate::compress;
+use crate::crypto::{Keys, Purpose, SealKey, TAG_BYTES};
+use crate::error::{Error, Result};
+use crate::id::{ChunkId, PackName};
+
+/// Length of a stored record in bytes.
+pub(crate) const RECORD_BYTES: usize = 44;
+/// Records of one block: as many as fit into 16 KiB.
+pub(crate) const BLOCK_RECORDS: usize = 372;
+const BLOCK_BYTES: usize = BLOCK_RECORDS * RECORD_BYTES + TAG_BYTES;
+const FOOTER_BYTES: usize = 4 + 8 + 32 + 8;
+const MAGIC: [u8; 8] = *b"chronosR";
+/// Keys of one filter segment at most; building takes some 20 bytes a key.
+const SEGMENT_KEYS: usize = 1 << 20;
+/// Largest plain directory.
+const DIRECTORY_BYTES_MAX: usize = 1 << 30;
+
+/// Where a chunk lies, inside one run's or one table's list of packs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// Number of the pack in the list.
+    pub(crate) pack: u32,
+    /// Number of the frame in the pack.
+    pub(crate) frame: u16,
+    /// Number of the chunk in the frame.
+    pub(crate) index: u16,
+    /// Length of the chunk in bytes.
+    pub(crate) length: u32,
+}
+
+/// One record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Record {
+    /// The chunk.
+    pub(crate) id: ChunkId,
+    /// Where it lies.
+    pub(crate) place: Place,
+}
+
+impl Record {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.id.0);
+        out.extend(self.place.pack.to_le_bytes());
+        out.extend(self.place.frame.to_le_bytes());
+        out.extend(self.place.index.to_le_bytes());
+        out.extend(self.place.length.to_le_bytes());
+    }
+}
+
+/// Encodes a run named `object` from sorted records.
+pub(crate) fn encode_run(
+    object: &str,
+    keys: &Keys,
+    salt: [u8; 32],
+    packs: &[(PackName, u64)],
+    records: &[Record],
+) -> Result<Vec<u8>> {
+    let header = Header { kind: ObjectKind::Run, salt }.encode();
+    let key = keys.object_key(Purpose::Index, &salt)?;
+    let aad = [&header[..], object.as_bytes()].concat();
+    let mut out = header.to_vec();
+    let mut firsts = Vec::new();
+    for (number, block) in (1_u64..).zip(records.chunks(BLOCK_RECORDS)) {
+        firsts.extend(block.first().map(|r| prefix(&r.id)));
+        let mut sealed = Vec::with_capacity(BLOCK_BYTES);
+        block.iter().for_each(|r| r.encode(&mut sealed));
+        key.seal(number, &aad, &mut sealed)?;
+        out.extend(sealed);
+    }
+    let plain = encode_directory(packs, &firsts, records)?;
+    let mut directory = (plain.len() as u32).to_le_bytes().to_vec();
+    directory.extend(compress::compress(&plain, 1)?);
+    key.seal(0, &aad, &mut directory)?;
+    let length = directory.len() as u32;
+    out.extend(directory);
+    out.extend(length.to_le_bytes());
+    out.extend((records.len() as u64).to_le_bytes());
+    let hash = blake3::hash(&out);
+    out.extend(hash.as_bytes());
+    out.extend(MAGIC);
+    Ok(out)
+}
+
+fn encode_directory(packs: &[(PackName, u64)], firsts: &[u64], records: &[Record]) -> Result<Vec<u8>> {
+    let mut out = (packs.len() as u32).to_le_bytes().to_vec();
+    for (name, size) in packs {
+        let name = name.to_string();
+        out.extend((name.len() as u16).to_le_bytes());
+        out.extend(name.bytes());
+        out.extend(size.to_le_bytes());
+    }
+    out.extend((firsts.len() as u32).to_le_bytes());
+    firsts.iter().for_each(|f| out.extend(f.to_le_bytes()));
+    let segments = records.len().div_ceil(SEGMENT_KEYS).next_power_of_two().min(256);
+    out.extend((segments as u32).to_le_bytes());
+    let mut rest = records;
+    for segment in 0..segments {
+        let end = rest.partition_point(|r| segment_of(&r.id, segments) <= segment);
+        let (mine, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        rest = after;
+        let mut keys: Vec<u64> = mine.iter().map(|r| prefix(&r.id)).collect();
+        keys.dedup();
+        let filter = BinaryFuse8::try_from(&keys)
+            .map_err(|e| Error::Invalid(format!("no filter could be built: {e}")))?;
+        let mut descriptor = [0; DESCRIPTOR_BYTES];
+        filter.dma_copy_descriptor_to(&mut descriptor);
+        out.extend(descriptor);
+        out.extend((filter.fingerprints.len() as u32).to_le_bytes());
+        out.extend(&*filter.fingerprints);
+    }
+    Ok(out)
+}
+
+/// The first 8 bytes of an id, most significant first, so that numbers sort like ids.
+fn prefix(id: &ChunkId) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = id.0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+fn segment_of(id: &ChunkId, segments: usize) -> usize {
+    let [first, ..] = id.0;
+    usize::from(first) * segments / 256
+}
+
+/// Seed and lengths of a filter: `u64 seed · u32 segment length · u32 its mask · u32 length of all segments`, LE.
+const DESCRIPTOR_BYTES: usize = 20;
+
+/// The filter of one segment.
+struct Segment {
+    descriptor: [u8; DESCRIPTOR_BYTES],
+    fingerprints: Box<[u8]>,
+}
+
+impl Segment {
+    /// Decodes and checks that no look-up can reach beyond the fingerprints.
+    fn decode(wire: &mut Wire<'_>) -> Result<Self> {
+        let descriptor = wire.array()?;
+        let [_, _, _, _, _, _, _, _, a, b, c, d, e, f, g, h, i, j, k, l] = descriptor;
+        let (length, mask) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        let all = u32::from_le_bytes([i, j, k, l]);
+        let n = wire.count(1)?;
+        let fits = u64::from(all) + 2 * u64::from(length) <= n as u64 && mask < length.max(1);
+        if n > 0 && !fits {
+            Err(wire.damaged("a filter does not fit"))
+        } else {
+            Ok(Self { descriptor, fingerprints: wire.take(n)?.into() })
+        }
+    }
+
+    fn may_hold(&self, key: u64) -> bool {
+        !self.fingerprints.is_empty()
+            && BinaryFuse8Ref::from_dma(&self.descriptor, &self.fingerprints).contains(&key)
+    }
+}
+
+/// The directory of a run: enough to find the block of any id.
+pub(crate) struct RunIndex {
+    object: String,
+    key: SealKey,
+    aad: Vec<u8>,
+    records: u64,
+    packs: Vec<(PackName, u64)>,
+    firsts: Vec<u64>,
+    filters: Vec<Segment>,
+}
+
+impl std::fmt::Debug for RunIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RunIndex({}, {} records)", self.object, self.records)
+    }
+}
+
+impl RunIndex {
+    /// Reads the directory of a run of `size` bytes through `read`, which gives exact ranges.
+    pub(crate) fn open(
+        object: &str,
+        keys: &Keys,
+        size: u64,
+        read: &dyn Fn(std::ops::Range<u64>) -> Result<Vec<u8>>,
+    ) -> Result<Self> {
+        let damaged = |what: &str| Error::damaged(object, what);
+        let end = size
+            .checked_sub(FOOTER_BYTES as u64)
+            .filter(|e| *e > HEADER_BYTES as u64)
+            .ok_or_else(|| damaged("it is too short"))?;
+        let footer = read(end..size)?;
+        let mut wire = Wire::new(object, &footer);
+        let (length, records) = (wire.u32()?, wire.u64()?);
+        wire.take(32)?;
+        if wire.array()? != MAGIC {
+            return Err(damaged("it does not end like an index run"));
+        }
+        let blocks = records.div_ceil(BLOCK_RECORDS as u64);
+        let body = records
+            .checked_mul(RECORD_BYTES as u64)
+            .and_then(|b| b.checked_add(blocks * TAG_BYTES as u64 + HEADER_BYTES as u64));
+        if body.and_then(|b| b.checked_add(u64::from(length))) != Some(end) {
+            return Err(damaged("its length does not fit its footer"));
+        }
+        let head = read(0..HEADER_BYTES as u64)?;
+        let header = Header::decode(object, ObjectKind::Run, &head)?;
+        let key = keys.object_key(Purpose::Index, &header.salt)?;
+        let aad = [&head[..], object.as_bytes()].concat();
+        let mut sealed = read(end - u64::from(length)..end)?;
+        let plain =
+            key.open(0, &aad, &mut sealed).ok_or_else(|| damaged("its directory does not authenticate"))?;
+        let (plain_length, packed) =
+            plain.split_first_chunk::<4>().ok_or_else(|| damaged("its directory is too short"))?;
+        let plain_length = u32::from_le_bytes(*plain_length) as usize;
+        let plain = Some(plain_length)
+            .filter(|n| *n <= DIRECTORY_BYTES_MAX)
+            .and_then(|n| compress::expand(packed, n))
+            .ok_or_else(|| damaged("its directory does not expand"))?;
+        let mut run = Self {
+            object: object.to_owned(),
+            key,
+            aad,
+            records,
+            packs: Vec::new(),
+            firsts: Vec::new(),
+            filters: Vec::new(),
+        };
+        run.decode_directory(&plain)?;
+        if run.firsts.len() as u64 != blocks {
+            Err(damaged("its directory does not fit its blocks"))
+        } else {
+            Ok(run)
+        }
+    }
+
+    fn decode_directory(&mut self, plain: &[u8]) -> Result<()> {
+        let object = self.object.clone();
+        let mut wire = Wire::new(&object, plain);
+        for _ in 0..wire.count(10)? {
+            let length = usize::from(wire.u16()?);
+            let name = std::str::from_utf8(wire.take(length)?)
+                .map_err(|_| wire.damaged("a pack's name is not text"))?;
+            let name = name.parse().map_err(|_| wire.damaged("a pack's name is none"))?;
+            self.packs.push((name, wire.u64()?));
+        }
+        for _ in 0..wire.count(8)? {
+            self.firsts.push(wire.u64()?);
+        }
+        for _ in 0..wire.count(24)? {
+            self.filters.push(Segment::decode(&mut wire)?);
+        }
+        if !self.filters.len().is_power_of_two() {
+            return Err(wire.damaged("it has a wrong number of filters"));
+        }
+        wire.end()
+    }
+
+    /// The packs that the records' places count in, with their sizes.
+    pub(crate) fn packs(&self) -> &[(PackName, u64)] {
+        &self.packs
+    }
+
+    /// Number of records.
+    pub(crate) fn len(&self) -> u64 {
+        self.records
+    }
+
+    /// `false` if the id is certainly not here; wrong in 0.4 % of cases otherwise.
+    pub(crate) fn may_hold(&self, id: &ChunkId) -> bool {
+        let filter = self.filters.get(segment_of(id, self.filters.len()));
+        filter.is_some_and(|f| f.may_hold(prefix(id)))
+    }
+
+    /// The blocks in which the id would lie: first and last number.
+    pub(crate) fn blocks_of(&self, id: &ChunkId) -> Option<(usize, usize)> {
+        let key = prefix(id);
+        let last = self.firsts.partition_point(|f| *f <= key).checked_sub(1)?;
+        let first = self.firsts.partition_point(|f| *f < key).saturating_sub(1);
+        Some((first.min(last), last))
+    }
+
+    /// Number of blocks.
+    pub(crate) fn blocks(&self) -> usize {
+        self.firsts.len()
+    }
+
+    /// The range of bytes of block `number`, counted from 0.
+    pub(crate) fn block_range(&self, number: usize) -> std::ops::Range<u64> {
+        let start = HEADER_BYTES as u64 + number as u64 * BLOCK_BYTES as u64;
+        let records = (self.records - number as u64 * BLOCK_RECORDS as u64).min(BLOCK_RECORDS as u64);
+        start..start + records * RECORD_BYTES as u64 + TAG_BYTES as u64
+    }
+
+    /// Opens block `number` from its sealed bytes.
+    pub(crate) fn open_block(&self, number: usize, mut sealed: Vec<u8>) -> Result<Vec<Record>> {
+        let plain = self
+            .key
+            .open(number as u64 + 1, &self.aad, &mut sealed)
+            .ok_or_else(|| Error::damaged(&self.object, format!("block {number} does not authenticate")))?;
+        let mut wire = Wire::new(&self.object, plain);
+        let mut records = Vec::with_capacity(BLOCK_RECORDS);
+        for _ in 0..plain.len() / RECORD_BYTES {
+            let id = ChunkId(wire.array()?);
+            let place =
+                Place { pack: wire.u32()?, frame: wire.u16()?, index: wire.u16()?, length: wire.u32()? };
+            if place.pack as usize >= self.packs.len() {
+                return Err(Error::damaged(&self.object, "a record names no pack"));
+            }
+            records.push(Record { id, place });
+        }
+        Ok(records)
+    }
+}
