@@ -3,6 +3,7 @@
 //! Modules in the order of dependence; each uses only those above it.
 
 pub mod backend;
+mod catalogue;
 mod check;
 mod chunker;
 mod compress;
@@ -23,6 +24,7 @@ mod repository;
 mod session;
 mod view;
 
+pub use catalogue::Catalogue;
 pub use check::{CheckReport, Finding, ReadData, RepairReport, StoreStats, VerifyReport};
 pub use chunker::{ChunkClass, ChunkStream, Chunker, DETECT_BYTES};
 pub use env::{Clock, Env, Random, SystemClock, SystemRandom};
