@@ -35,12 +35,12 @@ pub(crate) fn read(
     cutter: &mut Cutter<'_>,
     names: &Names,
     path: &TreePath,
-    node: Node,
+    node: &Node,
     class: Option<ChunkClass>,
 ) -> Result<Read1, Failure> {
     let mut last = None;
     for _ in 0..TRIES {
-        match attempt(cutter, names, path, &node, class) {
+        match attempt(cutter, names, path, node, class) {
             Ok((node, true)) => return Ok(Read1::Stored(node, None)),
             Ok((node, false)) => last = Some(node),
             Err(Failure::Read(e)) if e.kind() == io::ErrorKind::NotFound => return Ok(Read1::Vanished),
@@ -130,7 +130,7 @@ fn read_once(
             break;
         }
     }
-    if extents.list.is_empty() || matches!(extents.list.last(), Some(_) if extents.len < stat.size) {
+    if extents.len < stat.size {
         let now = Stat::of(file.as_fd()).map_err(Failure::Read)?;
         extents.hole(now.size.min(stat.size).saturating_sub(extents.len));
     }

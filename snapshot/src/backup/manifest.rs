@@ -66,7 +66,7 @@ pub(crate) fn store_errors(session: &Session, errors: &[PathError]) -> Result<Op
     }
     let mut lines = Vec::new();
     for error in errors {
-        serde_json::to_writer(&mut lines, error).map_err(not_json)?;
+        serde_json::to_writer(&mut lines, error).map_err(|e| not_json(&e))?;
         lines.push(b'\n');
     }
     let mut list = RefList::default();
@@ -121,9 +121,9 @@ pub(crate) fn encode(
         received_at: None,
         signature: None,
     };
-    serde_json::to_vec(&manifest).map_err(not_json)
+    serde_json::to_vec(&manifest).map_err(|e| not_json(&e))
 }
 
-fn not_json(error: serde_json::Error) -> Error {
+fn not_json(error: &serde_json::Error) -> Error {
     Error::Invalid(format!("a value cannot be written as JSON: {error}"))
 }

@@ -113,7 +113,7 @@ fn fill(
     let sink = Sink::Session(session);
     let mut cursor =
         Cursor::new(session.view().reader(), previous.parent.as_ref(), Some(session), options.changes);
-    let mut tree = Output::Tree(TreeBuilder::new(session));
+    let mut tree = Output::Tree(Box::new(TreeBuilder::new(session)));
     let mut report = read(repository, &sink, sources, options, &previous, &mut cursor, &mut tree)?;
     let Output::Tree(builder) = tree else { return Err(Error::Refused("no tree was built".to_owned())) };
     let root = builder.finish()?;
@@ -121,7 +121,7 @@ fn fill(
     report.unchanged =
         report.error_count == 0 && previous.good.as_ref().is_some_and(|good| good.manifest.tree == root);
     report.take_stats(&session.stats());
-    report.status = manifest::status(&report).to_owned();
+    manifest::status(&report).clone_into(&mut report.status);
     if let (true, Outcome::SnapshotIfChanged, Some(good)) =
         (report.unchanged, options.outcome, &previous.good)
     {
@@ -151,13 +151,13 @@ fn read<'r>(
     if let Some(parent) = &previous.parent {
         monitor.total(parent.manifest.files + parent.manifest.dirs, parent.manifest.size_bytes);
     }
-    let result = |s: &Box<dyn Source>| SourceResult {
+    let result = |s: &dyn Source| SourceResult {
         name: s.name(),
         kind: s.kind().to_owned(),
         ..SourceResult::default()
     };
     let report = BackupReport {
-        sources: sources.iter().map(result).collect(),
+        sources: sources.iter().map(|s| result(s.as_ref())).collect(),
         parent: parent::id(previous.parent.as_ref()),
         ..BackupReport::default()
     };
@@ -183,7 +183,7 @@ fn dry_run(
     let mut report = read(repository, &sink, sources, options, &previous, &mut cursor, &mut Output::Dry)?;
     manifest::describe(&mut report, repository, options, began)?;
     report.take_stats(&sink.stats());
-    report.status = manifest::status(&report).to_owned();
+    manifest::status(&report).clone_into(&mut report.status);
     report.dry_run = true;
     report.duration_ms = manifest::elapsed_ms(repository, began);
     Ok(report)

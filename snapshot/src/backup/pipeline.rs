@@ -274,10 +274,11 @@ impl Feeder<'_> {
                     self.remember(&node);
                     node
                 }
-                State::Linked(node) => match self.linked(&node) {
-                    Some(known) => known,
-                    // Its first name could not be read; this one may.
-                    None => {
+                State::Linked(node) => {
+                    if let Some(known) = self.linked(&node) {
+                        known
+                    } else {
+                        // Its first name could not be read; this one may.
                         self.first -= 1;
                         let (number, class) = (self.first, before.as_ref().and_then(class_of));
                         let job = Job { number, path: path.clone(), node, class, task: Task::File };
@@ -285,7 +286,7 @@ impl Feeder<'_> {
                         self.places.push_front(Place { path, source, before, keeps_times, state });
                         return self.push(job);
                     }
-                },
+                }
                 State::Reading => {
                     self.first -= 1;
                     self.places.push_front(Place { path, source, before, keeps_times, state });
@@ -293,7 +294,14 @@ impl Feeder<'_> {
                 }
             };
             let node = if keeps_times { kept_stream(node, before.as_ref()) } else { node };
-            output.add(&path, &node)?;
+            match output.add(&path, &node) {
+                Err(Error::Invalid(why)) => {
+                    let what = PathError { path: format!("/{path}"), error: why };
+                    self.fail(source, what);
+                    continue;
+                }
+                added => added?,
+            }
             self.report.count(source, &node, before.as_ref());
             self.monitor.item(path.as_bytes());
             self.monitor.advance(1, node.size());

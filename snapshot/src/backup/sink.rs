@@ -28,7 +28,7 @@ pub(crate) struct Dry {
 /// Where finished entries go.
 pub(crate) enum Output<'s> {
     /// Into a tree.
-    Tree(TreeBuilder<'s>),
+    Tree(Box<TreeBuilder<'s>>),
     /// Nowhere.
     Dry,
 }

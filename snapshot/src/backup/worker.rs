@@ -103,7 +103,7 @@ fn work(
 fn one(cutter: &mut Cutter<'_>, names: &Names, job: Job) -> Result<Answer, Failure> {
     let Job { path, mut node, class, task, .. } = job;
     let mut stream: Box<dyn Read + Send> = match task {
-        Task::File => return Ok(answer(file::read(cutter, names, &path, node, class)?)),
+        Task::File => return Ok(answer(file::read(cutter, names, &path, &node, class)?)),
         Task::Bytes(bytes) => Box::new(std::io::Cursor::new(bytes)),
         Task::Stream(stream) => stream,
     };

@@ -125,7 +125,7 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.included { "backed up" } else { "left out" };
         write!(f, "/{}: {verdict}: {}", self.path, self.reason)?;
-        if self.decided_at != self.path { write!(f, " (/{})", self.decided_at) } else { Ok(()) }
+        if self.decided_at == self.path { Ok(()) } else { write!(f, " (/{})", self.decided_at) }
     }
 }
 
@@ -179,20 +179,15 @@ pub(crate) struct Entered {
     pub(crate) problems: Vec<(Vec<u8>, String)>,
 }
 
-impl Filter {
-    /// The scope around a root on device `dev`.
-    pub(crate) fn around(&self, root: &TreePath, dev: u64) -> Arc<Scope> {
+impl Scope {
+    /// Around a root on device `dev`.
+    pub(crate) fn around(root: &TreePath, dev: u64) -> Arc<Self> {
         let root_len = root.as_bytes().len();
-        Arc::new(Scope {
-            above: None,
-            root_len,
-            dev,
-            dir_len: root_len,
-            ignores: Vec::new(),
-            included: false,
-        })
+        Arc::new(Self { above: None, root_len, dev, dir_len: root_len, ignores: Vec::new(), included: false })
     }
+}
 
+impl Filter {
     /// Whether an entry of a folder is taken.
     pub(crate) fn decide(&self, scope: &Scope, path: &TreePath, stat: &Stat) -> Fate {
         let is_dir = stat.is_dir();

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::node::NodeKind;
 use crate::path::{TreePath, printable};
 use crate::record::PathError;
-use crate::source::exclude::{Explanation, Fate, Filter, Reason, Tag};
+use crate::source::exclude::{Explanation, Fate, Filter, Reason, Scope, Tag};
 use crate::source::include::Included;
 use crate::source::merge::Merged;
 use crate::source::names::Names;
@@ -129,7 +129,7 @@ impl FileSource {
             Ok(Explanation { path: path.clone(), included, decided_at: decided_at.clone(), reason })
         };
         let mut at = root.path.clone();
-        let mut scope = self.filter.around(&root.path, root.dev);
+        let mut scope = Scope::around(&root.path, root.dev);
         let mut state = (true, Reason::NoRule);
         let mut is_included = false;
         let rest = path.strip(&root.path).unwrap_or_default();
@@ -163,37 +163,6 @@ impl FileSource {
         }
         answer(state.0, &at, state.1)
     }
-
-    /// The steps of one layer: for each root the folders above it, itself, and its content.
-    fn steps(&self, layer: &[Root], names: &Names) -> Vec<Step> {
-        let mut steps = Vec::new();
-        let mut last = TreePath::root();
-        for root in layer {
-            let mut above: Vec<TreePath> = std::iter::successors(root.path.parent(), TreePath::parent)
-                .take_while(|p| !p.is_root() && last.strip(p).is_none())
-                .collect();
-            above.reverse();
-            for path in above {
-                steps.push(folder(path, Origin::AboveRoot, names));
-            }
-            last = root.path.clone();
-            if root.is_dir {
-                if !root.path.is_root() {
-                    steps.push(folder(root.path.clone(), Origin::Nothing, names));
-                }
-                let scope = self.filter.around(&root.path, root.dev);
-                steps.push(Step::Walk(Start {
-                    path: root.path.clone(),
-                    expected: None,
-                    scope,
-                    included: false,
-                }));
-            } else {
-                steps.push(file(root.path.clone(), names));
-            }
-        }
-        steps
-    }
 }
 
 impl Source for FileSource {
@@ -213,7 +182,7 @@ impl Source for FileSource {
         let names = Arc::new(Names::load());
         let mut streams: Vec<Box<dyn Iterator<Item = Item> + Send>> = Vec::new();
         for layer in roots::layers(&self.roots) {
-            let steps = self.steps(&layer, &names);
+            let steps = steps(&layer, &names);
             let walk = Walk::new(steps, Arc::clone(&self.filter), Arc::clone(&names), self.threads);
             streams.push(Box::new(Included::new(walk)));
         }
@@ -230,6 +199,32 @@ impl Source for FileSource {
     fn is_repeatable(&self) -> bool {
         true
     }
+}
+
+/// The steps of one layer: for each root the folders above it, itself, and its content.
+fn steps(layer: &[Root], names: &Names) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut last = TreePath::root();
+    for root in layer {
+        let mut above: Vec<TreePath> = std::iter::successors(root.path.parent(), TreePath::parent)
+            .take_while(|p| !p.is_root() && last.strip(p).is_none())
+            .collect();
+        above.reverse();
+        for path in above {
+            steps.push(folder(path, Origin::AboveRoot, names));
+        }
+        last = root.path.clone();
+        if root.is_dir {
+            if !root.path.is_root() {
+                steps.push(folder(root.path.clone(), Origin::Nothing, names));
+            }
+            let scope = Scope::around(&root.path, root.dev);
+            steps.push(Step::Walk(Start { path: root.path.clone(), expected: None, scope, included: false }));
+        } else {
+            steps.push(file(root.path.clone(), names));
+        }
+    }
+    steps
 }
 
 fn shown(root: &Path) -> String {

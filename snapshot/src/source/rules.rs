@@ -43,7 +43,7 @@ pub(crate) struct Rules {
     relative: Gitignore,
     /// Patterns that begin with `/`, fit absolute paths.
     absolute: Gitignore,
-    rules: HashMap<String, Rule>,
+    known: HashMap<String, Rule>,
 }
 
 /// Collects patterns.
@@ -106,29 +106,29 @@ impl RulesBuilder {
     /// Compiles the list.
     pub(crate) fn build(self) -> Result<Rules> {
         let compile = |b: GitignoreBuilder| b.build().map_err(|e| Error::Invalid(format!("patterns: {e}")));
-        Ok(Rules { relative: compile(self.relative)?, absolute: compile(self.absolute)?, rules: self.rules })
+        Ok(Rules { relative: compile(self.relative)?, absolute: compile(self.absolute)?, known: self.rules })
     }
 }
 
 impl Rules {
     /// Whether there is no pattern.
     pub(crate) fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.known.is_empty()
     }
 
     /// What the list says of a path, given relative to the list's folder and to the root of the file system.
     pub(crate) fn decide(&self, relative: &[u8], absolute: &[u8], is_dir: bool) -> Match1<'_> {
         let path = |bytes| Path::new(OsStr::from_bytes(bytes));
-        let by_relative = self.found(self.relative.matched(path(relative), is_dir));
+        let by_relative = self.found(&self.relative.matched(path(relative), is_dir));
         if self.absolute.is_empty() {
             return by_relative;
         }
-        let by_absolute = self.found(self.absolute.matched(path(absolute), is_dir));
+        let by_absolute = self.found(&self.absolute.matched(path(absolute), is_dir));
         if by_absolute.order() > by_relative.order() { by_absolute } else { by_relative }
     }
 
-    fn found(&self, found: Match<&Glob>) -> Match1<'_> {
-        let rule = |glob: &Glob| self.rules.get(glob.original());
+    fn found(&self, found: &Match<&Glob>) -> Match1<'_> {
+        let rule = |glob: &Glob| self.known.get(glob.original());
         match found {
             Match::None => Match1::Silent,
             Match::Ignore(glob) => rule(glob).map_or(Match1::Silent, Match1::Fits),

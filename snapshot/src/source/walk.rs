@@ -311,8 +311,8 @@ impl Shared {
         steps.push_back(Step::Give(Walked::Entry { entry, included }));
         if descend {
             let expected = Some((stat.dev, stat.inode));
-            let start = Start { path, expected, scope: Arc::clone(scope), included };
-            steps.push_back(self.queued(Step::Walk(start)));
+            let below = Start { path, expected, scope: Arc::clone(scope), included };
+            steps.push_back(self.queued(Step::Walk(below)));
         }
     }
 }
