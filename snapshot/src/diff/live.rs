@@ -22,10 +22,12 @@ impl Tree {
     ///
     /// `live` gives entries in the order of their paths; those outside `base` are passed over.
     pub fn diff_live<I: Iterator<Item = Item>>(&self, base: &TreePath, live: I) -> LiveDiff<I> {
+        let mut stored = self.walk(base);
         LiveDiff {
             tree: self.clone(),
             base: base.clone(),
-            stored: self.walk(base).peekable(),
+            ahead: stored.next(),
+            stored,
             live: live.peekable(),
             lost: BTreeSet::new(),
         }
@@ -37,7 +39,9 @@ impl Tree {
 pub struct LiveDiff<I: Iterator<Item = Item>> {
     tree: Tree,
     base: TreePath,
-    stored: Peekable<Walk>,
+    stored: Walk,
+    /// What `stored` gives next.
+    ahead: Option<Result<RawEntry>>,
     live: Peekable<I>,
     /// Places that the source could not read: nothing is known of what is there.
     lost: BTreeSet<Vec<u8>>,
@@ -45,14 +49,14 @@ pub struct LiveDiff<I: Iterator<Item = Item>> {
 
 impl<I: Iterator<Item = Item>> LiveDiff<I> {
     fn step(&mut self) -> Option<Result<Option<Difference>>> {
-        let order = match (self.stored.peek(), self.live.peek()) {
+        let order = match (&self.ahead, self.live.peek()) {
             (None, None) => return None,
             (Some(Err(_)), _) => Ordering::Less,
             (_, Some(Item::Problem(_))) | (None, _) => Ordering::Greater,
             (_, None) => Ordering::Less,
             (Some(Ok(stored)), Some(Item::Entry(live))) => stored.path.cmp(&live.path),
         };
-        let stored = if order.is_le() { self.stored.next() } else { None };
+        let stored = if order.is_le() { self.next_stored() } else { None };
         let live = if order.is_ge() { self.live.next() } else { None };
         Some(match (stored, live) {
             (Some(Err(error)), _) => Err(error),
@@ -71,8 +75,15 @@ impl<I: Iterator<Item = Item>> LiveDiff<I> {
         })
     }
 
+    fn next_stored(&mut self) -> Option<Result<RawEntry>> {
+        std::mem::replace(&mut self.ahead, self.stored.next())
+    }
+
     fn added(&self, live: Entry) -> Option<Difference> {
         live.path.strip(&self.base)?;
+        if self.stored.lost().is_some_and(|lost| lost.covers(&live.path)) {
+            return None;
+        }
         Some(Difference::added(live.path, live.node))
     }
 

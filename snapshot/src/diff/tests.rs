@@ -188,3 +188,16 @@ fn a_json_file_is_compared_inside() {
     assert_eq!(a.diff_json(&b, &path("w.json")).unwrap(), None);
     assert_eq!(a.diff_json(&b, &path("other")).unwrap(), None);
 }
+
+#[test]
+fn live_entries_where_the_tree_is_unreadable_are_not_called_new() {
+    let entries = many(20_000);
+    let store = Arc::new(Memory::default());
+    let (old, _) = build(&store, &entries).unwrap();
+    lose_child(&store, &old, 1);
+    let items = entries.iter().map(|(path, node)| {
+        Item::Entry(Entry { path: path.clone(), node: node.clone(), origin: Origin::Nothing })
+    });
+    let found: Vec<_> = tree(&store, old).diff_live(&TreePath::root(), items).collect();
+    assert!(matches!(found.as_slice(), [Err(_)]), "{}", found.len());
+}

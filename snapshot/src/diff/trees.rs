@@ -29,13 +29,11 @@ struct Side {
     base: TreePath,
     head: Option<Item>,
     done: bool,
-    /// Paths of a node that could not be read: from the first one to before the second.
-    lost: Option<(TreePath, Option<TreePath>)>,
 }
 
 impl Side {
     fn new(tree: &Tree, base: TreePath) -> Self {
-        Self { cursor: tree.cursor(), base, head: None, done: false, lost: None }
+        Self { cursor: tree.cursor(), base, head: None, done: false }
     }
 
     /// Makes `head` the next item inside the base, if there is one.
@@ -86,8 +84,7 @@ impl Side {
         match self.head.take() {
             Some(Item::Entry(entry)) => Ok(Some(entry)),
             Some(Item::Node(node)) => {
-                let paths = (node.first.clone(), node.next.clone());
-                self.cursor.open(node).inspect_err(|_| self.lost = Some(paths))?;
+                self.cursor.open(node)?;
                 Ok(None)
             }
             None => Ok(None),
@@ -96,8 +93,7 @@ impl Side {
 
     /// Whether what is at `path` could not be read.
     fn has_lost(&self, path: &TreePath) -> bool {
-        let lost = self.lost.as_ref();
-        lost.is_some_and(|(first, next)| first <= path && next.as_ref().is_none_or(|next| path < next))
+        self.cursor.lost().is_some_and(|lost| lost.covers(path))
     }
 }
 

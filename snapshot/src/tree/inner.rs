@@ -55,6 +55,8 @@ pub(crate) struct InnerReader {
     end: Option<TreePath>,
     /// Why there is no next child; told after the last good one.
     failed: Option<Error>,
+    /// First path of the last child that was handed out.
+    reached: TreePath,
 }
 
 impl InnerReader {
@@ -70,8 +72,17 @@ impl InnerReader {
             return Err(damaged("an inner node's level or counts are wrong"));
         }
         let at = meta.len() - dec.left();
-        let mut reader =
-            Self { meta, at, left, level, ids: refs.children.into_iter(), ahead: None, end, failed: None };
+        let mut reader = Self {
+            meta,
+            at,
+            left,
+            level,
+            ids: refs.children.into_iter(),
+            ahead: None,
+            end,
+            failed: None,
+            reached: TreePath::root(),
+        };
         reader.ahead = reader.path()?;
         Ok(reader)
     }
@@ -84,6 +95,16 @@ impl InnerReader {
     /// First path of the next child.
     pub(crate) fn ahead(&self) -> Option<&TreePath> {
         self.ahead.as_ref()
+    }
+
+    /// First path of the last child that was handed out.
+    pub(crate) fn reached(&self) -> TreePath {
+        self.reached.clone()
+    }
+
+    /// All paths of this node are less than this one.
+    pub(crate) fn end(&self) -> Option<&TreePath> {
+        self.end.as_ref()
     }
 
     fn path(&mut self) -> Result<Option<TreePath>> {
@@ -110,6 +131,7 @@ impl InnerReader {
         let following = self.path();
         let Some(first) = self.ahead.take() else { return Ok(None) };
         let Some(id) = self.ids.next() else { return Ok(None) };
+        self.reached.clone_from(&first);
         match following {
             Ok(ahead) => self.ahead = ahead,
             Err(error) => self.failed = Some(error),

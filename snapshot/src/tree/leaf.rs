@@ -234,6 +234,11 @@ impl LeafReader {
         })
     }
 
+    /// Path of the last entry that was handed out.
+    pub(crate) fn reached(&self) -> TreePath {
+        self.last.clone().unwrap_or_default()
+    }
+
     /// The next entry; after the last one, checks that nothing is left over.
     pub(crate) fn step(&mut self) -> Result<Option<RawEntry>> {
         let meta = Arc::clone(&self.meta);

@@ -41,11 +41,22 @@ pub(crate) struct Cursor {
     nodes: Arc<dyn Nodes>,
     root: Option<ChunkId>,
     stack: Vec<Open>,
+    lost: Option<Lost>,
+}
+
+/// Paths about which nothing is known, because a node could not be read: from the first one to before the second.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost(TreePath, Option<TreePath>);
+
+impl Lost {
+    pub(crate) fn covers(&self, path: &TreePath) -> bool {
+        self.0 <= *path && self.1.as_ref().is_none_or(|next| path < next)
+    }
 }
 
 impl Cursor {
     pub(crate) fn new(nodes: Arc<dyn Nodes>, root: ChunkId) -> Self {
-        Self { nodes, root: Some(root), stack: Vec::new() }
+        Self { nodes, root: Some(root), stack: Vec::new(), lost: None }
     }
 
     /// The next node or entry. After an error it goes on behind what cannot be read.
@@ -63,15 +74,28 @@ impl Cursor {
                 Ok(Some(item)) => return Some(Ok(item)),
                 Ok(None) => self.stack.pop(),
                 Err(error) => {
-                    self.stack.pop();
+                    self.lost = self.stack.pop().map(|open| match open {
+                        Open::Inner(reader) => Lost(reader.reached(), reader.end().cloned()),
+                        Open::Leaf { reader, end, .. } => Lost(reader.reached(), end),
+                    });
                     return Some(Err(error));
                 }
             };
         }
     }
 
+    /// What the last error was about.
+    pub(crate) fn lost(&self) -> Option<&Lost> {
+        self.lost.as_ref()
+    }
+
     /// Opens the node that was found last: what follows is inside it.
     pub(crate) fn open(&mut self, node: NodeRef) -> Result<()> {
+        let lost = Lost(node.first.clone(), node.next.clone());
+        self.push(node).inspect_err(|_| self.lost = Some(lost))
+    }
+
+    fn push(&mut self, node: NodeRef) -> Result<()> {
         let refs = self.nodes.refs(&node.id)?;
         let meta = refs.meta.ok_or_else(|| damaged("it has no description"))?;
         let meta = self.nodes.meta(&meta)?;
@@ -141,6 +165,11 @@ impl Walk {
     /// Passes over everything below `path`, which must be the entry handed out last.
     pub(crate) fn skip_below(&mut self, path: TreePath) {
         self.behind = Some(path);
+    }
+
+    /// What the last error was about.
+    pub(crate) fn lost(&self) -> Option<&Lost> {
+        self.cursor.lost()
     }
 
     /// Whether `path` lies behind everything that is wanted.
@@ -215,6 +244,7 @@ impl Entries {
     }
 
     /// Leaves out the extents of large files, so that no more is read than names and attributes.
+    #[must_use]
     pub fn without_extents(self) -> Self {
         Self { completes: false, ..self }
     }
