@@ -1,18 +1,14 @@
 //! From the bytes of a stream to extents: read, cut, stored. One buffer per thread, used for every file.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chronos_store::{ChunkClass, Chunker, Repository};
+use chronos_store::{ChunkClass, ChunkStream, Chunker, DETECT_BYTES, Repository};
 
 use crate::backup::sink::SinkWriter;
 use crate::error::Error;
 use crate::node::Extent;
-
-/// Bytes read before anything is cut, at least; a longer chunk makes the buffer grow to two of them.
-const BUFFER_MIN: usize = 1 << 20;
-/// Bytes that tell the class of a file.
-const HEAD: usize = 16 << 10;
 
 /// Why content could not be stored.
 #[derive(Debug)]
@@ -29,13 +25,24 @@ impl From<Error> for Failure {
     }
 }
 
+/// What is known of content before it is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'n> {
+    /// How its previous version was cut; it stays so.
+    pub(crate) class: Option<ChunkClass>,
+    /// Name of the file.
+    pub(crate) name: &'n [u8],
+    /// Length in bytes.
+    pub(crate) size: Option<u64>,
+}
+
 /// Cuts and stores content; one per thread.
 pub(crate) struct Cutter<'s> {
     repository: &'s Repository,
     writer: SinkWriter<'s>,
     stop: &'s AtomicBool,
-    buffer: Vec<u8>,
-    chunkers: Vec<(ChunkClass, Chunker)>,
+    stream: ChunkStream,
+    chunkers: BTreeMap<ChunkClass, Chunker>,
     /// Bytes read until now.
     pub(crate) bytes_read: u64,
 }
@@ -67,7 +74,14 @@ impl Extents {
 
 impl<'s> Cutter<'s> {
     pub(crate) fn new(repository: &'s Repository, writer: SinkWriter<'s>, stop: &'s AtomicBool) -> Self {
-        Self { repository, writer, stop, buffer: Vec::new(), chunkers: Vec::new(), bytes_read: 0 }
+        Self {
+            repository,
+            writer,
+            stop,
+            stream: ChunkStream::new(),
+            chunkers: BTreeMap::new(),
+            bytes_read: 0,
+        }
     }
 
     /// Seals what is left.
@@ -75,98 +89,65 @@ impl<'s> Cutter<'s> {
         self.writer.finish()
     }
 
-    /// Reads `from` to its end and adds what it holds to `extents`. Without a class, the first bytes and `name` tell
-    /// it; returns the class.
+    /// Reads `from` to its end and adds what it holds to `extents`; returns the class by which it was cut.
     pub(crate) fn store(
         &mut self,
         from: &mut dyn Read,
-        class: Option<ChunkClass>,
-        name: &[u8],
+        known: Known<'_>,
         extents: &mut Extents,
     ) -> Result<ChunkClass, Failure> {
-        let mut held = Held { start: 0, end: 0, ended: false };
-        self.grow(BUFFER_MIN);
-        self.fill(from, &mut held)?;
-        let class = class
-            .unwrap_or_else(|| detect(name, self.held(&held).get(..HEAD.min(held.end)).unwrap_or_default()));
-        let chunker = self.chunker(class);
-        self.grow(2 * chunker.max());
-        while !(held.ended && held.start == held.end) {
-            if held.end - held.start < chunker.max() && !held.ended {
-                self.fill(from, &mut held)?;
-                continue;
+        let mut from = Watched { from, stop: self.stop, bytes: &mut self.bytes_read };
+        self.stream.reset();
+        let class = match known.class {
+            Some(class) => class,
+            None => {
+                let head = self.stream.peek(&mut from, DETECT_BYTES).map_err(failure)?;
+                let head = head.get(..DETECT_BYTES).unwrap_or(head);
+                ChunkClass::detect(known.name, head, known.size)
             }
-            let bytes = self.buffer.get(held.start..held.end).unwrap_or_default();
-            let len = chunker.cut(bytes).clamp(1, bytes.len());
-            let chunk = bytes.get(..len).unwrap_or_default();
+        };
+        let repository = self.repository;
+        let chunker = self.chunkers.entry(class).or_insert_with(|| repository.chunker(class));
+        while let Some(chunk) = self.stream.next_chunk(&mut from, chunker).map_err(failure)? {
             if is_zero(chunk) {
-                extents.zero(len as u64);
+                extents.zero(chunk.len() as u64);
             } else {
                 let id = self.writer.put(chunk)?;
-                extents.list.push(Extent::Data { id, len: len as u32 });
-                extents.len += len as u64;
+                extents.list.push(Extent::Data { id, len: chunk.len() as u32 });
+                extents.len += chunk.len() as u64;
             }
-            held.start += len;
         }
         Ok(class)
     }
+}
 
-    fn grow(&mut self, len: usize) {
-        if self.buffer.len() < len {
-            self.buffer.resize(len, 0);
+/// Reads until the backup is stopped, and counts.
+struct Watched<'r> {
+    from: &'r mut dyn Read,
+    stop: &'r AtomicBool,
+    bytes: &'r mut u64,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(io::Error::other(Error::Store(chronos_store::Error::Interrupted)));
         }
-    }
-
-    fn held(&self, held: &Held) -> &[u8] {
-        self.buffer.get(held.start..held.end).unwrap_or_default()
-    }
-
-    /// Moves what is held to the front and reads until the buffer is full or the stream ends.
-    fn fill(&mut self, from: &mut dyn Read, held: &mut Held) -> Result<(), Failure> {
-        self.buffer.copy_within(held.start..held.end, 0);
-        (held.start, held.end) = (0, held.end - held.start);
-        while let Some(free @ [_, ..]) = self.buffer.get_mut(held.end..) {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(Failure::Fatal(chronos_store::Error::Interrupted.into()));
-            }
-            match from.read(free) {
-                Ok(0) => {
-                    held.ended = true;
-                    break;
-                }
-                Ok(n) => {
-                    held.end += n;
-                    self.bytes_read += n as u64;
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Failure::Read(e)),
-            }
-        }
-        Ok(())
-    }
-
-    fn chunker(&mut self, class: ChunkClass) -> Chunker {
-        if let Some((_, chunker)) = self.chunkers.iter().find(|(c, _)| *c == class) {
-            return chunker.clone();
-        }
-        let chunker = self.repository.chunker(class);
-        self.chunkers.push((class, chunker.clone()));
-        chunker
+        let n = self.from.read(buffer)?;
+        *self.bytes += n as u64;
+        Ok(n)
     }
 }
 
-/// The part of the buffer that is read and not yet cut.
-struct Held {
-    start: usize,
-    end: usize,
-    ended: bool,
+/// An error of this crate that came through a reader ends the backup; any other is the file's.
+fn failure(error: io::Error) -> Failure {
+    match error.downcast::<Error>() {
+        Ok(own) => Failure::Fatal(own),
+        Err(error) => Failure::Read(error),
+    }
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
     let (blocks, rest) = bytes.as_chunks::<64>();
     blocks.iter().all(|b| *b == [0; 64]) && rest.iter().all(|b| *b == 0)
-}
-
-fn detect(_name: &[u8], _head: &[u8]) -> ChunkClass {
-    ChunkClass::Std
 }

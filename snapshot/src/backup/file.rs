@@ -8,7 +8,7 @@ use chronos_store::ChunkClass;
 use rustix::fs::{Advice, OFlags};
 use rustix::io::Errno;
 
-use crate::backup::content::{Cutter, Extents, Failure};
+use crate::backup::content::{Cutter, Extents, Failure, Known};
 use crate::node::{Content, Node, NodeKind};
 use crate::path::TreePath;
 use crate::source::{Names, Stat, look, open};
@@ -78,8 +78,9 @@ fn attempt(
         return Err(Failure::Read(io::Error::other("was replaced by something that is not a regular file")));
     }
     let held_still = shows(&node, &before);
+    let known = Known { class, name: path.name(), size: Some(before.size) };
     let mut extents = Extents::default();
-    let class = read_once(cutter, &mut file, &before, class, path.name(), &mut extents)?;
+    let class = read_once(cutter, &mut file, &before, known, &mut extents)?;
     let after = Stat::of(&file).map_err(Failure::Read)?;
     if before.size >= BIG {
         // Advice only: a file system that does not take it loses nothing.
@@ -110,8 +111,7 @@ fn read_once(
     cutter: &mut Cutter<'_>,
     file: &mut File,
     stat: &Stat,
-    class: Option<ChunkClass>,
-    name: &[u8],
+    mut known: Known<'_>,
     extents: &mut Extents,
 ) -> Result<ChunkClass, Failure> {
     if stat.size >= BIG {
@@ -119,13 +119,12 @@ fn read_once(
         let _ = rustix::fs::fadvise(&*file, 0, None, Advice::Sequential);
     }
     if stat.allocated >= stat.size {
-        return cutter.store(&mut file.take(stat.size), class, name, extents);
+        return cutter.store(&mut file.take(stat.size), known, extents);
     }
-    let mut class = class;
     for (start, end) in data_ranges(file, stat.size).map_err(Failure::Read)? {
         extents.hole(start.saturating_sub(extents.len));
         file.seek(SeekFrom::Start(start)).map_err(Failure::Read)?;
-        class = Some(cutter.store(&mut (&*file).take(end - start), class, name, extents)?);
+        known.class = Some(cutter.store(&mut (&*file).take(end - start), known, extents)?);
         if extents.len < end {
             break;
         }
@@ -134,7 +133,7 @@ fn read_once(
         let now = Stat::of(file.as_fd()).map_err(Failure::Read)?;
         extents.hole(now.size.min(stat.size).saturating_sub(extents.len));
     }
-    Ok(class.unwrap_or(ChunkClass::Std))
+    Ok(known.class.unwrap_or(ChunkClass::Std))
 }
 
 /// Where a sparse file has data. A file system that does not tell has data everywhere.

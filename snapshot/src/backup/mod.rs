@@ -15,6 +15,9 @@ mod sink;
 mod stream;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 use chronos_store::{ChunkId, Repository, Session};
 
 pub use options::{

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use chronos_store::{ChunkClass, Repository};
 
-use crate::backup::content::{Cutter, Extents, Failure};
+use crate::backup::content::{Cutter, Extents, Failure, Known};
 use crate::backup::file::{self, Read1};
 use crate::backup::sink::Sink;
 use crate::error::{Error, Result};
@@ -89,7 +89,7 @@ fn work(
         let mut answer = match one(cutter, names, job) {
             Ok(answer) => answer,
             Err(Failure::Fatal(e)) => return Err(e),
-            Err(Failure::Read(e)) => return Err(stream_error(e)),
+            Err(Failure::Read(e)) => return Err(Error::file("the stream", e)),
         };
         answer.number = Some(number);
         answer.bytes_read = cutter.bytes_read - before;
@@ -108,7 +108,9 @@ fn one(cutter: &mut Cutter<'_>, names: &Names, job: Job) -> Result<Answer, Failu
         Task::Stream(stream) => stream,
     };
     let mut extents = Extents::default();
-    let class = cutter.store(&mut stream, class, path.name(), &mut extents)?;
+    // A stream's size is not known, so that its class rests on its name and its head alone.
+    let known = Known { class, name: path.name(), size: None };
+    let class = cutter.store(&mut stream, known, &mut extents)?;
     node.kind = NodeKind::File(Content { class, size: extents.len, extents: extents.list });
     Ok(Answer { node: Some(node), ..Answer::default() })
 }
@@ -118,13 +120,5 @@ fn answer(read: Read1) -> Answer {
         Read1::Stored(node, problem) => Answer { node: Some(node), problem, ..Answer::default() },
         Read1::Vanished => Answer::default(),
         Read1::Failed(problem) => Answer { problem: Some(problem), ..Answer::default() },
-    }
-}
-
-/// A stream's own error, such as that of a command that failed, or what the system said.
-fn stream_error(error: std::io::Error) -> Error {
-    match error.downcast::<Error>() {
-        Ok(own) => own,
-        Err(error) => Error::file("the stream", error),
     }
 }

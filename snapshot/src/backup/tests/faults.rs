@@ -1,0 +1,102 @@
+//! A backup stopped at any call of the backend: what was reported stays readable, and the next one works.
+
+use std::io;
+use std::sync::Arc;
+
+use chronos_store::Monitor;
+use chronos_store::Silent;
+use chronos_store::backend::{Fault, FaultBackend, FaultRule};
+
+use super::{Stage, assert_whole, newest, nodes, noise};
+use crate::backup::{BackupOptions, backup};
+use crate::error::Result;
+use crate::{BackupReport, ErrorKind};
+
+fn attempt(stage: &Stage, backend: &FaultBackend) -> Result<BackupReport> {
+    let repository = stage.over(Arc::new(backend.clone()), Arc::new(Silent))?;
+    backup(&repository, stage.files(), &BackupOptions::default())
+}
+
+fn content(stage: &Stage, seed: u8) {
+    for n in 0..5 {
+        stage.write(&format!("d/f{n}"), noise(seed + n, 50_000));
+    }
+}
+
+fn stopped_everywhere(fault: Fault) {
+    let stage = Stage::new();
+    content(&stage, 0);
+    stage.run();
+    let mut outcomes = (0, 0);
+    for n in 0.. {
+        content(&stage, 10 + n as u8);
+        let backend = FaultBackend::with_rule(Arc::new(stage.memory.clone()), FaultRule::at_call(n, fault));
+        let outcome = attempt(&stage, &backend);
+        let reached = backend.calls() > n;
+        backend.heal();
+        if let Ok(report) = outcome {
+            outcomes.0 += 1;
+            let repository = stage.open();
+            let listed = newest(&repository);
+            assert_eq!(Some(listed.id), report.snapshot, "call {n}");
+            assert_eq!(nodes(&repository, &listed).len() as u64, report.files() + report.dirs);
+        } else {
+            outcomes.1 += 1;
+        }
+        stage.run();
+        assert_whole(&stage);
+        if !reached {
+            break;
+        }
+    }
+    assert!(outcomes.0 >= 1 && outcomes.1 >= 5, "{outcomes:?}");
+}
+
+#[test]
+fn a_backup_may_stop_before_every_call() {
+    stopped_everywhere(Fault::StopBefore);
+}
+
+#[test]
+fn a_backup_may_stop_after_every_call() {
+    stopped_everywhere(Fault::StopAfter);
+}
+
+#[test]
+fn every_call_may_fail() {
+    stopped_everywhere(Fault::Error(io::ErrorKind::Other));
+}
+
+#[test]
+fn the_answer_of_every_call_may_get_lost() {
+    stopped_everywhere(Fault::LostAnswer(io::ErrorKind::TimedOut));
+}
+
+/// Asks to stop once so many bytes are done.
+#[derive(Debug)]
+struct StopAfter(std::sync::atomic::AtomicI64);
+
+impl Monitor for StopAfter {
+    fn advance(&self, _: u64, bytes: u64) {
+        self.0.fetch_sub(bytes as i64, std::sync::atomic::Ordering::Relaxed);
+    }
+    fn cancelled(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::Relaxed) < 0
+    }
+}
+
+#[test]
+fn what_an_interrupted_backup_stored_is_not_stored_again() {
+    let stage = Stage::new();
+    for n in 0..60 {
+        stage.write(&format!("f{n:02}"), noise(n, 1_000_000));
+    }
+    let monitor = Arc::new(StopAfter(40_000_000.into()));
+    let repository = stage.over(Arc::new(stage.memory.clone()), monitor).unwrap();
+    let error = backup(&repository, stage.files(), &BackupOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    assert_eq!(stage.open().view().unwrap().snapshots().count(), 0);
+    let report = stage.run();
+    assert!(report.bytes_added < 30_000_000, "{} of 60 MB were stored again", report.bytes_added);
+    assert_whole(&stage);
+}
