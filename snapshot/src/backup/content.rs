@@ -98,13 +98,12 @@ impl<'s> Cutter<'s> {
     ) -> Result<ChunkClass, Failure> {
         let mut from = Watched { from, stop: self.stop, bytes: &mut self.bytes_read };
         self.stream.reset();
-        let class = match known.class {
-            Some(class) => class,
-            None => {
-                let head = self.stream.peek(&mut from, DETECT_BYTES).map_err(failure)?;
-                let head = head.get(..DETECT_BYTES).unwrap_or(head);
-                ChunkClass::detect(known.name, head, known.size)
-            }
+        let class = if let Some(class) = known.class {
+            class
+        } else {
+            let head = self.stream.peek(&mut from, DETECT_BYTES).map_err(failure)?;
+            let head = head.get(..DETECT_BYTES).unwrap_or(head);
+            ChunkClass::detect(known.name, head, known.size)
         };
         let repository = self.repository;
         let chunker = self.chunkers.entry(class).or_insert_with(|| repository.chunker(class));

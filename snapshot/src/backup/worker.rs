@@ -56,25 +56,25 @@ pub(crate) fn run(
     answers: &Sender<Result<Answer>>,
 ) {
     let mut cutter = Cutter::new(repository, sink.writer(), stop);
-    let mut outcome = Ok(());
+    let mut failed = false;
     loop {
         let batch = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         // No more jobs.
         let Ok(batch) = batch else { break };
-        if outcome.is_err() || stop.load(Ordering::Relaxed) {
+        if failed || stop.load(Ordering::Relaxed) {
             // Goes on taking, so that the feeder is never stuck with a full queue.
             continue;
         }
         if let Err(e) = work(&mut cutter, names, batch, answers) {
-            outcome = Err(());
+            failed = true;
             // Whoever no longer listens has an error of its own.
             let _ = answers.send(Err(e));
         }
     }
-    if outcome.is_ok() && !stop.load(Ordering::Relaxed) {
-        // As above.
-        let _ = answers.send(cutter.finish().map(|()| Answer::default()));
-    }
+    // Also after an error: what is sealed now need not be stored again by the next backup.
+    let finished = cutter.finish().map(|()| Answer::default());
+    // As above; and of two errors the first counts.
+    let _ = if failed { Ok(()) } else { answers.send(finished) };
 }
 
 fn work(

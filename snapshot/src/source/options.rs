@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 
+use chronos_store::Repository;
+
 use crate::error::{Error, Result};
 use crate::path::printable;
 use crate::source::FileOptions;
@@ -53,6 +55,15 @@ pub(crate) fn filter(options: &FileOptions) -> Result<Filter> {
         one_file_system: options.one_file_system,
         own: own(options),
     })
+}
+
+impl FileOptions {
+    /// Keeps a repository that lies in a folder of this host, and the program's own folders for it, out of the backup.
+    pub fn keep_out(&mut self, repository: &Repository) {
+        let dirs = repository.dirs();
+        // A location elsewhere names no folder here, and then nothing is kept out by it.
+        self.own.extend([dirs.cache.clone(), dirs.state.clone(), repository.location().into()]);
+    }
 }
 
 fn excludes(options: &FileOptions) -> Result<RulesBuilder> {

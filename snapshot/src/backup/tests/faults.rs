@@ -78,7 +78,7 @@ struct StopAfter(std::sync::atomic::AtomicI64);
 
 impl Monitor for StopAfter {
     fn advance(&self, _: u64, bytes: u64) {
-        self.0.fetch_sub(bytes as i64, std::sync::atomic::Ordering::Relaxed);
+        self.0.fetch_sub(bytes.cast_signed(), std::sync::atomic::Ordering::Relaxed);
     }
     fn cancelled(&self) -> bool {
         self.0.load(std::sync::atomic::Ordering::Relaxed) < 0

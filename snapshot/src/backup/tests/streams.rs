@@ -74,7 +74,7 @@ fn a_command_that_fails_leaves_no_snapshot_and_says_why() {
     let script = "echo data; echo no such database >&2; exit 3";
     let error = backup(&repository, shell(script, "x"), &BackupOptions::default()).unwrap_err();
     assert!(
-        matches!(&error, Error::Command { why, .. } if why.contains("3") && why.contains("no such database"))
+        matches!(&error, Error::Command { why, .. } if why.contains('3') && why.contains("no such database"))
     );
     assert_eq!(repository.view().unwrap().snapshots().count(), 0);
     let missing = vec![OsString::from("/no/such/program")];
