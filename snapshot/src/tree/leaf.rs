@@ -23,8 +23,8 @@ const XATTR_NAME_MAX: usize = 255;
 const XATTR_VALUE_MAX: usize = 1 << 16;
 /// Most extended attributes of one entry.
 const XATTRS_MAX: usize = 4096;
-/// Most bytes of extended attributes of one entry; what one decoded entry may cost.
-const XATTR_BYTES_MAX: usize = 1 << 20;
+/// Most bytes of extended attributes of one entry: a leaf full of such entries still fits a pack.
+const XATTR_BYTES_MAX: usize = 1 << 18;
 
 /// Collects the entries of one leaf.
 #[derive(Debug, Default)]

@@ -1,6 +1,9 @@
 //! Damaged and hostile nodes end in an error that names them, never in a panic or endless work.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 use crate::error::ErrorKind;
 
@@ -41,6 +44,36 @@ fn no_changed_byte_of_a_node_makes_a_reader_panic_or_break_the_order() {
             assert!(tree(&store, root).range(&TreePath::root()).any(|e| e.is_err()));
         }
         lock(&store.chunks).insert(key, good);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read_or_refused(
+        form in 0..4u8,
+        mut meta in vec(any::<u8>(), 0..200),
+        small in any::<bool>(),
+        children in 0..4u8,
+        data in 0..4u8,
+    ) {
+        if small {
+            // Small numbers get further into a node than any others.
+            meta.iter_mut().for_each(|b| *b %= 5);
+        }
+        let store = Arc::new(Memory::default());
+        let id = |n: u8| ChunkId([n; 32]);
+        let refs = RefList {
+            meta: None,
+            children: (0..children).map(id).collect(),
+            data: (0..data).map(id).collect(),
+        };
+        let root = put(&store, &[&[1, form][..], &meta].concat(), refs);
+        prop_assert!(tree(&store, root).range(&TreePath::root()).count() <= 1000);
+        let nodes = Arc::clone(&store) as Arc<dyn Nodes>;
+        let found: Vec<_> = crate::tree::Recipe::new(nodes, root, 10, 0).collect();
+        prop_assert!(found.len() <= 11);
     }
 }
 
