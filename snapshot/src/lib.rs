@@ -24,7 +24,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use export::{ExportFormat, ExportOptions, ExportReport};
 pub use node::{Content, Extent, Node, NodeKind, Time, Xattr};
 pub use path::{PATH_BYTES_MAX, TreePath, printable};
-pub use read::{ByteRange, Case, Patterns, Version, VersionId, Versions, versions};
+pub use read::{ByteRange, Case, Matches, Patterns, Version, VersionId, Versions, find, versions};
 pub use record::{Manifest, PathError, Snapshot, SourceResult};
 pub use resolve::{Resolved, latest, listed, locate, parse_path, resolve};
 pub use rewrite::{RewriteMode, RewriteOptions, RewriteReport, rewrite};

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::node::{Extent, NodeKind};
 use crate::path::TreePath;
 use crate::tree::Tree;
-use crate::tree::tests::{Memory, build, chunk, file, many, node, path, tree};
+use crate::tree::tests::{Memory, build, chunk, file, lose_child, many, node, path, tree};
 
 fn cat(tree: &Tree, start: u64, end: u64) -> Vec<u8> {
     let mut out = Vec::new();
@@ -101,4 +101,30 @@ fn versions_are_told_apart_by_content_alone() {
     assert_eq!(seen, [(0, 4, 3), (3, 3, 1), (5, 5, 1)]);
     let text = serde_json::to_string(&found.versions[0].id).unwrap();
     assert_eq!(serde_json::from_str::<VersionId>(&text).unwrap(), found.versions[0].id);
+}
+
+#[test]
+fn a_search_over_many_trees_finds_what_a_search_in_each_does() {
+    let store = Arc::new(Memory::default());
+    let patterns = Patterns::new(["*7.txt", "folder-00001/"], Case::Sensitive).unwrap();
+    let root = TreePath::root();
+    let mut search = find::Search { base: &root, patterns: &patterns, last: None };
+    let mut entries = many(900);
+    for round in 0..6u64 {
+        let name = path(&format!("home/folder-00003/file-{:08}.txt", 307 + round));
+        match round % 3 {
+            0 => drop(entries.remove(&name)),
+            1 => drop(entries.insert(path(&format!("home/new-{round}7.txt")), node(file(Vec::new())))),
+            _ => drop(entries.insert(path("home/folder-00001"), node(NodeKind::Fifo))),
+        }
+        let (root_id, _) = build(&store, &entries).unwrap();
+        if round == 4 {
+            lose_child(&store, &root_id, 2);
+        }
+        let tree = tree(&store, root_id);
+        let (found, errors) = search.next(tree.clone());
+        assert_eq!(errors.len(), usize::from(round == 4));
+        let model: find::Matches = tree.search(&root, &patterns).flatten().collect();
+        assert_eq!(*found, model);
+    }
 }

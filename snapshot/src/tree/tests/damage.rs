@@ -60,7 +60,9 @@ proptest! {
     ) {
         if small {
             // Small numbers get further into a node than any others.
-            meta.iter_mut().for_each(|b| *b %= 5);
+            for b in &mut meta {
+                *b %= 5;
+            }
         }
         let store = Arc::new(Memory::default());
         let id = |n: u8| ChunkId([n; 32]);
