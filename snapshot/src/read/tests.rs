@@ -10,7 +10,7 @@ use super::*;
 use crate::error::Error;
 use crate::node::{Extent, NodeKind};
 use crate::path::TreePath;
-use crate::tree::Tree;
+use crate::tree::{Nodes, Tree};
 use crate::tree::tests::{Memory, build, chunk, file, lose_child, many, node, path, tree};
 
 fn cat(tree: &Tree, start: u64, end: u64) -> Vec<u8> {
@@ -119,7 +119,8 @@ fn a_search_over_many_trees_finds_what_a_search_in_each_does() {
         }
         let (root_id, _) = build(&store, &entries).unwrap();
         if round == 4 {
-            lose_child(&store, &root_id, 2);
+            // The last leaf, which has the new name.
+            lose_child(&store, &root_id, store.refs(&root_id).unwrap().children.len() - 1);
         }
         let tree = tree(&store, root_id);
         let (found, errors) = search.next(tree.clone());
