@@ -2,7 +2,7 @@
 
 use std::iter::Peekable;
 
-use chronos_store::{ChunkKind, Reader, Session, SnapshotId, SnapshotRow, Verdict, View};
+use chronos_store::{ChunkId, ChunkKind, Reader, Session, SnapshotId, SnapshotRow, Verdict, View};
 use jiff::Timestamp;
 
 use crate::backup::options::{BackupOptions, ChangeTest, ParentChoice};
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::node::{Content, Extent, Node, NodeKind, Time};
 use crate::path::TreePath;
 use crate::record::Snapshot;
-use crate::tree::{Entries, Tree};
+use crate::tree::{RawEntry, Tree, Walk};
 
 /// A file changed less than this before the previous backup began may have changed again within the same tick of the
 /// clock, unseen. Linux stamps files with its timer tick, 10 ms at most.
@@ -72,7 +72,7 @@ fn is_whole(snapshot: &Snapshot) -> bool {
 
 /// The previous tree, read along with the walk.
 pub(crate) struct Cursor<'s> {
-    entries: Option<Peekable<Entries>>,
+    previous: Option<(Tree, Peekable<Walk>)>,
     session: Option<&'s Session>,
     /// Chunks of the parent need no question each (rule W3).
     reuse: bool,
@@ -90,9 +90,13 @@ impl<'s> Cursor<'s> {
         session: Option<&'s Session>,
         test: ChangeTest,
     ) -> Self {
-        let root = TreePath::root();
+        let previous = parent.map(|p| {
+            let tree = Tree::new(reader, p.manifest.tree);
+            let walk = tree.walk(&TreePath::root()).peekable();
+            (tree, walk)
+        });
         Self {
-            entries: parent.map(|p| Tree::new(reader, p.manifest.tree).range(&root).peekable()),
+            previous,
             session,
             reuse: parent.is_some_and(|p| session.is_none_or(|s| s.may_reuse(&p.session))),
             test,
@@ -104,12 +108,12 @@ impl<'s> Cursor<'s> {
     }
 
     /// What the previous snapshot has at `path`. Paths must be asked for in their order.
-    pub(crate) fn at(&mut self, path: &TreePath) -> Option<Node> {
-        let entries = self.entries.as_mut()?;
+    pub(crate) fn at(&mut self, path: &TreePath) -> Option<RawEntry> {
+        let (_, entries) = self.previous.as_mut()?;
         loop {
             match entries.peek()? {
-                Ok((at, _)) if at > path => return None,
-                Ok((at, _)) if at == path => return entries.next()?.ok().map(|(_, node)| node),
+                Ok(entry) if entry.path > *path => return None,
+                Ok(entry) if entry.path == *path => return entries.next()?.ok(),
                 Ok(_) => {
                     entries.next();
                 }
@@ -122,16 +126,28 @@ impl<'s> Cursor<'s> {
         }
     }
 
-    /// The content of a file that is as it was, by its attributes.
-    pub(crate) fn unchanged(&self, now: &Node, before: &Node) -> Result<Option<Content>> {
-        let (NodeKind::File(new), NodeKind::File(old)) = (&now.kind, &before.kind) else { return Ok(None) };
+    /// The content of a file that is as it was by its attributes: as stored before, with its recipe.
+    pub(crate) fn unchanged(
+        &mut self,
+        now: &Node,
+        before: &RawEntry,
+    ) -> Result<Option<(Content, Option<ChunkId>)>> {
+        let (NodeKind::File(new), NodeKind::File(old)) = (&now.kind, &before.node.kind) else {
+            return Ok(None);
+        };
         let same = !self.test.read_all
             && new.size == old.size
-            && now.mtime == before.mtime
-            && (!self.test.ctime || now.ctime == before.ctime)
-            && (!self.test.inode || now.inode == before.inode)
+            && now.mtime == before.node.mtime
+            && (!self.test.ctime || now.ctime == before.node.ctime)
+            && (!self.test.inode || now.inode == before.node.inode)
             && !self.is_too_fresh(now);
-        if same && self.may_refer(old)? { Ok(Some(old.clone())) } else { Ok(None) }
+        if !same {
+            return Ok(None);
+        }
+        match self.session.filter(|_| !self.reuse) {
+            None => Ok(Some((old.clone(), before.recipe))),
+            Some(session) => Ok(self.usable(session, before)?.map(|content| (content, None))),
+        }
     }
 
     /// Whether the file may have changed after the previous backup read it without a new time.
@@ -141,44 +157,44 @@ impl<'s> Cursor<'s> {
         self.began.is_none_or(|began| nanoseconds(time) > began - tick)
     }
 
-    fn may_refer(&self, content: &Content) -> Result<bool> {
-        let Some(session) = self.session.filter(|_| !self.reuse) else { return Ok(true) };
+    /// The whole content, if each chunk of it may be referred to.
+    fn usable(&mut self, session: &Session, before: &RawEntry) -> Result<Option<Content>> {
+        let Some(Node { kind: NodeKind::File(content), .. }) = self.complete(before) else { return Ok(None) };
         for extent in &content.extents {
             if let Extent::Data { id, .. } = extent
                 && !session.usable(ChunkKind::Data, id)?
             {
-                return Ok(false);
+                return Ok(None);
             }
         }
-        Ok(true)
+        Ok(Some(content))
+    }
+
+    /// The node as it was with all its extents; `None` if they cannot be read.
+    pub(crate) fn complete(&mut self, before: &RawEntry) -> Option<Node> {
+        let (tree, _) = self.previous.as_ref()?;
+        tree.complete(before.clone()).map_err(|e| self.problems.push(e.to_string())).ok()
+    }
+
+    /// Whether an entry of the new tree is the same as before.
+    pub(crate) fn is_same(&mut self, now: &Node, recipe: Option<ChunkId>, before: &RawEntry) -> bool {
+        if recipe == before.recipe {
+            return *now == before.node;
+        }
+        self.complete(before).is_some_and(|node| node == *now)
+    }
+
+    /// A stream's file as it stood in the previous snapshot, if its content is the same: its time tells when that
+    /// changed. The folders above a root likewise, if only their times differ.
+    pub(crate) fn keep_times(&mut self, now: Node, before: &RawEntry) -> Node {
+        let old = &before.node;
+        let times = Node { mtime: old.mtime, ctime: old.ctime, ..now.clone() };
+        if self.is_same(&times, None, before) { times } else { now }
     }
 }
 
 fn nanoseconds(time: Time) -> i128 {
     i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos)
-}
-
-/// The folder above a root as it stood in the previous snapshot, if only its times differ.
-pub(crate) fn kept_above(now: Node, before: Option<&Node>) -> Node {
-    match before {
-        Some(before) if (Node { mtime: before.mtime, ctime: before.ctime, ..now.clone() }) == *before => {
-            before.clone()
-        }
-        _ => now,
-    }
-}
-
-/// A stream's file as it stood in the previous snapshot, if its content is the same: its time tells when it changed.
-pub(crate) fn kept_stream(now: Node, before: Option<&Node>) -> Node {
-    match before {
-        Some(before)
-            if before.kind == now.kind
-                && (before.mode, before.uid, before.gid) == (now.mode, now.uid, now.gid) =>
-        {
-            before.clone()
-        }
-        _ => now,
-    }
 }
 
 /// The snapshot's id, for reports.

@@ -13,9 +13,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, chan
 use std::thread::Scope;
 use std::time::Duration;
 
-use chronos_store::{ChunkClass, Monitor, Repository, check_cancelled};
+use chronos_store::{ChunkClass, ChunkId, Monitor, Repository, check_cancelled};
 
-use crate::backup::parent::{Cursor, kept_above, kept_stream};
+use crate::backup::parent::Cursor;
 use crate::backup::report::BackupReport;
 use crate::backup::sink::{Output, Sink};
 use crate::backup::worker::{self, Answer, Job, Task};
@@ -24,6 +24,7 @@ use crate::node::{Node, NodeKind};
 use crate::path::TreePath;
 use crate::record::PathError;
 use crate::source::{Entry, Item, Merged, Names, Origin};
+use crate::tree::RawEntry;
 
 /// Entries between the walk and the tree; what comes behind a big file waits here. About 10 MB.
 const PLACES_MAX: usize = 16 << 10;
@@ -45,14 +46,15 @@ pub(crate) struct Run<'r> {
 struct Place {
     path: TreePath,
     source: usize,
-    before: Option<Node>,
+    before: Option<RawEntry>,
     /// A stream or a folder above the roots: times of the previous snapshot stay if all else is equal.
     keeps_times: bool,
     state: State,
 }
 
 enum State {
-    Ready(Node),
+    /// Complete; an unchanged large file with the recipe that has its extents.
+    Ready(Node, Option<ChunkId>),
     Reading,
     /// Another name of a file that comes earlier.
     Linked(Node),
@@ -62,6 +64,7 @@ enum State {
 /// A file with several names: its node once it was read, and how many names are still to come.
 struct Linked {
     node: Node,
+    recipe: Option<ChunkId>,
     left: u32,
 }
 
@@ -138,30 +141,30 @@ impl Feeder<'_> {
                 Item::Problem(problem) => self.fail(source, problem),
                 Item::Entry(entry) => self.place(source, entry, cursor)?,
             }
-            self.drain(output)?;
+            self.drain(cursor, output)?;
             while let Ok(answer) = self.answers.try_recv() {
                 self.settle(answer?);
             }
             while self.places.len() >= PLACES_MAX {
-                self.wait(output)?;
+                self.wait(cursor, output)?;
             }
         }
         while !self.places.is_empty() {
-            self.wait(output)?;
+            self.wait(cursor, output)?;
         }
         Ok(())
     }
 
     /// Waits for one answer and adds what is complete.
-    fn wait(&mut self, output: &mut Output<'_>) -> Result<()> {
+    fn wait(&mut self, cursor: &mut Cursor<'_>, output: &mut Output<'_>) -> Result<()> {
         self.send()?;
-        self.drain(output)?;
+        self.drain(cursor, output)?;
         self.send()?;
         if !matches!(self.places.front(), Some(Place { state: State::Reading, .. })) {
             return Ok(());
         }
         while !self.answer()? {}
-        self.drain(output)
+        self.drain(cursor, output)
     }
 
     /// Queues an entry, and its content for reading if that is needed.
@@ -171,12 +174,9 @@ impl Feeder<'_> {
         let number = self.first + self.places.len() as u64;
         let keeps_times = matches!(origin, Origin::Stream(_) | Origin::AboveRoot);
         let class = before.as_ref().and_then(class_of);
+        let mut recipe = None;
         let task = match origin {
-            Origin::Nothing => None,
-            Origin::AboveRoot => {
-                node = kept_above(node, before.as_ref());
-                None
-            }
+            Origin::Nothing | Origin::AboveRoot => None,
             Origin::Bytes(bytes) => Some(Task::Bytes(bytes)),
             Origin::Stream(stream) => Some(Task::Stream(stream)),
             Origin::File => {
@@ -186,17 +186,17 @@ impl Feeder<'_> {
                     return Ok(());
                 }
                 let content = before.as_ref().map(|b| cursor.unchanged(&node, b)).transpose()?.flatten();
-                match content {
-                    Some(content) => {
-                        node.kind = NodeKind::File(content);
-                        None
-                    }
-                    None => Some(Task::File),
+                if let Some((content, stored)) = content {
+                    node.kind = NodeKind::File(content);
+                    recipe = stored;
+                    None
+                } else {
+                    Some(Task::File)
                 }
             }
         };
         let state = match task {
-            None => State::Ready(node),
+            None => State::Ready(node, recipe),
             Some(task) => {
                 self.push(Job { number, path: path.clone(), node, class, task })?;
                 State::Reading
@@ -256,7 +256,7 @@ impl Feeder<'_> {
         let Some(number) = answer.number else { return };
         let place = number.checked_sub(self.first).and_then(|n| self.places.get_mut(n as usize));
         let Some(place) = place else { return };
-        place.state = answer.node.map_or(State::Gone, State::Ready);
+        place.state = answer.node.map_or(State::Gone, |node| State::Ready(node, None));
         if let Some(error) = answer.problem {
             let (source, path) = (place.source, format!("/{}", place.path));
             self.fail(source, PathError { path, error });
@@ -264,15 +264,15 @@ impl Feeder<'_> {
     }
 
     /// Adds the complete places at the front to the tree.
-    fn drain(&mut self, output: &mut Output<'_>) -> Result<()> {
+    fn drain(&mut self, cursor: &mut Cursor<'_>, output: &mut Output<'_>) -> Result<()> {
         while let Some(place) = self.places.pop_front() {
             self.first += 1;
             let Place { path, source, before, keeps_times, state } = place;
-            let node = match state {
+            let (node, recipe) = match state {
                 State::Gone => continue,
-                State::Ready(node) => {
-                    self.remember(&node);
-                    node
+                State::Ready(node, recipe) => {
+                    self.remember(&node, recipe);
+                    (node, recipe)
                 }
                 State::Linked(node) => {
                     if let Some(known) = self.linked(&node) {
@@ -293,8 +293,11 @@ impl Feeder<'_> {
                     return Ok(());
                 }
             };
-            let node = if keeps_times { kept_stream(node, before.as_ref()) } else { node };
-            match output.add(&path, &node) {
+            let node = match &before {
+                Some(before) if keeps_times => cursor.keep_times(node, before),
+                _ => node,
+            };
+            match output.add(&path, &node, recipe) {
                 Err(Error::Invalid(why)) => {
                     let what = PathError { path: format!("/{path}"), error: why };
                     self.fail(source, what);
@@ -302,7 +305,8 @@ impl Feeder<'_> {
                 }
                 added => added?,
             }
-            self.report.count(source, &node, before.as_ref());
+            let same = before.as_ref().map(|b| cursor.is_same(&node, recipe, b));
+            self.report.count(source, &node, same);
             self.monitor.item(path.as_bytes());
             self.monitor.advance(1, node.size());
         }
@@ -310,18 +314,22 @@ impl Feeder<'_> {
     }
 
     /// Keeps the node of a file with several names for those to come.
-    fn remember(&mut self, node: &Node) {
+    fn remember(&mut self, node: &Node, recipe: Option<ChunkId>) {
         if node.links > 1 && matches!(node.kind, NodeKind::File(_)) {
             let left = node.links - 1;
-            self.links.entry((node.dev, node.inode)).or_insert_with(|| Linked { node: node.clone(), left });
+            self.links.entry((node.dev, node.inode)).or_insert_with(|| Linked {
+                node: node.clone(),
+                recipe,
+                left,
+            });
         }
     }
 
-    fn linked(&mut self, node: &Node) -> Option<Node> {
+    fn linked(&mut self, node: &Node) -> Option<(Node, Option<ChunkId>)> {
         let key = (node.dev, node.inode);
         let linked = self.links.get_mut(&key)?;
         linked.left = linked.left.saturating_sub(1);
-        let found = linked.node.clone();
+        let found = (linked.node.clone(), linked.recipe);
         if linked.left == 0 {
             self.links.remove(&key);
         }
@@ -334,8 +342,8 @@ impl Feeder<'_> {
     }
 }
 
-fn class_of(node: &Node) -> Option<ChunkClass> {
-    match &node.kind {
+fn class_of(entry: &RawEntry) -> Option<ChunkClass> {
+    match &entry.node.kind {
         NodeKind::File(content) => Some(content.class),
         _ => None,
     }

@@ -84,15 +84,15 @@ impl BackupReport {
         self.files_new + self.files_changed + self.files_unmodified
     }
 
-    /// Counts an entry of source `source` against what the previous snapshot had there.
-    pub(crate) fn count(&mut self, source: usize, node: &Node, before: Option<&Node>) {
+    /// Counts an entry of source `source`; `same` tells whether it is as before, `None` that it is new.
+    pub(crate) fn count(&mut self, source: usize, node: &Node, same: Option<bool>) {
         match &node.kind {
             NodeKind::Dir => self.dirs += 1,
             NodeKind::File(content) => {
-                match before {
+                match same {
                     None => self.files_new += 1,
-                    Some(before) if before == node => self.files_unmodified += 1,
-                    Some(_) => self.files_changed += 1,
+                    Some(true) => self.files_unmodified += 1,
+                    Some(false) => self.files_changed += 1,
                 }
                 self.bytes_processed += content.size;
                 if let Some(source) = self.sources.get_mut(source) {

@@ -35,9 +35,9 @@ pub(crate) enum Output<'s> {
 
 impl Output<'_> {
     /// The next entry, its path greater than the last one's.
-    pub(crate) fn add(&mut self, path: &TreePath, node: &Node) -> Result<()> {
+    pub(crate) fn add(&mut self, path: &TreePath, node: &Node, recipe: Option<ChunkId>) -> Result<()> {
         match self {
-            Self::Tree(builder) => builder.add(path, node),
+            Self::Tree(builder) => builder.add_stored(path, node, recipe),
             Self::Dry => Ok(()),
         }
     }

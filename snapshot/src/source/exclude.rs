@@ -3,11 +3,11 @@
 //! One decision per entry, made while walking down; nothing below a folder that is left out is looked
 //! at, so no later rule can bring it back. [`Explanation`] names the rule that decided.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{FileType, Mode, OFlags};
 
@@ -18,6 +18,29 @@ use crate::source::stat::Stat;
 
 /// Longest ignore file that is read, in bytes; git stops at 100 MiB, nobody writes one of 4.
 const IGNORE_FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Types (`statfs(2)`) of file systems whose files the kernel makes up: proc, sysfs, cgroup, cgroup2, debugfs, tracefs,
+/// securityfs, selinuxfs, bpf, pstore, configfs, devpts, efivarfs, binfmt_misc, mqueue, hugetlbfs, fusectl, nsfs.
+const KERNEL_FILE_SYSTEMS: [u64; 18] = [
+    0x9fa0,
+    0x6265_6572,
+    0x0027_e0eb,
+    0x6367_7270,
+    0x6462_6720,
+    0x7472_6163,
+    0x7363_6673,
+    0xf97c_ff8c,
+    0xcafe_4a11,
+    0x6165_676c,
+    0x6265_6570,
+    0x1cd1,
+    0xde5e_81e4,
+    0x4249_4e4d,
+    0x1980_0202,
+    0x9584_58f6,
+    0x6573_5543,
+    0x6e73_6673,
+];
 
 /// Leaves out the content of a folder that holds a certain file; the file itself is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +98,8 @@ pub enum Reason {
     },
     /// It lies on another file system than the root.
     OtherFileSystem,
+    /// It is a window into the kernel (`/proc`, `/sys`, …), no stored data.
+    KernelFileSystem,
     /// A folder of the program itself: a repository, a cache or its state.
     OwnFolder,
     /// No include pattern fits.
@@ -100,6 +125,7 @@ impl fmt::Display for Reason {
             }
             Self::Tagged { file } => write!(f, "the folder holds {}", printable(file.as_bytes())),
             Self::OtherFileSystem => f.write_str("on another file system than the root"),
+            Self::KernelFileSystem => f.write_str("a window into the kernel, not stored data"),
             Self::OwnFolder => f.write_str("a folder of chronos itself"),
             Self::NotIncluded => f.write_str("no include pattern fits"),
             Self::NotInModules => f.write_str("not in the chosen modules"),
@@ -139,6 +165,8 @@ pub(crate) struct Filter {
     pub(crate) ignore_files: Vec<Vec<u8>>,
     pub(crate) tags: Vec<Tag>,
     pub(crate) one_file_system: bool,
+    /// Devices other than the roots', and whether the kernel makes up what is on them.
+    pub(crate) devices: Mutex<HashMap<u64, bool>>,
     /// `(device, inode)` of the program's own folders.
     pub(crate) own: HashSet<(u64, u64)>,
 }
@@ -189,7 +217,7 @@ impl Scope {
 
 impl Filter {
     /// Whether an entry of a folder is taken.
-    pub(crate) fn decide(&self, scope: &Scope, path: &TreePath, stat: &Stat) -> Fate {
+    pub(crate) fn decide(&self, scope: &Scope, dir: BorrowedFd<'_>, path: &TreePath, stat: &Stat) -> Fate {
         let is_dir = stat.is_dir();
         if is_dir && self.own.contains(&(stat.dev, stat.inode)) {
             return Fate::Leave(Reason::OwnFolder);
@@ -205,6 +233,9 @@ impl Filter {
         };
         if is_dir && self.one_file_system && stat.dev != scope.dev {
             return Fate::Shallow(Reason::OtherFileSystem);
+        }
+        if is_dir && stat.dev != scope.dev && self.is_kernel(dir, path.name(), stat.dev) {
+            return Fate::Shallow(Reason::KernelFileSystem);
         }
         let Some(includes) = &self.includes else { return Fate::Take { included: true, reason } };
         match includes.decide(below, path.as_bytes(), is_dir) {
@@ -234,6 +265,16 @@ impl Filter {
                 None => return Match1::Silent,
             }
         }
+    }
+
+    /// Whether the folder `name` in `dir`, on another device than the root, is on a file system made by the kernel.
+    fn is_kernel(&self, dir: BorrowedFd<'_>, name: &[u8], dev: u64) -> bool {
+        let mut known = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        *known.entry(dev).or_insert_with(|| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let found = rustix::fs::openat(dir, name, flags, Mode::empty()).and_then(rustix::fs::fstatfs);
+            found.is_ok_and(|fs| KERNEL_FILE_SYSTEMS.contains(&(fs.f_type as u64)))
+        })
     }
 
     fn is_module(&self, name: &[u8], is_dir: bool) -> bool {

@@ -147,7 +147,7 @@ impl FileSource {
             scope = entered.scope;
             at = at.join(name)?;
             let stat = Stat::at(dir.as_fd(), name).map_err(|e| Error::file(format!("/{at}"), e))?;
-            state = match self.filter.decide(&scope, &at, &stat) {
+            state = match self.filter.decide(&scope, dir.as_fd(), &at, &stat) {
                 Fate::Leave(reason) => return answer(false, &at, reason),
                 // The folder itself is taken; what is below it is not.
                 Fate::Shallow(reason) if at == *path => return answer(true, &at, reason),

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Mutex;
 
 use chronos_store::Repository;
 
@@ -53,6 +54,7 @@ pub(crate) fn filter(options: &FileOptions) -> Result<Filter> {
         ignore_files: options.ignore_files.iter().map(|n| n.clone().into_bytes()).collect(),
         tags,
         one_file_system: options.one_file_system,
+        devices: Mutex::default(),
         own: own(options),
     })
 }

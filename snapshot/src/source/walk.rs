@@ -296,7 +296,7 @@ impl Shared {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return,
             Err(e) => return steps.push_back(problem(&path, &e)),
         };
-        let (included, descend) = match self.filter.decide(scope, &path, &stat) {
+        let (included, descend) = match self.filter.decide(scope, dir, &path, &stat) {
             Fate::Leave(_) => return,
             Fate::Shallow(_) => (true, false),
             Fate::Take { included, .. } => (included, stat.is_dir()),

@@ -46,6 +46,11 @@ impl<'s> TreeBuilder<'s> {
         self.build.add(&mut self.sink, path, node)
     }
 
+    /// Adds an entry as another tree holds it: a large file by its recipe, which must be stored already.
+    pub(crate) fn add_stored(&mut self, path: &TreePath, node: &Node, recipe: Option<ChunkId>) -> Result<()> {
+        self.build.add_stored(&mut self.sink, path, node, recipe)
+    }
+
     /// Stores what is left and returns the root: the id of a `Refs` chunk.
     pub fn finish(mut self) -> Result<ChunkId> {
         let root = self.build.finish(&mut self.sink)?;
@@ -110,10 +115,20 @@ impl Build {
     }
 
     pub(crate) fn add(&mut self, sink: &mut dyn Sink, path: &TreePath, node: &Node) -> Result<()> {
+        self.add_stored(sink, path, node, None)
+    }
+
+    fn add_stored(
+        &mut self,
+        sink: &mut dyn Sink,
+        path: &TreePath,
+        node: &Node,
+        recipe: Option<ChunkId>,
+    ) -> Result<()> {
         if path.is_root() || self.last.as_ref().is_some_and(|last| last >= path) {
             return Err(Error::Invalid(format!("{path} does not follow the entry before it")));
         }
-        self.leaf.add(sink, path, node)?;
+        self.leaf.add(sink, path, node, recipe)?;
         self.last = Some(path.clone());
         if self.length.ends_after(&self.key, 0, path) {
             self.close_leaf(sink)?;

@@ -47,9 +47,15 @@ impl LeafWriter {
         self.first.as_ref()
     }
 
-    /// Adds an entry; stores the recipe of a large file.
-    pub(crate) fn add(&mut self, sink: &mut dyn Sink, path: &TreePath, node: &Node) -> Result<()> {
-        check(node).map_err(|why| Error::Invalid(format!("{path}: {why}")))?;
+    /// Adds an entry; stores the recipe of a large file unless it is given.
+    pub(crate) fn add(
+        &mut self,
+        sink: &mut dyn Sink,
+        path: &TreePath,
+        node: &Node,
+        recipe: Option<ChunkId>,
+    ) -> Result<()> {
+        check(node, recipe.is_some()).map_err(|why| Error::Invalid(format!("{path}: {why}")))?;
         let mut out = Vec::with_capacity(64);
         put_path(&mut out, &self.last, path.as_bytes());
         out.push(tag(&node.kind));
@@ -70,7 +76,7 @@ impl LeafWriter {
         let set = set_index(&mut self.xattrs, &node.xattrs);
         put_int(&mut out, set);
         match &node.kind {
-            NodeKind::File(content) => self.put_content(sink, &mut out, content)?,
+            NodeKind::File(content) => self.put_content(sink, &mut out, content, recipe)?,
             NodeKind::Symlink(to) => put_bytes(&mut out, to),
             NodeKind::CharDevice { rdev } | NodeKind::BlockDevice { rdev } => put_int(&mut out, *rdev),
             NodeKind::Dir | NodeKind::Fifo | NodeKind::Socket => {}
@@ -82,7 +88,13 @@ impl LeafWriter {
         Ok(())
     }
 
-    fn put_content(&mut self, sink: &mut dyn Sink, out: &mut Vec<u8>, content: &Content) -> Result<()> {
+    fn put_content(
+        &mut self,
+        sink: &mut dyn Sink,
+        out: &mut Vec<u8>,
+        content: &Content,
+        recipe: Option<ChunkId>,
+    ) -> Result<()> {
         match content.class {
             ChunkClass::Std => out.push(0),
             ChunkClass::Db => out.push(1),
@@ -93,7 +105,10 @@ impl LeafWriter {
             }
         }
         put_int(out, content.size);
-        if recipe::is_inline(content) {
+        if let Some(recipe) = recipe {
+            out.push(0);
+            self.refs.children.push(recipe);
+        } else if recipe::is_inline(content) {
             put_int(out, content.extents.len() as u64 + 1);
             for extent in &content.extents {
                 recipe::put_extent(out, &mut self.refs.data, extent);
@@ -128,7 +143,7 @@ impl LeafWriter {
 }
 
 /// Whether a node is inside the limits of the format.
-fn check(node: &Node) -> Result<(), String> {
+fn check(node: &Node, has_recipe: bool) -> Result<(), String> {
     let fail = |ok: bool, why: &str| if ok { Ok(()) } else { Err(why.to_owned()) };
     fail(node.mode <= 0o7777, "its mode has bits beyond 07777")?;
     fail(node.mtime.nanos < 1_000_000_000, "its time has too many nanoseconds")?;
@@ -148,6 +163,7 @@ fn check(node: &Node) -> Result<(), String> {
     fail(rising, "its extended attributes are not sorted")?;
     match &node.kind {
         NodeKind::Symlink(to) => fail(to.len() <= PATH_BYTES_MAX, "its target is too long"),
+        NodeKind::File(_) if has_recipe => Ok(()),
         NodeKind::File(content) => {
             fail(content.extents.len() <= EXTENTS_MAX, "it has too many extents")?;
             fail(content.extents.iter().all(|e| recipe::length(e) > 0), "one of its extents is empty")?;

@@ -165,6 +165,11 @@ impl Tree {
         Walk::range(Arc::clone(&self.nodes), self.root, base.clone())
     }
 
+    /// An entry with its extents.
+    pub(crate) fn complete(&self, entry: RawEntry) -> Result<Node> {
+        Ok(entry.complete(&self.nodes)?.1)
+    }
+
     /// The entries directly inside the folder `base`, in order; skips what lies deeper without reading it all.
     pub fn children(&self, base: &TreePath) -> Entries {
         Entries::new(Arc::clone(&self.nodes), self.walk_children(base))

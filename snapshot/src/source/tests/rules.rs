@@ -117,3 +117,13 @@ fn the_rule_that_decided_is_named() {
     let outside = source.explain(std::path::Path::new("/etc/passwd")).unwrap();
     assert_eq!(outside.reason, Reason::OutsideRoots);
 }
+
+#[test]
+fn windows_into_the_kernel_are_not_entered() {
+    let options = FileOptions { roots: vec!["/".into()], ..FileOptions::default() };
+    let source = FileSource::new(options).unwrap();
+    let found = source.explain(std::path::Path::new("/proc/self")).unwrap();
+    assert!(!found.included, "{found}");
+    assert_eq!(found.reason, Reason::KernelFileSystem);
+    assert!(source.explain(std::path::Path::new("/proc")).unwrap().included);
+}
