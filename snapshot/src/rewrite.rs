@@ -11,7 +11,7 @@ use crate::node::{Extent, Node, NodeKind};
 use crate::path::TreePath;
 use crate::read::Patterns;
 use crate::record::{Manifest, Snapshot};
-use crate::tree::{Tree, TreeBuilder};
+use crate::tree::{RawEntry, Tree, TreeBuilder};
 
 /// Most snapshots of one backup id; a name beyond it is refused.
 const NAMES_MAX: u32 = 10_000;
@@ -70,7 +70,7 @@ pub fn rewrite(
     let view = repository.view()?;
     let tree = Tree::new(view.reader(), snapshot.manifest.tree);
     let mut report = RewriteReport::default();
-    for_each_kept(&tree, &options.exclude, &mut report, &mut |_, _| Ok(()))?;
+    for_each_kept(&tree, &options.exclude, &mut report, &mut |_| Ok(()))?;
     if report.excluded.is_empty() || options.mode == RewriteMode::DryRun {
         return Ok(report);
     }
@@ -98,16 +98,17 @@ fn for_each_kept(
     tree: &Tree,
     exclude: &Patterns,
     report: &mut RewriteReport,
-    keep: &mut dyn FnMut(&TreePath, &Node) -> Result<()>,
+    keep: &mut dyn FnMut(RawEntry) -> Result<()>,
 ) -> Result<()> {
     let mut below: Option<TreePath> = None;
-    for entry in tree.range(&TreePath::root()) {
-        let (path, node) = entry?;
-        let inside = below.as_ref().is_some_and(|b| path.strip(b).is_some());
-        if !inside && !exclude.fits(&path, &node) {
-            keep(&path, &node)?;
+    for entry in tree.walk(&TreePath::root()) {
+        let entry = entry?;
+        let inside = below.as_ref().is_some_and(|b| entry.path.strip(b).is_some());
+        if !inside && !exclude.fits(&entry.path, &entry.node) {
+            keep(entry)?;
             continue;
         }
+        let RawEntry { path, node, .. } = entry;
         report.files += u64::from(matches!(node.kind, NodeKind::File(_)));
         report.dirs += u64::from(node.is_dir());
         report.bytes += node.size();
@@ -131,11 +132,14 @@ fn fill(
     let trusted = session.may_reuse(&snapshot.session);
     let mut data = session.writer(ChunkKind::Data);
     let mut builder = TreeBuilder::new(session);
-    for_each_kept(&tree, &options.exclude, &mut RewriteReport::default(), &mut |path, node| {
-        if !trusted {
-            keep_chunks(session, &tree, &mut data, node)?;
+    for_each_kept(&tree, &options.exclude, &mut RewriteReport::default(), &mut |entry| {
+        if trusted {
+            return builder.add_stored(&entry.path, &entry.node, entry.recipe);
         }
-        builder.add(path, node)
+        let path = entry.path.clone();
+        let node = tree.complete(entry)?;
+        keep_chunks(session, &tree, &mut data, &node)?;
+        builder.add(&path, &node)
     })?;
     data.finish()?;
     let root = builder.finish()?;

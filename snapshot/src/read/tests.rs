@@ -10,8 +10,8 @@ use super::*;
 use crate::error::Error;
 use crate::node::{Extent, NodeKind};
 use crate::path::TreePath;
-use crate::tree::{Nodes, Tree};
 use crate::tree::tests::{Memory, build, chunk, file, lose_child, many, node, path, tree};
+use crate::tree::{Nodes, Tree};
 
 fn cat(tree: &Tree, start: u64, end: u64) -> Vec<u8> {
     let mut out = Vec::new();
