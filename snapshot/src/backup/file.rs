@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::backup::content::{Cutter, Extents, Failure, Known};
 use crate::node::{Content, Node, NodeKind};
 use crate::path::TreePath;
-use crate::source::{Names, Stat, look, open};
+use crate::source::{Names, Stat, look, open, open_holder};
 
 /// How often a file is read that changes while it is read.
 const TRIES: usize = 3;
@@ -29,18 +29,23 @@ pub(crate) enum Read1 {
     Failed(String),
 }
 
-/// Reads and stores the file at `path` of the file system, which looked like `node` when it was listed. `class` is that
-/// of its previous version.
-pub(crate) fn read(
-    cutter: &mut Cutter<'_>,
-    names: &Names,
-    path: &TreePath,
-    node: &Node,
-    class: Option<ChunkClass>,
-) -> Result<Read1, Failure> {
+/// A file to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'w> {
+    pub(crate) path: &'w TreePath,
+    /// As it was listed.
+    pub(crate) node: &'w Node,
+    /// Device and inode of the folder that it was listed in.
+    pub(crate) folder: (u64, u64),
+    /// How its previous version was cut.
+    pub(crate) class: Option<ChunkClass>,
+}
+
+/// Reads and stores a file of the file system.
+pub(crate) fn read(cutter: &mut Cutter<'_>, names: &Names, wanted: Wanted<'_>) -> Result<Read1, Failure> {
     let mut last = None;
     for _ in 0..TRIES {
-        match attempt(cutter, names, path, node, class) {
+        match attempt(cutter, names, wanted) {
             Ok((node, true)) => return Ok(Read1::Stored(node, None)),
             Ok((node, false)) => last = Some(node),
             Err(Failure::Read(e)) if e.kind() == io::ErrorKind::NotFound => return Ok(Read1::Vanished),
@@ -49,36 +54,19 @@ pub(crate) fn read(
         }
     }
     Ok(match last {
-        Some(node) => Read1::Stored(
-            node,
-            Some(format!("changed while it was read, {TRIES} times; stored as last read")),
-        ),
+        Some(node) => {
+            let what = format!("changed while it was read, {TRIES} times; stored as last read");
+            Read1::Stored(node, Some(what))
+        }
         None => Read1::Failed("changed while it was read".to_owned()),
     })
 }
 
 /// Reads once; tells whether the file held still.
-fn attempt(
-    cutter: &mut Cutter<'_>,
-    names: &Names,
-    path: &TreePath,
-    listed: &Node,
-    class: Option<ChunkClass>,
-) -> Result<(Node, bool), Failure> {
-    let mut absolute = vec![b'/'];
-    absolute.extend_from_slice(path.as_bytes());
-    let mut file = open_file(&absolute).map_err(Failure::Read)?;
-    let before = Stat::of(&file).map_err(Failure::Read)?;
-    let mut node = if shows(listed, &before) {
-        listed.clone()
-    } else {
-        look(&absolute, names).map_err(Failure::Read)?
-    };
-    if !matches!(node.kind, NodeKind::File(_)) {
-        return Err(Failure::Read(io::Error::other("was replaced by something that is not a regular file")));
-    }
+fn attempt(cutter: &mut Cutter<'_>, names: &Names, wanted: Wanted<'_>) -> Result<(Node, bool), Failure> {
+    let Opened { mut file, stat: before, mut node } = opened(names, wanted).map_err(Failure::Read)?;
     let held_still = shows(&node, &before);
-    let known = Known { class, name: path.name(), size: Some(before.size) };
+    let known = Known { class: wanted.class, name: wanted.path.name(), size: Some(before.size) };
     let mut extents = Extents::default();
     let class = read_once(cutter, &mut file, &before, known, &mut extents)?;
     let after = Stat::of(&file).map_err(Failure::Read)?;
@@ -91,20 +79,45 @@ fn attempt(
     Ok((node, same))
 }
 
+struct Opened {
+    file: File,
+    stat: Stat,
+    node: Node,
+}
+
+/// Opens the file that was listed. If another one is there now, or it has changed since, it is looked at anew, in the
+/// folder that it was listed in and in no other.
+fn opened(names: &Names, wanted: Wanted<'_>) -> io::Result<Opened> {
+    // Not blocking: the file may have been replaced by a pipe.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    let mut absolute = vec![b'/'];
+    absolute.extend_from_slice(wanted.path.as_bytes());
+    let file = match open(&absolute, flags | OFlags::NOATIME) {
+        // Only an owner may read without a trace in the access time.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => open(&absolute, flags),
+        // A link by now; the second look says what it is.
+        Err(e) if e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => open(b"/", OFlags::PATH),
+        other => other,
+    };
+    let file = File::from(file?);
+    let stat = Stat::of(&file)?;
+    if shows(wanted.node, &stat) {
+        return Ok(Opened { file, stat, node: wanted.node.clone() });
+    }
+    let dir = open_holder(&absolute, wanted.folder)?;
+    let node = look(dir.as_fd(), wanted.path.name(), names)?;
+    if !matches!(node.kind, NodeKind::File(_)) {
+        return Err(io::Error::other("was replaced by something that is not a regular file"));
+    }
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&dir, wanted.path.name(), flags, rustix::fs::Mode::empty())?;
+    let stat = Stat::of(&file)?;
+    Ok(Opened { file: file.into(), stat, node })
+}
+
 /// Whether a node was made from what `stat` shows.
 fn shows(node: &Node, stat: &Stat) -> bool {
     (node.inode, node.mtime, node.ctime, node.size()) == (stat.inode, stat.mtime, stat.ctime, stat.size)
-}
-
-fn open_file(absolute: &[u8]) -> io::Result<File> {
-    // Not blocking: the file may have been replaced by a pipe.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-    let file = match open(absolute, flags | OFlags::NOATIME) {
-        // Only an owner may read without a trace in the access time.
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => open(absolute, flags),
-        other => other,
-    };
-    Ok(file?.into())
 }
 
 fn read_once(

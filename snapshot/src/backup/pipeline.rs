@@ -57,7 +57,7 @@ enum State {
     Ready(Node, Option<ChunkId>),
     Reading,
     /// Another name of a file that comes earlier.
-    Linked(Node),
+    Linked(Node, (u64, u64)),
     Gone,
 }
 
@@ -179,9 +179,9 @@ impl Feeder<'_> {
             Origin::Nothing | Origin::AboveRoot => None,
             Origin::Bytes(bytes) => Some(Task::Bytes(bytes)),
             Origin::Stream(stream) => Some(Task::Stream(stream)),
-            Origin::File => {
+            Origin::File(folder) => {
                 if node.links > 1 && !self.seen.insert((node.dev, node.inode)) {
-                    let state = State::Linked(node);
+                    let state = State::Linked(node, folder);
                     self.places.push_back(Place { path, source, before, keeps_times, state });
                     return Ok(());
                 }
@@ -191,7 +191,7 @@ impl Feeder<'_> {
                     recipe = stored;
                     None
                 } else {
-                    Some(Task::File)
+                    Some(Task::File(folder))
                 }
             }
         };
@@ -274,14 +274,14 @@ impl Feeder<'_> {
                     self.remember(&node, recipe);
                     (node, recipe)
                 }
-                State::Linked(node) => {
+                State::Linked(node, folder) => {
                     if let Some(known) = self.linked(&node) {
                         known
                     } else {
                         // Its first name could not be read; this one may.
                         self.first -= 1;
                         let (number, class) = (self.first, before.as_ref().and_then(class_of));
-                        let job = Job { number, path: path.clone(), node, class, task: Task::File };
+                        let job = Job { number, path: path.clone(), node, class, task: Task::File(folder) };
                         let state = State::Reading;
                         self.places.push_front(Place { path, source, before, keeps_times, state });
                         return self.push(job);

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use chronos_store::{ChunkClass, Repository};
 
 use crate::backup::content::{Cutter, Extents, Failure, Known};
-use crate::backup::file::{self, Read1};
+use crate::backup::file::{self, Read1, Wanted};
 use crate::backup::sink::Sink;
 use crate::error::{Error, Result};
 use crate::node::{Content, Node, NodeKind};
@@ -29,7 +29,8 @@ pub(crate) struct Job {
 
 /// Where the content is.
 pub(crate) enum Task {
-    File,
+    /// In the folder of this device and inode.
+    File((u64, u64)),
     Bytes(Vec<u8>),
     Stream(Box<dyn Read + Send>),
 }
@@ -103,7 +104,10 @@ fn work(
 fn one(cutter: &mut Cutter<'_>, names: &Names, job: Job) -> Result<Answer, Failure> {
     let Job { path, mut node, class, task, .. } = job;
     let mut stream: Box<dyn Read + Send> = match task {
-        Task::File => return Ok(answer(file::read(cutter, names, &path, &node, class)?)),
+        Task::File(folder) => {
+            let wanted = Wanted { path: &path, node: &node, folder, class };
+            return Ok(answer(file::read(cutter, names, wanted)?));
+        }
         Task::Bytes(bytes) => Box::new(std::io::Cursor::new(bytes)),
         Task::Stream(stream) => stream,
     };

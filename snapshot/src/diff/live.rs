@@ -115,7 +115,7 @@ impl<I: Iterator<Item = Item>> LiveDiff<I> {
             Origin::Nothing | Origin::AboveRoot => return Ok(false),
             Origin::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
             Origin::Stream(stream) => stream,
-            Origin::File => {
+            Origin::File(_) => {
                 let stamp = |n: &crate::node::Node| (n.size(), n.mtime, n.ctime, n.inode);
                 if stamp(&stored.node) == stamp(live) {
                     return Ok(false);

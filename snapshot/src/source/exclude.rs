@@ -20,8 +20,8 @@ use crate::source::stat::Stat;
 const IGNORE_FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// Types (`statfs(2)`) of file systems whose files the kernel makes up: proc, sysfs, cgroup, cgroup2, debugfs, tracefs,
-/// securityfs, selinuxfs, bpf, pstore, configfs, devpts, efivarfs, binfmt_misc, mqueue, hugetlbfs, fusectl, nsfs.
-const KERNEL_FILE_SYSTEMS: [u64; 18] = [
+/// securityfs, selinuxfs, bpf, pstore, configfs, devpts, efivarfs, `binfmt_misc`, mqueue, hugetlbfs, fusectl, nsfs.
+const KERNEL_FILE_SYSTEMS: [i64; 18] = [
     0x9fa0,
     0x6265_6572,
     0x0027_e0eb,
@@ -273,7 +273,7 @@ impl Filter {
         *known.entry(dev).or_insert_with(|| {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let found = rustix::fs::openat(dir, name, flags, Mode::empty()).and_then(rustix::fs::fstatfs);
-            found.is_ok_and(|fs| KERNEL_FILE_SYSTEMS.contains(&(fs.f_type as u64)))
+            found.is_ok_and(|fs| KERNEL_FILE_SYSTEMS.contains(&fs.f_type))
         })
     }
 

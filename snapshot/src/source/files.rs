@@ -262,12 +262,13 @@ fn folder(path: TreePath, origin: Origin, names: &Names) -> Step {
 fn file(path: TreePath, names: &Names) -> Step {
     let found = || {
         let dir = stat::open_root(&absolute_bytes(&path.parent().unwrap_or_default()))?;
-        let stat = Stat::at(dir.as_fd(), path.name())?;
-        stat::node(dir.as_fd(), path.name(), &stat, names)
+        let folder = Stat::of(&dir)?;
+        Ok((stat::look(dir.as_fd(), path.name(), names)?, (folder.dev, folder.inode)))
     };
     Step::Give(match found() {
-        Ok(node) => {
-            let origin = if matches!(node.kind, NodeKind::File(_)) { Origin::File } else { Origin::Nothing };
+        Ok((node, folder)) => {
+            let is_file = matches!(node.kind, NodeKind::File(_));
+            let origin = if is_file { Origin::File(folder) } else { Origin::Nothing };
             Walked::Entry { entry: Entry { path, node, origin }, included: true }
         }
         Err(e) => problem(&path, &e),

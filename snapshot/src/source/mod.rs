@@ -35,7 +35,7 @@ pub(crate) use memory::made;
 pub(crate) use merge::Merged;
 pub(crate) use names::Names;
 pub use options::Preset;
-pub(crate) use stat::{Stat, look, open};
+pub(crate) use stat::{Stat, look, open, open_holder};
 
 /// Gives the entries of one part of a snapshot.
 pub trait Source: Send + fmt::Debug {
@@ -81,8 +81,8 @@ pub enum Origin {
     Nothing,
     /// Not a regular file, and above the roots: its times say nothing about what is backed up.
     AboveRoot,
-    /// At the same path of the file system.
-    File,
+    /// At the same path of the file system, in a folder of this device and inode.
+    File((u64, u64)),
     /// Here.
     Bytes(Vec<u8>),
     /// To be read once. An error ends the backup without a snapshot.
@@ -94,7 +94,7 @@ impl fmt::Debug for Origin {
         f.write_str(match self {
             Self::Nothing => "Nothing",
             Self::AboveRoot => "AboveRoot",
-            Self::File => "File",
+            Self::File(_) => "File",
             Self::Bytes(_) => "Bytes",
             Self::Stream(_) => "Stream",
         })

@@ -206,15 +206,29 @@ pub(crate) fn folder(path: &[u8], names: &Names) -> io::Result<(Node, Stat)> {
     Ok((node(dir.as_fd(), b".", &stat, names)?, stat))
 }
 
-/// The node of what lies at an absolute path now, the last component not followed.
-pub(crate) fn look(path: &[u8], names: &Names) -> io::Result<Node> {
+/// The node of `name` in `dir` as it is now.
+pub(crate) fn look(dir: BorrowedFd<'_>, name: &[u8], names: &Names) -> io::Result<Node> {
+    node(dir, name, &Stat::at(dir, name)?, names)
+}
+
+/// Opens the folder that holds what lies at an absolute path, if it is still the one of this device and inode: no
+/// exchanged folder or link on the way leads elsewhere.
+pub(crate) fn open_holder(path: &[u8], expected: (u64, u64)) -> io::Result<OwnedFd> {
     let cut = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
-    let (dir, name) = path.split_at(cut);
-    let flags = OFlags::PATH | OFlags::DIRECTORY;
-    let dir = if dir.is_empty() { open_root(b"/")? } else { open(dir, flags)? };
-    let name = name.strip_prefix(b"/").unwrap_or(name);
-    let stat = Stat::at(dir.as_fd(), name)?;
-    node(dir.as_fd(), name, &stat, names)
+    let dir = open_followed(path.get(..cut.max(1)).unwrap_or(b"/"))?;
+    let stat = Stat::of(&dir)?;
+    if (stat.dev, stat.inode) == expected {
+        return Ok(dir);
+    }
+    Err(io::Error::other("its folder was replaced by another one while it was read"))
+}
+
+/// Opens a folder at a path of any length, only to find things in it; links are followed.
+fn open_followed(path: &[u8]) -> io::Result<OwnedFd> {
+    let mut with_dot = path.to_vec();
+    // The link, if it is one, is then not the last component.
+    with_dot.extend_from_slice(b"/.");
+    open(&with_dot, OFlags::PATH | OFlags::DIRECTORY)
 }
 
 fn c_string(path: &[u8]) -> io::Result<CString> {

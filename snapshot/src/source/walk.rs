@@ -270,9 +270,13 @@ impl Shared {
         scope: &Arc<Scope>,
     ) -> VecDeque<Step> {
         let mut steps = VecDeque::with_capacity(names.len());
+        let folder = match Stat::of(dir) {
+            Ok(stat) => (stat.dev, stat.inode),
+            Err(e) => return VecDeque::from([problem(path, &e)]),
+        };
         for name in names {
             match path.join(name) {
-                Ok(path) => self.look_at(dir, path, name, scope, &mut steps),
+                Ok(path) => self.look_at((dir, folder), path, name, scope, &mut steps),
                 Err(e) => steps.push_back(Step::Give(Walked::Problem(PathError {
                     path: format!("/{path}/{}", printable(name)),
                     error: e.to_string(),
@@ -284,7 +288,7 @@ impl Shared {
 
     fn look_at(
         &self,
-        dir: BorrowedFd<'_>,
+        (dir, folder): (BorrowedFd<'_>, (u64, u64)),
         path: TreePath,
         name: &[u8],
         scope: &Arc<Scope>,
@@ -306,7 +310,8 @@ impl Shared {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return,
             Err(e) => return steps.push_back(problem(&path, &e)),
         };
-        let origin = if matches!(node.kind, NodeKind::File(_)) { Origin::File } else { Origin::Nothing };
+        let origin =
+            if matches!(node.kind, NodeKind::File(_)) { Origin::File(folder) } else { Origin::Nothing };
         let entry = Entry { path: path.clone(), node, origin };
         steps.push_back(Step::Give(Walked::Entry { entry, included }));
         if descend {

@@ -141,6 +141,29 @@ fn a_file_that_is_replaced_by_something_else_is_named() {
 }
 
 #[test]
+fn a_link_planted_on_the_way_does_not_lead_elsewhere() {
+    let stage = Stage::new();
+    let secret = tempfile::tempdir().unwrap();
+    fs::write(secret.path().join("a"), "not for you").unwrap();
+    stage.write("mine/a", "mine");
+    let (mine, away, secret_path) = (stage.path("mine"), stage.path("away"), secret.path().to_owned());
+    let report = meddled(&stage, move || {
+        fs::rename(&mine, &away).unwrap();
+        std::os::unix::fs::symlink(&secret_path, &mine).unwrap();
+    });
+    assert_eq!((report.status.as_str(), report.files()), ("partial", 0));
+    assert!(report.errors[0].error.contains("its folder was replaced"), "{:?}", report.errors);
+    fs::remove_file(stage.path("mine")).unwrap();
+    fs::rename(stage.path("away"), stage.path("mine")).unwrap();
+    let (file, secret_path) = (stage.path("mine/a"), secret.path().join("a"));
+    let report = meddled(&stage, move || {
+        fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink(&secret_path, &file).unwrap();
+    });
+    assert!(report.errors[0].error.contains("not a regular file"), "{:?}", report.errors);
+}
+
+#[test]
 fn a_file_that_never_holds_still_is_stored_and_named() {
     let stage = Stage::new();
     stage.write("a", noise(1, 4_000_000));
