@@ -18,7 +18,7 @@ use chronos_store::{ChunkClass, ChunkId, Monitor, Repository, check_cancelled};
 use crate::backup::parent::Cursor;
 use crate::backup::report::BackupReport;
 use crate::backup::sink::{Output, Sink};
-use crate::backup::worker::{self, Answer, Job, Task};
+use crate::backup::worker::{self, Answer, Job, Task, lost};
 use crate::error::{Error, Result};
 use crate::node::{Node, NodeKind};
 use crate::path::TreePath;
@@ -347,9 +347,4 @@ fn class_of(entry: &RawEntry) -> Option<ChunkClass> {
         NodeKind::File(content) => Some(content.class),
         _ => None,
     }
-}
-
-/// A thread is gone without a word, which only a defect can do.
-fn lost() -> Error {
-    Error::Refused("a reading thread ended early; nothing was committed".to_owned())
 }

@@ -56,6 +56,7 @@ pub(crate) fn run(
     jobs: &Mutex<Receiver<Vec<Job>>>,
     answers: &Sender<Result<Answer>>,
 ) {
+    let _alarm = Alarm(answers);
     let mut cutter = Cutter::new(repository, sink.writer(), stop);
     let mut failed = false;
     loop {
@@ -76,6 +77,23 @@ pub(crate) fn run(
     let finished = cutter.finish().map(|()| Answer::default());
     // As above; and of two errors the first counts.
     let _ = if failed { Ok(()) } else { answers.send(finished) };
+}
+
+/// Tells the feeder when its thread ends by a defect, so that it does not wait for an answer that never comes.
+struct Alarm<'a>(&'a Sender<Result<Answer>>);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Nobody listens any more: the backup has ended.
+            let _ = self.0.send(Err(lost()));
+        }
+    }
+}
+
+/// A thread is gone without a word, which only a defect can do.
+pub(crate) fn lost() -> Error {
+    Error::Refused("a reading thread ended early; nothing was committed".to_owned())
 }
 
 fn work(

@@ -193,9 +193,10 @@ impl Shared {
             let Some((_, slot)) = queue.waiting.pop_first() else { continue };
             drop(queue);
             let Some(job) = slot.begin() else { continue };
+            let mut slot = Begun { slot: &slot, found: None };
             let found = self.work(job);
             self.lock().ahead += found.len();
-            slot.end(found);
+            slot.found = Some(found);
         }
     }
 
@@ -322,6 +323,22 @@ impl Shared {
     }
 }
 
+/// Work in hand; its slot is done when this is dropped, also by a defect, so that the consumer never waits for ever.
+struct Begun<'s> {
+    slot: &'s Slot,
+    found: Option<VecDeque<Step>>,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let found = self.found.take().unwrap_or_else(|| {
+            VecDeque::from([problem(&self.slot.key.0, &io::Error::other("its listing ended early"))])
+        });
+        *self.slot.lock() = Phase::Done(found);
+        self.slot.done.notify_all();
+    }
+}
+
 impl Slot {
     fn lock(&self) -> MutexGuard<'_, Phase> {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
@@ -337,11 +354,6 @@ impl Slot {
                 None
             }
         }
-    }
-
-    fn end(&self, found: VecDeque<Step>) {
-        *self.lock() = Phase::Done(found);
-        self.done.notify_all();
     }
 
     fn wait(&self) -> VecDeque<Step> {
