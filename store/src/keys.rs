@@ -1,15 +1,32 @@
-//! Key slots and what is derived from the master key.
+//! Key slots: who can open the repository, and the keys that another one may share.
 
-use crate::error::Result;
-use crate::repository::{Repository, Secret};
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use crate::backend::{Backend, BackendExt, Durability};
+use crate::crypto::{Kdf, KeySlot, Secrets};
+use crate::env::Env;
+use crate::error::{Error, ErrorKind, Result};
+use crate::monitor::Monitor;
+use crate::names;
+use crate::repository::{Repository, Secret};
+
+/// Most key slots of a repository: each wrong password costs an Argon2id pass for every one.
+const SLOTS_MAX: usize = 64;
 
 /// The keys that decide chunk ids and cut points; what `init --like` carries over.
 #[derive(Clone)]
-pub struct ChunkKeys {}
+pub struct ChunkKeys([u8; 32]);
 
-impl std::fmt::Debug for ChunkKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl ChunkKeys {
+    pub(crate) fn secret(&self) -> [u8; 32] {
+        self.0
+    }
+}
+
+impl fmt::Debug for ChunkKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ChunkKeys(..)")
     }
 }
@@ -23,30 +40,111 @@ pub struct SlotInfo {
     pub kind: String,
     /// What the user called it.
     pub label: String,
-    /// RFC 3339.
+    /// When it was made, nanoseconds since 1970.
     pub created_at: String,
     /// Whether the present secret opens it.
     pub current: bool,
 }
 
+/// The clock's time as text.
+pub(crate) fn timestamp(env: &Env) -> String {
+    env.clock.now().to_string()
+}
+
+/// A fresh name for a slot.
+pub(crate) fn slot_name(env: &Env) -> Result<String> {
+    Ok(format!("{}{}", names::KEYS, hex::encode(env.random_bytes::<4>()?)))
+}
+
+/// Finds the slot that `secret` opens. A damaged slot is reported and passed over; if nothing opens, damage is told first.
+pub(crate) fn unlock(
+    backend: &dyn Backend,
+    secret: &Secret,
+    monitor: &dyn Monitor,
+) -> Result<(String, Secrets)> {
+    let mut tried = 0;
+    let mut damage = None;
+    for entry in backend.list(names::KEYS, None, SLOTS_MAX)? {
+        let opened = backend
+            .read(&entry.name, None)
+            .map_err(Error::from)
+            .and_then(|bytes| KeySlot::decode(&entry.name, &bytes))
+            .and_then(|slot| slot.unwrap(&entry.name, secret));
+        match opened {
+            Ok(Some(secrets)) => return Ok((entry.name, secrets)),
+            Ok(None) => tried += 1,
+            Err(e) if e.kind() == ErrorKind::Damaged => {
+                monitor.problem(&e.to_string());
+                damage = Some(e);
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    match damage {
+        // With whole slots left, the secret is wrong for all of them: the damaged one may be the one it opens.
+        Some(damage) => Err(damage),
+        None if tried == 0 => Err(Error::missing("every key slot")),
+        None => Err(Error::WrongKey { slots: tried }),
+    }
+}
+
 impl Repository {
     /// All key slots.
     pub fn key_slots(&self) -> Result<Vec<SlotInfo>> {
-        unimplemented!()
+        let inner = &self.inner;
+        let mut slots = Vec::new();
+        for entry in inner.backend.list(names::KEYS, None, SLOTS_MAX)? {
+            let slot = KeySlot::decode(&entry.name, &inner.read(&entry.name)?)?;
+            slots.push(SlotInfo {
+                slot: entry.name.trim_start_matches(names::KEYS).to_owned(),
+                kind: match slot.kdf {
+                    Kdf::Password { .. } => "password".to_owned(),
+                    Kdf::KeyFile => "key-file".to_owned(),
+                },
+                label: slot.label,
+                created_at: slot.created_at,
+                current: entry.name == inner.slot,
+            });
+        }
+        Ok(slots)
     }
 
     /// Adds a slot and returns its name.
-    pub fn add_key(&self, _secret: &Secret, _label: &str) -> Result<String> {
-        unimplemented!()
+    pub fn add_key(&self, secret: &Secret, label: &str) -> Result<String> {
+        let inner = &self.inner;
+        if inner.backend.list(names::KEYS, None, SLOTS_MAX)?.len() >= SLOTS_MAX {
+            return Err(Error::Refused(format!("there are {SLOTS_MAX} key slots already: remove one first")));
+        }
+        let name = slot_name(&inner.env)?;
+        let now = timestamp(&inner.env);
+        let slot = KeySlot::wrap(&inner.env, &inner.secrets, secret, Kdf::for_secret(secret), label, &now)?;
+        inner.backend.create(&name, &slot.encode()?, Durability::Now)?;
+        Ok(name.trim_start_matches(names::KEYS).to_owned())
     }
 
     /// Removes a slot; the last one stays.
-    pub fn remove_key(&self, _slot: &str) -> Result<()> {
-        unimplemented!()
+    pub fn remove_key(&self, slot: &str) -> Result<()> {
+        let inner = &self.inner;
+        let name = format!("{}{slot}", names::KEYS);
+        let slots = inner.backend.list(names::KEYS, None, SLOTS_MAX)?;
+        if !slots.iter().any(|e| e.name == name) {
+            return Err(Error::Refused(format!("there is no key slot {slot:?}")));
+        }
+        // A damaged slot does not count as one that is left.
+        let mut others = 0;
+        for entry in slots.iter().filter(|e| e.name != name) {
+            others += usize::from(KeySlot::decode(&entry.name, &inner.read(&entry.name)?).is_ok());
+        }
+        if others == 0 {
+            return Err(Error::Refused(
+                "this is the last key slot: without it nothing could be restored".into(),
+            ));
+        }
+        Ok(inner.backend.remove(&name)?)
     }
 
     /// The keys for `init --like`.
     pub fn chunk_keys(&self) -> ChunkKeys {
-        unimplemented!()
+        ChunkKeys(self.inner.secrets.chunk)
     }
 }

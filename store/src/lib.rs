@@ -2,26 +2,32 @@
 //!
 //! Modules in the order of dependence; each uses only those above it.
 
+mod append;
 pub mod backend;
 mod catalogue;
 mod check;
 mod chunker;
 mod compress;
 mod crypto;
+mod decision;
 pub mod durable;
 mod env;
 mod error;
 mod format;
 mod gc;
 mod id;
+mod index;
 mod keys;
 mod local;
 mod log;
 mod monitor;
+mod names;
+mod packs;
 mod reader;
 mod refs;
 mod repository;
 mod session;
+mod state;
 mod view;
 
 pub use catalogue::Catalogue;

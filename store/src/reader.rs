@@ -1,12 +1,24 @@
 //! Reads chunks back: finds them, decodes each frame once, checks every id.
 
-use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{Frame, Place, TocChunk};
 use crate::id::{ChunkId, ChunkKind};
+use crate::packs::{PackToc, chunks_of, lock};
 use crate::refs::RefList;
-use std::sync::Arc;
+use crate::view::View;
 
 /// Most requests in one [`Reader::fetch`]; about 24 MB of plan.
 pub const FETCH_MAX: usize = 1 << 20;
+/// Plain bytes of decoded frames kept for [`Reader::read`].
+const FRAMES_BYTES_MAX: usize = 32 << 20;
+/// Frames are read in one go over gaps up to this: seeking costs more than reading.
+const GAP_BYTES: u64 = 64 << 10;
+/// Longest read in one go.
+const READ_BYTES_MAX: u64 = 4 << 20;
 
 /// One wanted chunk.
 #[derive(Clone, Copy, Debug)]
@@ -19,12 +31,99 @@ pub struct Wanted {
 
 /// Reads chunks of one view; cheap to clone, usable from many threads, keeps a bounded number of decoded frames.
 #[derive(Clone, Debug)]
-pub struct Reader {}
+pub struct Reader {
+    view: Arc<View>,
+    frames: Arc<Mutex<Frames>>,
+}
+
+/// Decoded frames, by pack and number in it.
+#[derive(Debug, Default)]
+struct Frames {
+    held: HashMap<(u32, u16), (u64, Arc<Vec<u8>>)>,
+    bytes: usize,
+    clock: u64,
+}
+
+/// A wanted chunk and where it is read from.
+#[derive(Clone, Copy, Debug)]
+struct Located {
+    place: Place,
+    wanted: Wanted,
+}
 
 impl Reader {
+    pub(crate) fn new(view: Arc<View>) -> Self {
+        Self { view, frames: Arc::default() }
+    }
+
     /// The bytes of one chunk, checked against its id. [`Error::Missing`] or [`Error::Damaged`] if it cannot be had.
-    pub fn read(&self, _kind: ChunkKind, _id: &ChunkId) -> Result<Arc<[u8]>> {
-        unimplemented!()
+    pub fn read(&self, kind: ChunkKind, id: &ChunkId) -> Result<Arc<[u8]>> {
+        let mut last = Error::missing(format!("chunk {id}"));
+        for place in self.view.index()?.readable(id)? {
+            match self.read_at(kind, id, place) {
+                Ok(bytes) => return Ok(bytes),
+                Err(e) if e.kind() == ErrorKind::Damaged => last = e,
+                Err(e) => return Err(e),
+            }
+        }
+        Err(last)
+    }
+
+    fn read_at(&self, kind: ChunkKind, id: &ChunkId, place: Place) -> Result<Arc<[u8]>> {
+        let toc = self.toc(place.pack)?;
+        let (frame, chunks) = frame_of(&toc, place.frame)?;
+        let plain = self.frame(&toc, place, frame)?;
+        let start: usize = chunks.iter().take(usize::from(place.index)).map(|c| c.length as usize).sum();
+        let bytes = plain.get(start..start + place.length as usize);
+        let bytes = bytes
+            .ok_or_else(|| Error::damaged(&toc.object, "the index does not fit its table of contents"))?;
+        self.check(&toc, kind, id, bytes)?;
+        Ok(bytes.into())
+    }
+
+    fn check(&self, toc: &PackToc, kind: ChunkKind, id: &ChunkId, bytes: &[u8]) -> Result<()> {
+        if self.view.inner.keys.chunk_id(kind, bytes) == *id {
+            Ok(())
+        } else {
+            Err(Error::damaged(&toc.object, format!("chunk {id} has other bytes than its id says")))
+        }
+    }
+
+    fn toc(&self, pack: u32) -> Result<Arc<PackToc>> {
+        let pack =
+            self.view.index()?.pack(pack).ok_or_else(|| Error::missing("a pack that the index names"))?;
+        self.view.inner.packs.toc(&pack.name, Some(pack.size))
+    }
+
+    fn frame(&self, toc: &PackToc, place: Place, frame: &Frame) -> Result<Arc<Vec<u8>>> {
+        let key = (place.pack, place.frame);
+        {
+            let mut frames = lock(&self.frames);
+            frames.clock += 1;
+            let now = frames.clock;
+            if let Some((used, plain)) = frames.held.get_mut(&key) {
+                *used = now;
+                return Ok(Arc::clone(plain));
+            }
+        }
+        let packs = &self.view.inner.packs;
+        let sealed = packs.read(&toc.object, Some(frame.offset..frame.offset + u64::from(frame.sealed)))?;
+        let plain = Arc::new(packs.open(toc, frame, sealed)?);
+        let mut frames = lock(&self.frames);
+        frames.bytes += plain.len();
+        let now = frames.clock;
+        if let Some((_, twice)) = frames.held.insert(key, (now, Arc::clone(&plain))) {
+            frames.bytes -= twice.len();
+        }
+        while frames.bytes > FRAMES_BYTES_MAX && frames.held.len() > 1 {
+            let Some(oldest) = frames.held.iter().min_by_key(|(_, (used, _))| *used).map(|(k, _)| *k) else {
+                break;
+            };
+            if let Some((_, gone)) = frames.held.remove(&oldest) {
+                frames.bytes -= gone.len();
+            }
+        }
+        Ok(plain)
     }
 
     /// Reads and decodes a reference list.
@@ -39,15 +138,184 @@ impl Reader {
     /// had do not stop it: they are returned with their errors.
     pub fn fetch(
         &self,
-        _wanted: &[Wanted],
-        _threads: usize,
-        _sink: &(dyn Fn(u64, &[u8]) -> Result<()> + Sync),
+        wanted: &[Wanted],
+        threads: usize,
+        sink: &(dyn Fn(u64, &[u8]) -> Result<()> + Sync),
     ) -> Result<Vec<(Wanted, Error)>> {
-        unimplemented!()
+        if wanted.len() > FETCH_MAX {
+            return Err(Error::Invalid(format!("{} chunks at once are too many", wanted.len())));
+        }
+        let mut failed = Vec::new();
+        let mut located = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            match self.view.index()?.readable(&wanted.id)?.first() {
+                Some(place) => located.push(Located { place: *place, wanted: *wanted }),
+                None => failed.push((*wanted, Error::missing(format!("chunk {}", wanted.id)))),
+            }
+        }
+        located.sort_unstable_by_key(|l| l.place);
+        let groups: Vec<&[Located]> =
+            located.chunk_by(|a, b| a.place.pack == b.place.pack && near(a, b)).collect();
+        let next = AtomicUsize::new(0);
+        let failures = Mutex::new(Vec::new());
+        let work = || -> Result<()> {
+            while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(e) = self.fetch_group(group, sink, &failures) {
+                    next.store(groups.len(), Ordering::Relaxed);
+                    return Err(e);
+                }
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let helpers: Vec<_> = (1..threads.max(1)).map(|_| scope.spawn(work)).collect();
+            let mut outcome = work();
+            for helper in helpers {
+                let theirs = helper
+                    .join()
+                    .map_err(|_| Error::Invalid("a reading thread panicked".into()))
+                    .and_then(|r| r);
+                outcome = outcome.and(theirs);
+            }
+            outcome
+        })?;
+        for wanted in lock(&failures).drain(..) {
+            self.fetch_one(wanted, sink, &mut failed)?;
+        }
+        Ok(failed)
     }
 
-    /// Bytes read from the backend by this reader and its clones.
-    pub fn bytes_read(&self) -> u64 {
-        unimplemented!()
+    /// A chunk that could not be had from its first place: every place, one after the other.
+    fn fetch_one(
+        &self,
+        wanted: Wanted,
+        sink: &dyn Fn(u64, &[u8]) -> Result<()>,
+        failed: &mut Vec<(Wanted, Error)>,
+    ) -> Result<()> {
+        match self.read(ChunkKind::Data, &wanted.id) {
+            Ok(bytes) => sink(wanted.token, &bytes),
+            Err(e) if e.kind() == ErrorKind::Damaged => {
+                failed.push((wanted, e));
+                Ok(())
+            }
+            Err(e) => Err(e),
+        }
     }
+
+    /// Hands out what is wanted of neighbouring frames of one pack. Damage goes to `failures`.
+    fn fetch_group(
+        &self,
+        group: &[Located],
+        sink: &dyn Fn(u64, &[u8]) -> Result<()>,
+        failures: &Mutex<Vec<Wanted>>,
+    ) -> Result<()> {
+        let Some(first) = group.first() else { return Ok(()) };
+        crate::monitor::check_cancelled(self.view.inner.monitor.as_ref())?;
+        let give_up = |group: &[Located]| lock(failures).extend(group.iter().map(|l| l.wanted));
+        let toc = match self.toc(first.place.pack) {
+            Err(e) if e.kind() == ErrorKind::Damaged => {
+                give_up(group);
+                return Ok(());
+            }
+            toc => toc?,
+        };
+        let mut rest = group;
+        while !rest.is_empty() {
+            let (now, after) = self.one_read(&toc, rest);
+            match self.hand_out(&toc, now, sink, &give_up) {
+                Err(e) if e.kind() == ErrorKind::Damaged => give_up(now),
+                outcome => outcome?,
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// As many of the first requests as one read of bounded length serves.
+    fn one_read<'g>(&self, toc: &PackToc, group: &'g [Located]) -> (&'g [Located], &'g [Located]) {
+        let span = |l: &Located| {
+            toc.toc.frames.get(usize::from(l.place.frame)).map(|f| (f.offset, f.offset + u64::from(f.sealed)))
+        };
+        let Some((start, mut end)) = group.first().and_then(span) else { return (group, &[]) };
+        let mut count = 0;
+        for located in group {
+            let Some((from, to)) = span(located) else { break };
+            if count > 0 && (from > end + GAP_BYTES || to - start > READ_BYTES_MAX) {
+                break;
+            }
+            end = to.max(end);
+            count += 1;
+        }
+        group.split_at_checked(count.max(1)).unwrap_or((group, &[]))
+    }
+
+    fn hand_out(
+        &self,
+        toc: &PackToc,
+        group: &[Located],
+        sink: &dyn Fn(u64, &[u8]) -> Result<()>,
+        give_up: &dyn Fn(&[Located]),
+    ) -> Result<()> {
+        let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(()) };
+        let start = frame_of(toc, first.place.frame)?.0.offset;
+        let (end_frame, _) = frame_of(toc, last.place.frame)?;
+        let packs = &self.view.inner.packs;
+        let bytes = packs.read(&toc.object, Some(start..end_frame.offset + u64::from(end_frame.sealed)))?;
+        for same in group.chunk_by(|a, b| a.place.frame == b.place.frame) {
+            let Some(one) = same.first() else { continue };
+            let (frame, chunks) = frame_of(toc, one.place.frame)?;
+            let from = (frame.offset - start) as usize;
+            let sealed = bytes.get(from..from + frame.sealed as usize).unwrap_or_default().to_vec();
+            match packs.open(toc, frame, sealed) {
+                Ok(plain) => self.hand_out_frame(toc, same, &plain, chunks, sink, give_up)?,
+                Err(e) if e.kind() == ErrorKind::Damaged => give_up(same),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_out_frame(
+        &self,
+        toc: &PackToc,
+        group: &[Located],
+        plain: &[u8],
+        chunks: &[TocChunk],
+        sink: &dyn Fn(u64, &[u8]) -> Result<()>,
+        give_up: &dyn Fn(&[Located]),
+    ) -> Result<()> {
+        let mut rest = group;
+        for (index, (id, bytes)) in (0_u16..).zip(chunks_of(plain, chunks)) {
+            let n = rest.iter().take_while(|l| l.place.index == index).count();
+            let (mine, after) = rest.split_at_checked(n).unwrap_or((rest, &[]));
+            rest = after;
+            let Some(one) = mine.first() else { continue };
+            if one.wanted.id != id || self.check(toc, ChunkKind::Data, &id, bytes).is_err() {
+                give_up(mine);
+                continue;
+            }
+            mine.iter().try_for_each(|l| sink(l.wanted.token, bytes))?;
+        }
+        // Places beyond the frame's end: the index does not fit.
+        give_up(rest);
+        Ok(())
+    }
+
+    /// Bytes read from packs and index runs of this repository handle.
+    pub fn bytes_read(&self) -> u64 {
+        self.view.inner.packs.bytes_read()
+    }
+}
+
+/// Requests of one pack that one thread serves together: frames that lie close.
+fn near(a: &Located, b: &Located) -> bool {
+    b.place.frame - a.place.frame <= 8
+}
+
+fn frame_of(toc: &PackToc, number: u16) -> Result<(&Frame, &[TocChunk])> {
+    toc.toc
+        .iter()
+        .nth(usize::from(number))
+        .map(|(_, frame, chunks)| (frame, chunks))
+        .ok_or_else(|| Error::damaged(&toc.object, "the index names a frame that it does not have"))
 }

@@ -1,15 +1,22 @@
 //! An open repository: the one handle through which snapshots are written, found, read and pruned.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, BackendError, BackendExt, Durability};
+use crate::catalogue::Catalogue;
 use crate::chunker::{ChunkClass, Chunker};
+use crate::crypto::{Kdf, KeySlot, Keys, Secrets};
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{Config, Header, ObjectKind};
 use crate::id::{RepositoryId, SnapshotId};
+use crate::local::{Folders, Host};
 use crate::log::Change;
 use crate::monitor::Monitor;
+use crate::names;
+use crate::packs::Packs;
 use crate::session::{Session, SessionOptions};
 use crate::view::View;
 
@@ -20,6 +27,15 @@ pub enum Secret {
     Password(String),
     /// The content of a key file: 32 random bytes.
     Key([u8; 32]),
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password(_) => "Password(..)",
+            Self::Key(_) => "Key(..)",
+        })
+    }
 }
 
 /// Folders of this program on this host. Neither holds anything that a restore needs.
@@ -51,86 +67,180 @@ pub struct CreateOptions {
     pub label: String,
 }
 
+/// What all handles of one open repository share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) secrets: Secrets,
+    pub(crate) slot: String,
+    pub(crate) config: Config,
+    pub(crate) dirs: LocalDirs,
+    pub(crate) folders: Folders,
+    pub(crate) host: Host,
+    pub(crate) env: Env,
+    pub(crate) monitor: Arc<dyn Monitor>,
+    pub(crate) packs: Arc<Packs>,
+    pub(crate) catalogue: Catalogue,
+}
+
 /// An open repository; cheap to clone, usable from many threads.
 #[derive(Clone, Debug)]
-pub struct Repository {}
+pub struct Repository {
+    pub(crate) inner: Arc<Inner>,
+}
 
 impl Repository {
     /// Creates a repository in an empty place and opens it.
     pub fn create(
-        _backend: Arc<dyn Backend>,
-        _secret: &Secret,
-        _create: &CreateOptions,
-        _options: OpenOptions,
+        backend: Arc<dyn Backend>,
+        secret: &Secret,
+        create: &CreateOptions,
+        options: OpenOptions,
     ) -> Result<Self> {
-        unimplemented!()
+        if backend.exists(names::CONFIG)? {
+            return Err(Error::RepositoryExists(backend.location()));
+        }
+        let env = &options.env;
+        let mut secrets = Secrets { master: env.random_bytes()?, chunk: env.random_bytes()? };
+        if let Some(like) = &create.like {
+            secrets.chunk = like.secret();
+        }
+        let keys = Keys::new(&secrets);
+        let id = RepositoryId(env.random_bytes()?);
+        let now = crate::keys::timestamp(env);
+        let slot = crate::keys::slot_name(env)?;
+        let wrapped = KeySlot::wrap(env, &secrets, secret, Kdf::for_secret(secret), &create.label, &now)?;
+        backend.create(&slot, &wrapped.encode()?, Durability::Now)?;
+        // The config is written last: until then there is no repository here.
+        match backend.create(names::CONFIG, &Config::new(id, now).encode(&keys)?, Durability::Now) {
+            Err(BackendError::AlreadyExists(_)) => {
+                backend.remove(&slot)?;
+                return Err(Error::RepositoryExists(backend.location()));
+            }
+            outcome => outcome?,
+        }
+        Self::open(backend, secret, options)
     }
 
     /// Opens a repository.
-    pub fn open(_backend: Arc<dyn Backend>, _secret: &Secret, _options: OpenOptions) -> Result<Self> {
-        unimplemented!()
+    pub fn open(backend: Arc<dyn Backend>, secret: &Secret, options: OpenOptions) -> Result<Self> {
+        let config = match backend.read(names::CONFIG, None) {
+            Err(BackendError::NotFound(_)) if backend.list_all(names::KEYS)?.is_empty() => {
+                return Err(Error::NoRepository(backend.location()));
+            }
+            Err(BackendError::NotFound(name)) => return Err(Error::missing(name)),
+            bytes => bytes?,
+        };
+        let (config, seal) = Config::decode(&config)?;
+        let (slot, secrets) = crate::keys::unlock(backend.as_ref(), secret, options.monitor.as_ref())?;
+        let keys = Arc::new(Keys::new(&secrets));
+        seal.check(&keys)?;
+        let OpenOptions { dirs, env, monitor } = options;
+        let folders = Folders::new(&dirs.cache, &dirs.state, config.id);
+        let catalogue =
+            Catalogue::new(folders.cache(), *blake3::keyed_hash(&secrets.master, b"catalogue").as_bytes());
+        let packs = Arc::new(Packs::new(Arc::clone(&backend), Arc::clone(&keys)));
+        let host = Host::this(&dirs.state)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                backend,
+                keys,
+                secrets,
+                slot,
+                config,
+                dirs,
+                folders,
+                host,
+                env,
+                monitor,
+                packs,
+                catalogue,
+            }),
+        })
     }
 
     /// Identity of the repository.
     pub fn id(&self) -> RepositoryId {
-        unimplemented!()
+        self.inner.config.id
     }
 
     /// Where it lies, for people.
     pub fn location(&self) -> String {
-        unimplemented!()
+        self.inner.backend.location()
     }
 
     /// Clock and randomness in use.
     pub fn env(&self) -> &Env {
-        unimplemented!()
+        &self.inner.env
     }
 
     /// Who is told.
     pub fn monitor(&self) -> &Arc<dyn Monitor> {
-        unimplemented!()
+        &self.inner.monitor
     }
 
     /// The program's own folders for this repository.
     pub fn dirs(&self) -> &LocalDirs {
-        unimplemented!()
+        &self.inner.dirs
     }
 
     /// A chunker with this repository's secret gear table.
-    pub fn chunker(&self, _class: ChunkClass) -> Chunker {
-        unimplemented!()
+    pub fn chunker(&self, class: ChunkClass) -> Chunker {
+        Chunker::new(class, self.inner.keys.gear())
     }
 
     /// The keyed hash of a text for use in names (64 hex digits); tells nothing of the text without the key.
-    pub fn keyed_name(&self, _domain: &str, _text: &str) -> String {
-        unimplemented!()
+    pub fn keyed_name(&self, domain: &str, text: &str) -> String {
+        self.inner.keys.name(domain, text)
     }
 
     /// What counts at this moment: snapshots and where chunks lie.
     pub fn view(&self) -> Result<Arc<View>> {
-        unimplemented!()
+        self.inner.view()
     }
 
     /// Begins a session (W1, W2): what is put into it counts only once it is committed.
-    pub fn begin(&self, _options: SessionOptions) -> Result<Session> {
-        unimplemented!()
+    pub fn begin(&self, options: SessionOptions) -> Result<Session> {
+        Session::begin(&self.inner, options)
     }
 
     /// Appends one record to the log, computed from the newest state; repeats when another process was faster.
     ///
     /// `decide` sees the newest view and returns the change, or `None` when there is nothing to do. Returns
     /// the view after the record.
-    pub fn change(&self, _decide: &dyn Fn(&View) -> Result<Option<Change>>) -> Result<Arc<View>> {
-        unimplemented!()
+    pub fn change(&self, decide: &dyn Fn(&View) -> Result<Option<Change>>) -> Result<Arc<View>> {
+        let now = i64::try_from(self.inner.env.clock.now()).unwrap_or(i64::MAX);
+        self.inner.append(&mut |view| Ok(decide(view)?.map(|change| change.record(now))))
     }
 
     /// Takes a name for ever; `false` if it is taken (contract: a `backup_id` is unique for ever).
-    pub fn claim_name(&self, _name: &str) -> Result<bool> {
-        unimplemented!()
+    ///
+    /// The claim itself need not survive a loss of power: without its snapshot it says nothing.
+    pub fn claim_name(&self, name: &str) -> Result<bool> {
+        let object = format!("{}{}", names::CLAIMS, self.inner.keys.name("backup id", name));
+        let salt = self.inner.env.random_bytes()?;
+        let bytes = Header { kind: ObjectKind::Name, salt }.encode();
+        match self.inner.backend.create(&object, &bytes, Durability::Relaxed) {
+            Err(BackendError::AlreadyExists(_)) => Ok(false),
+            outcome => outcome.map(|()| true).map_err(Into::into),
+        }
     }
 
     /// The content id of a manifest.
     pub fn snapshot_id(manifest: &[u8]) -> SnapshotId {
         SnapshotId(*blake3::hash(manifest).as_bytes())
+    }
+}
+
+impl Inner {
+    /// Reads a small object; what is missing is [`Error::Missing`].
+    pub(crate) fn read(&self, object: &str) -> Result<Vec<u8>> {
+        self.packs.read(object, None)
+    }
+
+    /// Whether an error only says that nothing can be written here.
+    pub(crate) fn is_read_only(error: &Error) -> bool {
+        error.kind() == ErrorKind::ReadOnly
     }
 }

@@ -1,10 +1,17 @@
 //! What counts at one moment: the newest state, the decisions after it, and where chunks lie.
 
-use crate::error::Result;
-use crate::id::{ChunkId, ChunkKind, SessionId, SnapshotId};
-use crate::reader::Reader;
+use std::sync::{Arc, OnceLock};
+
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+
+use crate::backend::BackendError;
+use crate::decision::own_packs;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{ChunkId, ChunkKind, SessionId, SnapshotId};
+use crate::index::{Index, IndexBuilder, RunSource};
+use crate::reader::Reader;
+use crate::repository::Inner;
+use crate::state::State;
 
 /// A snapshot as the repository keeps it: what was committed, and what the log said of it since.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,31 +69,93 @@ pub enum Verdict {
 
 /// The repository at one moment; immutable.
 #[derive(Debug)]
-pub struct View {}
+pub struct View {
+    pub(crate) inner: Arc<Inner>,
+    /// The newest state, every visible decision after its watermark taken in.
+    pub(crate) state: State,
+    rows: Vec<SnapshotRow>,
+    index: OnceLock<Index>,
+}
 
 impl View {
+    /// A view of `state`, which holds every visible decision.
+    pub(crate) fn new(inner: Arc<Inner>, state: State) -> Self {
+        let rows = state
+            .unpurged()
+            .map(|(session, row)| {
+                let manifest = state.manifests.get(session).cloned().unwrap_or_default().into_bytes();
+                SnapshotRow {
+                    session: session.clone(),
+                    id: SnapshotId(*blake3::hash(&manifest).as_bytes()),
+                    roots: row.roots.clone(),
+                    manifest,
+                    marks: row.marks.clone(),
+                }
+            })
+            .collect();
+        Self { inner, state, rows, index: OnceLock::new() }
+    }
+
     /// Number of log records at this moment.
     pub fn log_len(&self) -> u64 {
-        unimplemented!()
+        self.state.n
     }
 
     /// Snapshots that are not forgotten, in the repository's own order of events, oldest first.
     pub fn snapshots(&self) -> impl Iterator<Item = &SnapshotRow> {
-        std::iter::empty()
+        self.rows.iter().filter(|r| r.marks.forgotten_at.is_none())
     }
 
     /// Snapshots that are forgotten and can still be undeleted.
     pub fn trash(&self) -> impl Iterator<Item = &SnapshotRow> {
-        std::iter::empty()
+        self.rows.iter().filter(|r| r.marks.forgotten_at.is_some())
     }
 
     /// Whether a chunk can be found for reading.
-    pub fn holds(&self, _kind: ChunkKind, _id: &ChunkId) -> Result<bool> {
-        unimplemented!()
+    pub fn holds(&self, _kind: ChunkKind, id: &ChunkId) -> Result<bool> {
+        Ok(!self.index()?.readable(id)?.is_empty())
     }
 
     /// A reader of chunks.
     pub fn reader(self: &Arc<Self>) -> Reader {
-        unimplemented!()
+        Reader::new(Arc::clone(self))
+    }
+
+    /// Where chunks lie; built when it is first needed.
+    pub(crate) fn index(&self) -> Result<&Index> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let built = self.build_index()?;
+        Ok(self.index.get_or_init(|| built))
+    }
+
+    /// Rule R1: the runs of the state, and what unmerged decisions name.
+    fn build_index(&self) -> Result<Index> {
+        let packs = &self.inner.packs;
+        let mut builder = IndexBuilder::new(&self.state);
+        for run in self.state.runs.iter().chain(self.state.rows.values().flat_map(|r| &r.runs)) {
+            let size = self.inner.backend.stat(run).map_err(|e| match e {
+                BackendError::NotFound(name) => Error::missing(name),
+                other => other.into(),
+            })?;
+            builder.add_run(RunSource::open(packs, run, size)?);
+        }
+        for (session, row) in &self.state.rows {
+            for (name, size) in own_packs(session, &row.packs) {
+                if self.state.swept.contains(&name) {
+                    continue;
+                }
+                match packs.toc(&name, Some(size)) {
+                    Ok(toc) => builder.add_pack(&name, size, &toc.toc),
+                    Err(e) if e.kind() == ErrorKind::Damaged => {
+                        self.inner.monitor.problem(&format!("{e}: what only this pack holds cannot be read"));
+                        builder.add_unreadable(&name, size);
+                    }
+                    Err(e) => return Err(e),
+                }
+            }
+        }
+        Ok(builder.finish(Arc::clone(packs)))
     }
 }

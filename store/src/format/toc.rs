@@ -16,10 +16,10 @@ const FRAME_BYTES: usize = 18;
 const CHUNK_BYTES: usize = 36;
 const ORIGIN_BYTES: usize = 64;
 
-/// Where a frame was sealed first: a moved frame keeps the key that it was sealed under.
+/// What a frame was sealed under; a frame that moves to another pack takes it along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
-    /// Salt of the first pack.
+    /// Salt of the writer that sealed it.
     pub(crate) salt: [u8; 32],
     /// Capsule of the session that wrote it.
     pub(crate) capsule: [u8; 32],
@@ -49,7 +49,7 @@ pub(crate) struct Frame {
     pub(crate) kind: ChunkKind,
     /// How many chunks it holds.
     pub(crate) chunks: u16,
-    /// 0: sealed in this pack; else 1 + the place in the list of origins.
+    /// Place in the list of origins.
     pub(crate) origin: u16,
     /// Number under which it was sealed.
     pub(crate) number: u32,
@@ -67,7 +67,7 @@ pub(crate) struct TocChunk {
 /// A table of contents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Toc {
-    /// Where moved frames come from.
+    /// What the frames were sealed under.
     pub(crate) origins: Vec<Origin>,
     /// The frames in order.
     pub(crate) frames: Vec<Frame>,
@@ -126,7 +126,7 @@ impl Toc {
                 number: wire.u32()?,
             };
             offset += u64::from(frame.sealed);
-            if usize::from(frame.origin) > toc.origins.len() {
+            if usize::from(frame.origin) >= toc.origins.len() {
                 return Err(wire.damaged("a frame names no origin"));
             }
             toc.frames.push(frame);

@@ -1,10 +1,31 @@
 //! A session: chunks go in, and count only once the session is decided.
+//!
+//! The order of writes is that of `docs/design.md`, "Orderings": packs, runs, then everything durable, then the decision.
 
-use crate::error::Result;
-use crate::id::{ChunkId, ChunkKind, SessionId, SnapshotId};
-use crate::view::View;
-use serde::{Deserialize, Serialize};
+mod adopt;
+mod begin;
+mod decide;
+mod own;
+mod packer;
+mod uploader;
+mod writer;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::SessionKeys;
+use crate::error::Result;
+use crate::id::{ChunkId, ChunkKind, SessionId};
+use crate::local::SessionLock;
+use crate::repository::Inner;
+use crate::view::View;
+
+pub use writer::ChunkWriter;
+
+use own::Own;
+use packer::Packer;
 
 /// How a session is begun.
 #[derive(Clone, Debug)]
@@ -30,6 +51,15 @@ pub struct SessionStats {
     pub packs_written: u64,
 }
 
+#[derive(Debug, Default)]
+struct Counters {
+    chunks_new: AtomicU64,
+    chunks_reused: AtomicU64,
+    bytes_added: AtomicU64,
+    bytes_stored: AtomicU64,
+    packs_written: AtomicU64,
+}
+
 /// One stored chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Put {
@@ -42,72 +72,63 @@ pub struct Put {
 /// A running session; usable from many threads. Ends with [`Session::commit`] or [`Session::close`];
 /// when dropped undecided (a crash), the next process closes it and reuses what was uploaded.
 #[derive(Debug)]
-pub struct Session {}
+pub struct Session {
+    inner: Arc<Inner>,
+    id: SessionId,
+    view: Arc<View>,
+    keys: SessionKeys,
+    level: i32,
+    own: Own,
+    packer: Packer,
+    counters: Arc<Counters>,
+    /// Held while the session runs, so that others on this host see that its owner is alive.
+    _lock: Option<SessionLock>,
+}
 
 impl Session {
     /// Its id.
     pub fn id(&self) -> &SessionId {
-        unimplemented!()
+        &self.id
     }
 
     /// What counted when it began (W2).
     pub fn view(&self) -> &Arc<View> {
-        unimplemented!()
+        &self.view
     }
 
     /// Whether chunks of this snapshot may be referred to without asking for each (rule W3).
-    pub fn may_reuse(&self, _snapshot: &SessionId) -> bool {
-        unimplemented!()
+    pub fn may_reuse(&self, snapshot: &SessionId) -> bool {
+        let state = &self.view.state;
+        let listed = state.rows.get(snapshot).is_some_and(|r| r.marks.forgotten_at.is_none());
+        let kept = |c: &crate::state::Condemned| snapshot.generation() > c.n || c.roots.contains(snapshot);
+        listed && state.condemned.iter().all(kept) && state.quarantined.is_empty()
     }
 
     /// Whether a chunk may be referred to: it lies where this session may deduplicate against (rule R1), or was put here.
-    pub fn usable(&self, _kind: ChunkKind, _id: &ChunkId) -> Result<bool> {
-        unimplemented!()
+    pub fn usable(&self, _kind: ChunkKind, id: &ChunkId) -> Result<bool> {
+        Ok(self.own.holds(&self.inner.packs, id)? || self.view.index()?.usable(id)?)
     }
 
     /// The key by which trees decide where a node ends: derived from the chunk secret, so that repositories
     /// that share it (`init --like`) cut their trees alike. One and the same in every session.
     pub fn boundary_key(&self) -> [u8; 32] {
-        unimplemented!()
+        self.inner.keys.boundary()
     }
 
     /// A writer for one thread; consecutive chunks of one writer lie together.
-    pub fn writer(&self, _kind: ChunkKind) -> ChunkWriter<'_> {
-        unimplemented!()
+    pub fn writer(&self, kind: ChunkKind) -> ChunkWriter<'_> {
+        ChunkWriter::new(self, kind)
     }
 
     /// What was done until now.
     pub fn stats(&self) -> SessionStats {
-        unimplemented!()
-    }
-
-    /// Makes everything durable, then decides: committed (W5). Every writer must be finished.
-    ///
-    /// After an error nothing of this session is listed.
-    pub fn commit(self, _roots: &[ChunkId], _manifest: &[u8]) -> Result<(SnapshotId, SessionStats)> {
-        unimplemented!()
-    }
-
-    /// Gives up: decides `closed`, so that later sessions deduplicate against what was uploaded.
-    pub fn close(self) -> Result<SessionStats> {
-        unimplemented!()
-    }
-}
-
-/// Puts chunks of one kind into a session, from one thread.
-#[derive(Debug)]
-pub struct ChunkWriter<'a> {
-    _session: &'a Session,
-}
-
-impl ChunkWriter<'_> {
-    /// Stores a chunk unless it may be referred to already.
-    pub fn put(&mut self, _bytes: &[u8]) -> Result<Put> {
-        unimplemented!()
-    }
-
-    /// Seals what is left. Must be called before the session is decided; dropping a writer loses its open frame.
-    pub fn finish(self) -> Result<()> {
-        unimplemented!()
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        SessionStats {
+            chunks_new: get(&self.counters.chunks_new),
+            chunks_reused: get(&self.counters.chunks_reused),
+            bytes_added: get(&self.counters.bytes_added),
+            bytes_stored: get(&self.counters.bytes_stored),
+            packs_written: get(&self.counters.packs_written),
+        }
     }
 }

@@ -1,0 +1,183 @@
+//! Reading the newest state, and publishing the next one: the log of rule R3.
+//!
+//! Whoever makes a record reads state *n*, lists `sess/`, lists `snap/`, then publishes (`docs/design.md`, "Protocol").
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::backend::{BackendError, BackendExt, Durability};
+use crate::decision::Decision;
+use crate::error::{Error, Result};
+use crate::id::SessionId;
+use crate::log::{LogRecord, Record};
+use crate::names;
+use crate::repository::Inner;
+use crate::state::State;
+use crate::view::View;
+
+/// How often a record is computed anew when others are faster: far beyond any honest race.
+const ATTEMPTS_MAX: usize = 1000;
+/// How often the newest state is looked for when it vanishes while it is read: it can only if 64 newer ones were made meanwhile.
+const READS_MAX: usize = 8;
+
+impl Inner {
+    /// What counts at this moment.
+    pub(crate) fn view(self: &Arc<Self>) -> Result<Arc<View>> {
+        let state = self.newest_state()?;
+        Ok(Arc::new(View::new(Arc::clone(self), self.with_decisions(state)?)))
+    }
+
+    /// Number of log records.
+    pub(crate) fn log_len(&self) -> Result<u64> {
+        match self.backend.list(names::LOG, None, 1)?.first() {
+            None => Ok(0),
+            Some(entry) => match names::log_number(&entry.name) {
+                Some(n) => Ok(n + 1),
+                None => Err(Error::damaged(&entry.name, "it is no log record")),
+            },
+        }
+    }
+
+    /// The state after the newest record.
+    pub(crate) fn newest_state(&self) -> Result<State> {
+        let mut last = Error::missing(names::STATES);
+        for _ in 0..READS_MAX {
+            let Some(n) = self.log_len()?.checked_sub(1) else { return Ok(State::default()) };
+            let record = LogRecord::decode(&self.keys, n, &self.read(&names::log(n))?)?;
+            match self.read_state(&record) {
+                Err(e @ Error::Missing { .. }) => last = e,
+                outcome => return outcome,
+            }
+        }
+        Err(last)
+    }
+
+    fn read_state(&self, record: &LogRecord) -> Result<State> {
+        let bytes = match self.catalogue.get_state(&record.state) {
+            Some(bytes) => bytes,
+            None => {
+                let bytes = self.read(&record.state)?;
+                self.catalogue.put_state(&record.state, &bytes);
+                bytes
+            }
+        };
+        if blake3::hash(&bytes).to_hex().as_str() != record.hash {
+            return Err(Error::damaged(&record.state, "it is not what the log names"));
+        }
+        let state = State::decode(&self.keys, &record.state, &bytes)?;
+        if state.n == record.n + 1 {
+            Ok(state)
+        } else {
+            Err(Error::damaged(&record.state, "it is of another log length"))
+        }
+    }
+
+    /// Takes every decision in that is visible and not in the table.
+    pub(crate) fn with_decisions(&self, mut state: State) -> Result<State> {
+        let after = format!("{}{:010x}", names::DECISIONS, state.watermark);
+        let listed = self.backend.list_after(names::DECISIONS, Some(&after))?;
+        let mut wanted = Vec::new();
+        for entry in listed {
+            match names::session_of(names::DECISIONS, &entry.name) {
+                Some(session) if !state.rows.contains_key(&session) => wanted.push(session),
+                Some(_) => {}
+                None => self.monitor.problem(&format!("{} is no decision: it is left alone", entry.name)),
+            }
+        }
+        let held = self.catalogue.get_decisions(&wanted);
+        let mut fresh = Vec::new();
+        for (session, held) in wanted.into_iter().zip(held) {
+            let bytes = match held {
+                Some(bytes) => bytes,
+                None => {
+                    let bytes = self.read(&names::decision(&session))?;
+                    fresh.push((session.clone(), bytes.clone()));
+                    bytes
+                }
+            };
+            state.fold(&Decision::decode(&self.keys, &session, &bytes)?)?;
+        }
+        if !fresh.is_empty() {
+            self.catalogue.put_decisions(&fresh);
+        }
+        Ok(state)
+    }
+
+    /// Every announced session that has no decision.
+    pub(crate) fn undecided(&self) -> Result<Vec<SessionId>> {
+        let announced = self.backend.list_all(names::SESSIONS)?;
+        let mut undecided = Vec::new();
+        for session in announced.iter().filter_map(|e| names::session_of(names::SESSIONS, &e.name)) {
+            if !self.backend.exists(&names::decision(&session))? {
+                undecided.push(session);
+            }
+        }
+        Ok(undecided)
+    }
+
+    /// Appends one record, computed from exactly the state before it; computes again when another process was faster.
+    pub(crate) fn append(
+        self: &Arc<Self>,
+        decide: &mut dyn FnMut(&View) -> Result<Option<Record>>,
+    ) -> Result<Arc<View>> {
+        for _ in 0..ATTEMPTS_MAX {
+            crate::monitor::check_cancelled(self.monitor.as_ref())?;
+            let state = self.newest_state()?;
+            let low = self.undecided()?.iter().map(SessionId::generation).min();
+            let view = Arc::new(View::new(Arc::clone(self), self.with_decisions(state)?));
+            let Some(record) = decide(&view)? else { return Ok(view) };
+            let mut state = view.state.clone();
+            state.watermark = low.map_or(state.n, |low| low.min(state.n)).max(state.watermark);
+            let next = state.apply(&record)?;
+            if self.publish(&record, &next)? {
+                return Ok(Arc::new(View::new(Arc::clone(self), next)));
+            }
+        }
+        Err(Error::Busy("the log of the repository".into()))
+    }
+
+    /// Publishes `next` as the state after its last record; `false` if that record exists already.
+    fn publish(&self, record: &Record, next: &State) -> Result<bool> {
+        let name = format!("{}{}", names::STATES, hex::encode(self.env.random_bytes::<16>()?));
+        let bytes = next.encode(&self.keys, &name, self.env.random_bytes()?)?;
+        let n = next.n.saturating_sub(1);
+        let entry = LogRecord {
+            n,
+            kind: record.kind().to_owned(),
+            state: name.clone(),
+            hash: blake3::hash(&bytes).to_hex().to_string(),
+            at: i64::try_from(self.env.clock.now()).unwrap_or(i64::MAX),
+        };
+        self.backend.create(&name, &bytes, Durability::Now)?;
+        match self.backend.create(
+            &names::log(n),
+            &entry.encode(&self.keys, self.env.random_bytes()?)?,
+            Durability::Now,
+        ) {
+            Ok(()) => {
+                self.catalogue.put_state(&name, &bytes);
+                Ok(true)
+            }
+            Err(BackendError::AlreadyExists(_)) => {
+                // Nobody names this state; if it stays, a prune finds it among the old ones.
+                self.backend.remove(&name)?;
+                Ok(false)
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Decisions by session, for whoever needs more than the view shows.
+    pub(crate) fn decision(&self, session: &SessionId) -> Result<Option<Decision>> {
+        match self.read(&names::decision(session)) {
+            Ok(bytes) => Decision::decode(&self.keys, session, &bytes).map(Some),
+            Err(Error::Missing { .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Rows by session that lie above the watermark or in the table, unmerged.
+    pub(crate) fn unmerged(state: &State) -> BTreeMap<&SessionId, &crate::state::Row> {
+        state.rows.iter().filter(|(_, r)| !r.merged && !(r.packs.is_empty() && r.runs.is_empty())).collect()
+    }
+}

@@ -1,0 +1,188 @@
+//! Where chunks lie: the runs of a state, the runs and tables of contents of unmerged sessions.
+//!
+//! One implementation for every size. Runs are read in place, block by block; filters answer for absent ids. The index of a
+//! view never changes.
+
+mod recent;
+mod source;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::format::{Place, Record};
+use crate::id::{ChunkId, PackName};
+use crate::packs::Packs;
+use crate::state::State;
+
+pub(crate) use source::{RunSource, Source, TableSource};
+
+use recent::Recent;
+
+/// A pack that counts (rule R1), by its number in the index.
+#[derive(Clone, Debug)]
+pub(crate) struct IndexedPack {
+    /// Its name.
+    pub(crate) name: PackName,
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    /// Nobody may deduplicate against it: condemned, swept or quarantined.
+    pub(crate) shunned: bool,
+    /// It is gone, or will be any moment.
+    pub(crate) swept: bool,
+    /// It is damaged; read it last.
+    pub(crate) quarantined: bool,
+}
+
+/// Everything a view knows of places.
+#[derive(Debug)]
+pub(crate) struct Index {
+    packs: Vec<IndexedPack>,
+    sources: Vec<Source>,
+    recent: Recent,
+    reader: Arc<Packs>,
+}
+
+/// Collects the sources of an index.
+#[derive(Debug)]
+pub(crate) struct IndexBuilder {
+    packs: Vec<IndexedPack>,
+    numbers: HashMap<PackName, u32>,
+    sources: Vec<Source>,
+    table: Vec<Record>,
+    shunned: HashSet<PackName>,
+    swept: HashSet<PackName>,
+    quarantined: HashSet<PackName>,
+}
+
+impl IndexBuilder {
+    /// An empty index, in which the packs have the standing that `state` gives them.
+    pub(crate) fn new(state: &State) -> Self {
+        Self {
+            packs: Vec::new(),
+            numbers: HashMap::new(),
+            sources: Vec::new(),
+            table: Vec::new(),
+            shunned: state.shunned().cloned().collect(),
+            swept: state.swept.iter().cloned().collect(),
+            quarantined: state.quarantined.iter().cloned().collect(),
+        }
+    }
+
+    fn number(&mut self, name: &PackName, size: u64) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = self.packs.len() as u32;
+        self.packs.push(IndexedPack {
+            name: name.clone(),
+            size,
+            shunned: self.shunned.contains(name),
+            swept: self.swept.contains(name),
+            quarantined: self.quarantined.contains(name),
+        });
+        self.numbers.insert(name.clone(), number);
+        number
+    }
+
+    /// Adds a run.
+    pub(crate) fn add_run(&mut self, run: RunSource) {
+        let packs = run.index().packs().to_vec();
+        let numbers = packs.iter().map(|(name, size)| self.number(name, *size)).collect();
+        self.sources.push(Source::Run(run.with_numbers(numbers)));
+    }
+
+    /// Adds a pack by its table of contents.
+    pub(crate) fn add_pack(&mut self, name: &PackName, size: u64, toc: &crate::format::Toc) {
+        let pack = self.number(name, size);
+        for (frame, _, chunks) in toc.iter() {
+            for (index, chunk) in (0..).zip(chunks) {
+                let place = Place { pack, frame, index, length: chunk.length };
+                self.table.push(Record { id: chunk.id, place });
+            }
+        }
+    }
+
+    /// Adds a pack whose table of contents cannot be read: nothing is found in it, but it counts.
+    pub(crate) fn add_unreadable(&mut self, name: &PackName, size: u64) {
+        self.number(name, size);
+    }
+
+    /// The finished index.
+    pub(crate) fn finish(mut self, reader: Arc<Packs>) -> Index {
+        if !self.table.is_empty() {
+            self.table.sort_unstable();
+            self.table.shrink_to_fit();
+            self.sources.insert(0, Source::Table(TableSource::new(self.table)));
+        }
+        Index { packs: self.packs, sources: self.sources, recent: Recent::default(), reader }
+    }
+}
+
+impl Index {
+    /// All packs that count.
+    pub(crate) fn packs(&self) -> &[IndexedPack] {
+        &self.packs
+    }
+
+    /// A pack by its number.
+    pub(crate) fn pack(&self, number: u32) -> Option<&IndexedPack> {
+        self.packs.get(number as usize)
+    }
+
+    /// The sources, for whoever reads all records.
+    pub(crate) fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// All places of a chunk, with the ordinal of each record: source, then number in it.
+    pub(crate) fn find_all(&self, id: &ChunkId) -> Result<Vec<(usize, u64, Place)>> {
+        let mut found = Vec::new();
+        for (number, source) in self.sources.iter().enumerate() {
+            source.find(&self.reader, id, &mut |ordinal, place| found.push((number, ordinal, place)))?;
+        }
+        Ok(found)
+    }
+
+    /// The places where a chunk can be read, the best first: not swept; the damaged last.
+    pub(crate) fn readable(&self, id: &ChunkId) -> Result<Vec<Place>> {
+        let mut places: Vec<Place> = self.find_all(id)?.into_iter().map(|(_, _, place)| place).collect();
+        places.retain(|p| self.pack(p.pack).is_some_and(|pack| !pack.swept));
+        places.sort_by_key(|p| self.pack(p.pack).map(|pack| (pack.quarantined, pack.shunned)));
+        Ok(places)
+    }
+
+    /// Whether a chunk lies where a session may deduplicate against (rule R1).
+    pub(crate) fn usable(&self, id: &ChunkId) -> Result<bool> {
+        if self.recent.holds(id) {
+            return Ok(true);
+        }
+        for source in &self.sources {
+            let mut usable = None;
+            source.find(&self.reader, id, &mut |_, place| {
+                if self.pack(place.pack).is_some_and(|pack| !pack.shunned) {
+                    usable = Some(place.pack);
+                }
+            })?;
+            if let Some(number) = usable {
+                if matches!(source, Source::Run(_)) {
+                    self.remember(number);
+                }
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Chunks that lay together before are asked for together: takes the ids of a pack into memory. Data Domain's
+    /// locality-preserved cache (Zhu, Li, Patterson 2008).
+    fn remember(&self, number: u32) {
+        let Some(pack) = self.pack(number) else { return };
+        if self.recent.begin(number) {
+            // A pack that cannot be read here is only not remembered; whoever needs its chunks will hear of it.
+            if let Ok(toc) = self.reader.toc(&pack.name, Some(pack.size)) {
+                self.recent.add(number, toc.toc.chunks.iter().map(|c| c.id));
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Names of objects, by area.
+
+use crate::id::{PackName, SessionId};
+
+/// What a repository is.
+pub(crate) const CONFIG: &str = "config";
+/// Key slots.
+pub(crate) const KEYS: &str = "keys/";
+/// Announcements of running sessions.
+pub(crate) const SESSIONS: &str = "sess/";
+/// Packs.
+pub(crate) const PACKS: &str = "packs/";
+/// Index runs.
+pub(crate) const RUNS: &str = "index/";
+/// Decisions.
+pub(crate) const DECISIONS: &str = "snap/";
+/// Log records, the newest first.
+pub(crate) const LOG: &str = "log/";
+/// States.
+pub(crate) const STATES: &str = "state/";
+/// Claims on names.
+pub(crate) const CLAIMS: &str = "name/";
+/// Log records are numbered downwards from here, so that the newest is listed first.
+const LOG_TOP: u64 = (1 << 40) - 1;
+
+/// Name of a session's announcement.
+pub(crate) fn session(id: &SessionId) -> String {
+    format!("{SESSIONS}{id}")
+}
+
+/// Name of a session's decision.
+pub(crate) fn decision(id: &SessionId) -> String {
+    format!("{DECISIONS}{id}")
+}
+
+/// Name of a pack's object.
+pub(crate) fn pack(name: &PackName) -> String {
+    format!("{PACKS}{name}")
+}
+
+/// Name of log record `n`.
+pub(crate) fn log(n: u64) -> String {
+    format!("{LOG}{:010x}", LOG_TOP.saturating_sub(n))
+}
+
+/// Number of the log record of this name.
+pub(crate) fn log_number(name: &str) -> Option<u64> {
+    let hex = name.strip_prefix(LOG).filter(|h| h.len() == 10)?;
+    LOG_TOP.checked_sub(u64::from_str_radix(hex, 16).ok()?)
+}
+
+/// The session of an object in `area`.
+pub(crate) fn session_of(area: &str, name: &str) -> Option<SessionId> {
+    name.strip_prefix(area)?.parse().ok()
+}

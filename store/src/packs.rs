@@ -1,0 +1,171 @@
+//! Reading packs: footers, tables of contents, frames; with the caches that make neighbouring reads cheap.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::backend::{Backend, BackendError};
+use crate::crypto::{Capsule, Keys, SessionKeys};
+use crate::error::{Error, Result};
+use crate::format::{FOOTER_BYTES, Footer, Frame, Toc, open_frame};
+use crate::id::{ChunkId, PackName};
+use crate::names;
+
+/// Bytes read from a pack's end at first: footer and the table of contents of most packs.
+const TAIL_BYTES: u64 = 128 << 10;
+/// Tables of contents kept, counted in chunks: about 20 MB.
+const TOC_CHUNKS_MAX: usize = 400_000;
+
+/// Locks a mutex; what a panicking thread left is still whole, since every update here is one assignment.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A pack's table of contents, with what opens its frames.
+#[derive(Debug)]
+pub(crate) struct PackToc {
+    /// Name of the object.
+    pub(crate) object: String,
+    /// The footer.
+    pub(crate) footer: Footer,
+    /// The table.
+    pub(crate) toc: Toc,
+}
+
+/// Reads packs of one repository.
+#[derive(Debug)]
+pub(crate) struct Packs {
+    backend: Arc<dyn Backend>,
+    keys: Arc<Keys>,
+    tocs: Mutex<Tocs>,
+    sessions: Mutex<HashMap<[u8; 32], Arc<SessionKeys>>>,
+    bytes_read: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Tocs {
+    held: HashMap<PackName, (u64, Arc<PackToc>)>,
+    chunks: usize,
+    clock: u64,
+}
+
+impl Packs {
+    /// Reads packs through `backend`.
+    pub(crate) fn new(backend: Arc<dyn Backend>, keys: Arc<Keys>) -> Self {
+        Self {
+            backend,
+            keys,
+            tocs: Mutex::default(),
+            sessions: Mutex::default(),
+            bytes_read: AtomicU64::new(0),
+        }
+    }
+
+    /// Bytes read until now.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
+    }
+
+    /// Reads a range of an object; what is missing is [`Error::Missing`].
+    pub(crate) fn read(&self, object: &str, range: Option<Range<u64>>) -> Result<Vec<u8>> {
+        let bytes = self.backend.read(object, range).map_err(|e| match e {
+            BackendError::NotFound(name) => Error::missing(name),
+            BackendError::OutOfRange { name, size } => {
+                Error::damaged(name, format!("it has only {size} bytes"))
+            }
+            other => Error::Backend(other),
+        })?;
+        self.bytes_read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(bytes)
+    }
+
+    /// The table of contents of a pack; its size is looked up if it is not known.
+    pub(crate) fn toc(&self, name: &PackName, size: Option<u64>) -> Result<Arc<PackToc>> {
+        {
+            let mut tocs = lock(&self.tocs);
+            tocs.clock += 1;
+            let now = tocs.clock;
+            if let Some((used, toc)) = tocs.held.get_mut(name) {
+                *used = now;
+                return Ok(Arc::clone(toc));
+            }
+        }
+        let toc = Arc::new(self.read_toc(name, size)?);
+        let mut tocs = lock(&self.tocs);
+        tocs.chunks += toc.toc.chunks.len();
+        let now = tocs.clock;
+        tocs.held.insert(name.clone(), (now, Arc::clone(&toc)));
+        while tocs.chunks > TOC_CHUNKS_MAX && tocs.held.len() > 1 {
+            let Some(oldest) = tocs.held.iter().min_by_key(|(_, (used, _))| *used).map(|(n, _)| n.clone())
+            else {
+                break;
+            };
+            if let Some((_, gone)) = tocs.held.remove(&oldest) {
+                tocs.chunks -= gone.toc.chunks.len();
+            }
+        }
+        Ok(toc)
+    }
+
+    fn read_toc(&self, name: &PackName, size: Option<u64>) -> Result<PackToc> {
+        let object = names::pack(name);
+        let size = match size {
+            Some(size) => size,
+            None => self.backend.stat(&object).map_err(|e| match e {
+                BackendError::NotFound(name) => Error::missing(name),
+                other => Error::Backend(other),
+            })?,
+        };
+        let tail = self.read(&object, Some(size.saturating_sub(TAIL_BYTES)..size))?;
+        let footer = Footer::decode(&object, size, &tail)?;
+        let end = tail.len().saturating_sub(FOOTER_BYTES);
+        let sealed = match end.checked_sub(footer.toc_length as usize).and_then(|start| tail.get(start..end))
+        {
+            Some(sealed) => sealed.to_vec(),
+            None => {
+                self.read(&object, Some(footer.toc_offset..footer.toc_offset + u64::from(footer.toc_length)))?
+            }
+        };
+        let toc = footer.open_toc(&object, &self.keys, sealed)?;
+        Ok(PackToc { object, footer, toc })
+    }
+
+    /// Opens a frame from its sealed bytes.
+    pub(crate) fn open(&self, pack: &PackToc, frame: &Frame, sealed: Vec<u8>) -> Result<Vec<u8>> {
+        let origin = pack
+            .toc
+            .origins
+            .get(usize::from(frame.origin))
+            .ok_or_else(|| Error::damaged(&pack.object, "a frame names no origin"))?;
+        let keys = self.session_keys(origin.capsule)?;
+        open_frame(&pack.object, &keys, &origin.salt, frame, sealed)
+    }
+
+    fn session_keys(&self, capsule: [u8; 32]) -> Result<Arc<SessionKeys>> {
+        if let Some(keys) = lock(&self.sessions).get(&capsule) {
+            return Ok(Arc::clone(keys));
+        }
+        let keys = Arc::new(SessionKeys::open(Capsule(capsule), &self.keys)?);
+        lock(&self.sessions).insert(capsule, Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// The keys that derive ids.
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
+}
+
+/// The bytes of each chunk of an opened frame, in order.
+pub(crate) fn chunks_of<'p>(
+    plain: &'p [u8],
+    chunks: &[crate::format::TocChunk],
+) -> impl Iterator<Item = (ChunkId, &'p [u8])> {
+    let mut rest = plain;
+    chunks.iter().map(move |chunk| {
+        let (mine, after) = rest.split_at_checked(chunk.length as usize).unwrap_or((rest, &[]));
+        rest = after;
+        (chunk.id, mine)
+    })
+}

@@ -1,0 +1,98 @@
+//! W1 and W2: a session is announced, then learns what counts.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::own::Own;
+use super::packer::Packer;
+use super::{Counters, Session, SessionOptions};
+use crate::backend::{BackendExt, Durability};
+use crate::crypto::{Keys, Purpose, SessionKeys};
+use crate::error::{Error, Result};
+use crate::format::{ObjectKind, Sealed};
+use crate::id::SessionId;
+use crate::local::{Host, SessionLock};
+use crate::names;
+use crate::repository::Inner;
+
+/// How often a session id is made anew because the log grew between W1 and W2.
+const ATTEMPTS_MAX: usize = 100;
+
+/// What a session says of itself: who owns it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Announcement {
+    /// The host that it runs on.
+    pub(crate) host: Host,
+    /// Its process there.
+    pub(crate) pid: u32,
+    /// When it began (ns since 1970), for people.
+    pub(crate) started: i64,
+}
+
+impl Announcement {
+    fn encode(&self, keys: &Keys, name: &str, salt: [u8; 32]) -> Result<Vec<u8>> {
+        let plain = serde_json::to_vec(self).map_err(|e| Error::Invalid(e.to_string()))?;
+        Sealed { keys, kind: ObjectKind::Session, name }.seal(salt, &[(Purpose::Index, &plain)])
+    }
+
+    /// Opens the announcement of a session.
+    pub(crate) fn decode(keys: &Keys, name: &str, bytes: &[u8]) -> Result<Self> {
+        let sections = Sealed { keys, kind: ObjectKind::Session, name }.open(bytes, &[Purpose::Index])?;
+        serde_json::from_slice(sections.first().map(Vec::as_slice).unwrap_or_default())
+            .map_err(|e| Error::damaged(name, e))
+    }
+}
+
+impl Session {
+    /// Closes dead sessions of this host, announces a new one (W1), then reads what counts (W2).
+    pub(crate) fn begin(inner: &Arc<Inner>, options: SessionOptions) -> Result<Self> {
+        if !(1..=19).contains(&options.level) {
+            return Err(Error::Invalid(format!(
+                "compression level {} is not between 1 and 19",
+                options.level
+            )));
+        }
+        inner.close_dead_sessions()?;
+        for _ in 0..ATTEMPTS_MAX {
+            let generation = inner.log_len()?;
+            let id =
+                SessionId::new(generation, &options.client, u64::from_le_bytes(inner.env.random_bytes()?))?;
+            let lock = SessionLock::acquire(&inner.folders, &inner.host, &id)?;
+            inner.announce(&id)?;
+            let state = inner.newest_state()?;
+            if state.n != generation {
+                // The log grew: a record may have been made that did not see this session. A new id, W1 again.
+                inner.backend.remove(&names::session(&id))?;
+                continue;
+            }
+            let view = Arc::new(crate::view::View::new(Arc::clone(inner), inner.with_decisions(state)?));
+            let keys = SessionKeys::new(&inner.env, &inner.keys)?;
+            let counters = Arc::new(Counters::default());
+            let packer = Packer::new(inner, id.clone(), keys.capsule(), Arc::clone(&counters));
+            let inner = Arc::clone(inner);
+            return Ok(Self {
+                inner,
+                id,
+                view,
+                keys,
+                level: options.level,
+                own: Own::new(),
+                packer,
+                counters,
+                _lock: Some(lock),
+            });
+        }
+        Err(Error::Busy("the log of the repository".into()))
+    }
+}
+
+impl Inner {
+    fn announce(&self, id: &SessionId) -> Result<()> {
+        let name = names::session(id);
+        let started = i64::try_from(self.env.clock.now()).unwrap_or(i64::MAX);
+        let announcement = Announcement { host: self.host.clone(), pid: std::process::id(), started };
+        let bytes = announcement.encode(&self.keys, &name, self.env.random_bytes()?)?;
+        Ok(self.backend.create(&name, &bytes, Durability::Relaxed)?)
+    }
+}

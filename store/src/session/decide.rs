@@ -1,0 +1,88 @@
+//! W5: a session is decided, once and for all.
+
+use std::sync::atomic::Ordering;
+
+use super::{Session, SessionStats};
+use crate::backend::{BackendError, BackendExt, Durability};
+use crate::decision::{Core, Decision, Outcome, OwnPack};
+use crate::error::{Error, Result};
+use crate::id::{ChunkId, PackName, SnapshotId};
+use crate::names;
+use crate::repository::{Inner, Repository};
+
+/// Packs that a decision names directly; beyond that a run names them. Each costs a reader one look at its table of contents.
+pub(crate) const PACKS_NAMED_MAX: usize = 8;
+/// Largest manifest in bytes: all of them are read for a listing.
+const MANIFEST_BYTES_MAX: usize = 1 << 20;
+
+impl Session {
+    /// Makes everything durable, then decides: committed (W5). Every writer must be finished.
+    ///
+    /// After an error nothing of this session is listed.
+    pub fn commit(self, roots: &[ChunkId], manifest: &[u8]) -> Result<(SnapshotId, SessionStats)> {
+        if manifest.len() > MANIFEST_BYTES_MAX || std::str::from_utf8(manifest).is_err() {
+            return Err(Error::Invalid(format!(
+                "a manifest of {} bytes is too long, or no text",
+                manifest.len()
+            )));
+        }
+        for root in roots {
+            if !self.usable(crate::id::ChunkKind::Refs, root)? {
+                return Err(Error::missing(format!("the root {root} of the snapshot")));
+            }
+        }
+        self.decide(Outcome::Committed, roots, manifest)?;
+        Ok((Repository::snapshot_id(manifest), self.end()))
+    }
+
+    /// Gives up: decides `closed`, so that later sessions deduplicate against what was uploaded.
+    pub fn close(self) -> Result<SessionStats> {
+        self.decide(Outcome::Closed, &[], &[])?;
+        Ok(self.end())
+    }
+
+    /// Packs, runs, everything durable, decision; in this order.
+    fn decide(&self, outcome: Outcome, roots: &[ChunkId], manifest: &[u8]) -> Result<()> {
+        let inner = &self.inner;
+        self.packer.finish(inner, &self.own)?;
+        let (written, bytes) = self.own.written(inner, &self.id, PACKS_NAMED_MAX)?;
+        if outcome == Outcome::Closed && written.packs.is_empty() && written.runs.is_empty() {
+            // Nothing was uploaded, so there is nothing to decide.
+            return Ok(());
+        }
+        let core = Core { outcome, roots: roots.to_vec(), packs: own(&written.packs), runs: written.runs };
+        let decision = Decision { session: self.id.clone(), core, manifest: manifest.to_vec() };
+        let stored = bytes + inner.decide(&decision)?;
+        self.counters.bytes_stored.fetch_add(stored, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes the announcement back and tidies up. The decision stands, so nothing here can fail the session.
+    fn end(self) -> SessionStats {
+        let (stats, inner) = (self.stats(), std::sync::Arc::clone(&self.inner));
+        if let Err(e) = inner.backend.remove(&names::session(&self.id)) {
+            inner.monitor.problem(&format!(
+                "{e}: the announcement of a finished session stays behind, a prune removes it"
+            ));
+        }
+        drop(self);
+        inner.tidy();
+        stats
+    }
+}
+
+fn own(packs: &[(PackName, u64)]) -> Vec<OwnPack> {
+    packs.iter().map(|(name, size)| OwnPack(name.seq, name.attempt, *size)).collect()
+}
+
+impl Inner {
+    /// Makes everything that was written durable, then creates the decision. [`Error::SessionLost`] if there is another.
+    pub(crate) fn decide(&self, decision: &Decision) -> Result<u64> {
+        self.backend.sync()?;
+        let bytes = decision.encode(&self.keys, self.env.random_bytes()?)?;
+        match self.backend.create(&names::decision(&decision.session), &bytes, Durability::Now) {
+            Err(BackendError::AlreadyExists(_)) => Err(Error::SessionLost(decision.session.to_string())),
+            outcome => outcome.map(|()| bytes.len() as u64).map_err(Into::into),
+        }
+    }
+}

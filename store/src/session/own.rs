@@ -1,0 +1,138 @@
+//! What a session itself has put: ids on their way, and records of packs that are written.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use crate::error::{Error, Result};
+use crate::format::{Place, Record, Toc, encode_run};
+use crate::id::{ChunkId, PackName, SessionId};
+use crate::index::RunSource;
+use crate::names;
+use crate::packs::{Packs, lock};
+use crate::repository::Inner;
+
+/// Shards of the set of ids: more than threads that put.
+const SHARDS: usize = 16;
+/// Records held before they become a run; with their ids about 50 MB.
+const RECORDS_MAX: usize = 512 << 10;
+
+/// Everything that a session has put.
+#[derive(Debug)]
+pub(super) struct Own {
+    shards: Vec<Mutex<HashSet<ChunkId>>>,
+    records: Mutex<Records>,
+    /// Runs written already, and how to look into them.
+    runs: RwLock<Vec<RunSource>>,
+}
+
+#[derive(Debug, Default)]
+struct Records {
+    packs: Vec<(PackName, u64)>,
+    records: Vec<Record>,
+    runs: Vec<String>,
+}
+
+/// What the decision names.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// Packs that no run names.
+    pub(super) packs: Vec<(PackName, u64)>,
+    /// Runs.
+    pub(super) runs: Vec<String>,
+}
+
+impl Own {
+    pub(super) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            records: Mutex::default(),
+            runs: RwLock::default(),
+        }
+    }
+
+    fn shard(&self, id: &ChunkId) -> Option<&Mutex<HashSet<ChunkId>>> {
+        let [first, ..] = id.0;
+        self.shards.get(usize::from(first) % SHARDS)
+    }
+
+    /// Whether this session has put the chunk.
+    pub(super) fn holds(&self, packs: &Packs, id: &ChunkId) -> Result<bool> {
+        if self.shard(id).is_some_and(|s| lock(s).contains(id)) {
+            return Ok(true);
+        }
+        for run in self.runs.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            if run.holds(packs, id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes a chunk for the calling thread to store; `false` if another thread was faster.
+    pub(super) fn claim(&self, id: &ChunkId) -> bool {
+        self.shard(id).is_some_and(|s| lock(s).insert(*id))
+    }
+
+    /// Takes over a pack that is full; its object is on its way.
+    pub(super) fn add_pack(&self, name: &PackName, size: u64, toc: &Toc) {
+        let mut records = lock(&self.records);
+        let pack = records.packs.len() as u32;
+        records.packs.push((name.clone(), size));
+        for (frame, _, chunks) in toc.iter() {
+            for (index, chunk) in (0..).zip(chunks) {
+                records
+                    .records
+                    .push(Record { id: chunk.id, place: Place { pack, frame, index, length: chunk.length } });
+            }
+        }
+    }
+
+    /// Whether the records should become a run now.
+    pub(super) fn is_full(&self) -> bool {
+        lock(&self.records).records.len() >= RECORDS_MAX
+    }
+
+    /// Writes what is held as a run of `session`.
+    pub(super) fn write_run(&self, inner: &Inner, session: &SessionId) -> Result<u64> {
+        let mut held = lock(&self.records);
+        if held.packs.is_empty() {
+            return Ok(0);
+        }
+        let object = format!("{}{session}-{:04x}", names::RUNS, held.runs.len());
+        held.records.sort_unstable();
+        let bytes = encode_run(&object, &inner.keys, inner.env.random_bytes()?, &held.packs, &held.records)?;
+        crate::backend::BackendExt::create(
+            inner.backend.as_ref(),
+            &object,
+            &bytes,
+            crate::backend::Durability::Deferred,
+        )?;
+        let run = RunSource::open(&inner.packs, &object, bytes.len() as u64)?;
+        // First the run, then the ids go: nobody may find a chunk in neither.
+        self.runs.write().map_err(|_| Error::Invalid("a writing thread panicked".into()))?.push(run);
+        for record in held.records.drain(..) {
+            if let Some(shard) = self.shard(&record.id) {
+                lock(shard).remove(&record.id);
+            }
+        }
+        held.packs.clear();
+        held.runs.push(object);
+        Ok(bytes.len() as u64)
+    }
+
+    /// What the decision names; without runs, at most `packs_max` packs are named directly.
+    pub(super) fn written(
+        &self,
+        inner: &Inner,
+        session: &SessionId,
+        packs_max: usize,
+    ) -> Result<(Written, u64)> {
+        let needs_run = {
+            let held = lock(&self.records);
+            !held.runs.is_empty() || held.packs.len() > packs_max
+        };
+        let bytes = if needs_run { self.write_run(inner, session)? } else { 0 };
+        let held = lock(&self.records);
+        Ok((Written { packs: held.packs.clone(), runs: held.runs.clone() }, bytes))
+    }
+}

@@ -1,0 +1,79 @@
+//! Writes full packs in the background: one at a time, one more waiting.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use crate::backend::{Backend, BackendError, BackendExt, Durability};
+use crate::error::{Error, Result};
+use crate::packs::lock;
+
+/// Packs that wait behind the one being written; each is 16 MiB of memory.
+const WAITING: usize = 0;
+
+type Job = (String, Vec<u8>);
+
+/// The way of packs to the backend. After one failure everything fails.
+#[derive(Debug)]
+pub(super) struct Uploader {
+    backend: Arc<dyn Backend>,
+    thread: Mutex<Option<(SyncSender<Job>, JoinHandle<()>)>>,
+    failure: Arc<Mutex<Option<BackendError>>>,
+    failed: Mutex<Option<String>>,
+}
+
+impl Uploader {
+    pub(super) fn new(backend: Arc<dyn Backend>) -> Self {
+        Self { backend, thread: Mutex::default(), failure: Arc::default(), failed: Mutex::default() }
+    }
+
+    /// The failure of an earlier write, if there was one. The first to ask gets it as it was.
+    pub(super) fn check(&self) -> Result<()> {
+        if let Some(failure) = lock(&self.failure).take() {
+            *lock(&self.failed) = Some(failure.to_string());
+            return Err(failure.into());
+        }
+        match lock(&self.failed).as_ref() {
+            Some(text) => Err(Error::Busy(format!("writing failed before ({text}): the session"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Hands a pack over; waits while another is being written.
+    pub(super) fn send(&self, object: String, bytes: Vec<u8>) -> Result<()> {
+        self.check()?;
+        let sender = {
+            let mut thread = lock(&self.thread);
+            if thread.is_none() {
+                let (sender, receiver) = sync_channel(WAITING);
+                let (backend, failure) = (Arc::clone(&self.backend), Arc::clone(&self.failure));
+                *thread =
+                    Some((sender, std::thread::spawn(move || write(backend.as_ref(), &receiver, &failure))));
+            }
+            thread.as_ref().map(|(sender, _)| sender.clone())
+        };
+        match sender.map(|s| s.send((object, bytes))) {
+            Some(Ok(())) => Ok(()),
+            _ => self.check().and(Err(Error::Invalid("the writing thread ended".into()))),
+        }
+    }
+
+    /// Waits until everything is written.
+    pub(super) fn drain(&self) -> Result<()> {
+        if let Some((sender, thread)) = lock(&self.thread).take() {
+            drop(sender);
+            thread.join().map_err(|_| Error::Invalid("the writing thread panicked".into()))?;
+        }
+        self.check()
+    }
+}
+
+fn write(backend: &dyn Backend, jobs: &Receiver<Job>, failure: &Mutex<Option<BackendError>>) {
+    for (object, bytes) in jobs {
+        if let Err(e) = backend.create(&object, &bytes, Durability::Deferred) {
+            *lock(failure) = Some(e);
+            // Dropping the receiver tells the senders.
+            return;
+        }
+    }
+}

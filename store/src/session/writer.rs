@@ -1,0 +1,95 @@
+//! One thread's way into a session: hash, look up, gather a frame, compress and seal it on the same thread.
+
+use std::sync::atomic::Ordering;
+
+use super::packer::SealedFrame;
+use super::{Put, Session};
+use crate::crypto::SealKey;
+use crate::error::{Error, Result};
+use crate::format::{CHUNKS_PER_FRAME_MAX, Origin, TocChunk, seal_frame};
+use crate::id::ChunkKind;
+
+/// A frame ends once it holds this many plain bytes; compression gains little beyond.
+const FRAME_BYTES: usize = 512 << 10;
+/// Longest chunk in bytes: with it even the longest frame stays far below what a reader accepts.
+const CHUNK_BYTES_MAX: usize = 8 << 20;
+
+/// Puts chunks of one kind into a session, from one thread.
+#[derive(Debug)]
+pub struct ChunkWriter<'a> {
+    session: &'a Session,
+    kind: ChunkKind,
+    frame: Vec<u8>,
+    chunks: Vec<TocChunk>,
+    /// Salt and key that this writer seals under, and how many frames it has sealed.
+    seal: Option<(Origin, SealKey)>,
+    sealed: u32,
+}
+
+impl<'a> ChunkWriter<'a> {
+    pub(super) fn new(session: &'a Session, kind: ChunkKind) -> Self {
+        Self { session, kind, frame: Vec::new(), chunks: Vec::new(), seal: None, sealed: 0 }
+    }
+
+    /// Stores a chunk unless it may be referred to already.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<Put> {
+        if bytes.is_empty() || bytes.len() > CHUNK_BYTES_MAX {
+            return Err(Error::Invalid(format!("a chunk of {} bytes is outside the limits", bytes.len())));
+        }
+        let session = self.session;
+        let id = session.inner.keys.chunk_id(self.kind, bytes);
+        let counters = &session.counters;
+        if session.usable(self.kind, &id)? || !session.own.claim(&id) {
+            counters.chunks_reused.fetch_add(1, Ordering::Relaxed);
+            return Ok(Put { id, new: false });
+        }
+        if self.frame.len() + bytes.len() > FRAME_BYTES && bytes.len() >= FRAME_BYTES {
+            self.cut()?;
+        }
+        self.frame.extend_from_slice(bytes);
+        self.chunks.push(TocChunk { id, length: bytes.len() as u32 });
+        counters.chunks_new.fetch_add(1, Ordering::Relaxed);
+        counters.bytes_added.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if self.frame.len() >= FRAME_BYTES || self.chunks.len() >= CHUNKS_PER_FRAME_MAX {
+            self.cut()?;
+        }
+        Ok(Put { id, new: true })
+    }
+
+    /// Seals what is left. Must be called before the session is decided; dropping a writer loses its open frame.
+    pub fn finish(mut self) -> Result<()> {
+        self.cut()
+    }
+
+    /// Seals the open frame and hands it to the open pack.
+    fn cut(&mut self) -> Result<()> {
+        if self.chunks.is_empty() {
+            return Ok(());
+        }
+        let session = self.session;
+        let (origin, key) = match &self.seal {
+            Some(seal) if self.sealed < u32::MAX => seal,
+            _ => {
+                let salt = session.inner.env.random_bytes()?;
+                let origin = Origin { salt, capsule: session.keys.capsule().0 };
+                self.sealed = 0;
+                self.seal.insert((origin, session.keys.frame_key(self.kind, &salt)?))
+            }
+        };
+        let number = self.sealed;
+        // Whatever happens to this frame, its number is spent.
+        self.sealed += 1;
+        let (bytes, codec) = seal_frame(key, self.kind, number, &self.frame, session.level)?;
+        let frame = SealedFrame {
+            bytes,
+            raw: self.frame.len() as u32,
+            codec,
+            kind: self.kind,
+            origin: *origin,
+            number,
+            chunks: std::mem::take(&mut self.chunks),
+        };
+        self.frame.clear();
+        session.packer.add(&session.inner, frame, &session.own)
+    }
+}
