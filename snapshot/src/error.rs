@@ -52,6 +52,19 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// A restore failed and was undone.
+    #[error("{0}; the target is as it was before")]
+    Undone(Box<Error>),
+    /// A restore failed and could not be undone; the journal stays, and the next restore tries again.
+    #[error(
+        "{cause}; undoing it failed too: {undo}; what is needed to undo it is kept, the next restore tries again"
+    )]
+    NotUndone {
+        /// Why the restore failed.
+        cause: Box<Error>,
+        /// Why it could not be undone.
+        undo: Box<Error>,
+    },
     /// A command that was to give data failed.
     #[error("command {command:?} failed: {why}")]
     Command {
@@ -81,6 +94,7 @@ impl Error {
             Self::NotFound { .. } | Self::Ambiguous { .. } | Self::Invalid(_) | Self::Refused(_) => {
                 ErrorKind::Refused
             }
+            Self::Undone(cause) | Self::NotUndone { cause, .. } => cause.kind(),
             Self::Command { .. } => ErrorKind::Io,
         }
     }

@@ -11,6 +11,7 @@ mod path;
 mod read;
 mod record;
 mod resolve;
+mod restore;
 mod rewrite;
 mod source;
 mod tree;
@@ -27,6 +28,10 @@ pub use path::{PATH_BYTES_MAX, TreePath, printable};
 pub use read::{ByteRange, Case, Matches, Patterns, Version, VersionId, Versions, find, versions};
 pub use record::{Manifest, PathError, Snapshot, SourceResult};
 pub use resolve::{Resolved, latest, listed, locate, parse_path, resolve};
+pub use restore::{
+    Overwrite, Owner, Recovered, RecoveredOutcome, RestoreOptions, RestorePlan, RestorePoint, RestoreReport,
+    RestoreStatus, Strategy, restore, resume_or_undo,
+};
 pub use rewrite::{RewriteMode, RewriteOptions, RewriteReport, rewrite};
 pub use source::{
     Entry, Explanation, FileOptions, FileSource, Item, MemorySource, Origin, Preset, Reason, Source, Tag,

@@ -35,7 +35,7 @@ pub(crate) use memory::made;
 pub(crate) use merge::Merged;
 pub(crate) use names::Names;
 pub use options::Preset;
-pub(crate) use stat::{Stat, look, open, open_holder};
+pub(crate) use stat::{Stat, look, names_in, open, open_holder};
 
 /// Gives the entries of one part of a snapshot.
 pub trait Source: Send + fmt::Debug {

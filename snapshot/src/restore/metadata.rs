@@ -1,0 +1,241 @@
+//! Attributes of an entry: read, compared and set through a descriptor that only names it, so that no link is followed.
+//!
+//! Owner first (a change of owner clears setuid and capabilities), then extended attributes and ACLs, then the
+//! mode, then the times.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use crate::node::{Node, Time};
+use crate::path::printable;
+use crate::restore::options::Owner;
+use crate::restore::place::proc_path;
+use crate::source::Stat;
+
+/// The bits that lend an owner's or group's rights to whoever runs the file.
+const SET_ID: u32 = 0o6000;
+
+/// What can be set of an entry besides its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attributes {
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) seconds: i64,
+    pub(crate) nanos: u32,
+    /// Sorted by name.
+    pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Attributes {
+    /// Of what a descriptor names.
+    pub(crate) fn read(handle: &OwnedFd) -> io::Result<Self> {
+        let stat = Stat::of(handle)?;
+        let found = xattrs_of(handle)?;
+        Ok(Self {
+            mode: stat.mode & 0o7777,
+            uid: stat.uid,
+            gid: stat.gid,
+            seconds: stat.mtime.seconds,
+            nanos: stat.mtime.nanos,
+            xattrs: found,
+        })
+    }
+
+    /// Those that a restored entry is to have.
+    pub(crate) fn of(node: &Node, owners: &Owners) -> Self {
+        let (uid, gid) = owners.of(node);
+        Self {
+            mode: node.mode,
+            uid,
+            gid,
+            seconds: node.mtime.seconds,
+            nanos: node.mtime.nanos,
+            xattrs: node.xattrs.iter().map(|x| (x.name.clone(), x.value.clone())).collect(),
+        }
+    }
+
+    pub(crate) fn mtime(&self) -> Time {
+        Time { seconds: self.seconds, nanos: self.nanos }
+    }
+}
+
+fn xattrs_of(handle: &OwnedFd) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    // The path of a descriptor means what it names, also if that is a symbolic link.
+    let path = proc_path(handle);
+    let list = match sized(|buffer| rustix::fs::listxattr(path.as_str(), buffer)) {
+        Ok(list) => list,
+        Err(Errno::NOTSUP | Errno::NOSYS | Errno::ACCESS | Errno::PERM) => return Ok(Vec::new()),
+        Err(e) => return Err(e.into()),
+    };
+    let mut found = Vec::new();
+    for name in list.split(|b| *b == 0).filter(|n| !n.is_empty()) {
+        match sized(|buffer| rustix::fs::getxattr(path.as_str(), name, buffer)) {
+            Ok(value) => found.push((name.to_vec(), value)),
+            Err(Errno::NODATA | Errno::NOTSUP | Errno::ACCESS | Errno::PERM) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Calls with a small buffer, and with the largest that Linux has if that is too small.
+fn sized(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    const XATTR_BYTES_MAX: usize = 1 << 16;
+    let mut buffer = vec![0; 512];
+    let got = match call(&mut buffer) {
+        Err(Errno::RANGE) => {
+            buffer.resize(XATTR_BYTES_MAX, 0);
+            call(&mut buffer)?
+        }
+        other => other?,
+    };
+    buffer.truncate(got);
+    Ok(buffer)
+}
+
+/// What could not be set though the restore is otherwise fine; said once per kind, not once per file.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    counts: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Tally {
+    fn add(&self, what: String) {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
+    }
+
+    /// Whether everything could be set.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// One line per kind.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().map(|(what, count)| format!("{count} entries: {what}")).collect()
+    }
+}
+
+/// Gives what a descriptor names the attributes `want`; touches only what differs.
+pub(crate) fn apply(handle: &OwnedFd, is_link: bool, want: &Attributes, tally: &Tally) -> io::Result<()> {
+    let now = Attributes::read(handle)?;
+    let path = proc_path(handle);
+    let mut mode = want.mode;
+    if (now.uid, now.gid) != (want.uid, want.gid) && !set_owner(handle, want, tally)? {
+        // Rights must not be lent to an owner that nobody chose.
+        mode &= !SET_ID;
+    }
+    set_xattrs(&path, &now, want, tally)?;
+    // A change of owner may have cleared bits, an ACL may have changed the group's: look again.
+    if !is_link && Stat::of(handle)?.mode & 0o7777 != mode {
+        rustix::fs::chmod(path.as_str(), Mode::from_raw_mode(mode))?;
+    }
+    set_mtime(handle, want)
+}
+
+/// Sets the time of the last change alone.
+pub(crate) fn set_mtime(handle: &OwnedFd, want: &Attributes) -> io::Result<()> {
+    let times = Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: want.seconds, tv_nsec: i64::from(want.nanos) },
+    };
+    Ok(rustix::fs::utimensat(handle, c"", &times, AtFlags::EMPTY_PATH)?)
+}
+
+fn set_owner(handle: &OwnedFd, want: &Attributes, tally: &Tally) -> io::Result<bool> {
+    let set = |uid: Option<u32>, gid: Option<u32>| {
+        let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+        rustix::fs::chownat(handle, c"", uid, gid, AtFlags::EMPTY_PATH)
+    };
+    match set(Some(want.uid), Some(want.gid)) {
+        Ok(()) => Ok(true),
+        Err(Errno::PERM | Errno::INVAL | Errno::NOTSUP) => {
+            // The group alone may be one of the user's own; if it is not, the one note says it all.
+            let _group_too = set(None, Some(want.gid));
+            tally.add("the owner could not be set (only root can give files to others)".to_owned());
+            Ok(false)
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn set_xattrs(path: &str, now: &Attributes, want: &Attributes, tally: &Tally) -> io::Result<()> {
+    if now.xattrs == want.xattrs {
+        return Ok(());
+    }
+    for (name, _) in &now.xattrs {
+        // Labels that the kernel gives by itself (security.selinux) stay unless the snapshot has others.
+        let is_ours = !name.starts_with(b"security.") || name == b"security.capability";
+        if is_ours && !want.xattrs.iter().any(|(n, _)| n == name) {
+            let done = rustix::fs::removexattr(path, name.as_slice());
+            settle(done, name, tally)?;
+        }
+    }
+    for (name, value) in &want.xattrs {
+        if !now.xattrs.iter().any(|(n, v)| n == name && v == value) {
+            let done = rustix::fs::setxattr(path, name.as_slice(), value, XattrFlags::empty());
+            settle(done, name, tally)?;
+        }
+    }
+    Ok(())
+}
+
+fn settle(done: Result<(), Errno>, name: &[u8], tally: &Tally) -> io::Result<()> {
+    match done {
+        Ok(()) | Err(Errno::NODATA) => Ok(()),
+        Err(e @ (Errno::NOTSUP | Errno::PERM | Errno::ACCESS | Errno::INVAL)) => {
+            tally.add(format!("attribute {} could not be set: {}", printable(name), io::Error::from(e)));
+            Ok(())
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Whose restored entries become.
+#[derive(Debug)]
+pub(crate) struct Owners {
+    users: HashMap<String, u32>,
+    groups: HashMap<String, u32>,
+}
+
+impl Owners {
+    /// Loads the names of this host where they matter.
+    pub(crate) fn load(owner: Owner) -> Self {
+        let read = |path: &str| match owner {
+            Owner::Number => HashMap::new(),
+            // A host without these files has numbers only.
+            Owner::Name => numbers(&std::fs::read_to_string(path).unwrap_or_default()),
+        };
+        Self { users: read("/etc/passwd"), groups: read("/etc/group") }
+    }
+
+    fn of(&self, node: &Node) -> (u32, u32) {
+        let find = |names: &HashMap<String, u32>, name: Option<&str>, number| {
+            name.and_then(|n| names.get(n)).copied().unwrap_or(number)
+        };
+        (
+            find(&self.users, node.user.as_deref(), node.uid),
+            find(&self.groups, node.group.as_deref(), node.gid),
+        )
+    }
+}
+
+/// Name and number of each line of `/etc/passwd` or `/etc/group`; the first line of a name counts.
+fn numbers(text: &str) -> HashMap<String, u32> {
+    let mut found = HashMap::new();
+    for line in text.lines() {
+        let mut fields = line.split(':');
+        if let (Some(name), Some(Ok(number))) = (fields.next(), fields.nth(1).map(str::parse)) {
+            found.entry(name.to_owned()).or_insert(number);
+        }
+    }
+    found
+}

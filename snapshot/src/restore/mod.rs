@@ -1,0 +1,84 @@
+//! Restore: a snapshot, or a part of it, back into a file system.
+//!
+//! Plan (nothing is touched) → restore point → journal → everything new is built beside its place → switched in by
+//! renames → committed → what was kept for undoing is removed. Any failure before the commit is undone; after a
+//! crash [`resume_or_undo`] does it.
+//!
+//! Modules in the order of dependence; each uses only those above it, and all use `options` and `report`.
+
+mod exchange;
+mod job;
+mod journal;
+mod links;
+mod metadata;
+mod options;
+mod place;
+mod plan;
+mod recover;
+mod report;
+mod select;
+mod supply;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod write;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chronos_store::Repository;
+use jiff::Timestamp;
+
+use crate::error::{Error, Result};
+use crate::path::TreePath;
+use crate::record::Snapshot;
+use crate::tree::Tree;
+use job::Job;
+use place::Steps;
+use supply::{Stored, Supply};
+
+pub use options::{Overwrite, Owner, RestoreOptions, RestorePoint, Strategy};
+pub use recover::resume_or_undo;
+pub use report::{Recovered, RecoveredOutcome, RestorePlan, RestoreReport, RestoreStatus};
+
+/// Restores a snapshot or a part of it.
+///
+/// Restores that an earlier process left unfinished are brought to an end first. After an error the target is as it
+/// was, unless the error is [`Error::NotUndone`].
+pub fn restore(repo: &Repository, snapshot: &Snapshot, options: &RestoreOptions) -> Result<RestoreReport> {
+    let dirs = repo.dirs();
+    let reader = repo.view()?.reader();
+    let tree = Tree::new(reader.clone(), snapshot.manifest.tree);
+    let supply = Stored { tree, reader };
+    let is_folder = is_folder(&supply, &options.path)?;
+    let manifest = &snapshot.manifest;
+    let now = i128::max(repo.env().clock.now(), 0);
+    let stamp = Timestamp::from_nanosecond(now).map_err(|e| Error::Invalid(e.to_string()))?;
+    let label = manifest.name.as_deref().unwrap_or(&manifest.backup_id);
+    let default = PathBuf::from(format!("restores/restore_{label}_{}", stamp.strftime("%Y%m%d_%H%M%S")));
+    let job = Job {
+        supply: &supply,
+        options,
+        roots: &manifest.paths,
+        is_folder,
+        default,
+        state: &dirs.state,
+        id: hex::encode(repo.env().random_bytes::<16>()?),
+        own: vec![PathBuf::from(repo.location()), dirs.cache.clone(), dirs.state.clone()],
+        monitor: repo.monitor().as_ref(),
+        steps: Arc::new(Steps::default()),
+    };
+    job.run()
+}
+
+/// Whether a path of the snapshot is a folder, with an entry of its own or only with something below it.
+fn is_folder(supply: &dyn Supply, path: &TreePath) -> Result<bool> {
+    if path.is_root() {
+        return Ok(true);
+    }
+    match supply.entries(path).next() {
+        Some(Ok((first, node))) => Ok(first != *path || node.is_dir()),
+        Some(Err(e)) => Err(e),
+        None => Err(Error::NotFound { what: "path", name: path.to_string() }),
+    }
+}

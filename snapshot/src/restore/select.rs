@@ -1,0 +1,172 @@
+//! Which entries of a snapshot are restored, and where in the target they go.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+use crate::error::{Error, Result};
+use crate::path::TreePath;
+use crate::restore::options::{RestoreOptions, Strategy};
+
+/// What is done with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// It is restored.
+    Take,
+    /// It is restored if something below it is.
+    Below,
+    /// Neither it nor anything below it is restored.
+    Skip,
+}
+
+/// Chooses entries.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    /// Only what lies here or below.
+    pub(crate) base: TreePath,
+    /// What is cut off the front of each path.
+    strip: TreePath,
+    include: Option<Gitignore>,
+    exclude: Gitignore,
+    components: Vec<Vec<u8>>,
+    roots: Vec<TreePath>,
+    /// Extra entries are removed only at or below these paths of the snapshot.
+    scope: Vec<TreePath>,
+}
+
+impl Selection {
+    /// Of what the options say. `is_folder`: whether the chosen path is one; its content goes directly into the target.
+    pub(crate) fn new(options: &RestoreOptions, is_folder: bool, paths: &[String]) -> Result<Self> {
+        let base = options.path.clone();
+        let in_place = options.to.is_none() && options.strategy != Strategy::NewLocation;
+        let strip = match (in_place, is_folder) {
+            (true, _) => TreePath::root(),
+            (false, true) => base.clone(),
+            (false, false) => base.parent().unwrap_or_default(),
+        };
+        let roots = roots(paths);
+        let everything = options.to.as_deref().is_some_and(|to| to != Path::new("/"));
+        let scope = if everything || !base.is_root() { vec![base.clone()] } else { roots.clone() };
+        let include = if options.include.is_empty() { None } else { Some(patterns(&options.include)?) };
+        Ok(Self {
+            base,
+            strip,
+            include,
+            exclude: patterns(&options.exclude)?,
+            components: options.components.iter().map(|c| c.as_bytes().to_vec()).collect(),
+            roots,
+            scope,
+        })
+    }
+
+    /// What is done with an entry of the snapshot.
+    pub(crate) fn choose(&self, path: &TreePath, is_dir: bool) -> Choice {
+        if fits(&self.exclude, path, is_dir) {
+            return Choice::Skip;
+        }
+        let component = self.component(path);
+        if component != Choice::Take {
+            return component;
+        }
+        match &self.include {
+            Some(include) if !fits(include, path, is_dir) => {
+                if is_dir {
+                    Choice::Below
+                } else {
+                    Choice::Skip
+                }
+            }
+            _ => Choice::Take,
+        }
+    }
+
+    fn component(&self, path: &TreePath) -> Choice {
+        let named = |rest: &[u8]| {
+            let first = rest.split(|b| *b == b'/').next().unwrap_or_default();
+            !first.is_empty() && self.components.iter().any(|c| c == first)
+        };
+        let fits = |root: &TreePath| path.strip(root).is_some_and(named);
+        if self.components.is_empty() || named(path.as_bytes()) || self.roots.iter().any(fits) {
+            Choice::Take
+        } else if path.is_root() || self.roots.iter().any(|r| r.strip(path).is_some()) {
+            Choice::Below
+        } else {
+            Choice::Skip
+        }
+    }
+
+    /// Where an entry goes.
+    pub(crate) fn target(&self, path: &TreePath) -> Result<TreePath> {
+        match path.strip(&self.strip) {
+            Some(rest) => TreePath::new(rest),
+            None => {
+                Err(Error::Damaged { what: path.to_string(), why: "it lies outside its folder".to_owned() })
+            }
+        }
+    }
+
+    /// The path in the snapshot of something in the target.
+    fn origin(&self, target: &TreePath) -> Option<TreePath> {
+        self.strip.join(target.as_bytes()).ok()
+    }
+
+    /// Whether a folder only leads to the roots of the snapshot.
+    pub(crate) fn is_above_roots(&self, path: &TreePath) -> bool {
+        !self.roots.is_empty() && self.roots.iter().all(|r| path.strip(r).is_none())
+    }
+
+    /// Whether a path of the target is a root of the snapshot or leads to one.
+    pub(crate) fn leads_to_root(&self, target: &TreePath) -> bool {
+        self.origin(target).is_some_and(|path| self.roots.iter().any(|r| r.strip(&path).is_some()))
+    }
+
+    /// Whether something in the target that the snapshot lacks belongs to what is restored.
+    pub(crate) fn covers(&self, target: &TreePath, is_dir: bool) -> bool {
+        let Some(path) = self.origin(target) else { return false };
+        self.scope.iter().any(|s| path.strip(s).is_some_and(|rest| !rest.is_empty()))
+            && self.choose(&path, is_dir) == Choice::Take
+    }
+
+    /// Whether something below a folder of the target may be covered.
+    pub(crate) fn may_cover_below(&self, target: &TreePath) -> bool {
+        let Some(path) = self.origin(target) else { return false };
+        self.scope.iter().any(|s| path.strip(s).is_some()) && self.choose(&path, true) != Choice::Skip
+    }
+
+    /// Whether everything below a covered folder is covered too.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.include.is_none() && self.exclude.is_empty() && self.components.is_empty()
+    }
+
+    /// Whether it is known how far removals may go.
+    pub(crate) fn has_scope(&self) -> bool {
+        !self.scope.is_empty()
+    }
+}
+
+/// The roots of a snapshot among the names that people gave it.
+fn roots(paths: &[String]) -> Vec<TreePath> {
+    let root = |p: &String| match p.strip_prefix('/') {
+        Some(_) => TreePath::from_absolute(Path::new(p)).ok(),
+        None => None,
+    };
+    paths.iter().filter_map(root).collect()
+}
+
+fn patterns(lines: &[String]) -> Result<Gitignore> {
+    let mut builder = GitignoreBuilder::new("");
+    let bad = |e: ignore::Error| Error::Invalid(format!("not a pattern: {e}"));
+    for line in lines {
+        builder.add_line(None, line).map_err(bad)?;
+    }
+    builder.build().map_err(bad)
+}
+
+fn fits(patterns: &Gitignore, path: &TreePath, is_dir: bool) -> bool {
+    let path = Path::new(OsStr::from_bytes(path.as_bytes()));
+    !patterns.is_empty()
+        && !path.as_os_str().is_empty()
+        && patterns.matched_path_or_any_parents(path, is_dir).is_ignore()
+}
