@@ -12,6 +12,7 @@ mod read;
 mod record;
 mod resolve;
 mod restore;
+pub mod retention;
 mod rewrite;
 mod source;
 mod tree;
