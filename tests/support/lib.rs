@@ -6,6 +6,7 @@
     reason = "a test that cannot be set up must fail at once"
 )]
 
+pub mod compare;
 mod program;
 mod trees;
 
