@@ -21,6 +21,9 @@ use crate::source::stat::{self, Stat};
 use crate::source::walk::{Start, Step, Walk, Walked};
 use crate::source::{Entry, Item, Origin, Source};
 
+/// Roots that a snapshot names; a manifest is read with every listing.
+const ROOTS_SHOWN: usize = 50;
+
 /// What is walked, and what of it is left out.
 #[derive(Clone, Debug, Default)]
 pub struct FileOptions {
@@ -68,7 +71,7 @@ impl FileSource {
     pub fn new(options: FileOptions) -> Result<Self> {
         let filter = Arc::new(options::filter(&options)?);
         let (mut roots, missing) = roots::resolve(&options.roots)?;
-        let shown = options.roots.iter().map(|r| shown(r)).collect();
+        let shown = shown(&options.roots);
         for root in &roots {
             refuse_own(root, &filter)?;
         }
@@ -227,9 +230,20 @@ fn steps(layer: &[Root], names: &Names) -> Vec<Step> {
     steps
 }
 
-fn shown(root: &Path) -> String {
-    let path = roots::absolute(root).unwrap_or_else(|_| root.to_owned());
-    printable(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))
+/// The roots for people. A long list is cut, and a hash of it all tells it from others.
+fn shown(roots: &[PathBuf]) -> Vec<String> {
+    let one = |root: &PathBuf| {
+        let path = roots::absolute(root).unwrap_or_else(|_| root.clone());
+        printable(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()))
+    };
+    let mut shown: Vec<String> = roots.iter().map(one).collect();
+    if shown.len() > ROOTS_SHOWN {
+        let hash = blake3::hash(shown.join("\0").as_bytes()).to_hex();
+        let more = shown.len() - ROOTS_SHOWN;
+        shown.truncate(ROOTS_SHOWN);
+        shown.push(format!("… and {more} more ({})", hash.get(..16).unwrap_or(&hash)));
+    }
+    shown
 }
 
 fn absolute_bytes(path: &TreePath) -> Vec<u8> {

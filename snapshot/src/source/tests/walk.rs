@@ -342,3 +342,18 @@ fn folders_of_the_program_itself_are_never_taken() {
     let error = FileSource::new(inside).unwrap_err();
     assert!(error.to_string().contains("chronos itself"), "{error}");
 }
+
+#[test]
+fn a_long_list_of_roots_is_named_in_short_and_still_told_from_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = |count: usize| {
+        let path = |n| {
+            write(dir.path(), &format!("f{n}"), "");
+            dir.path().join(format!("f{n}"))
+        };
+        let roots = (0..count).map(path).collect();
+        FileSource::new(FileOptions { roots, ..FileOptions::default() }).unwrap().paths()
+    };
+    let (a, b) = (list(1000), list(1001));
+    assert!(a.len() == 51 && b.len() == 51 && a != b && a == list(1000), "{:?}", a.last());
+}
