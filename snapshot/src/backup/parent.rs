@@ -38,17 +38,18 @@ pub(crate) fn find(view: &View, options: &BackupOptions, paths: &[String]) -> Re
     }
     let mut wanted = paths.to_vec();
     wanted.sort_unstable();
-    for row in rows.iter().rev() {
+    // Rows of one generation are in no order among themselves; there the time of the snapshots tells.
+    let of_generation = rows.chunk_by(|a, b| a.session.generation() == b.session.generation());
+    for rows in of_generation.collect::<Vec<_>>().into_iter().rev() {
         // A manifest that cannot be read belongs to nothing that can be compared with.
-        let Ok(snapshot) = Snapshot::from_row(row) else { continue };
-        if !is_same(&snapshot, options, &wanted) {
-            continue;
+        let readable = rows.iter().filter_map(|r| Snapshot::from_row(r).ok());
+        let mut found: Vec<Snapshot> = readable.filter(|s| is_same(s, options, &wanted)).collect();
+        found.sort_by_key(|s| std::cmp::Reverse(s.taken_at()));
+        if options.parent == ParentChoice::Newest && previous.parent.is_none() {
+            previous.parent = found.iter().find(|s| is_whole(s)).cloned();
         }
-        if options.parent == ParentChoice::Newest && previous.parent.is_none() && is_whole(&snapshot) {
-            previous.parent = Some(snapshot.clone());
-        }
-        if snapshot.is_good() {
-            previous.good = Some(snapshot);
+        previous.good = found.into_iter().find(Snapshot::is_good);
+        if previous.good.is_some() {
             break;
         }
     }

@@ -7,9 +7,10 @@ use chronos_store::Monitor;
 use chronos_store::Silent;
 use chronos_store::backend::{Fault, FaultBackend, FaultRule};
 
-use super::{Stage, assert_whole, newest, nodes, noise};
+use super::{Stage, assert_whole, bytes, nodes, noise};
 use crate::backup::{BackupOptions, backup};
 use crate::error::Result;
+use crate::node::NodeKind;
 use crate::{BackupReport, ErrorKind};
 
 fn attempt(stage: &Stage, backend: &FaultBackend) -> Result<BackupReport> {
@@ -24,24 +25,32 @@ fn content(stage: &Stage, seed: u8) {
 }
 
 fn stopped_everywhere(fault: Fault) {
-    let stage = Stage::new();
-    content(&stage, 0);
-    stage.run();
+    let base = Stage::new();
+    content(&base, 0);
+    let first = base.run();
+    content(&base, 100);
     let mut outcomes = (0, 0);
     for n in 0.. {
-        content(&stage, 10 + n as u8);
+        let stage = base.fork();
         let backend = FaultBackend::with_rule(Arc::new(stage.memory.clone()), FaultRule::at_call(n, fault));
         let outcome = attempt(&stage, &backend);
         let reached = backend.calls() > n;
         backend.heal();
-        if let Ok(report) = outcome {
-            outcomes.0 += 1;
-            let repository = stage.open();
-            let listed = newest(&repository);
-            assert_eq!(Some(listed.id), report.snapshot, "call {n}");
-            assert_eq!(nodes(&repository, &listed).len() as u64, report.files() + report.dirs);
-        } else {
-            outcomes.1 += 1;
+        let repository = stage.open();
+        let (listed, _) = crate::listed(&repository.view().unwrap());
+        for snapshot in &listed {
+            for node in nodes(&repository, snapshot).values().filter(|n| matches!(n.kind, NodeKind::File(_)))
+            {
+                bytes(&repository, node);
+            }
+        }
+        assert!(listed.iter().any(|s| Some(s.id) == first.snapshot), "call {n}");
+        match outcome {
+            Ok(report) => {
+                outcomes.0 += 1;
+                assert!(listed.iter().any(|s| Some(s.id) == report.snapshot), "call {n}");
+            }
+            Err(_) => outcomes.1 += 1,
         }
         stage.run();
         assert_whole(&stage);

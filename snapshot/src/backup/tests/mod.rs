@@ -29,7 +29,7 @@ use crate::{Tree, TreePath};
 /// A repository in memory, a folder to back up, and the program's own folders.
 pub(super) struct Stage {
     pub(super) memory: MemoryBackend,
-    pub(super) dir: TempDir,
+    pub(super) dir: Arc<TempDir>,
     local: TempDir,
 }
 
@@ -39,13 +39,19 @@ impl Stage {
     pub(super) fn new() -> Self {
         let stage = Self {
             memory: MemoryBackend::new(),
-            dir: tempfile::tempdir().unwrap(),
+            dir: Arc::new(tempfile::tempdir().unwrap()),
             local: tempfile::tempdir().unwrap(),
         };
         let backend = Arc::new(stage.memory.clone());
         Repository::create(backend, &KEY, &CreateOptions::default(), stage.options(Arc::new(Silent)))
             .unwrap();
         stage
+    }
+
+    /// A copy of the repository as it is now, with the same folder to back up and nothing known locally.
+    pub(super) fn fork(&self) -> Self {
+        let local = tempfile::tempdir().unwrap();
+        Self { memory: self.memory.fork(), dir: Arc::clone(&self.dir), local }
     }
 
     fn options(&self, monitor: Arc<dyn Monitor>) -> OpenOptions {
@@ -100,7 +106,9 @@ pub(super) fn files_of(root: &Path) -> Vec<Box<dyn Source>> {
 
 /// The newest snapshot.
 pub(super) fn newest(repository: &Repository) -> Snapshot {
-    Snapshot::from_row(repository.view().unwrap().snapshots().last().unwrap()).unwrap()
+    let (snapshots, errors) = crate::listed(&repository.view().unwrap());
+    assert!(errors.is_empty(), "{errors:?}");
+    snapshots.into_iter().max_by_key(Snapshot::taken_at).unwrap()
 }
 
 /// All entries of a snapshot.
