@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::backend::{Backend, BackendError, BackendExt, Durability};
+use crate::backend::{Backend, BackendError, BackendExt, Durability, Upkeep};
 use crate::catalogue::Catalogue;
 use crate::chunker::{ChunkClass, Chunker};
 use crate::crypto::{Kdf, KeySlot, Keys, Secrets};
@@ -120,6 +120,7 @@ impl Repository {
             }
             outcome => outcome?,
         }
+        backend.maintain(Upkeep::RefillReserve)?;
         Self::open(backend, secret, options)
     }
 

@@ -58,28 +58,30 @@ fn read_id(path: &Path) -> Option<String> {
     Some(text.trim().to_owned())
 }
 
+/// The random part of the host's identity, made when it is first asked for.
+///
+/// Where nothing can be kept (read-only, full), this process is a host of its own: nobody takes its sessions
+/// for dead, and restoring goes on.
 fn random_part(path: &Path) -> Result<String> {
-    let valid = |text: &String| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    if let Some(text) = read_id(path).filter(valid) {
-        return Ok(text);
+    let kept = || read_id(path).filter(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()));
+    if let Some(id) = kept() {
+        return Ok(id);
     }
     let mut random = [0u8; 16];
     getrandom::fill(&mut random).map_err(|e| Error::local(path, e.into()))?;
-    let text = hex::encode(random);
-    if let Some(folder) = path.parent() {
-        durable::create_folder(folder)?;
-    }
-    match durable::create_new(path, text.as_bytes()) {
-        Ok(()) => Ok(text),
-        // Another process was faster, or the file is damaged and has to be made anew.
-        Err(Error::Local { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-            match read_id(path).filter(valid) {
-                Some(theirs) => Ok(theirs),
-                None => durable::replace(path, text.as_bytes()).map(|()| text),
-            }
+    let id = hex::encode(random);
+    let made = path.parent().map_or(Ok(()), durable::create_folder);
+    let made = made.and_then(|()| durable::create_new(path, id.as_bytes()));
+    if let Err(Error::Local { source, .. }) = made
+        && source.kind() == io::ErrorKind::AlreadyExists
+    {
+        // Another process was faster, or the file is damaged and is made anew; if that fails, see above.
+        if let Some(theirs) = kept() {
+            return Ok(theirs);
         }
-        Err(e) => Err(e),
+        let _ = durable::replace(path, id.as_bytes());
     }
+    Ok(id)
 }
 
 #[cfg(test)]
@@ -98,6 +100,14 @@ mod tests {
         durable::replace(&one.path().join("host"), b"garbage").unwrap();
         let healed = Host::this(one.path()).unwrap();
         assert_eq!(healed, Host::this(one.path()).unwrap());
+    }
+
+    #[test]
+    fn a_state_folder_that_cannot_be_written_stops_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        durable::replace(&dir.path().join("file"), b"").unwrap();
+        let host = Host::this(&dir.path().join("file/below")).unwrap();
+        assert_eq!(host.id.len(), 32);
     }
 
     #[test]
