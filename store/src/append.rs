@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::backend::{BackendError, BackendExt, Durability};
 use crate::decision::Decision;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::SessionId;
 use crate::log::{LogRecord, Record};
 use crate::names;
@@ -87,15 +87,23 @@ impl Inner {
         let held = self.catalogue.get_decisions(&wanted);
         let mut fresh = Vec::new();
         for (session, held) in wanted.into_iter().zip(held) {
-            let bytes = match held {
-                Some(bytes) => bytes,
-                None => {
-                    let bytes = self.read(&names::decision(&session))?;
-                    fresh.push((session.clone(), bytes.clone()));
-                    bytes
-                }
+            let known = held.and_then(|bytes| Decision::decode(&self.keys, &session, &bytes).ok());
+            let outcome = match known {
+                Some(decision) => state.fold(&decision),
+                None => self.read(&names::decision(&session)).and_then(|bytes| {
+                    state.fold(&Decision::decode(&self.keys, &session, &bytes)?)?;
+                    fresh.push((session.clone(), bytes));
+                    Ok(())
+                }),
             };
-            state.fold(&Decision::decode(&self.keys, &session, &bytes)?)?;
+            match outcome {
+                // The others can be listed and restored all the same.
+                Err(e) if e.kind() == ErrorKind::Damaged => {
+                    self.monitor.problem(&format!("{e}: its snapshot cannot be listed"));
+                    state.unreadable.insert(session);
+                }
+                outcome => outcome?,
+            }
         }
         if !fresh.is_empty() {
             self.catalogue.put_decisions(&fresh);
@@ -126,7 +134,14 @@ impl Inner {
             let low = self.undecided()?.iter().map(SessionId::generation).min();
             let view = Arc::new(View::new(Arc::clone(self), self.with_decisions(state)?));
             let Some(record) = decide(&view)? else { return Ok(view) };
+            if let (Some(session), true) = (view.state.unreadable.first(), record.deletes()) {
+                return Err(Error::damaged(
+                    names::decision(session),
+                    "nothing may be deleted while it cannot be read",
+                ));
+            }
             let mut state = view.state.clone();
+            let low = low.into_iter().chain(state.unreadable.iter().map(SessionId::generation)).min();
             state.watermark = low.map_or(state.n, |low| low.min(state.n)).max(state.watermark);
             let next = state.apply(&record)?;
             if self.publish(&record, &next)? {

@@ -104,6 +104,11 @@ pub(crate) enum Record {
 }
 
 impl Record {
+    /// Whether objects are deleted because of it.
+    pub(crate) fn deletes(&self) -> bool {
+        matches!(self, Self::Condemn { .. } | Self::Sweep { .. })
+    }
+
     /// Its kind, as the log shows it.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

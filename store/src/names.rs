@@ -38,6 +38,16 @@ pub(crate) fn pack(name: &PackName) -> String {
     format!("{PACKS}{name}")
 }
 
+/// Name of run `number` of a session.
+pub(crate) fn run(session: &SessionId, number: u64) -> String {
+    format!("{RUNS}{session}-{number:08x}")
+}
+
+/// Name of a run that no session owns.
+pub(crate) fn merged_run(random: [u8; 16]) -> String {
+    format!("{RUNS}m-{}", hex::encode(random))
+}
+
 /// Name of log record `n`.
 pub(crate) fn log(n: u64) -> String {
     format!("{LOG}{:010x}", LOG_TOP.saturating_sub(n))

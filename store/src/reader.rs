@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Frame, Place, TocChunk};
@@ -34,6 +34,8 @@ pub struct Wanted {
 pub struct Reader {
     view: Arc<View>,
     frames: Arc<Mutex<Frames>>,
+    /// A reader of what counts later, made when a pack was gone: a prune may have moved its chunks.
+    later: Arc<OnceLock<Option<Reader>>>,
 }
 
 /// Decoded frames, by pack and number in it.
@@ -53,11 +55,31 @@ struct Located {
 
 impl Reader {
     pub(crate) fn new(view: Arc<View>) -> Self {
-        Self { view, frames: Arc::default() }
+        Self { view, frames: Arc::default(), later: Arc::default() }
     }
 
     /// The bytes of one chunk, checked against its id. [`Error::Missing`] or [`Error::Damaged`] if it cannot be had.
     pub fn read(&self, kind: ChunkKind, id: &ChunkId) -> Result<Arc<[u8]>> {
+        match self.read_here(kind, id) {
+            Err(e @ Error::Missing { .. }) => match self.later()? {
+                Some(later) => later.read_here(kind, id),
+                None => Err(e),
+            },
+            outcome => outcome,
+        }
+    }
+
+    /// The same of the newest view, if the log grew; looked for once.
+    fn later(&self) -> Result<Option<&Self>> {
+        if self.later.get().is_none() {
+            let view = self.view.inner.view()?;
+            let later = (view.log_len() != self.view.log_len()).then(|| Self::new(view));
+            return Ok(self.later.get_or_init(|| later).as_ref());
+        }
+        Ok(self.later.get().and_then(Option::as_ref))
+    }
+
+    fn read_here(&self, kind: ChunkKind, id: &ChunkId) -> Result<Arc<[u8]>> {
         let mut last = Error::missing(format!("chunk {id}"));
         for place in self.view.index()?.readable(id)? {
             match self.read_at(kind, id, place) {

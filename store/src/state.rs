@@ -71,6 +71,12 @@ pub(crate) struct State {
     /// Manifests of the snapshots in the table; sealed apart from the rest.
     #[serde(skip)]
     pub(crate) manifests: BTreeMap<SessionId, String>,
+    /// Rows that were taken in from decisions since the state was stored.
+    #[serde(skip)]
+    pub(crate) fresh: usize,
+    /// Decisions that are there and cannot be read. What they name and need is not known, so nothing may be deleted.
+    #[serde(skip)]
+    pub(crate) unreadable: BTreeSet<SessionId>,
 }
 
 const SECTIONS: [Purpose; 2] = [Purpose::Index, Purpose::Manifest];
@@ -116,6 +122,7 @@ impl State {
             marks: Marks::default(),
         };
         self.rows.insert(decision.session.clone(), row);
+        self.fresh += 1;
         Ok(())
     }
 
@@ -160,6 +167,7 @@ impl State {
             Record::Checkpoint => {}
         }
         self.n += 1;
+        self.fresh = 0;
         Ok(self)
     }
 

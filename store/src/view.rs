@@ -130,16 +130,26 @@ impl View {
         Ok(self.index.get_or_init(|| built))
     }
 
+    fn open_run(&self, run: &str) -> Result<RunSource> {
+        let size = self.inner.backend.stat(run).map_err(|e| match e {
+            BackendError::NotFound(name) => Error::missing(name),
+            other => other.into(),
+        })?;
+        RunSource::open(&self.inner.packs, run, size)
+    }
+
     /// Rule R1: the runs of the state, and what unmerged decisions name.
     fn build_index(&self) -> Result<Index> {
         let packs = &self.inner.packs;
         let mut builder = IndexBuilder::new(&self.state);
         for run in self.state.runs.iter().chain(self.state.rows.values().flat_map(|r| &r.runs)) {
-            let size = self.inner.backend.stat(run).map_err(|e| match e {
-                BackendError::NotFound(name) => Error::missing(name),
-                other => other.into(),
-            })?;
-            builder.add_run(RunSource::open(packs, run, size)?);
+            match self.open_run(run) {
+                Ok(run) => builder.add_run(run),
+                Err(e) if e.kind() == ErrorKind::Damaged => {
+                    self.inner.monitor.problem(&format!("{e}: the index has to be repaired"));
+                }
+                Err(e) => return Err(e),
+            }
         }
         for (session, row) in &self.state.rows {
             for (name, size) in own_packs(session, &row.packs) {

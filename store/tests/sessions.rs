@@ -2,83 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails its test")]
 
+mod fixture;
+
 use std::sync::Arc;
 
 use chronos_store::backend::MemoryBackend;
-use chronos_store::{
-    ChunkId, ChunkKind, CreateOptions, Env, Error, LocalDirs, OpenOptions, RefList, Repository, Secret, Session,
-    SessionOptions, Silent, Wanted,
-};
+use chronos_store::{ChunkKind, Error, Repository, Secret};
+use fixture::{Fixture, KEY, noise, readable, snapshot};
 
-struct Fixture {
-    backend: MemoryBackend,
-    dir: tempfile::TempDir,
-}
-
-const KEY: Secret = Secret::Key([7; 32]);
-
-impl Fixture {
-    fn new() -> Self {
-        let fixture = Self { backend: MemoryBackend::new(), dir: tempfile::tempdir().unwrap() };
-        Repository::create(Arc::new(fixture.backend.clone()), &KEY, &CreateOptions::default(), fixture.options()).unwrap();
-        fixture
-    }
-
-    fn options(&self) -> OpenOptions {
-        let dirs = LocalDirs { cache: self.dir.path().join("cache"), state: self.dir.path().join("state") };
-        OpenOptions { dirs, env: Env::system(), monitor: Arc::new(Silent) }
-    }
-
-    fn open(&self) -> Repository {
-        Repository::open(Arc::new(self.backend.clone()), &KEY, self.options()).unwrap()
-    }
-}
-
-fn begin(repository: &Repository) -> Session {
-    repository.begin(SessionOptions { client: "test".into(), level: 3 }).unwrap()
-}
-
-fn noise(seed: u8, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut bytes);
-    bytes
-}
-
-/// Puts chunks and a list of them; commits.
-fn snapshot(repository: &Repository, chunks: &[Vec<u8>], name: &str) -> (Vec<ChunkId>, chronos_store::SessionStats) {
-    let session = begin(repository);
-    let mut writer = session.writer(ChunkKind::Data);
-    let ids: Vec<ChunkId> = chunks.iter().map(|c| writer.put(c).unwrap().id).collect();
-    writer.finish().unwrap();
-    let mut refs = session.writer(ChunkKind::Refs);
-    let root = refs.put(&RefList { meta: None, children: Vec::new(), data: ids.clone() }.encode()).unwrap().id;
-    refs.finish().unwrap();
-    let (_, stats) = session.commit(&[root], format!("{{\"name\": \"{name}\"}}").as_bytes()).unwrap();
-    (ids, stats)
-}
-
-fn readable(repository: &Repository, ids: &[ChunkId], chunks: &[Vec<u8>]) {
-    let view = repository.view().unwrap();
-    let reader = view.reader();
-    for (id, chunk) in ids.iter().zip(chunks) {
-        assert_eq!(&reader.read(ChunkKind::Data, id).unwrap()[..], &chunk[..]);
-    }
-    let wanted: Vec<Wanted> = (0..).zip(ids).map(|(token, id)| Wanted { id: *id, token }).collect();
-    let got = std::sync::Mutex::new(vec![Vec::new(); ids.len()]);
-    let failed = reader
-        .fetch(&wanted, 2, &|token, bytes| {
-            got.lock().unwrap().get_mut(token as usize).unwrap().extend_from_slice(bytes);
-            Ok(())
-        })
-        .unwrap();
-    assert!(failed.is_empty());
-    assert!(got.into_inner().unwrap() == chunks);
+fn begin(repository: &Repository) -> chronos_store::Session {
+    fixture::begin(repository).unwrap()
 }
 
 #[test]
 fn what_is_put_comes_back() {
     let fixture = Fixture::new();
-    let chunks: Vec<_> = (0..200).map(|i| noise(i, 1000 + usize::from(i) * 500)).collect();
+    let chunks: Vec<_> = (0..200).map(|i| noise(i, 1000 + i as usize * 500)).collect();
     let (ids, stats) = snapshot(&fixture.open(), &chunks, "one");
     assert_eq!((stats.chunks_new, stats.packs_written), (201, 1));
     readable(&fixture.open(), &ids, &chunks);

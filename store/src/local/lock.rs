@@ -32,6 +32,7 @@ pub enum Owner {
 pub struct SessionLock {
     folders: Folders,
     session: SessionId,
+    left: bool,
     _file: File,
 }
 
@@ -46,14 +47,21 @@ impl SessionLock {
         file.try_lock().map_err(|e| fail(e.into()))?;
         let content = serde_json::to_vec(host).map_err(|e| fail(e.into()))?;
         file.write_all(&content).map_err(fail)?;
-        Ok(Self { folders: folders.clone(), session: session.clone(), _file: file })
+        Ok(Self { folders: folders.clone(), session: session.clone(), left: false, _file: file })
+    }
+
+    /// Lets go of a session that is not decided: its file stays, so that the next process knows it for dead.
+    pub fn leave(mut self) {
+        self.left = true;
     }
 }
 
 impl Drop for SessionLock {
     fn drop(&mut self) {
-        // If it stays, it is unlocked and says the truth.
-        let _ = fs::remove_file(self.folders.lock_file(&self.session));
+        if !self.left {
+            // If it stays, it is unlocked and says the truth.
+            let _ = fs::remove_file(self.folders.lock_file(&self.session));
+        }
     }
 }
 

@@ -4,14 +4,17 @@
 use std::sync::Arc;
 
 use super::begin::Announcement;
+use super::decide::{PACKS_NAMED_MAX, own as own_packs};
+use super::own::Own;
 use crate::backend::BackendExt;
-use crate::decision::{Decision, Outcome, OwnPack};
+use crate::decision::{Decision, Outcome};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::SessionId;
+use crate::id::{PackName, SessionId};
 use crate::local::Owner;
 use crate::log::Record;
 use crate::names;
 use crate::repository::Inner;
+use crate::state::State;
 
 /// Decisions above the watermark that a listing may have to read before a checkpoint takes them into the table.
 const DECISIONS_MAX: usize = 64;
@@ -19,8 +22,10 @@ const DECISIONS_MAX: usize = 64;
 impl Inner {
     /// Closes every announced session whose owner ran on this host and is dead. Storage that cannot be written stays as it is.
     pub(crate) fn close_dead_sessions(&self) -> Result<()> {
+        let mut left = self.folders.abandoned(&self.host)?;
         for entry in self.backend.list_all(names::SESSIONS)? {
             let Some(session) = names::session_of(names::SESSIONS, &entry.name) else { continue };
+            left.retain(|s| *s != session);
             let decided = self.backend.exists(&names::decision(&session))?;
             if !decided && self.owner_of(&session)? != Owner::Dead {
                 continue;
@@ -35,7 +40,8 @@ impl Inner {
             self.backend.remove(&entry.name)?;
             self.folders.forget_session(&session)?;
         }
-        Ok(())
+        // Decided, or died before they were announced.
+        left.iter().try_for_each(|session| self.folders.forget_session(session))
     }
 
     /// Whether the owner of an undecided session is alive.
@@ -53,29 +59,35 @@ impl Inner {
     /// Decides `closed` for a dead session: names its packs that are whole.
     fn close_on_behalf(&self, session: &SessionId) -> Result<()> {
         let prefix = format!("{}{session}/", names::PACKS);
-        let mut packs = Vec::new();
+        let own = Own::new(u32::from_le_bytes(self.env.random_bytes()?) | 1 << 31);
         for entry in self.backend.list_all(&prefix)? {
-            let name =
-                entry.name.strip_prefix(names::PACKS).unwrap_or_default().parse::<crate::id::PackName>();
+            let name = entry.name.strip_prefix(names::PACKS).unwrap_or_default().parse::<PackName>();
             let Ok(name) = name else { continue };
             match self.packs.toc(&name, Some(entry.size)) {
-                Ok(_) => packs.push(OwnPack(name.seq, name.attempt, entry.size)),
+                Ok(toc) => own.add_pack(&name, entry.size, &toc.toc),
                 // Torn by a loss of power: no decision names it, so a prune removes it.
-                Err(e) if e.kind() == ErrorKind::Damaged => {}
+                Err(e) if e.kind() == ErrorKind::Damaged => continue,
                 Err(e) => return Err(e),
             }
+            if own.is_full() {
+                own.write_run(self, session)?;
+            }
         }
-        self.decide(&Decision::without_snapshot(session.clone(), Outcome::Closed, packs, Vec::new()))?;
+        let (written, _) = own.written(self, session, PACKS_NAMED_MAX)?;
+        let packs = own_packs(&written.packs);
+        self.decide(&Decision::without_snapshot(session.clone(), Outcome::Closed, packs, written.runs))?;
         Ok(())
     }
 
-    /// Takes decisions into the table once there are many, so that listings stay cheap. Whoever finds nothing to do, or
+    /// Takes decisions into the table once there are many, so that listings stay cheap. `seen` is the state that the session
+    /// began with. Whoever finds nothing to do, or
     /// cannot write, leaves it to the next.
-    pub(crate) fn tidy(self: &Arc<Self>) {
-        let outcome = self.append(&mut |view| {
-            let above = view.state.rows.keys().filter(|s| s.generation() >= view.state.watermark).count();
-            Ok((above >= DECISIONS_MAX).then_some(Record::Checkpoint))
-        });
+    pub(crate) fn tidy(self: &Arc<Self>, seen: &State) {
+        if seen.fresh + 1 < DECISIONS_MAX {
+            return;
+        }
+        let outcome =
+            self.append(&mut |view| Ok((view.state.fresh >= DECISIONS_MAX).then_some(Record::Checkpoint)));
         if let Err(e) = outcome {
             self.monitor.problem(&format!("{e}: housekeeping is left to the next run, the snapshot is safe"));
         }

@@ -1,6 +1,7 @@
 //! W1 and W2: a session is announced, then learns what counts.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,7 @@ use crate::id::SessionId;
 use crate::local::{Host, SessionLock};
 use crate::names;
 use crate::repository::Inner;
+use crate::view::View;
 
 /// How often a session id is made anew because the log grew between W1 and W2.
 const ATTEMPTS_MAX: usize = 100;
@@ -58,16 +60,18 @@ impl Session {
             let generation = inner.log_len()?;
             let id =
                 SessionId::new(generation, &options.client, u64::from_le_bytes(inner.env.random_bytes()?))?;
-            let lock = SessionLock::acquire(&inner.folders, &inner.host, &id)?;
-            inner.announce(&id)?;
-            let state = inner.newest_state()?;
-            if state.n != generation {
-                // The log grew: a record may have been made that did not see this session. A new id, W1 again.
-                inner.backend.remove(&names::session(&id))?;
-                continue;
-            }
-            let view = Arc::new(crate::view::View::new(Arc::clone(inner), inner.with_decisions(state)?));
             let keys = SessionKeys::new(&inner.env, &inner.keys)?;
+            let lock = SessionLock::acquire(&inner.folders, &inner.host, &id)?;
+            let view = match inner.announced_view(&id) {
+                Ok(Some(view)) => view,
+                // The log grew: a record may have been made that did not see this session. A new id, W1 again.
+                Ok(None) => continue,
+                Err(e) => {
+                    // The announcement may stand: its lock says that nobody is behind it.
+                    lock.leave();
+                    return Err(e);
+                }
+            };
             let counters = Arc::new(Counters::default());
             let packer = Packer::new(inner, id.clone(), keys.capsule(), Arc::clone(&counters));
             let inner = Arc::clone(inner);
@@ -77,10 +81,11 @@ impl Session {
                 view,
                 keys,
                 level: options.level,
-                own: Own::new(),
+                own: Own::new(0),
                 packer,
                 counters,
-                _lock: Some(lock),
+                lock: Some(lock),
+                lost: AtomicBool::new(false),
             });
         }
         Err(Error::Busy("the log of the repository".into()))
@@ -88,6 +93,17 @@ impl Session {
 }
 
 impl Inner {
+    /// W1, then W2; `None`, and no announcement, if the log grew in between.
+    fn announced_view(self: &Arc<Self>, id: &SessionId) -> Result<Option<Arc<View>>> {
+        self.announce(id)?;
+        let state = self.newest_state()?;
+        if state.n != id.generation() {
+            self.backend.remove(&names::session(id))?;
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(View::new(Arc::clone(self), self.with_decisions(state)?))))
+    }
+
     fn announce(&self, id: &SessionId) -> Result<()> {
         let name = names::session(id);
         let started = i64::try_from(self.env.clock.now()).unwrap_or(i64::MAX);

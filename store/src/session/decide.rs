@@ -26,6 +26,9 @@ impl Session {
                 manifest.len()
             )));
         }
+        if self.lost.load(Ordering::Relaxed) {
+            return Err(Error::Refused("a writer of the session was given up: chunks are missing".into()));
+        }
         for root in roots {
             if !self.usable(crate::id::ChunkKind::Refs, root)? {
                 return Err(Error::missing(format!("the root {root} of the snapshot")));
@@ -58,20 +61,22 @@ impl Session {
     }
 
     /// Takes the announcement back and tidies up. The decision stands, so nothing here can fail the session.
-    fn end(self) -> SessionStats {
+    fn end(mut self) -> SessionStats {
         let (stats, inner) = (self.stats(), std::sync::Arc::clone(&self.inner));
         if let Err(e) = inner.backend.remove(&names::session(&self.id)) {
             inner.monitor.problem(&format!(
                 "{e}: the announcement of a finished session stays behind, a prune removes it"
             ));
         }
-        drop(self);
-        inner.tidy();
+        // Removes the lock's file: the session is over.
+        drop(self.lock.take());
+        inner.tidy(&self.view.state);
         stats
     }
 }
 
-fn own(packs: &[(PackName, u64)]) -> Vec<OwnPack> {
+/// How a decision names packs of its own session.
+pub(super) fn own(packs: &[(PackName, u64)]) -> Vec<OwnPack> {
     packs.iter().map(|(name, size)| OwnPack(name.seq, name.attempt, *size)).collect()
 }
 

@@ -11,7 +11,7 @@ mod uploader;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +82,19 @@ pub struct Session {
     packer: Packer,
     counters: Arc<Counters>,
     /// Held while the session runs, so that others on this host see that its owner is alive.
-    _lock: Option<SessionLock>,
+    lock: Option<SessionLock>,
+    /// Chunks that were promised never came into a pack: it cannot be committed.
+    lost: AtomicBool,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(lock) = self.lock.take() {
+            // What is on its way may still arrive; whoever closes the session looks at what is there by then.
+            let _ = self.packer.drain();
+            lock.leave();
+        }
+    }
 }
 
 impl Session {

@@ -23,6 +23,8 @@ pub(super) struct Own {
     records: Mutex<Records>,
     /// Runs written already, and how to look into them.
     runs: RwLock<Vec<RunSource>>,
+    /// Number of the first run.
+    first_run: u32,
 }
 
 #[derive(Debug, Default)]
@@ -42,11 +44,13 @@ pub(super) struct Written {
 }
 
 impl Own {
-    pub(super) fn new() -> Self {
+    /// `first_run` is 0, or random for whoever closes a dead session: it may have written runs itself.
+    pub(super) fn new(first_run: u32) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             records: Mutex::default(),
             runs: RwLock::default(),
+            first_run,
         }
     }
 
@@ -98,7 +102,7 @@ impl Own {
         if held.packs.is_empty() {
             return Ok(0);
         }
-        let object = format!("{}{session}-{:04x}", names::RUNS, held.runs.len());
+        let object = names::run(session, u64::from(self.first_run) + held.runs.len() as u64);
         held.records.sort_unstable();
         let bytes = encode_run(&object, &inner.keys, inner.env.random_bytes()?, &held.packs, &held.records)?;
         crate::backend::BackendExt::create(

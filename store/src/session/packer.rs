@@ -141,6 +141,11 @@ impl Packer {
         Ok(())
     }
 
+    /// Waits until everything that was sent off is written.
+    pub(super) fn drain(&self) -> Result<()> {
+        self.uploader.drain()
+    }
+
     /// Finishes what is open (in one pack if it fits) and waits until everything is written.
     pub(super) fn finish(&self, inner: &Inner, own: &Own) -> Result<()> {
         let (data, tree) = (lock(&self.data).take(), lock(&self.tree).take());

@@ -66,6 +66,14 @@ impl<'a> ChunkWriter<'a> {
         if self.chunks.is_empty() {
             return Ok(());
         }
+        let outcome = self.seal_frame();
+        if outcome.is_err() {
+            self.session.lost.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    fn seal_frame(&mut self) -> Result<()> {
         let session = self.session;
         let (origin, key) = match &self.seal {
             Some(seal) if self.sealed < u32::MAX => seal,
@@ -91,5 +99,14 @@ impl<'a> ChunkWriter<'a> {
         };
         self.frame.clear();
         session.packer.add(&session.inner, frame, &session.own)
+    }
+}
+
+impl Drop for ChunkWriter<'_> {
+    fn drop(&mut self) {
+        if !self.chunks.is_empty() {
+            // Their ids were handed out, also to other writers.
+            self.session.lost.store(true, Ordering::Relaxed);
+        }
     }
 }

@@ -1,0 +1,158 @@
+//! Sessions that are stopped, lose their storage, or die: nothing reported is lost, what was uploaded is found again.
+
+#![expect(clippy::unwrap_used, reason = "a failed step fails its test")]
+
+mod fixture;
+
+use std::io;
+use std::sync::Arc;
+
+use chronos_store::backend::{BackendExt, Fault, FaultBackend, FaultRule, Method, RecordBackend};
+use chronos_store::{ChunkKind, Error, ErrorKind};
+use fixture::{Fixture, all_readable, begin, noise, snapshot, try_snapshot};
+
+/// Chunks that share half with those of the number before.
+fn chunks(number: u64) -> Vec<Vec<u8>> {
+    (0..6).map(|i| noise(3 * number + i, 300 << 10)).collect()
+}
+
+#[test]
+fn stopped_after_every_call_every_reported_snapshot_is_there_and_the_next_session_works() {
+    for fault in [Fault::StopBefore, Fault::StopAfter] {
+        for n in 0.. {
+            let fixture = Fixture::new();
+            snapshot(&fixture.open(), &chunks(0), "before");
+            let faulty = FaultBackend::new(fixture.shared());
+            let repository = fixture.open_through(Arc::new(faulty.clone()));
+            faulty.add(FaultRule::at_call(n, fault));
+            let reported = try_snapshot(&repository, &chunks(1), "struck").is_ok();
+            let struck = faulty.stopped();
+            drop(repository);
+            faulty.lose_power(&|_| n % 2 == 0).unwrap();
+            let listed = all_readable(&fixture.open());
+            assert!(listed == 2 || (listed == 1 && !reported), "{fault:?} at {n}: {listed} snapshots");
+            snapshot(&fixture.open(), &chunks(2), "after");
+            assert_eq!(all_readable(&fixture.open()), listed + 1, "{fault:?} at {n}");
+            assert_eq!(fixture.backend.list_all("sess/").unwrap(), [], "{fault:?} at {n}");
+            if !struck {
+                assert!(n > 10 && reported);
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failure_of_every_call_is_reported_or_harmless() {
+    for fault in [Fault::Error(io::ErrorKind::StorageFull), Fault::LostAnswer(io::ErrorKind::TimedOut)] {
+        for n in 0.. {
+            let fixture = Fixture::new();
+            snapshot(&fixture.open(), &chunks(0), "before");
+            let faulty = FaultBackend::new(fixture.shared());
+            let repository = fixture.open_through(Arc::new(faulty.clone()));
+            let before = faulty.calls();
+            faulty.add(FaultRule::at_call(n, fault));
+            let reported = try_snapshot(&repository, &chunks(1), "struck").is_ok();
+            let calls = faulty.calls() - before;
+            faulty.heal();
+            let listed = all_readable(&fixture.open());
+            assert!(listed == 2 || (listed == 1 && !reported), "{fault:?} at {n}");
+            snapshot(&repository, &chunks(2), "after");
+            assert_eq!(all_readable(&fixture.open()), listed + 1);
+            assert_eq!(fixture.backend.list_all("sess/").unwrap(), [], "{fault:?} at {n}");
+            if n > calls {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_dropped_session_is_closed_by_the_next_one_which_reuses_its_chunks() {
+    let fixture = Fixture::new();
+    let parts: Vec<_> = (0..20).map(|i| noise(i, 1 << 20)).collect();
+    let repository = fixture.open();
+    let session = begin(&repository).unwrap();
+    let mut writer = session.writer(ChunkKind::Data);
+    parts.iter().for_each(|part| assert!(writer.put(part).unwrap().new));
+    writer.finish().unwrap();
+    drop(session);
+    assert_eq!(fixture.backend.list_all("sess/").unwrap().len(), 1);
+    let (_, stats) = snapshot(&repository, &parts, "next");
+    assert!(stats.chunks_reused >= 16, "one pack of 16 MiB was uploaded: {stats:?}");
+    assert_eq!(fixture.backend.list_all("sess/").unwrap(), []);
+    assert_eq!(all_readable(&fixture.open()), 1);
+}
+
+#[test]
+fn a_dead_session_of_many_packs_is_closed_with_a_run() {
+    let fixture = Fixture::new();
+    let parts: Vec<_> = (0..170).map(|i| noise(i, 1 << 20)).collect();
+    let session = begin(&fixture.open()).unwrap();
+    let mut writer = session.writer(ChunkKind::Data);
+    parts.iter().for_each(|part| assert!(writer.put(part).unwrap().new));
+    writer.finish().unwrap();
+    drop(session);
+    let (_, stats) = snapshot(&fixture.open(), &parts, "next");
+    assert!(stats.chunks_reused >= 150, "{stats:?}");
+    assert!(fixture.backend.list_all("index/").unwrap().len() == 1);
+    assert_eq!(all_readable(&fixture.open()), 1);
+}
+
+#[test]
+fn a_session_whose_writer_was_given_up_cannot_be_committed() {
+    let fixture = Fixture::new();
+    let repository = fixture.open();
+    let session = begin(&repository).unwrap();
+    let mut lost = session.writer(ChunkKind::Data);
+    let id = lost.put(b"lost").unwrap().id;
+    drop(lost);
+    let mut refs = session.writer(ChunkKind::Refs);
+    let list = chronos_store::RefList { meta: None, children: Vec::new(), data: vec![id] };
+    let root = refs.put(&list.encode()).unwrap().id;
+    refs.finish().unwrap();
+    assert!(matches!(session.commit(&[root], b"{}"), Err(Error::Refused(_))));
+    assert_eq!(repository.view().unwrap().snapshots().count(), 0);
+}
+
+#[test]
+fn a_full_disk_is_told_as_such() {
+    let fixture = Fixture::new();
+    let full = FaultBackend::with_rule(
+        fixture.shared(),
+        FaultRule::always(Method::WriteNew, "packs/", Fault::Error(io::ErrorKind::StorageFull)),
+    );
+    let parts: Vec<_> = (0..60).map(|i| noise(i, 1 << 20)).collect();
+    let error = try_snapshot(&fixture.open_through(Arc::new(full)), &parts, "full").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+}
+
+#[test]
+fn a_session_that_was_revoked_is_lost_and_says_so() {
+    let fixture = Fixture::new();
+    let session = begin(&fixture.open()).unwrap();
+    let name = format!("snap/{}", session.id());
+    fixture.backend.damage(&name, Some(b"any decision"));
+    assert!(matches!(session.commit(&[], b"{}"), Err(Error::SessionLost(_))));
+}
+
+#[test]
+fn the_order_of_writes_is_packs_then_sync_then_the_decision() {
+    let fixture = Fixture::new();
+    let recording = RecordBackend::new(fixture.shared());
+    let repository = fixture.open_through(Arc::new(recording.clone()));
+    recording.clear();
+    snapshot(&repository, &chunks(0), "one");
+    let changing = [Method::WriteNew, Method::Sync, Method::Remove];
+    let calls: Vec<_> = recording.calls().into_iter().filter(|c| changing.contains(&c.method)).collect();
+    let order: Vec<_> =
+        calls.iter().map(|c| (c.method, c.name.split('/').next().unwrap_or_default())).collect();
+    let expected = [
+        (Method::WriteNew, "sess"),
+        (Method::WriteNew, "packs"),
+        (Method::Sync, ""),
+        (Method::WriteNew, "snap"),
+        (Method::Remove, "sess"),
+    ];
+    assert_eq!(order, expected);
+}
