@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chronos_store::{ChunkClass, ChunkStream, Chunker, DETECT_BYTES, Repository};
+use chronos_store::{ChunkClass, ChunkStream, Chunker, DETECT_BYTES, Monitor, Repository};
 
 use crate::backup::sink::SinkWriter;
 use crate::error::Error;
@@ -96,7 +96,8 @@ impl<'s> Cutter<'s> {
         known: Known<'_>,
         extents: &mut Extents,
     ) -> Result<ChunkClass, Failure> {
-        let mut from = Watched { from, stop: self.stop, bytes: &mut self.bytes_read };
+        let monitor = self.repository.monitor().as_ref();
+        let mut from = Watched { from, stop: self.stop, monitor, bytes: &mut self.bytes_read };
         self.stream.reset();
         let class = if let Some(class) = known.class {
             class
@@ -120,10 +121,11 @@ impl<'s> Cutter<'s> {
     }
 }
 
-/// Reads until the backup is stopped, and counts.
+/// Reads until the backup is stopped; counts and reports what it reads.
 struct Watched<'r> {
     from: &'r mut dyn Read,
     stop: &'r AtomicBool,
+    monitor: &'r dyn Monitor,
     bytes: &'r mut u64,
 }
 
@@ -134,6 +136,7 @@ impl Read for Watched<'_> {
         }
         let n = self.from.read(buffer)?;
         *self.bytes += n as u64;
+        self.monitor.advance(0, n as u64);
         Ok(n)
     }
 }

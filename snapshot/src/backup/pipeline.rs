@@ -49,6 +49,8 @@ struct Place {
     before: Option<RawEntry>,
     /// A stream or a folder above the roots: times of the previous snapshot stay if all else is equal.
     keeps_times: bool,
+    /// Bytes that were read for it and reported.
+    read: u64,
     state: State,
 }
 
@@ -182,7 +184,7 @@ impl Feeder<'_> {
             Origin::File(folder) => {
                 if node.links > 1 && !self.seen.insert((node.dev, node.inode)) {
                     let state = State::Linked(node, folder);
-                    self.places.push_back(Place { path, source, before, keeps_times, state });
+                    self.places.push_back(Place { path, source, before, keeps_times, read: 0, state });
                     return Ok(());
                 }
                 let content = before.as_ref().map(|b| cursor.unchanged(&node, b)).transpose()?.flatten();
@@ -202,7 +204,7 @@ impl Feeder<'_> {
                 State::Reading
             }
         };
-        self.places.push_back(Place { path, source, before, keeps_times, state });
+        self.places.push_back(Place { path, source, before, keeps_times, read: 0, state });
         Ok(())
     }
 
@@ -256,6 +258,7 @@ impl Feeder<'_> {
         let Some(number) = answer.number else { return };
         let place = number.checked_sub(self.first).and_then(|n| self.places.get_mut(n as usize));
         let Some(place) = place else { return };
+        place.read = answer.bytes_read;
         place.state = answer.node.map_or(State::Gone, |node| State::Ready(node, None));
         if let Some(error) = answer.problem {
             let (source, path) = (place.source, format!("/{}", place.path));
@@ -267,7 +270,7 @@ impl Feeder<'_> {
     fn drain(&mut self, cursor: &mut Cursor<'_>, output: &mut Output<'_>) -> Result<()> {
         while let Some(place) = self.places.pop_front() {
             self.first += 1;
-            let Place { path, source, before, keeps_times, state } = place;
+            let Place { path, source, before, keeps_times, read, state } = place;
             let (node, recipe) = match state {
                 State::Gone => continue,
                 State::Ready(node, recipe) => {
@@ -283,13 +286,13 @@ impl Feeder<'_> {
                         let (number, class) = (self.first, before.as_ref().and_then(class_of));
                         let job = Job { number, path: path.clone(), node, class, task: Task::File(folder) };
                         let state = State::Reading;
-                        self.places.push_front(Place { path, source, before, keeps_times, state });
+                        self.places.push_front(Place { path, source, before, keeps_times, read: 0, state });
                         return self.push(job);
                     }
                 }
                 State::Reading => {
                     self.first -= 1;
-                    self.places.push_front(Place { path, source, before, keeps_times, state });
+                    self.places.push_front(Place { path, source, before, keeps_times, read: 0, state });
                     return Ok(());
                 }
             };
@@ -308,7 +311,7 @@ impl Feeder<'_> {
             let same = before.as_ref().map(|b| cursor.is_same(&node, recipe, b));
             self.report.count(source, &node, same);
             self.monitor.item(path.as_bytes());
-            self.monitor.advance(1, node.size());
+            self.monitor.advance(1, node.size().saturating_sub(read));
         }
         Ok(())
     }
