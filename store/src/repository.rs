@@ -11,7 +11,7 @@ use crate::crypto::{Kdf, KeySlot, Keys, Secrets};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Config, Header, ObjectKind};
-use crate::id::{RepositoryId, SnapshotId};
+use crate::id::{ChunkId, ChunkKind, RepositoryId, SnapshotId};
 use crate::local::{Folders, Host};
 use crate::log::Change;
 use crate::monitor::Monitor;
@@ -189,6 +189,11 @@ impl Repository {
     /// A chunker with this repository's secret gear table.
     pub fn chunker(&self, class: ChunkClass) -> Chunker {
         Chunker::new(class, self.inner.keys.gear())
+    }
+
+    /// The id that a chunk of these bytes has in this repository, stored or not.
+    pub fn chunk_id(&self, kind: ChunkKind, bytes: &[u8]) -> ChunkId {
+        self.inner.keys.chunk_id(kind, bytes)
     }
 
     /// The keyed hash of a text for use in names (64 hex digits); tells nothing of the text without the key.

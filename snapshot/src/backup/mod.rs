@@ -18,6 +18,8 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use chronos_store::{ChunkId, Repository, Session};
 
 pub use options::{
@@ -181,7 +183,7 @@ fn dry_run(
     let began = repository.env().clock.now();
     let view = repository.view()?;
     let previous = parent::find(&view, options, &paths(sources))?;
-    let sink = Sink::Dry(Dry::default());
+    let sink = Sink::Dry(Dry::new(repository, Arc::clone(&view)));
     let mut cursor = Cursor::new(view.reader(), previous.parent.as_ref(), None, options.changes);
     let mut report = read(repository, &sink, sources, options, &previous, &mut cursor, &mut Output::Dry)?;
     manifest::describe(&mut report, repository, options, began)?;

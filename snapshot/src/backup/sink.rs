@@ -1,9 +1,9 @@
 //! Where cut content goes: into a session, or nowhere in a dry run.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use chronos_store::{ChunkId, ChunkKind, ChunkWriter, Session, SessionStats};
+use chronos_store::{ChunkId, ChunkKind, ChunkWriter, Repository, Session, SessionStats, View};
 
 use crate::error::Result;
 use crate::node::Node;
@@ -19,10 +19,32 @@ pub(crate) enum Sink<'s> {
     Dry(Dry),
 }
 
-/// Counts what a backup would find; what the repository holds already is not known to it.
-#[derive(Debug, Default)]
+/// Counts what a backup would store, against what the repository holds.
+#[derive(Debug)]
 pub(crate) struct Dry {
-    seen: Mutex<(HashSet<[u8; 32]>, SessionStats)>,
+    repository: Repository,
+    view: Arc<View>,
+    seen: Mutex<(HashSet<ChunkId>, SessionStats)>,
+}
+
+impl Dry {
+    pub(crate) fn new(repository: &Repository, view: Arc<View>) -> Self {
+        Self { repository: repository.clone(), view, seen: Mutex::default() }
+    }
+
+    fn put(&self, bytes: &[u8]) -> Result<ChunkId> {
+        let id = self.repository.chunk_id(ChunkKind::Data, bytes);
+        let held = self.view.holds(ChunkKind::Data, &id)?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (ids, stats) = &mut *seen;
+        if !held && ids.insert(id) {
+            stats.chunks_new += 1;
+            stats.bytes_added += bytes.len() as u64;
+        } else {
+            stats.chunks_reused += 1;
+        }
+        Ok(id)
+    }
 }
 
 /// Where finished entries go.
@@ -73,18 +95,7 @@ impl SinkWriter<'_> {
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<ChunkId> {
         match self {
             Self::Session(writer) => Ok(writer.put(bytes)?.id),
-            Self::Dry(dry) => {
-                let hash = *blake3::hash(bytes).as_bytes();
-                let mut seen = dry.seen.lock().unwrap_or_else(PoisonError::into_inner);
-                let (hashes, stats) = &mut *seen;
-                if hashes.insert(hash) {
-                    stats.chunks_new += 1;
-                    stats.bytes_added += bytes.len() as u64;
-                } else {
-                    stats.chunks_reused += 1;
-                }
-                Ok(ChunkId(hash))
-            }
+            Self::Dry(dry) => dry.put(bytes),
         }
     }
 

@@ -150,4 +150,10 @@ fn a_dry_run_counts_and_writes_nothing() {
     assert_eq!((report.files_new, report.bytes_read), (200, report.bytes_processed));
     assert!(report.bytes_added > 600_000 && report.packs_written == 0);
     assert_eq!(stage.memory.content(), before);
+    stage.run();
+    stage.write("d1/f1", "new content");
+    let report = stage.run_with(&BackupOptions { changes: ALL, ..options });
+    assert_eq!((report.files_changed, report.files_unmodified, report.bytes_added), (1, 199, 11));
 }
+
+const ALL: ChangeTest = ChangeTest { inode: true, ctime: true, read_all: true };
