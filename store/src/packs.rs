@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::backend::{Backend, BackendError};
+use crate::catalogue::Catalogue;
 use crate::crypto::{Capsule, Keys, SessionKeys};
 use crate::error::{Error, Result};
 use crate::format::{FOOTER_BYTES, Footer, Frame, Toc, open_frame};
@@ -31,6 +32,19 @@ pub(crate) struct PackToc {
     pub(crate) footer: Footer,
     /// The table.
     pub(crate) toc: Toc,
+}
+
+impl PackToc {
+    /// Decodes the end of a pack of `size` bytes: its table of contents and its footer.
+    fn decode(object: String, keys: &Keys, size: u64, end: &[u8]) -> Result<Self> {
+        let footer = Footer::decode(&object, size, end)?;
+        let sealed = end.get(..end.len().saturating_sub(FOOTER_BYTES)).unwrap_or_default();
+        if sealed.len() != footer.toc_length as usize {
+            return Err(Error::damaged(&object, "its table of contents has another length"));
+        }
+        let toc = footer.open_toc(&object, keys, sealed.to_vec())?;
+        Ok(Self { object, footer, toc })
+    }
 }
 
 /// Reads packs of one repository.
@@ -82,20 +96,73 @@ impl Packs {
 
     /// The table of contents of a pack; its size is looked up if it is not known.
     pub(crate) fn toc(&self, name: &PackName, size: Option<u64>) -> Result<Arc<PackToc>> {
-        {
-            let mut tocs = lock(&self.tocs);
-            tocs.clock += 1;
-            let now = tocs.clock;
-            if let Some((used, toc)) = tocs.held.get_mut(name) {
-                *used = now;
-                return Ok(Arc::clone(toc));
-            }
+        if let Some(toc) = self.held(name) {
+            return Ok(toc);
         }
-        let toc = Arc::new(self.read_toc(name, size)?);
+        let object = names::pack(name);
+        let size = match size {
+            Some(size) => size,
+            None => self.backend.stat(&object).map_err(|e| match e {
+                BackendError::NotFound(name) => Error::missing(name),
+                other => Error::Backend(other),
+            })?,
+        };
+        let end = self.read_end(&object, size)?;
+        Ok(self.hold(name, PackToc::decode(object, &self.keys, size, &end)?))
+    }
+
+    /// The tables of contents of many packs, in their order; what the catalogue does not know is read and put there.
+    pub(crate) fn tocs(
+        &self,
+        catalogue: &Catalogue,
+        wanted: &[(PackName, u64)],
+    ) -> Vec<Result<Arc<PackToc>>> {
+        let held: Vec<_> = wanted.iter().map(|(name, _)| self.held(name)).collect();
+        let absent = wanted.iter().zip(&held).filter(|(_, held)| held.is_none());
+        let absent: Vec<PackName> = absent.map(|((name, _), _)| name.clone()).collect();
+        let mut known = catalogue.get_tocs(&absent).into_iter();
+        let mut fresh = Vec::new();
+        let mut found = Vec::with_capacity(wanted.len());
+        for ((name, size), held) in wanted.iter().zip(held) {
+            if let Some(toc) = held {
+                found.push(Ok(toc));
+                continue;
+            }
+            let known = known.next().flatten();
+            let object = names::pack(name);
+            let known = known.and_then(|end| PackToc::decode(object.clone(), &self.keys, *size, &end).ok());
+            let toc = match known {
+                Some(toc) => Ok(toc),
+                None => self.read_end(&object, *size).and_then(|end| {
+                    let toc = PackToc::decode(object, &self.keys, *size, &end)?;
+                    fresh.push((name.clone(), end));
+                    Ok(toc)
+                }),
+            };
+            found.push(toc.map(|toc| self.hold(name, toc)));
+        }
+        catalogue.put_tocs(&fresh);
+        found
+    }
+
+    /// Whether the table of contents of a pack is in memory.
+    fn held(&self, name: &PackName) -> Option<Arc<PackToc>> {
+        let mut tocs = lock(&self.tocs);
+        tocs.clock += 1;
+        let now = tocs.clock;
+        let (used, toc) = tocs.held.get_mut(name)?;
+        *used = now;
+        Some(Arc::clone(toc))
+    }
+
+    fn hold(&self, name: &PackName, toc: PackToc) -> Arc<PackToc> {
+        let toc = Arc::new(toc);
         let mut tocs = lock(&self.tocs);
         tocs.chunks += toc.toc.chunks.len();
         let now = tocs.clock;
-        tocs.held.insert(name.clone(), (now, Arc::clone(&toc)));
+        if let Some((_, twice)) = tocs.held.insert(name.clone(), (now, Arc::clone(&toc))) {
+            tocs.chunks -= twice.toc.chunks.len();
+        }
         while tocs.chunks > TOC_CHUNKS_MAX && tocs.held.len() > 1 {
             let Some(oldest) = tocs.held.iter().min_by_key(|(_, (used, _))| *used).map(|(n, _)| n.clone())
             else {
@@ -105,30 +172,18 @@ impl Packs {
                 tocs.chunks -= gone.toc.chunks.len();
             }
         }
-        Ok(toc)
+        toc
     }
 
-    fn read_toc(&self, name: &PackName, size: Option<u64>) -> Result<PackToc> {
-        let object = names::pack(name);
-        let size = match size {
-            Some(size) => size,
-            None => self.backend.stat(&object).map_err(|e| match e {
-                BackendError::NotFound(name) => Error::missing(name),
-                other => Error::Backend(other),
-            })?,
-        };
-        let tail = self.read(&object, Some(size.saturating_sub(TAIL_BYTES)..size))?;
-        let footer = Footer::decode(&object, size, &tail)?;
-        let end = tail.len().saturating_sub(FOOTER_BYTES);
-        let sealed = match end.checked_sub(footer.toc_length as usize).and_then(|start| tail.get(start..end))
-        {
-            Some(sealed) => sealed.to_vec(),
-            None => {
-                self.read(&object, Some(footer.toc_offset..footer.toc_offset + u64::from(footer.toc_length)))?
-            }
-        };
-        let toc = footer.open_toc(&object, &self.keys, sealed)?;
-        Ok(PackToc { object, footer, toc })
+    /// The end of a pack: table of contents and footer.
+    fn read_end(&self, object: &str, size: u64) -> Result<Vec<u8>> {
+        let tail = self.read(object, Some(size.saturating_sub(TAIL_BYTES)..size))?;
+        let footer = Footer::decode(object, size, &tail)?;
+        let wanted = footer.toc_length as usize + FOOTER_BYTES;
+        match tail.len().checked_sub(wanted).and_then(|start| tail.get(start..)) {
+            Some(end) => Ok(end.to_vec()),
+            None => self.read(object, Some(footer.toc_offset..size)),
+        }
     }
 
     /// Opens a frame from its sealed bytes.

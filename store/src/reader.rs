@@ -81,7 +81,7 @@ impl Reader {
 
     fn read_here(&self, kind: ChunkKind, id: &ChunkId) -> Result<Arc<[u8]>> {
         let mut last = Error::missing(format!("chunk {id}"));
-        for place in self.view.index()?.readable(id)? {
+        for place in self.view.places()?.readable(id)? {
             match self.read_at(kind, id, place) {
                 Ok(bytes) => return Ok(bytes),
                 Err(e) if e.kind() == ErrorKind::Damaged => last = e,
@@ -113,7 +113,7 @@ impl Reader {
 
     fn toc(&self, pack: u32) -> Result<Arc<PackToc>> {
         let pack =
-            self.view.index()?.pack(pack).ok_or_else(|| Error::missing("a pack that the index names"))?;
+            self.view.places()?.pack(pack).ok_or_else(|| Error::missing("a pack that the index names"))?;
         self.view.inner.packs.toc(&pack.name, Some(pack.size))
     }
 
@@ -170,7 +170,7 @@ impl Reader {
         let mut failed = Vec::new();
         let mut located = Vec::with_capacity(wanted.len());
         for wanted in wanted {
-            match self.view.index()?.readable(&wanted.id)?.first() {
+            match self.view.places()?.readable(&wanted.id)?.first() {
                 Some(place) => located.push(Located { place: *place, wanted: *wanted }),
                 None => failed.push((*wanted, Error::missing(format!("chunk {}", wanted.id)))),
             }

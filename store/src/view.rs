@@ -9,9 +9,13 @@ use crate::decision::own_packs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChunkId, ChunkKind, SessionId, SnapshotId};
 use crate::index::{Index, IndexBuilder, RunSource};
+use crate::names;
 use crate::reader::Reader;
 use crate::repository::Inner;
 use crate::state::State;
+
+/// Tables of contents taken from the catalogue at once: some megabytes.
+const TOCS_AT_ONCE: usize = 64;
 
 /// A snapshot as the repository keeps it: what was committed, and what the log said of it since.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +117,7 @@ impl View {
 
     /// Whether a chunk can be found for reading.
     pub fn holds(&self, _kind: ChunkKind, id: &ChunkId) -> Result<bool> {
-        Ok(!self.index()?.readable(id)?.is_empty())
+        Ok(!self.places()?.readable(id)?.is_empty())
     }
 
     /// A reader of chunks.
@@ -121,8 +125,20 @@ impl View {
         Reader::new(Arc::clone(self))
     }
 
-    /// Where chunks lie; built when it is first needed.
+    /// Where all chunks lie, for whoever deletes or rewrites: fails if anything that counts cannot be read.
     pub(crate) fn index(&self) -> Result<&Index> {
+        if let Some(session) = self.state.unreadable.first() {
+            return Err(Error::damaged(names::decision(session), "what it names is not known"));
+        }
+        let index = self.places()?;
+        match index.damaged_runs().first() {
+            Some(run) => Err(Error::damaged(run, "the index has to be repaired")),
+            None => Ok(index),
+        }
+    }
+
+    /// Where chunks lie, as far as it can be read; built when it is first needed.
+    pub(crate) fn places(&self) -> Result<&Index> {
         if let Some(index) = self.index.get() {
             return Ok(index);
         }
@@ -147,20 +163,21 @@ impl View {
                 Ok(run) => builder.add_run(run),
                 Err(e) if e.kind() == ErrorKind::Damaged => {
                     self.inner.monitor.problem(&format!("{e}: the index has to be repaired"));
+                    builder.add_damaged_run(run);
                 }
                 Err(e) => return Err(e),
             }
         }
-        for (session, row) in &self.state.rows {
-            for (name, size) in own_packs(session, &row.packs) {
-                if self.state.swept.contains(&name) {
-                    continue;
-                }
-                match packs.toc(&name, Some(size)) {
-                    Ok(toc) => builder.add_pack(&name, size, &toc.toc),
+        let own = self.state.rows.iter().flat_map(|(session, row)| own_packs(session, &row.packs));
+        let own: Vec<_> = own.filter(|(name, _)| !self.state.swept.contains(name)).collect();
+        for some in own.chunks(TOCS_AT_ONCE) {
+            let tocs = packs.tocs(&self.inner.catalogue, some);
+            for ((name, size), toc) in some.iter().zip(tocs) {
+                match toc {
+                    Ok(toc) => builder.add_pack(name, *size, &toc.toc),
                     Err(e) if e.kind() == ErrorKind::Damaged => {
                         self.inner.monitor.problem(&format!("{e}: what only this pack holds cannot be read"));
-                        builder.add_unreadable(&name, size);
+                        builder.add_unreadable(name, *size);
                     }
                     Err(e) => return Err(e),
                 }

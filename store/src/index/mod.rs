@@ -38,6 +38,7 @@ pub(crate) struct IndexedPack {
 #[derive(Debug)]
 pub(crate) struct Index {
     packs: Vec<IndexedPack>,
+    damaged_runs: Vec<String>,
     sources: Vec<Source>,
     recent: Recent,
     reader: Arc<Packs>,
@@ -47,6 +48,7 @@ pub(crate) struct Index {
 #[derive(Debug)]
 pub(crate) struct IndexBuilder {
     packs: Vec<IndexedPack>,
+    damaged_runs: Vec<String>,
     numbers: HashMap<PackName, u32>,
     sources: Vec<Source>,
     table: Vec<Record>,
@@ -60,6 +62,7 @@ impl IndexBuilder {
     pub(crate) fn new(state: &State) -> Self {
         Self {
             packs: Vec::new(),
+            damaged_runs: Vec::new(),
             numbers: HashMap::new(),
             sources: Vec::new(),
             table: Vec::new(),
@@ -108,6 +111,11 @@ impl IndexBuilder {
         self.number(name, size);
     }
 
+    /// Leaves a run out that cannot be read: packs that only it names are not known.
+    pub(crate) fn add_damaged_run(&mut self, run: &str) {
+        self.damaged_runs.push(run.to_owned());
+    }
+
     /// The finished index.
     pub(crate) fn finish(mut self, reader: Arc<Packs>) -> Index {
         if !self.table.is_empty() {
@@ -115,7 +123,13 @@ impl IndexBuilder {
             self.table.shrink_to_fit();
             self.sources.insert(0, Source::Table(TableSource::new(self.table)));
         }
-        Index { packs: self.packs, sources: self.sources, recent: Recent::default(), reader }
+        Index {
+            packs: self.packs,
+            damaged_runs: self.damaged_runs,
+            sources: self.sources,
+            recent: Recent::default(),
+            reader,
+        }
     }
 }
 
@@ -123,6 +137,11 @@ impl Index {
     /// All packs that count.
     pub(crate) fn packs(&self) -> &[IndexedPack] {
         &self.packs
+    }
+
+    /// Runs that could not be read.
+    pub(crate) fn damaged_runs(&self) -> &[String] {
+        &self.damaged_runs
     }
 
     /// A pack by its number.

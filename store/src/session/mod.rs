@@ -118,7 +118,7 @@ impl Session {
 
     /// Whether a chunk may be referred to: it lies where this session may deduplicate against (rule R1), or was put here.
     pub fn usable(&self, _kind: ChunkKind, id: &ChunkId) -> Result<bool> {
-        Ok(self.own.holds(&self.inner.packs, id)? || self.view.index()?.usable(id)?)
+        Ok(self.own.holds(&self.inner.packs, id)? || self.view.places()?.usable(id)?)
     }
 
     /// The key by which trees decide where a node ends: derived from the chunk secret, so that repositories
