@@ -168,7 +168,7 @@ fn read<'r>(
     };
     let streams = sources.iter_mut().map(|s| s.open()).collect::<Result<_>>()?;
     let run = Run { repository, sink, monitor, threads: options.threads };
-    let report = pipeline::run(&run, Merged::new(streams), cursor, report, tree)?;
+    let report = pipeline::run(&run, Merged::strict(streams), cursor, report, tree)?;
     for problem in cursor.problems.drain(..) {
         monitor.problem(&format!("of the previous snapshot: {problem}; what it describes was read anew"));
     }

@@ -2,6 +2,7 @@
 
 use std::iter::Peekable;
 
+use crate::record::PathError;
 use crate::source::{Entry, Item};
 
 type Stream = Peekable<Box<dyn Iterator<Item = Item> + Send>>;
@@ -9,12 +10,21 @@ type Stream = Peekable<Box<dyn Iterator<Item = Item> + Send>>;
 /// Merges streams; gives each item with the number of the stream that it came from.
 pub(crate) struct Merged {
     streams: Vec<Stream>,
+    /// Whether two entries of one path that are not both folders are a problem.
+    is_strict: bool,
+    clashes: Vec<(usize, Item)>,
 }
 
 impl Merged {
     /// Over `streams`, each ordered by path.
     pub(crate) fn new(streams: Vec<Box<dyn Iterator<Item = Item> + Send>>) -> Self {
-        Self { streams: streams.into_iter().map(Iterator::peekable).collect() }
+        let streams = streams.into_iter().map(Iterator::peekable).collect();
+        Self { streams, is_strict: false, clashes: Vec::new() }
+    }
+
+    /// Of several sources: what two of them give in different ways is named.
+    pub(crate) fn strict(streams: Vec<Box<dyn Iterator<Item = Item> + Send>>) -> Self {
+        Self { is_strict: true, ..Self::new(streams) }
     }
 }
 
@@ -22,6 +32,9 @@ impl Iterator for Merged {
     type Item = (usize, Item);
 
     fn next(&mut self) -> Option<(usize, Item)> {
+        if let Some(clash) = self.clashes.pop() {
+            return Some(clash);
+        }
         let mut first: Option<(usize, &Entry)> = None;
         let mut problem = None;
         for (number, stream) in self.streams.iter_mut().enumerate() {
@@ -39,8 +52,16 @@ impl Iterator for Merged {
         let number = problem.or(first.map(|(number, _)| number))?;
         let item = self.streams.get_mut(number)?.next()?;
         if let Item::Entry(entry) = &item {
-            for (_, stream) in self.streams.iter_mut().enumerate().filter(|(other, _)| *other != number) {
-                stream.next_if(|i| matches!(i, Item::Entry(e) if e.path == entry.path));
+            for (other, stream) in self.streams.iter_mut().enumerate().filter(|(other, _)| *other != number) {
+                let same = stream.next_if(|i| matches!(i, Item::Entry(e) if e.path == entry.path));
+                if let (Some(Item::Entry(second)), true) = (same, self.is_strict)
+                    && !(second.node.is_dir() && entry.node.is_dir())
+                {
+                    let path = format!("/{}", second.path);
+                    let error =
+                        "another source of this backup has the same path; only that one is stored".to_owned();
+                    self.clashes.push((other, Item::Problem(PathError { path, error })));
+                }
             }
         }
         Some((number, item))

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chronos_store::Monitor;
 
@@ -20,6 +21,7 @@ type Deed = Box<dyn FnMut() + Send>;
 struct Meddling {
     inner: Box<dyn Source>,
     name: &'static str,
+    /// Done when it is opened the first time.
     deed: Option<Deed>,
 }
 
@@ -40,11 +42,11 @@ impl Source for Meddling {
         self.inner.paths()
     }
     fn is_repeatable(&self) -> bool {
-        false
+        true
     }
     fn open(&mut self) -> Result<Box<dyn Iterator<Item = Item> + Send>> {
         let name = self.name;
-        let mut deed = self.deed.take().unwrap();
+        let mut deed = self.deed.take().unwrap_or_else(|| Box::new(|| ()));
         Ok(Box::new(self.inner.open()?.inspect(move |item| {
             if matches!(item, Item::Entry(e) if e.path.name() == name.as_bytes()) {
                 deed();
@@ -163,6 +165,31 @@ fn a_link_planted_on_the_way_does_not_lead_elsewhere() {
         std::os::unix::fs::symlink(&secret_path, &file).unwrap();
     });
     assert!(report.errors[0].error.contains("not a regular file"), "{:?}", report.errors);
+}
+
+/// Cuts a file off once, when something of it was read.
+#[derive(Debug)]
+struct Truncating(fs::File, AtomicBool);
+
+impl Monitor for Truncating {
+    fn advance(&self, _: u64, bytes: u64) {
+        if bytes > 0 && !self.1.swap(true, Ordering::Relaxed) {
+            self.0.set_len(1_200_000).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_read_is_read_again() {
+    let stage = Stage::new();
+    stage.write("a", noise(1, 6_000_000));
+    let file = fs::File::options().write(true).open(stage.path("a")).unwrap();
+    let monitor = Arc::new(Truncating(file, AtomicBool::new(false)));
+    let repository = stage.over(Arc::new(stage.memory.clone()), monitor).unwrap();
+    let report = backup(&repository, stage.files(), &BackupOptions::default()).unwrap();
+    assert_eq!((report.status.as_str(), report.bytes_processed), ("completed", 1_200_000));
+    assert!(report.bytes_read > 1_200_000);
+    assert_whole(&stage);
 }
 
 /// Appends to a file whenever something of it was read.

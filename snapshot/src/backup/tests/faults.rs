@@ -109,3 +109,21 @@ fn what_an_interrupted_backup_stored_is_not_stored_again() {
     assert!(report.bytes_added < 30_000_000, "{} of 60 MB were stored again", report.bytes_added);
     assert_whole(&stage);
 }
+
+#[test]
+fn a_session_that_another_process_ended_is_begun_once_more() {
+    let stage = Stage::new();
+    stage.write("a", noise(1, 200_000));
+    let memory = stage.memory.clone();
+    let sources = super::content::meddling(&stage, "a", move || {
+        let running =
+            memory.content().into_keys().find_map(|name| Some(name.strip_prefix("sess/")?.to_owned()));
+        memory.damage(&format!("snap/{}", running.unwrap()), Some(b"decided by another"));
+    });
+    let monitor = Arc::new(chronos_store::Collect::default());
+    let repository = stage.over(Arc::new(stage.memory.clone()), Arc::clone(&monitor) as _).unwrap();
+    let report = backup(&repository, sources, &BackupOptions::default()).unwrap();
+    assert_eq!((report.status.as_str(), report.files_new), ("completed", 1));
+    assert!(monitor.problems().iter().any(|p| p.contains("once more")), "{:?}", monitor.problems());
+    assert_whole(&stage);
+}

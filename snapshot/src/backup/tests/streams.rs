@@ -92,3 +92,13 @@ fn a_silent_command_can_be_interrupted() {
     let error = backup(&repository, shell("sleep 1000", "x"), &BackupOptions::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Interrupted);
 }
+
+#[test]
+fn two_sources_of_one_path_are_named() {
+    let stage = Stage::new();
+    let mut sources = shell("echo one", "d/x");
+    sources.extend(shell("echo two", "d/x"));
+    let report = backup(&stage.open(), sources, &BackupOptions::default()).unwrap();
+    assert_eq!((report.status.as_str(), report.files_new, report.dirs), ("partial", 1, 1));
+    assert!(report.errors[0].path == "/d/x" && report.sources[1].error.is_some());
+}
