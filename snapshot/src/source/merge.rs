@@ -70,6 +70,6 @@ impl Iterator for Merged {
 
 impl std::fmt::Debug for Merged {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Merged").field("streams", &self.streams.len()).finish()
+        f.debug_struct("Merged").field("streams", &self.streams.len()).finish_non_exhaustive()
     }
 }
