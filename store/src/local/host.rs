@@ -40,15 +40,19 @@ impl Host {
             hasher.update(read_id(Path::new(file)).unwrap_or_default().as_bytes()).update(b"\0");
         }
         let id = hasher.finalize().to_hex().chars().take(32).collect();
-        // Without it (no /proc) every run looks like the same one; then only the locks tell.
-        let boot = read_id(Path::new(BOOT_ID)).unwrap_or_default();
-        Ok(Self { id, boot })
+        Ok(Self { id, boot: boot_id() })
     }
 
     /// Whether whatever ran when `other` was noted is dead for sure: this host was started anew since.
     pub fn outlived(&self, other: &Self) -> bool {
         self.id == other.id && self.boot != other.boot && !self.boot.is_empty() && !other.boot.is_empty()
     }
+}
+
+/// The present run of the kernel. Empty where it cannot be told (no /proc): then every run looks like the same
+/// one, and only locks tell.
+pub(crate) fn boot_id() -> String {
+    read_id(Path::new(BOOT_ID)).unwrap_or_default()
 }
 
 fn read_id(path: &Path) -> Option<String> {

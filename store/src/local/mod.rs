@@ -9,6 +9,7 @@ mod lock;
 
 pub use check_memory::CheckMemory;
 pub use host::Host;
+pub(crate) use host::boot_id;
 pub use lock::{Owner, SessionLock};
 
 use std::path::{Path, PathBuf};

@@ -2,21 +2,24 @@
 //!
 //! Never the truth. The file may vanish at any moment, belongs to one process for the length of one
 //! short transaction, and is not believed: every value carries a keyed check over its table, key
-//! and bytes. Whatever goes wrong (damage, a version of another program, a panic inside the
-//! database) ends with the file deleted and the answer "not known". Nothing here is synced: what a
-//! loss of power tears is found by the same checks.
+//! and bytes, besides the checks of the file's blocks (`storage`). Whatever goes wrong (damage, a
+//! version of another program, a panic inside the database) ends with the file deleted and the
+//! answer "not known".
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+mod storage;
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition};
+use redb::{Database, ReadableDatabase, TableDefinition};
 
+use self::storage::Storage;
 use crate::durable;
 use crate::id::{PackName, SessionId};
+use crate::local::boot_id;
 
 type Table = TableDefinition<'static, &'static str, &'static [u8]>;
 
@@ -203,7 +206,8 @@ impl Catalogue {
         if file.metadata().map_err(|_| Failure::Unavailable)?.len() > FILE_BYTES_MAX {
             return Err(Failure::Damaged);
         }
-        Ok(Database::builder().set_cache_size(MEMORY_BYTES).create_with_backend(Storage(file))?)
+        let storage = Storage::open(file, self.key, &boot_id()).map_err(|_| Failure::Damaged)?;
+        Ok(Database::builder().set_cache_size(MEMORY_BYTES).create_with_backend(storage)?)
     }
 
     fn check(&self, table: Table, key: &str, bytes: &[u8]) -> [u8; CHECK_BYTES] {
@@ -235,35 +239,11 @@ fn rows(items: &[(impl ToString, Vec<u8>)]) -> Vec<(String, &[u8])> {
     items.iter().map(|(key, bytes)| (key.to_string(), bytes.as_slice())).collect()
 }
 
-/// The locked file under the database, without waiting for the disk.
-#[derive(Debug)]
-struct Storage(File);
-
-impl StorageBackend for Storage {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(out, offset)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(data, offset)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+    use std::fs::File;
 
     use super::*;
 
@@ -347,9 +327,9 @@ mod tests {
         let good = fs::read(&catalogue.path).unwrap();
         let used: Vec<usize> = (0..good.len()).filter(|n| good[*n] != 0).collect();
         let mut rebuilt = 0;
-        for round in 0..150 {
+        for round in 0..150_u32 {
             let mut bad = good.clone();
-            let hash = blake3::hash(&[round]);
+            let hash = blake3::hash(&round.to_le_bytes());
             let place =
                 used[u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap()) as usize % used.len()];
             match round % 3 {
