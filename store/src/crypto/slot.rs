@@ -15,6 +15,8 @@ use crate::repository::Secret;
 
 /// Most memory that a slot may ask for, in KiB: a hostile slot must not exhaust the machine.
 const MEMORY_KIB_MAX: u32 = 4 << 20;
+/// Least memory that Argon2id works with, in KiB.
+const MEMORY_KIB_MIN: u32 = 8;
 /// Most passes that a slot may ask for.
 const PASSES_MAX: u32 = 64;
 /// Largest slot object in bytes.
@@ -41,6 +43,16 @@ impl Kdf {
         match secret {
             Secret::Password(_) => Self::Password { memory_kib: 256 << 10, passes: 3 },
             Secret::Key(_) => Self::KeyFile,
+        }
+    }
+
+    /// Whether a slot may ask for this.
+    fn is_acceptable(self) -> bool {
+        match self {
+            Self::Password { memory_kib, passes } => {
+                (MEMORY_KIB_MIN..=MEMORY_KIB_MAX).contains(&memory_kib) && (1..=PASSES_MAX).contains(&passes)
+            }
+            Self::KeyFile => true,
         }
     }
 }
@@ -101,6 +113,9 @@ impl KeySlot {
         let damaged = |what: &str| Error::damaged(object, what);
         let mut salt = [0; 32];
         hex::decode_to_slice(&self.salt, &mut salt).map_err(|_| damaged("its salt is not hex"))?;
+        if !self.kdf.is_acceptable() {
+            return Err(damaged("it asks for too much memory or too many passes"));
+        }
         let Some((key, commit)) = wrapping_key(secret, self.kdf, &salt)? else { return Ok(None) };
         if hex::encode(commit) != self.commit {
             return Ok(None);
@@ -132,18 +147,23 @@ impl KeySlot {
         if bytes.len() > SLOT_BYTES_MAX {
             return Err(Error::damaged(object, "it is too long for a key slot"));
         }
-        let versioned: Versioned = serde_json::from_slice(bytes).map_err(|e| Error::damaged(object, e))?;
-        if versioned.v > 1 {
-            return Err(Error::TooNew {
-                object: object.to_owned(),
-                what: format!("version {}", versioned.v),
-            });
-        }
-        let slot: Self = serde_json::from_slice(bytes).map_err(|e| Error::damaged(object, e))?;
+        let slot: Self = match serde_json::from_slice(bytes) {
+            Ok(slot) => slot,
+            Err(e) => {
+                // A later version may have other fields.
+                let versioned: Versioned =
+                    serde_json::from_slice(bytes).map_err(|e| Error::damaged(object, e))?;
+                return Err(if versioned.v > 1 {
+                    too_new(object, versioned.v)
+                } else {
+                    Error::damaged(object, e)
+                });
+            }
+        };
         if slot.checksum != slot.sum() {
             return Err(Error::damaged(object, "its checksum does not fit"));
         }
-        Ok(slot)
+        if slot.v == 1 { Ok(slot) } else { Err(too_new(object, slot.v)) }
     }
 
     fn sum(&self) -> String {
@@ -153,17 +173,16 @@ impl KeySlot {
     }
 }
 
+fn too_new(object: &str, v: u32) -> Error {
+    Error::TooNew { object: object.to_owned(), what: format!("version {v}") }
+}
+
 /// The wrapping key and the commitment to it; `None` if the secret is of the other kind.
 fn wrapping_key(secret: &Secret, kdf: Kdf, salt: &[u8; 32]) -> Result<Option<(SealKey, [u8; 32])>> {
     let mut stretched = [0; 32];
     match (secret, kdf) {
         (Secret::Key(key), Kdf::KeyFile) => stretched = *key,
         (Secret::Password(password), Kdf::Password { memory_kib, passes }) => {
-            if memory_kib > MEMORY_KIB_MAX || passes > PASSES_MAX {
-                return Err(Error::Invalid(format!(
-                    "a key slot asks for {memory_kib} KiB of memory and {passes} passes: too much"
-                )));
-            }
             let invalid = |e: argon2::Error| Error::Invalid(format!("Argon2id: {e}"));
             let params = Params::new(memory_kib, passes, 1, Some(32)).map_err(invalid)?;
             Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
@@ -180,4 +199,78 @@ fn wrapping_key(secret: &Secret, kdf: Kdf, salt: &[u8; 32]) -> Result<Option<(Se
     let (key, commit) = (derive("chronos v1 slot wrap"), derive("chronos v1 slot commitment"));
     stretched.zeroize();
     Ok(Some((SealKey::new(&key)?, commit)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    const CHEAP: Kdf = Kdf::Password { memory_kib: 64, passes: 1 };
+
+    fn secrets() -> Secrets {
+        Secrets { master: [1; 32], chunk: [2; 32] }
+    }
+
+    fn slot(secret: &Secret, kdf: Kdf) -> KeySlot {
+        KeySlot::wrap(&Env::system(), &secrets(), secret, kdf, "label", "0").unwrap()
+    }
+
+    fn password(text: &str) -> Secret {
+        Secret::Password(text.to_owned())
+    }
+
+    #[test]
+    fn a_slot_opens_with_its_own_secret_only() {
+        let slots = [slot(&password("right"), CHEAP), slot(&Secret::Key([5; 32]), Kdf::KeyFile)]
+            .map(|s| s.encode().unwrap());
+        let own = [password("right"), Secret::Key([5; 32])];
+        let others = [password("wrong"), Secret::Key([6; 32]), password("")];
+        for (bytes, own) in slots.iter().zip(&own) {
+            let slot = KeySlot::decode("keys/a", bytes).unwrap();
+            let opened = slot.unwrap("keys/a", own).unwrap().unwrap();
+            assert_eq!((opened.master, opened.chunk), ([1; 32], [2; 32]));
+            assert!(others.iter().all(|o| slot.unwrap("keys/a", o).unwrap().is_none()));
+        }
+    }
+
+    #[test]
+    fn a_damaged_slot_is_never_taken_for_a_wrong_password() {
+        let whole = slot(&Secret::Key([5; 32]), Kdf::KeyFile);
+        let bytes = whole.encode().unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut bad = bytes.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            match KeySlot::decode("keys/a", &bad) {
+                // One white space for another changes nothing.
+                Ok(read) => assert_eq!(read, whole, "bit {bit}"),
+                Err(e) => assert_eq!(e.kind(), ErrorKind::Damaged, "bit {bit}: {e}"),
+            }
+        }
+        for len in 0..bytes.len() {
+            assert!(KeySlot::decode("keys/a", &bytes[..len]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_planted_slot_cannot_ask_for_all_memory() {
+        let mut planted = slot(&password("x"), CHEAP);
+        planted.kdf = Kdf::Password { memory_kib: u32::MAX, passes: 1 };
+        planted.checksum = planted.sum();
+        let read = KeySlot::decode("keys/a", &planted.encode().unwrap()).unwrap();
+        assert_eq!(read.unwrap("keys/a", &password("x")).unwrap_err().kind(), ErrorKind::Damaged);
+    }
+
+    #[test]
+    fn later_versions_are_refused() {
+        let mut later = slot(&Secret::Key([5; 32]), Kdf::KeyFile);
+        later.v = 2;
+        later.checksum = later.sum();
+        let bytes = later.encode().unwrap();
+        assert_eq!(KeySlot::decode("keys/a", &bytes).unwrap_err().kind(), ErrorKind::TooNew);
+        let other = br#"{"v": 2, "something": "else"}"#;
+        assert_eq!(KeySlot::decode("keys/a", other).unwrap_err().kind(), ErrorKind::TooNew);
+    }
 }

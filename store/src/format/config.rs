@@ -51,6 +51,14 @@ impl Config {
         }
         let cut = bytes.iter().position(|b| *b == b'\n').ok_or_else(|| damaged("it has one line only"))? + 1;
         let (text, seal) = bytes.split_at_checked(cut).ok_or_else(|| damaged("it is too short"))?;
+        let expected = format!("{} ", blake3::hash(text).to_hex());
+        let mac =
+            seal.strip_prefix(expected.as_bytes()).ok_or_else(|| damaged("its checksum does not fit"))?;
+        let mac = mac
+            .strip_suffix(b"\n")
+            .and_then(|m| hex::decode(m).ok())
+            .ok_or_else(|| damaged("its MAC is not hex"))?;
+        // The checksum stands like this in every version, so a flipped digit is no later version.
         #[derive(Deserialize)]
         struct Versioned {
             version: u32,
@@ -59,13 +67,6 @@ impl Config {
         if versioned.version > VERSION {
             return Err(too_new(format!("format version {}", versioned.version)));
         }
-        let expected = format!("{} ", blake3::hash(text).to_hex());
-        let mac =
-            seal.strip_prefix(expected.as_bytes()).ok_or_else(|| damaged("its checksum does not fit"))?;
-        let mac = mac
-            .strip_suffix(b"\n")
-            .and_then(|m| hex::decode(m).ok())
-            .ok_or_else(|| damaged("its MAC is not hex"))?;
         let config: Self = serde_json::from_slice(text).map_err(|e| damaged(&e.to_string()))?;
         if let Some(feature) = config.features.iter().find(|f| !FEATURES.contains(&f.as_str())) {
             return Err(too_new(format!("feature {feature:?}")));
@@ -96,6 +97,60 @@ impl ConfigSeal {
             Ok(())
         } else {
             Err(Error::damaged("config", "it was changed"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+    use super::*;
+    use crate::crypto::Secrets;
+    use crate::error::ErrorKind;
+
+    fn keys(n: u8) -> Keys {
+        Keys::new(&Secrets { master: [n; 32], chunk: [7; 32] })
+    }
+
+    fn config() -> Config {
+        Config::new(RepositoryId([3; 16]), "0".to_owned())
+    }
+
+    #[test]
+    fn a_config_round_trips_under_its_own_keys_only() {
+        let bytes = config().encode(&keys(1)).unwrap();
+        let (read, seal) = Config::decode(&bytes).unwrap();
+        assert_eq!(read, config());
+        seal.check(&keys(1)).unwrap();
+        assert_eq!(seal.check(&keys(2)).unwrap_err().kind(), ErrorKind::Damaged);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_lost_end_is_damage() {
+        let bytes = config().encode(&keys(1)).unwrap();
+        let read = |bytes: &[u8]| Config::decode(bytes).and_then(|(_, seal)| seal.check(&keys(1)));
+        for bit in 0..bytes.len() * 8 {
+            let mut bad = bytes.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            // The case of a hex digit is no part of its value.
+            if bad.eq_ignore_ascii_case(&bytes) && bit / 8 > bytes.len() - 66 {
+                continue;
+            }
+            assert_eq!(read(&bad).unwrap_err().kind(), ErrorKind::Damaged, "bit {bit}");
+        }
+        for len in 0..bytes.len() {
+            assert!(read(&bytes[..len]).is_err(), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn later_versions_and_unknown_features_are_refused() {
+        let later = Config { version: 2, ..config() };
+        let other = Config { features: vec!["parity".to_owned()], ..config() };
+        for config in [later, other] {
+            let error = Config::decode(&config.encode(&keys(1)).unwrap()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TooNew);
         }
     }
 }

@@ -149,7 +149,10 @@ impl Segment {
         let (length, mask) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
         let all = u32::from_le_bytes([i, j, k, l]);
         let n = wire.count(1)?;
-        let fits = u64::from(all) + 2 * u64::from(length) <= n as u64 && mask < length.max(1);
+        let fits = u64::from(all) + 2 * u64::from(length) <= n as u64
+            && length.is_power_of_two()
+            && mask == length - 1
+            && all.is_multiple_of(length);
         if n > 0 && !fits {
             Err(wire.damaged("a filter does not fit"))
         } else {
