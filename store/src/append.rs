@@ -196,3 +196,6 @@ impl Inner {
         state.rows.iter().filter(|(_, r)| !r.merged && !(r.packs.is_empty() && r.runs.is_empty())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -254,3 +254,6 @@ impl State {
         self.manifests.retain(|id, _| rows.contains_key(id));
     }
 }
+
+#[cfg(test)]
+mod tests;
