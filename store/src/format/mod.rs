@@ -14,3 +14,6 @@ pub(crate) use pack::{FOOTER_BYTES, Footer, PREAMBLE_BYTES, PackHead, open_frame
 pub(crate) use run::{BLOCK_RECORDS, Place, Record, RunIndex, encode_run};
 pub(crate) use sealed::Sealed;
 pub(crate) use toc::{CHUNKS_PER_FRAME_MAX, Codec, FRAMES_PER_PACK_MAX, Frame, Origin, Toc, TocChunk};
+
+#[cfg(test)]
+mod tests;
