@@ -167,19 +167,12 @@ impl Reader {
         if wanted.len() > FETCH_MAX {
             return Err(Error::Invalid(format!("{} chunks at once are too many", wanted.len())));
         }
-        let mut failed = Vec::new();
-        let mut located = Vec::with_capacity(wanted.len());
-        for wanted in wanted {
-            match self.view.places()?.readable(&wanted.id)?.first() {
-                Some(place) => located.push(Located { place: *place, wanted: *wanted }),
-                None => failed.push((*wanted, Error::missing(format!("chunk {}", wanted.id)))),
-            }
-        }
+        let failures = Mutex::new(Vec::new());
+        let mut located = self.locate(wanted, &mut lock(&failures))?;
         located.sort_unstable_by_key(|l| l.place);
         let groups: Vec<&[Located]> =
             located.chunk_by(|a, b| a.place.pack == b.place.pack && near(a, b)).collect();
         let next = AtomicUsize::new(0);
-        let failures = Mutex::new(Vec::new());
         let work = || -> Result<()> {
             while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if let Err(e) = self.fetch_group(group, sink, &failures) {
@@ -201,10 +194,34 @@ impl Reader {
             }
             outcome
         })?;
+        let mut failed = Vec::new();
         for wanted in lock(&failures).drain(..) {
             self.fetch_one(wanted, sink, &mut failed)?;
         }
         Ok(failed)
+    }
+
+    /// The first choice of a place for each wanted chunk; what has none goes to `failures`.
+    fn locate(&self, wanted: &[Wanted], failures: &mut Vec<Wanted>) -> Result<Vec<Located>> {
+        let places = self.view.places()?;
+        // In the order of ids every block of a run is opened once.
+        let mut by_id: Vec<&Wanted> = wanted.iter().collect();
+        by_id.sort_unstable_by_key(|w| w.id);
+        let mut located = Vec::with_capacity(wanted.len());
+        for same in by_id.chunk_by(|a, b| a.id == b.id) {
+            let Some(one) = same.first() else { continue };
+            let place = match places.readable(&one.id) {
+                Ok(found) => found.first().copied(),
+                // A damaged run, or one that was merged into another meanwhile.
+                Err(e) if e.kind() == ErrorKind::Damaged => None,
+                Err(e) => return Err(e),
+            };
+            match place {
+                Some(place) => located.extend(same.iter().map(|wanted| Located { place, wanted: **wanted })),
+                None => failures.extend(same.iter().map(|wanted| **wanted)),
+            }
+        }
+        Ok(located)
     }
 
     /// A chunk that could not be had from its first place: every place, one after the other.

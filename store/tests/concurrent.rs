@@ -122,3 +122,62 @@ fn a_small_snapshot_is_one_pack_and_one_decision() {
     assert_eq!(&reader.read(ChunkKind::Meta, &meta_id).unwrap()[..], b"names");
     assert!(reader.read(ChunkKind::Data, &meta_id).is_err(), "an id is of one kind");
 }
+
+#[test]
+fn of_two_copies_the_whole_one_is_read() {
+    let fixture = Fixture::new();
+    let chunks: Vec<_> = (0..5).map(|n| noise(n, 3000)).collect();
+    let list = |session: &chronos_store::Session| {
+        let mut writer = session.writer(ChunkKind::Data);
+        let data: Vec<_> = chunks.iter().map(|c| writer.put(c).unwrap().id).collect();
+        writer.finish().unwrap();
+        let mut refs = session.writer(ChunkKind::Refs);
+        let root =
+            refs.put(&RefList { meta: None, children: Vec::new(), data: data.clone() }.encode()).unwrap().id;
+        refs.finish().unwrap();
+        (root, data)
+    };
+    let (one, two) = (begin(&fixture.open()).unwrap(), begin(&fixture.open()).unwrap());
+    let ((root, ids), _) = (list(&one), list(&two));
+    one.commit(&[root], b"{}").unwrap();
+    two.commit(&[root], b"{}").unwrap();
+    let content = fixture.backend.content();
+    let packs: Vec<_> = content.iter().filter(|(name, _)| name.starts_with("packs/")).collect();
+    assert_eq!(packs.len(), 2);
+    for (name, bytes) in packs {
+        for bad in [None, Some([&[0; 600], bytes.get(600..).unwrap()].concat())] {
+            let copy = fixture.fork();
+            copy.backend.damage(name, bad.as_deref());
+            readable(&copy.open(), &ids, &chunks);
+            assert_eq!(all_readable(&copy.open()), 2);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_fetched_is_named_and_the_rest_is_handed_out() {
+    let fixture = Fixture::new();
+    let chunks: Vec<_> = (0..40).map(|n| noise(n, 100_000)).collect();
+    let (ids, _) = snapshot(&fixture.open(), &chunks, "one");
+    let content = fixture.backend.content();
+    let (name, bytes) = content.iter().find(|(name, _)| name.starts_with("packs/")).unwrap();
+    let mut bad = bytes.to_vec();
+    bad.iter_mut().skip(1 << 20).take(10).for_each(|b| *b ^= 1);
+    fixture.backend.damage(name, Some(&bad));
+    let wanted: Vec<_> =
+        (0..).zip(&ids).map(|(token, id)| chronos_store::Wanted { id: *id, token }).collect();
+    let handed = std::sync::Mutex::new(std::collections::BTreeSet::new());
+    let reader = fixture.open().view().unwrap().reader();
+    let failed = reader
+        .fetch(&wanted, 3, &|token, bytes| {
+            assert_eq!(bytes, chunks.get(token as usize).unwrap());
+            assert!(handed.lock().unwrap().insert(token));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(failed.len(), 6, "one frame");
+    assert!(failed.iter().all(|(_, e)| e.to_string().contains(name.as_str())));
+    assert_eq!(handed.into_inner().unwrap().len(), 34);
+    let stopped = reader.fetch(&wanted, 2, &|_, _| Err(chronos_store::Error::Interrupted));
+    assert!(matches!(stopped, Err(chronos_store::Error::Interrupted)));
+}
