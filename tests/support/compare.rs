@@ -31,6 +31,9 @@ pub struct Captured {
 }
 
 /// Looks at everything below `root` and at itself (the empty path).
+///
+/// # Panics
+/// If something cannot be read.
 pub fn capture(root: &Path) -> BTreeMap<PathBuf, Captured> {
     let mut found = BTreeMap::new();
     let mut names = BTreeMap::new();
@@ -57,7 +60,7 @@ pub fn capture(root: &Path) -> BTreeMap<PathBuf, Captured> {
 fn look(path: &Path, meta: &fs::Metadata, first_name: PathBuf) -> Captured {
     let kind = meta.file_type();
     let described = if kind.is_symlink() {
-        format!("link to {:?}", fs::read_link(path).unwrap())
+        format!("link to {}", fs::read_link(path).unwrap().as_os_str().as_bytes().escape_ascii())
     } else if kind.is_dir() {
         "folder".to_owned()
     } else if kind.is_file() {
@@ -115,6 +118,9 @@ fn content(path: &Path, size: u64) -> (Vec<(u64, u64)>, u64) {
 }
 
 /// What differs between two trees, one line per entry.
+///
+/// # Panics
+/// If something cannot be read.
 pub fn differences(one: &Path, other: &Path) -> Vec<String> {
     between(&capture(one), &capture(other))
 }
@@ -124,13 +130,13 @@ pub fn between(one: &BTreeMap<PathBuf, Captured>, other: &BTreeMap<PathBuf, Capt
     let mut lines = Vec::new();
     for (path, a) in one {
         match other.get(path) {
-            None => lines.push(format!("{path:?}: missing in the second")),
-            Some(b) if a != b => lines.push(format!("{path:?}: {}", aspects(a, b).join(", "))),
+            None => lines.push(format!("{}: missing in the second", path.display())),
+            Some(b) if a != b => lines.push(format!("{}: {}", path.display(), aspects(a, b).join(", "))),
             Some(_) => {}
         }
     }
     let extra = other.keys().filter(|path| !one.contains_key(*path));
-    lines.extend(extra.map(|path| format!("{path:?}: only in the second")));
+    lines.extend(extra.map(|path| format!("{}: only in the second", path.display())));
     lines
 }
 
@@ -146,7 +152,7 @@ fn aspects(a: &Captured, b: &Captured) -> Vec<String> {
     add("mtime", format!("{:?}", a.mtime), format!("{:?}", b.mtime));
     add("size", a.size.to_string(), b.size.to_string());
     add("xattrs", format!("{:?}", a.xattrs), format!("{:?}", b.xattrs));
-    add("linked with", format!("{:?}", a.first_name), format!("{:?}", b.first_name));
+    add("linked with", a.first_name.display().to_string(), b.first_name.display().to_string());
     add("data ranges", format!("{:?}", a.data), format!("{:?}", b.data));
     add("content", format!("{:x}", a.content), format!("{:x}", b.content));
     lines

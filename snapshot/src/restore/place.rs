@@ -102,19 +102,28 @@ impl Place {
         if path.is_root() {
             return Ok(Arc::clone(&self.root));
         }
-        let (mut at, mut fd) = self.deepest_open(path);
-        let rest = path.strip(&at).unwrap_or_default().to_vec();
-        for name in rest.split(|b| *b == b'/').filter(|n| !n.is_empty()) {
+        let (at, mut fd) = self.deepest_open(path);
+        if at == *path {
+            return Ok(fd);
+        }
+        let rest = path.strip(&at).unwrap_or_default();
+        let names: Vec<&[u8]> = rest.split(|b| *b == b'/').filter(|n| !n.is_empty()).collect();
+        let mut end = path.as_bytes().len() - rest.len();
+        let mut opened = Vec::new();
+        for (number, name) in names.iter().enumerate() {
             fd = Arc::new(open_folder(&fd, name)?);
-            at = at.join(name).map_err(io::Error::other)?;
+            end += name.len() + usize::from(number > 0);
+            // The last ones are kept, so that a walk upwards does not begin at the root for each.
+            if number + OPEN_FOLDERS_MAX / 2 >= names.len() {
+                let at = path.as_bytes().get(..end).unwrap_or_default();
+                opened.push((TreePath::new(at).map_err(io::Error::other)?, Arc::clone(&fd)));
+            }
         }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if !open.iter().any(|(p, _)| p == path) {
-            if open.len() >= OPEN_FOLDERS_MAX {
-                open.remove(0);
-            }
-            open.push((at, Arc::clone(&fd)));
-        }
+        open.retain(|(p, _)| !opened.iter().any(|(o, _)| o == p));
+        open.extend(opened);
+        let excess = open.len().saturating_sub(OPEN_FOLDERS_MAX);
+        open.drain(..excess);
         Ok(fd)
     }
 
@@ -320,6 +329,10 @@ impl Place {
 
     /// Makes everything written on the file systems of these folders durable.
     pub(crate) fn sync(&self, folders: &[TreePath]) -> io::Result<()> {
+        if self.steps.hook.is_some() {
+            // Whoever stops steps cannot cut the power: there is nothing to be seen of it.
+            return self.step();
+        }
         let mut seen = Vec::new();
         for path in std::iter::once(&TreePath::root()).chain(folders) {
             let folder = self.folder(path)?;

@@ -107,11 +107,13 @@ impl Builder<'_> {
     /// Goes through the tree once more, for the extents; the plan keeps none.
     fn contents(&mut self) -> Result<()> {
         let mut window = Window::default();
+        let mut last = None;
         for entry in self.supply.entries(&self.selection.base) {
             // What cannot be read was named when the plan was made.
             let Ok((origin, node)) = entry else { continue };
             let Ok(target) = self.selection.target(&origin) else { continue };
-            let Some(at) = self.plan.find(&target) else { continue };
+            let Some(at) = self.plan.find(&target).filter(|at| last < Some(*at)) else { continue };
+            last = Some(at);
             let Some(entry) = self.plan.entries.get(at) else { continue };
             let same_kind = entry
                 .node

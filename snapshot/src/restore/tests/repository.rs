@@ -1,0 +1,1 @@
+//! Through a real repository: real trees come back as they were.
