@@ -186,3 +186,6 @@ impl View {
         Ok(builder.finish(Arc::clone(packs)))
     }
 }
+
+#[cfg(test)]
+mod tests;

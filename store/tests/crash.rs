@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use chronos_store::backend::{BackendExt, Fault, FaultBackend, FaultRule, Method, RecordBackend};
-use chronos_store::{ChunkKind, Error, ErrorKind};
+use chronos_store::{Change, ChunkKind, Error, ErrorKind};
 use fixture::{Fixture, all_readable, begin, noise, snapshot, try_snapshot};
 
 /// Chunks that share half with those of the number before.
@@ -155,4 +155,46 @@ fn the_order_of_writes_is_packs_then_sync_then_the_decision() {
         (Method::Remove, "sess"),
     ];
     assert_eq!(order, expected);
+}
+
+#[test]
+fn a_change_stopped_at_every_call_is_done_or_not_and_the_next_one_works() {
+    for fault in [Fault::StopBefore, Fault::StopAfter, Fault::LostAnswer(io::ErrorKind::TimedOut)] {
+        for n in 0.. {
+            let fixture = Fixture::new();
+            snapshot(&fixture.open(), &chunks(0), "before");
+            let faulty = FaultBackend::new(fixture.shared());
+            let repository = fixture.open_through(Arc::new(faulty.clone()));
+            let id = repository.view().unwrap().snapshots().next().unwrap().session.clone();
+            let before = faulty.calls();
+            faulty.add(FaultRule::at_call(n, fault));
+            let forget = |_: &_| Ok(Some(Change::Forget { snapshots: vec![id.clone()] }));
+            let reported = repository.change(&forget).is_ok();
+            let calls = faulty.calls() - before;
+            faulty.heal();
+            let gone = fixture.open().view().unwrap().snapshots().count() == 0;
+            assert!(gone || !reported, "{fault:?} at {n}");
+            let back = |_: &_| Ok(Some(Change::Undelete { snapshots: vec![id.clone()] }));
+            if gone {
+                fixture.open().change(&back).unwrap();
+            }
+            assert_eq!(all_readable(&fixture.open()), 1, "{fault:?} at {n}");
+            if n > calls {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn housekeeping_that_fails_does_not_fail_the_snapshot() {
+    let fixture = Fixture::new();
+    let rule = FaultRule::always(Method::WriteNew, "log/", Fault::Error(io::ErrorKind::StorageFull));
+    let faulty = FaultBackend::with_rule(fixture.shared(), rule);
+    let repository = fixture.open_through(Arc::new(faulty));
+    for n in 0..70 {
+        snapshot(&repository, &[noise(n, 100)], "x");
+    }
+    assert_eq!(repository.view().unwrap().log_len(), 0);
+    assert_eq!(all_readable(&fixture.open()), 70);
 }
