@@ -86,7 +86,7 @@ impl Job<'_> {
             Place::open(&target, Arc::clone(&self.steps))?
         };
         if options.strategy == Strategy::NewLocation && !absent {
-            self.check_empty(&place)?;
+            Self::check_empty(&place)?;
         }
         self.monitor.phase("plan");
         let mut planner = Planner::new(&place, &selection, &owners, options.strategy, mode);
@@ -136,10 +136,10 @@ impl Job<'_> {
             let path = recovered.path.display();
             match recovered.outcome {
                 RecoveredOutcome::Undone => {
-                    notes.push(format!("an interrupted restore into {path} was undone"))
+                    notes.push(format!("an interrupted restore into {path} was undone"));
                 }
                 RecoveredOutcome::Finished => {
-                    notes.push(format!("an interrupted restore into {path} was finished"))
+                    notes.push(format!("an interrupted restore into {path} was finished"));
                 }
                 RecoveredOutcome::Failed(why) => {
                     notes.push(format!("an interrupted restore into {path} could not be undone: {why}"));
@@ -150,7 +150,7 @@ impl Job<'_> {
         Ok(notes)
     }
 
-    fn check_empty(&self, place: &Place) -> Result<()> {
+    fn check_empty(place: &Place) -> Result<()> {
         let root = TreePath::root();
         let names = place.names(&root).map_err(|e| place.error(&root, e))?;
         if names.is_empty() {

@@ -279,11 +279,9 @@ impl<'a> Planner<'a> {
         leads: bool,
     ) {
         let mut digest = None;
-        if let Some(node) = &mut node {
-            if let NodeKind::File(content) = &mut node.kind {
-                digest = (node.links > 1).then(|| links::digest(content));
-                content.extents = Vec::new();
-            }
+        if let Some(Node { kind: NodeKind::File(content), links, .. }) = &mut node {
+            digest = (*links > 1).then(|| links::digest(content));
+            content.extents = Vec::new();
         }
         let entry = Planned { path, node, digest, action, found, leads, link: None };
         if entry.is_dir() {

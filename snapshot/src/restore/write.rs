@@ -126,7 +126,7 @@ impl Builder<'_> {
             self.monitor.item(origin.as_bytes());
             match &node.kind {
                 NodeKind::Dir | NodeKind::Socket => {}
-                NodeKind::File(content) => self.file(at, staged, content, &mut window)?,
+                NodeKind::File(content) => self.file(at, &staged, content, &mut window)?,
                 kind => self.special(at, &staged, kind)?,
             }
         }
@@ -166,8 +166,8 @@ impl Builder<'_> {
     }
 
     /// Makes the file in its full length, all of it a hole, and asks for its chunks.
-    fn file(&mut self, at: usize, staged: TreePath, content: &Content, window: &mut Window) -> Result<()> {
-        let error = |e: io::Error| self.place.error(&staged, e);
+    fn file(&mut self, at: usize, staged: &TreePath, content: &Content, window: &mut Window) -> Result<()> {
+        let error = |e: io::Error| self.place.error(staged, e);
         let total = pieces(content).last().map_or(0, |(offset, extent)| {
             offset.saturating_add(match extent {
                 Extent::Data { len, .. } => u64::from(len),
@@ -178,10 +178,10 @@ impl Builder<'_> {
             let why = "its pieces do not add up to its size".to_owned();
             return self.damage(at, None, why);
         }
-        let file = self.place.make_file(&staged).map_err(error)?;
+        let file = self.place.make_file(staged).map_err(error)?;
         file.set_len(content.size).map_err(error)?;
         let inode = file.metadata().map_err(error)?.ino();
-        self.open.insert(&staged, file);
+        self.open.insert(staged, file);
         self.files += 1;
         window.files.push(Target { entry: at, staged: staged.clone(), inode });
         for (offset, extent) in pieces(content) {

@@ -36,7 +36,7 @@ fn special(root: &Path) {
     std::os::unix::fs::lchown(root.join("dangling"), Some(1002), Some(1003)).unwrap();
     fs::set_permissions(root.join("a.b"), fs::Permissions::from_mode(0o6751)).unwrap();
     fs::set_permissions(root.join("a/b"), fs::Permissions::from_mode(0o500)).unwrap();
-    fs::set_permissions(root.join("nothing"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.join("nothing"), fs::Permissions::from_mode(0o0)).unwrap();
     xattr::set(root.join("a"), "user.folder", b"\0\xff").unwrap();
     xattr::set(root.join("nothing"), "user.empty", b"").unwrap();
     xattr::set(root.join("nothing"), "trusted.mine", b"x").unwrap();

@@ -4,10 +4,12 @@
 
 mod content;
 mod hostile;
+mod random;
 mod repository;
 mod strategies;
 mod undo;
 
+#[expect(unreachable_pub, reason = "shared with the tests of the whole system")]
 #[path = "../../../../tests/support/compare.rs"]
 mod compare;
 

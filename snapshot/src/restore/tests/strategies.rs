@@ -44,8 +44,11 @@ fn pair(scratch: &Scratch) -> (Memory, std::path::PathBuf) {
         ("newer there", Some(100), Some(150)),
         ("d/extra", None, Some(10)),
     ] {
-        snapshot.map(|at| put(&from.join(name), "S", at));
-        target.map(|at| put(&to.join(name), "T", at));
+        for (folder, text, at) in [(&from, "S", snapshot), (&to, "T", target)] {
+            if let Some(at) = at {
+                put(&folder.join(name), text, at);
+            }
+        }
     }
     fs::create_dir(to.join("extra folder")).unwrap();
     put(&to.join("extra folder/file"), "T", 10);
