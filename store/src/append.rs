@@ -126,7 +126,7 @@ impl Inner {
     /// Appends one record, computed from exactly the state before it; computes again when another process was faster.
     pub(crate) fn append(
         self: &Arc<Self>,
-        decide: &mut dyn FnMut(&View) -> Result<Option<Record>>,
+        decide: &mut dyn FnMut(&Arc<View>) -> Result<Option<Record>>,
     ) -> Result<Arc<View>> {
         for _ in 0..ATTEMPTS_MAX {
             crate::monitor::check_cancelled(self.monitor.as_ref())?;

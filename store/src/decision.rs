@@ -72,11 +72,6 @@ impl Decision {
         Self { session, core: Core { outcome, roots: Vec::new(), packs, runs }, manifest: Vec::new() }
     }
 
-    /// Names of the packs that it names directly, with their sizes.
-    pub(crate) fn packs(&self) -> impl Iterator<Item = (PackName, u64)> {
-        own_packs(&self.session, &self.core.packs)
-    }
-
     /// The sealed object.
     pub(crate) fn encode(&self, keys: &Keys, salt: [u8; 32]) -> Result<Vec<u8>> {
         let name = names::decision(&self.session);

@@ -78,6 +78,11 @@ pub(crate) enum Record {
         /// Forgotten snapshots that the second mark did not start from: they can no longer come back.
         purged: BTreeSet<SessionId>,
     },
+    /// Forgotten snapshots can no longer come back; nothing was swept.
+    Purge {
+        /// The snapshots.
+        snapshots: BTreeSet<SessionId>,
+    },
     /// Runs and tables of contents were merged into new runs.
     Merge {
         /// Sessions whose own runs and packs the new runs hold.
@@ -117,6 +122,7 @@ impl Record {
             Self::Mark { .. } => "mark",
             Self::Condemn { .. } => "condemn",
             Self::Sweep { .. } => "sweep",
+            Self::Purge { .. } => "purge",
             Self::Merge { .. } => "merge",
             Self::Quarantine { .. } => "quarantine",
             Self::Heal { .. } => "heal",

@@ -246,7 +246,9 @@ impl Inner {
     }
 
     /// Whether an error only says that nothing can be written here.
-    pub(crate) fn is_read_only(error: &Error) -> bool {
+    pub(crate) fn cannot_write(error: &Error) -> bool {
+        let denied = |e: &std::io::Error| e.kind() == std::io::ErrorKind::PermissionDenied;
         error.kind() == ErrorKind::ReadOnly
+            || matches!(error, Error::Backend(BackendError::Io { source, .. }) if denied(source))
     }
 }

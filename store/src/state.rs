@@ -159,6 +159,10 @@ impl State {
                 self.condemned.push(Condemned { n: self.n, packs: packs.clone(), roots: roots.clone() });
             }
             Record::Sweep { condemned, swept, purged } => self.sweep(*condemned, swept, purged)?,
+            Record::Purge { snapshots } => {
+                self.purge(snapshots);
+                self.drop_spent_rows();
+            }
             Record::Merge { sessions, removed, added, unswept } => {
                 self.merge(sessions, removed, added, unswept)?
             }
@@ -208,15 +212,19 @@ impl State {
         self.condemned.remove(place);
         self.swept.extend(swept.iter().cloned());
         self.quarantined.retain(|p| !swept.contains(p));
-        for id in purged {
+        self.purge(purged);
+        self.drop_spent_rows();
+        Ok(())
+    }
+
+    fn purge(&mut self, snapshots: &BTreeSet<SessionId>) {
+        for id in snapshots {
             if let Some(row) = self.rows.get_mut(id)
                 && row.marks.forgotten_at.is_some()
             {
                 row.marks.purged = true;
             }
         }
-        self.drop_spent_rows();
-        Ok(())
     }
 
     fn merge(

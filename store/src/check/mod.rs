@@ -1,11 +1,21 @@
 //! Proves that what is listed can be read; repairs what can be.
 
-use crate::error::Result;
-use crate::id::{ChunkId, SessionId};
-use crate::repository::Repository;
-use crate::view::{Verdict, View};
+mod data;
+mod repair;
+mod structure;
+mod totals;
+mod verify;
+
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::id::{PackName, SessionId};
+use crate::log::Record;
+use crate::repository::{Inner, Repository};
+use crate::view::Verdict;
+
+/// Most findings of one kind that a report lists; beyond that damage is general.
+const FINDINGS_MAX: usize = 10_000;
 
 /// How much stored data a check reads.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +40,21 @@ pub struct Finding {
     /// Snapshots that need it (session ids), as far as known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub snapshots: Vec<SessionId>,
+}
+
+impl Finding {
+    pub(crate) fn new(object: impl ToString, problem: impl ToString) -> Self {
+        Self { object: object.to_string(), problem: problem.to_string(), snapshots: Vec::new() }
+    }
+
+    /// The finding that an error tells of.
+    pub(crate) fn of(error: &Error) -> Self {
+        match error {
+            Error::Damaged { object, what } => Self::new(object, what),
+            Error::Missing { object } => Self::new(object, "it is missing"),
+            other => Self::new("the repository", other),
+        }
+    }
 }
 
 /// Outcome of a check.
@@ -89,27 +114,59 @@ pub struct StoreStats {
 impl Repository {
     /// Checks structure, and as much data as asked for. Damaged packs are quarantined so that the next backup writes
     /// their chunks anew (not on read-only storage).
-    pub fn check(&self, _read: ReadData) -> Result<CheckReport> {
-        unimplemented!()
+    pub fn check(&self, read: ReadData) -> Result<CheckReport> {
+        let inner = &self.inner;
+        let before = inner.packs.bytes_read();
+        let mut report = CheckReport::default();
+        structure::small_objects(inner, &mut report)?;
+        let view = match inner.view() {
+            Ok(view) => view,
+            Err(e @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+                add(&mut report.errors, Finding::of(&e));
+                return Ok(report);
+            }
+            Err(e) => return Err(e),
+        };
+        if let Err(e @ (Error::Damaged { .. } | Error::Missing { .. })) = view.index() {
+            add(&mut report.errors, Finding::of(&e));
+            return Ok(report);
+        }
+        let mut bad_packs = structure::packs(&view, &mut report)?;
+        bad_packs.extend(data::read(&view, read, &mut report)?);
+        structure::walk(&view, &bad_packs, &mut report)?;
+        report.bytes_read = inner.packs.bytes_read() - before;
+        inner.quarantine(&bad_packs.into_iter().collect())?;
+        Ok(report)
     }
+}
 
-    /// Checks everything below `roots`: presence only (`quick`), or every byte.
-    pub fn verify(&self, _view: &Arc<View>, _roots: &[ChunkId], _quick: bool) -> Result<VerifyReport> {
-        unimplemented!()
+/// Adds a finding, unless it is known or there are too many.
+pub(crate) fn add(findings: &mut Vec<Finding>, finding: Finding) {
+    if findings.len() < FINDINGS_MAX && !findings.contains(&finding) {
+        findings.push(finding);
     }
+}
 
-    /// Writes the index anew from the tables of contents of all packs that count.
-    pub fn repair_index(&self, _dry_run: bool) -> Result<RepairReport> {
-        unimplemented!()
-    }
-
-    /// Saves what is readable of damaged packs into new ones and quarantines the damaged.
-    pub fn repair_packs(&self, _dry_run: bool) -> Result<RepairReport> {
-        unimplemented!()
-    }
-
-    /// Totals.
-    pub fn stats(&self) -> Result<StoreStats> {
-        unimplemented!()
+impl Inner {
+    /// Marks packs as damaged; on storage that cannot be written nothing is marked.
+    pub(crate) fn quarantine(
+        self: &std::sync::Arc<Self>,
+        packs: &std::collections::BTreeSet<PackName>,
+    ) -> Result<()> {
+        if packs.is_empty() {
+            return Ok(());
+        }
+        let outcome = self.append(&mut |view| {
+            let fresh: std::collections::BTreeSet<_> =
+                packs.difference(&view.state.quarantined).cloned().collect();
+            Ok((!fresh.is_empty()).then_some(Record::Quarantine { packs: fresh }))
+        });
+        match outcome {
+            Err(e) if Self::cannot_write(&e) => {
+                self.monitor.problem(&format!("{e}: damaged packs could not be put into quarantine"));
+                Ok(())
+            }
+            outcome => outcome.map(|_| ()),
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::toc::kind_code;
 use super::toc::{Codec, Frame, Toc};
 use super::wire::Wire;
 use crate::compress;
-use crate::crypto::{Capsule, Keys, Purpose, SUITE, SealKey, SessionKeys, TAG_BYTES};
+use crate::crypto::{Capsule, Keys, Purpose, SUITE, SealKey, SessionKeys};
 use crate::error::{Error, Result};
 use crate::id::ChunkKind;
 
@@ -193,6 +193,3 @@ impl Footer {
         Ok(())
     }
 }
-
-/// What sealing adds to each frame, in bytes.
-pub(crate) const FRAME_OVERHEAD: usize = TAG_BYTES;

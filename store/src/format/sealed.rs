@@ -6,7 +6,7 @@
 use super::header::{HEADER_BYTES, Header, ObjectKind};
 use super::wire::Wire;
 use crate::compress;
-use crate::crypto::{Keys, Purpose, TAG_BYTES};
+use crate::crypto::{Keys, Purpose};
 use crate::error::{Error, Result};
 
 /// Largest section in plain bytes: a state with 10^6 snapshots still fits.
@@ -67,9 +67,6 @@ impl Sealed<'_> {
         wire.end()?;
         Ok(sections)
     }
-
-    /// The length of a sealed object can never be below this.
-    pub(crate) const BYTES_MIN: usize = HEADER_BYTES + 4 + TAG_BYTES;
 
     fn aad(&self, header: &[u8]) -> Vec<u8> {
         [header, self.name.as_bytes()].concat()

@@ -1,17 +1,39 @@
-//! Gives space back while backups run: mark, condemn, wait, mark again, sweep, delete.
+//! Gives space back while backups run: mark, condemn, wait, mark again, sweep, delete (G1 to G7 of `docs/design.md`).
+//!
+//! May be stopped at any moment: what the log says is finished by the next prune.
+
+mod mark;
+mod merge;
+mod pending;
+mod plan;
+mod rebuild;
+mod repack;
+mod rubbish;
+mod sweep;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::repository::Repository;
-use serde::{Deserialize, Serialize};
+use crate::id::SessionId;
+use crate::repository::{Inner, Repository};
+use crate::view::View;
+
+pub(crate) use mark::Marker;
+pub(crate) use merge::merge;
+pub(crate) use rebuild::rebuild;
+
+use plan::Plan;
 
 /// How much a prune may do.
 #[derive(Clone, Debug)]
 pub struct PruneOptions {
     /// Only say what would be done.
     pub dry_run: bool,
-    /// Forgotten snapshots stay undeletable-back this long (ns); 0 purges them in this run.
+    /// Forgotten snapshots can be undeleted this long (ns); 0 purges them in this run.
     pub keep_deleted: i64,
-    /// Most bytes that may be copied out of half-empty packs in this run; `None`: as needed.
+    /// Most raw bytes that may be copied out of half-empty packs in this run; `None`: as needed.
     pub repack_bytes_max: Option<u64>,
     /// A pack is repacked when more than this share of it is dead (0.0 to 1.0).
     pub dead_share_max: f64,
@@ -26,9 +48,9 @@ impl Default for PruneOptions {
 /// What a prune did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PruneReport {
-    /// Packs before and how many bytes they hold.
+    /// Packs that counted before.
     pub packs_before: u64,
-    /// Bytes before.
+    /// Bytes that they held.
     pub bytes_before: u64,
     /// Packs deleted.
     pub packs_deleted: u64,
@@ -38,11 +60,11 @@ pub struct PruneReport {
     pub bytes_repacked: u64,
     /// Bytes given back.
     pub bytes_freed: u64,
-    /// Bytes that wait for a running session of another host.
+    /// Bytes that wait for a running session.
     pub bytes_pending: u64,
     /// Snapshots purged: they can no longer be undeleted.
     pub snapshots_purged: u64,
-    /// Live and dead raw bytes found by marking.
+    /// Raw bytes that snapshots need.
     pub bytes_live: u64,
     /// Raw bytes that nothing refers to.
     pub bytes_dead: u64,
@@ -50,7 +72,77 @@ pub struct PruneReport {
 
 impl Repository {
     /// Deletes what no snapshot needs; may run beside backups and other prunes, and may be stopped at any moment.
-    pub fn prune(&self, _options: &PruneOptions) -> Result<PruneReport> {
-        unimplemented!()
+    pub fn prune(&self, options: &PruneOptions) -> Result<PruneReport> {
+        let inner = &self.inner;
+        let mut report = PruneReport::default();
+        if options.dry_run {
+            let view = inner.view()?;
+            let (_, plan) = survey(&view, options, &mut report)?;
+            report.packs_deleted = plan.condemned().len() as u64;
+            report.packs_repacked = plan.repack.len() as u64;
+            report.bytes_freed = plan.bytes_freed;
+            report.snapshots_purged = expired(&view, options).len() as u64;
+            return Ok(report);
+        }
+        inner.close_dead_sessions()?;
+        // First what earlier prunes left: on a full disk this gives room to copy.
+        sweep::finish_all(inner, options, &mut report)?;
+        rubbish::remove(inner, &mut report)?;
+        let view = inner.view()?;
+        let (_, plan) = survey(&view, options, &mut report)?;
+        sweep::condemn(inner, &plan.delete, options)?;
+        sweep::finish_all(inner, options, &mut report)?;
+        if !plan.repack.is_empty() {
+            let view = inner.view()?;
+            let marked = Marker::new(&view, &|_| false)?.mark(&roots(&view, options))?;
+            let present =
+                view.index()?.packs().iter().filter(|p| !p.shunned).map(|p| p.name.clone()).collect();
+            let repack = plan.repack.intersection(&present).cloned().collect();
+            repack::repack(&view, &marked, &repack, &mut report)?;
+            sweep::condemn(inner, &repack, options)?;
+            sweep::finish_all(inner, options, &mut report)?;
+        }
+        sweep::purge(inner, options, &mut report)?;
+        merge(inner, false)?;
+        rubbish::remove(inner, &mut report)?;
+        Ok(report)
     }
+}
+
+/// Marks, counts and plans.
+fn survey(
+    view: &Arc<View>,
+    options: &PruneOptions,
+    report: &mut PruneReport,
+) -> Result<(mark::Marked, Plan)> {
+    let marked = Marker::new(view, &|_| false)?.mark(&roots(view, options))?;
+    let index = view.index()?;
+    let plan = Plan::make(index, &marked, options);
+    let there = || index.packs().iter().filter(|p| !p.swept);
+    report.packs_before = there().count() as u64;
+    report.bytes_before = there().map(|p| p.size).sum();
+    report.bytes_live = plan.bytes_live;
+    report.bytes_dead = plan.bytes_dead;
+    Ok((marked, plan))
+}
+
+fn now(inner: &Inner) -> i64 {
+    i64::try_from(inner.env.clock.now()).unwrap_or(i64::MAX)
+}
+
+/// Forgotten snapshots that may no longer be brought back.
+fn expired(view: &View, options: &PruneOptions) -> Vec<SessionId> {
+    let limit = now(&view.inner).saturating_sub(options.keep_deleted);
+    let is_expired = |at: i64| at <= limit || options.keep_deleted == 0;
+    view.state
+        .unpurged()
+        .filter(|(_, row)| row.marks.forgotten_at.is_some_and(is_expired))
+        .map(|(session, _)| session.clone())
+        .collect()
+}
+
+/// Snapshots to mark from: listed ones, and forgotten ones that may still come back.
+fn roots(view: &View, options: &PruneOptions) -> Vec<SessionId> {
+    let gone = expired(view, options);
+    view.state.unpurged().map(|(s, _)| s).filter(|s| !gone.contains(s)).cloned().collect()
 }

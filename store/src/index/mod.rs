@@ -39,6 +39,7 @@ pub(crate) struct IndexedPack {
 pub(crate) struct Index {
     packs: Vec<IndexedPack>,
     damaged_runs: Vec<String>,
+    unreadable: Vec<PackName>,
     sources: Vec<Source>,
     recent: Recent,
     reader: Arc<Packs>,
@@ -49,6 +50,7 @@ pub(crate) struct Index {
 pub(crate) struct IndexBuilder {
     packs: Vec<IndexedPack>,
     damaged_runs: Vec<String>,
+    unreadable: Vec<PackName>,
     numbers: HashMap<PackName, u32>,
     sources: Vec<Source>,
     table: Vec<Record>,
@@ -63,6 +65,7 @@ impl IndexBuilder {
         Self {
             packs: Vec::new(),
             damaged_runs: Vec::new(),
+            unreadable: Vec::new(),
             numbers: HashMap::new(),
             sources: Vec::new(),
             table: Vec::new(),
@@ -109,6 +112,7 @@ impl IndexBuilder {
     /// Adds a pack whose table of contents cannot be read: nothing is found in it, but it counts.
     pub(crate) fn add_unreadable(&mut self, name: &PackName, size: u64) {
         self.number(name, size);
+        self.unreadable.push(name.clone());
     }
 
     /// Leaves a run out that cannot be read: packs that only it names are not known.
@@ -126,6 +130,7 @@ impl IndexBuilder {
         Index {
             packs: self.packs,
             damaged_runs: self.damaged_runs,
+            unreadable: self.unreadable,
             sources: self.sources,
             recent: Recent::default(),
             reader,
@@ -142,6 +147,11 @@ impl Index {
     /// Runs that could not be read.
     pub(crate) fn damaged_runs(&self) -> &[String] {
         &self.damaged_runs
+    }
+
+    /// Packs that count and whose table of contents cannot be read.
+    pub(crate) fn unreadable(&self) -> &[PackName] {
+        &self.unreadable
     }
 
     /// A pack by its number.

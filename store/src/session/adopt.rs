@@ -37,7 +37,7 @@ impl Inner {
                     Err(e) => return Err(e),
                 }
             }
-            self.backend.remove(&entry.name)?;
+            self.withdraw(&session)?;
             self.folders.forget_session(&session)?;
         }
         // Decided, or died before they were announced.

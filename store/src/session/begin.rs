@@ -11,7 +11,7 @@ use super::{Counters, Session, SessionOptions};
 use crate::backend::{BackendExt, Durability};
 use crate::crypto::{Keys, Purpose, SessionKeys};
 use crate::error::{Error, Result};
-use crate::format::{ObjectKind, Sealed};
+use crate::format::{Header, ObjectKind, Sealed};
 use crate::id::SessionId;
 use crate::local::{Host, SessionLock};
 use crate::names;
@@ -74,6 +74,7 @@ impl Session {
             };
             let counters = Arc::new(Counters::default());
             let packer = Packer::new(inner, id.clone(), keys.capsule(), Arc::clone(&counters));
+            let beaten = i64::try_from(inner.env.clock.now()).unwrap_or(i64::MAX).into();
             let inner = Arc::clone(inner);
             return Ok(Self {
                 inner,
@@ -86,6 +87,7 @@ impl Session {
                 counters,
                 lock: Some(lock),
                 lost: AtomicBool::new(false),
+                beaten,
             });
         }
         Err(Error::Busy("the log of the repository".into()))
@@ -110,5 +112,21 @@ impl Inner {
         let announcement = Announcement { host: self.host.clone(), pid: std::process::id(), started };
         let bytes = announcement.encode(&self.keys, &name, self.env.random_bytes()?)?;
         Ok(self.backend.create(&name, &bytes, Durability::Relaxed)?)
+    }
+
+    /// A sign of life of a running session: one more small object beside its announcement.
+    pub(super) fn heartbeat(&self, id: &SessionId) -> Result<()> {
+        let beat = u32::from_le_bytes(self.env.random_bytes()?);
+        let name = format!("{}.{beat:08x}", names::session(id));
+        let header = Header { kind: ObjectKind::Session, salt: self.env.random_bytes()? };
+        Ok(self.backend.create(&name, &header.encode(), Durability::Relaxed)?)
+    }
+
+    /// Removes a session's announcement and its signs of life.
+    pub(crate) fn withdraw(&self, id: &SessionId) -> Result<()> {
+        for entry in self.backend.list_all(&names::session(id))? {
+            self.backend.remove(&entry.name)?;
+        }
+        Ok(())
     }
 }

@@ -63,7 +63,7 @@ impl Session {
     /// Takes the announcement back and tidies up. The decision stands, so nothing here can fail the session.
     fn end(mut self) -> SessionStats {
         let (stats, inner) = (self.stats(), std::sync::Arc::clone(&self.inner));
-        if let Err(e) = inner.backend.remove(&names::session(&self.id)) {
+        if let Err(e) = inner.withdraw(&self.id) {
             inner.monitor.problem(&format!(
                 "{e}: the announcement of a finished session stays behind, a prune removes it"
             ));

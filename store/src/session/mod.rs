@@ -11,14 +11,16 @@ mod uploader;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::SessionKeys;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::format::{Frame, TocChunk};
 use crate::id::{ChunkId, ChunkKind, SessionId};
 use crate::local::SessionLock;
+use crate::packs::PackToc;
 use crate::repository::Inner;
 use crate::view::View;
 
@@ -26,6 +28,9 @@ pub use writer::ChunkWriter;
 
 use own::Own;
 use packer::Packer;
+
+/// A running session gives a sign of life this often: half an hour, in ns.
+const BEAT: i64 = 1800 * 1_000_000_000;
 
 /// How a session is begun.
 #[derive(Clone, Debug)]
@@ -81,6 +86,8 @@ pub struct Session {
     own: Own,
     packer: Packer,
     counters: Arc<Counters>,
+    /// When the last sign of life was given (ns since 1970).
+    beaten: AtomicI64,
     /// Held while the session runs, so that others on this host see that its owner is alive.
     lock: Option<SessionLock>,
     /// Chunks that were promised never came into a pack: it cannot be committed.
@@ -130,6 +137,38 @@ impl Session {
     /// A writer for one thread; consecutive chunks of one writer lie together.
     pub fn writer(&self, kind: ChunkKind) -> ChunkWriter<'_> {
         ChunkWriter::new(self, kind)
+    }
+
+    /// Gives a sign of life, if the last is a while ago: whoever prunes on another host waits for this session as long as it does.
+    fn beat(&self) -> Result<()> {
+        let now = i64::try_from(self.inner.env.clock.now()).unwrap_or(i64::MAX);
+        let last = self.beaten.load(Ordering::Relaxed);
+        let due = (now - last).abs() >= BEAT;
+        if due && self.beaten.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.inner.heartbeat(&self.id)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a frame of another pack over as it is; its chunks become this session's.
+    pub(crate) fn move_frame(
+        &self,
+        from: &PackToc,
+        frame: &Frame,
+        chunks: &[TocChunk],
+        bytes: Vec<u8>,
+    ) -> Result<()> {
+        self.beat()?;
+        // Opening it shows that what moves is whole.
+        self.inner.packs.open(from, frame, bytes.clone())?;
+        let origin = from.toc.origins.get(usize::from(frame.origin));
+        let origin = *origin.ok_or_else(|| Error::damaged(&from.object, "a frame names no origin"))?;
+        chunks.iter().for_each(|chunk| {
+            self.own.claim(&chunk.id);
+        });
+        let Frame { raw, codec, kind, number, .. } = *frame;
+        let sealed = packer::SealedFrame { bytes, raw, codec, kind, origin, number, chunks: chunks.to_vec() };
+        self.packer.add(&self.inner, sealed, &self.own)
     }
 
     /// What was done until now.

@@ -7,7 +7,7 @@ use super::{Put, Session};
 use crate::crypto::SealKey;
 use crate::error::{Error, Result};
 use crate::format::{CHUNKS_PER_FRAME_MAX, Origin, TocChunk, seal_frame};
-use crate::id::ChunkKind;
+use crate::id::{ChunkId, ChunkKind};
 
 /// A frame ends once it holds this many plain bytes; compression gains little beyond.
 const FRAME_BYTES: usize = 512 << 10;
@@ -39,10 +39,27 @@ impl<'a> ChunkWriter<'a> {
         let session = self.session;
         let id = session.inner.keys.chunk_id(self.kind, bytes);
         let counters = &session.counters;
+        session.beat()?;
         if session.usable(self.kind, &id)? || !session.own.claim(&id) {
             counters.chunks_reused.fetch_add(1, Ordering::Relaxed);
             return Ok(Put { id, new: false });
         }
+        self.take(id, bytes)?;
+        Ok(Put { id, new: true })
+    }
+
+    /// Stores a chunk though it is known: a copy that may replace the one in `object`, from which the bytes come.
+    pub(crate) fn copy(&mut self, object: &str, id: ChunkId, bytes: &[u8]) -> Result<()> {
+        if self.session.inner.keys.chunk_id(self.kind, bytes) != id {
+            return Err(Error::damaged(object, format!("chunk {id} has other bytes than its id says")));
+        }
+        self.session.beat()?;
+        if self.session.own.claim(&id) { self.take(id, bytes) } else { Ok(()) }
+    }
+
+    /// Adds a chunk to the open frame.
+    fn take(&mut self, id: ChunkId, bytes: &[u8]) -> Result<()> {
+        let counters = &self.session.counters;
         if self.frame.len() + bytes.len() > FRAME_BYTES && bytes.len() >= FRAME_BYTES {
             self.cut()?;
         }
@@ -53,7 +70,7 @@ impl<'a> ChunkWriter<'a> {
         if self.frame.len() >= FRAME_BYTES || self.chunks.len() >= CHUNKS_PER_FRAME_MAX {
             self.cut()?;
         }
-        Ok(Put { id, new: true })
+        Ok(())
     }
 
     /// Seals what is left. Must be called before the session is decided; dropping a writer loses its open frame.

@@ -1,0 +1,158 @@
+//! Repair: the index from tables of contents, and what is readable of damaged packs into new ones. Deletes nothing that it does not
+//! know.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::data::read_pack;
+use super::{Finding, RepairReport, add};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gc::merge;
+use crate::id::{ChunkKind, PackName};
+use crate::log::Record;
+use crate::monitor::check_cancelled;
+use crate::names;
+use crate::packs::{PackToc, chunks_of};
+use crate::repository::{Inner, Repository};
+use crate::session::{Session, SessionOptions};
+use crate::view::View;
+
+/// zstd level of frames that are written anew.
+const LEVEL: i32 = 3;
+
+impl Repository {
+    /// Writes the index anew from the tables of contents of all packs that count.
+    pub fn repair_index(&self, dry_run: bool) -> Result<RepairReport> {
+        let inner = &self.inner;
+        let mut report = RepairReport::default();
+        let view = inner.view()?;
+        let bad = damaged_runs(&view)?;
+        for run in &bad {
+            add(&mut report.errors, Finding::new(run, "it is damaged or missing"));
+        }
+        if bad.is_empty() {
+            report.actions.push("merge all tables of contents and runs into new runs".into());
+            if !dry_run {
+                merge(inner, true)?;
+            }
+            return Ok(report);
+        }
+        report.actions.push(format!(
+            "read the tables of contents of all packs, in place of {} damaged runs",
+            bad.len()
+        ));
+        if !dry_run {
+            crate::gc::rebuild(inner, &view, &mut report)?;
+        }
+        Ok(report)
+    }
+
+    /// Saves what is readable of damaged packs into new ones and quarantines the damaged.
+    pub fn repair_packs(&self, dry_run: bool) -> Result<RepairReport> {
+        let inner = &self.inner;
+        let mut report = RepairReport::default();
+        let view = inner.view()?;
+        let mut damaged = Vec::new();
+        let mut healed = BTreeSet::new();
+        for pack in view.index()?.packs().iter().filter(|p| !p.swept) {
+            check_cancelled(inner.monitor.as_ref())?;
+            match read_pack(inner, &pack.name, Some(pack.size)) {
+                Ok(_) if pack.quarantined => drop(healed.insert(pack.name.clone())),
+                Ok(_) => {}
+                Err(e) if e.kind() == ErrorKind::Damaged => {
+                    add(&mut report.errors, Finding::of(&e));
+                    damaged.push(pack.name.clone());
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        for name in &healed {
+            report.actions.push(format!("{} is whole: take it out of quarantine", names::pack(name)));
+        }
+        for name in &damaged {
+            report
+                .actions
+                .push(format!("save what can be read of {}, and put it into quarantine", names::pack(name)));
+        }
+        if dry_run {
+            return Ok(report);
+        }
+        if !healed.is_empty() {
+            inner.append(&mut |_| Ok(Some(Record::Heal { packs: healed.clone() })))?;
+        }
+        inner.quarantine(&damaged.iter().cloned().collect())?;
+        salvage(inner, &view, &damaged, &mut report)?;
+        Ok(report)
+    }
+}
+
+fn damaged_runs(view: &View) -> Result<Vec<String>> {
+    let inner = &view.inner;
+    let mut bad = Vec::new();
+    for run in view.state.runs.iter().chain(view.state.rows.values().flat_map(|r| &r.runs)) {
+        let outcome = inner.backend.stat(run).map_err(Error::from).and_then(|size| {
+            let source = crate::index::Source::Run(crate::index::RunSource::open(&inner.packs, run, size)?);
+            source.each(&inner.packs, &mut |_, _| Ok(()))
+        });
+        match outcome {
+            Ok(()) => {}
+            Err(e) if e.kind() == ErrorKind::Damaged => bad.push(run.clone()),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(bad)
+}
+
+/// Copies every readable chunk of the damaged packs that has no good copy elsewhere.
+fn salvage(
+    inner: &Arc<Inner>,
+    view: &Arc<View>,
+    damaged: &[PackName],
+    report: &mut RepairReport,
+) -> Result<()> {
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    let session = Session::begin(inner, SessionOptions { client: "repair".into(), level: LEVEL })?;
+    let mut saved = 0_u64;
+    for name in damaged {
+        let size = view.index()?.packs().iter().find(|p| p.name == *name).map(|p| p.size);
+        match inner.packs.toc(name, size) {
+            Ok(toc) => saved += salvage_pack(inner, &session, &toc)?,
+            // Its table of contents is gone: nothing in it can be found.
+            Err(e) if e.kind() == ErrorKind::Damaged => {}
+            Err(e) => return Err(e),
+        }
+    }
+    let stats = session.close()?;
+    report.actions.push(format!("saved {saved} chunks into {} new packs", stats.packs_written));
+    Ok(())
+}
+
+fn salvage_pack(inner: &Inner, session: &Session, toc: &PackToc) -> Result<u64> {
+    let mut writers =
+        [ChunkKind::Data, ChunkKind::Refs, ChunkKind::Meta].map(|kind| (kind, session.writer(kind)));
+    let mut saved = 0;
+    for (_, frame, chunks) in toc.toc.iter() {
+        let sealed =
+            inner.packs.read(&toc.object, Some(frame.offset..frame.offset + u64::from(frame.sealed)));
+        let plain = match sealed.and_then(|sealed| inner.packs.open(toc, frame, sealed)) {
+            Ok(plain) => plain,
+            Err(e) if e.kind() == ErrorKind::Damaged => continue,
+            Err(e) => return Err(e),
+        };
+        for (id, bytes) in chunks_of(&plain, chunks) {
+            let right = inner.keys.chunk_id(frame.kind, bytes) == id;
+            if let Some((_, writer)) = writers.iter_mut().find(|(kind, _)| *kind == frame.kind)
+                && right
+                && writer.put(bytes)?.new
+            {
+                saved += 1;
+            }
+        }
+    }
+    for (_, writer) in writers {
+        writer.finish()?;
+    }
+    Ok(saved)
+}

@@ -1,0 +1,186 @@
+//! Structure: every object that the log and the decisions name is there and opens; every listed snapshot's lists lead to chunks that
+//! lie in packs that are there.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use super::{CheckReport, Finding, add};
+use crate::backend::BackendExt;
+use crate::crypto::KeySlot;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{ChunkId, ChunkKind, PackName, SessionId};
+use crate::log::LogRecord;
+use crate::monitor::check_cancelled;
+use crate::names;
+use crate::repository::Inner;
+use crate::view::View;
+
+/// Log records looked at, the newest first; older ones say nothing that matters now.
+const RECORDS_MAX: usize = 64;
+
+/// Key slots, newest log records, decisions.
+pub(super) fn small_objects(inner: &Inner, report: &mut CheckReport) -> Result<()> {
+    inner.monitor.phase("structure");
+    for entry in inner.backend.list_all(names::KEYS)? {
+        let outcome =
+            inner.read(&entry.name).and_then(|bytes| KeySlot::decode(&entry.name, &bytes)).map(|_| ());
+        note(outcome, &mut report.errors)?;
+    }
+    for entry in inner.backend.list(names::LOG, None, RECORDS_MAX)? {
+        let Some(n) = names::log_number(&entry.name) else {
+            add(&mut report.notes, Finding::new(&entry.name, "it is no log record; it is left alone"));
+            continue;
+        };
+        note(
+            inner.read(&entry.name).and_then(|b| LogRecord::decode(&inner.keys, n, &b)).map(|_| ()),
+            &mut report.errors,
+        )?;
+    }
+    for entry in inner.backend.list_all(names::DECISIONS)? {
+        let Some(session) = names::session_of(names::DECISIONS, &entry.name) else {
+            add(&mut report.notes, Finding::new(&entry.name, "it is no decision; it is left alone"));
+            continue;
+        };
+        note(inner.decision(&session).map(|_| ()), &mut report.errors)?;
+    }
+    Ok(())
+}
+
+/// Damage becomes a finding, anything else stays an error.
+pub(super) fn note(outcome: Result<()>, findings: &mut Vec<Finding>) -> Result<()> {
+    match outcome {
+        Err(e) if e.kind() == ErrorKind::Damaged => {
+            add(findings, Finding::of(&e));
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+/// Every pack that counts is there, has its size, and its table of contents opens. Returns those that are damaged.
+pub(super) fn packs(view: &Arc<View>, report: &mut CheckReport) -> Result<HashSet<PackName>> {
+    let inner = &view.inner;
+    let listed: BTreeMap<String, u64> =
+        inner.backend.list_all(names::PACKS)?.into_iter().map(|e| (e.name, e.size)).collect();
+    let mut bad = HashSet::new();
+    let mut named = BTreeSet::new();
+    for pack in view.index()?.packs() {
+        check_cancelled(inner.monitor.as_ref())?;
+        let object = names::pack(&pack.name);
+        named.insert(object.clone());
+        if pack.swept {
+            continue;
+        }
+        report.packs += 1;
+        let problem = match listed.get(&object) {
+            None => Some("it is missing".to_owned()),
+            Some(size) if *size != pack.size => Some(format!("it has {size} bytes instead of {}", pack.size)),
+            Some(_) => match inner.packs.toc(&pack.name, Some(pack.size)) {
+                Err(e) if e.kind() == ErrorKind::Damaged => Some(Finding::of(&e).problem),
+                outcome => outcome.map(|_| None)?,
+            },
+        };
+        if let Some(problem) = problem {
+            add(&mut report.errors, Finding::new(object, problem));
+            bad.insert(pack.name.clone());
+        }
+    }
+    for name in listed.keys().filter(|name| !named.contains(*name)) {
+        add(
+            &mut report.notes,
+            Finding::new(
+                name,
+                "nothing names it: of a running session, or left by one that ended; a prune will tell",
+            ),
+        );
+    }
+    Ok(bad)
+}
+
+/// Walks every listed snapshot and every one that can be undeleted, each list once, and names the snapshots that damage concerns.
+pub(super) fn walk(view: &Arc<View>, bad: &HashSet<PackName>, report: &mut CheckReport) -> Result<()> {
+    view.inner.monitor.phase("walk");
+    let mut whole = HashSet::new();
+    let (reader, index) = (view.reader(), view.index()?);
+    let in_good_pack = |id: &ChunkId| -> Result<bool> {
+        let places = index.readable(id)?;
+        Ok(places.iter().any(|p| index.pack(p.pack).is_some_and(|pack| !bad.contains(&pack.name))))
+    };
+    let rows: Vec<(SessionId, Vec<ChunkId>)> =
+        view.state.unpurged().map(|(s, r)| (s.clone(), r.roots.clone())).collect();
+    for (session, roots) in rows {
+        check_cancelled(view.inner.monitor.as_ref())?;
+        report.snapshots += 1;
+        let mut walk =
+            Walk { reader: &reader, in_good_pack: &in_good_pack, whole: &mut whole, damage: Vec::new() };
+        for root in roots {
+            walk.list(root, 0)?;
+        }
+        let damage = walk.damage;
+        for finding in damage {
+            match report
+                .errors
+                .iter_mut()
+                .find(|f| f.object == finding.object && f.problem == finding.problem)
+            {
+                Some(known) if !known.snapshots.contains(&session) => known.snapshots.push(session.clone()),
+                Some(_) => {}
+                None => add(&mut report.errors, Finding { snapshots: vec![session.clone()], ..finding }),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Deepest nesting of lists that is followed; honest trees stay below 20.
+const DEPTH_MAX: usize = 200;
+
+struct Walk<'w> {
+    reader: &'w crate::reader::Reader,
+    in_good_pack: &'w dyn Fn(&ChunkId) -> Result<bool>,
+    /// Lists below which nothing is wrong.
+    whole: &'w mut HashSet<ChunkId>,
+    damage: Vec<Finding>,
+}
+
+impl Walk<'_> {
+    /// Looks at a list and everything below it.
+    fn list(&mut self, id: ChunkId, depth: usize) -> Result<()> {
+        if self.whole.contains(&id) {
+            return Ok(());
+        }
+        let before = self.damage.len();
+        if depth > DEPTH_MAX {
+            self.damage.push(Finding::new(format!("list {id}"), "lists are nested too deep"));
+            return Ok(());
+        }
+        let list = match self.reader.refs(&id) {
+            Err(e) if e.kind() == ErrorKind::Damaged => {
+                self.damage.push(Finding::new(format!("list {id}"), e));
+                return Ok(());
+            }
+            list => list?,
+        };
+        if let Some(meta) = &list.meta {
+            match self.reader.read(ChunkKind::Meta, meta) {
+                Err(e) if e.kind() == ErrorKind::Damaged => {
+                    self.damage.push(Finding::new(format!("names {meta}"), e))
+                }
+                outcome => drop(outcome?),
+            }
+        }
+        for chunk in &list.data {
+            if !(self.in_good_pack)(chunk)? {
+                let problem = Error::missing("every good copy");
+                self.damage.push(Finding::new(format!("chunk {chunk}"), problem));
+            }
+        }
+        for child in list.children {
+            self.list(child, depth + 1)?;
+        }
+        if self.damage.len() == before {
+            self.whole.insert(id);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! Marking: which chunk copies are needed, as one bit per index record.
+//!
+//! Walks reference lists from the roots, each distinct list once. Of several copies of a chunk one is chosen; the others
+//! count as dead, so that a pack of copies can go.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::format::Place;
+use crate::id::{ChunkId, PackName, SessionId};
+use crate::index::Index;
+use crate::monitor::check_cancelled;
+use crate::reader::Reader;
+use crate::view::View;
+
+/// One bit per record.
+#[derive(Debug)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn new(len: u64) -> Self {
+        Self(vec![0; (len / 64 + 1) as usize])
+    }
+
+    fn get(&self, at: u64) -> bool {
+        self.0.get((at / 64) as usize).is_some_and(|w| w >> (at % 64) & 1 == 1)
+    }
+
+    /// Sets a bit; whether it was clear.
+    fn set(&mut self, at: u64) -> bool {
+        let Some(word) = self.0.get_mut((at / 64) as usize) else { return false };
+        let bit = 1 << (at % 64);
+        let clear = *word & bit == 0;
+        *word |= bit;
+        clear
+    }
+}
+
+/// What is needed of one pack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PackUse {
+    /// Raw bytes of chunks that are needed from here.
+    pub(crate) live: u64,
+    /// Raw bytes of all its chunks that the index knows.
+    pub(crate) all: u64,
+}
+
+/// What is needed.
+#[derive(Debug)]
+pub(crate) struct Marked {
+    bits: Vec<Bits>,
+    /// By number of the pack in the index.
+    pub(crate) packs: Vec<PackUse>,
+}
+
+impl Marked {
+    /// Whether the copy of record `ordinal` in `source` is needed.
+    pub(crate) fn is_live(&self, source: usize, ordinal: u64) -> bool {
+        self.bits.get(source).is_some_and(|b| b.get(ordinal))
+    }
+}
+
+/// Marks in one view.
+#[derive(Debug)]
+pub(crate) struct Marker<'v> {
+    view: &'v Arc<View>,
+    index: &'v Index,
+    reader: Reader,
+    /// Packs that should go: another copy is chosen where there is one.
+    avoid: HashSet<u32>,
+    marked: Marked,
+}
+
+impl<'v> Marker<'v> {
+    /// A marker that avoids the copies in `avoid`, and in packs that are condemned already.
+    pub(crate) fn new(view: &'v Arc<View>, avoid: &dyn Fn(&PackName) -> bool) -> Result<Self> {
+        let index = view.index()?;
+        let condemned: HashSet<&PackName> = view.state.condemned.iter().flat_map(|c| &c.packs).collect();
+        let avoid = (0..)
+            .zip(index.packs())
+            .filter(|(_, p)| avoid(&p.name) || condemned.contains(&p.name))
+            .map(|(n, _)| n)
+            .collect();
+        let bits = index.sources().iter().map(|s| Bits::new(s.len())).collect();
+        let marked = Marked { bits, packs: vec![PackUse::default(); index.packs().len()] };
+        Ok(Self { view, index, reader: view.reader(), avoid, marked })
+    }
+
+    /// Marks everything below the roots of `snapshots`.
+    pub(crate) fn mark(mut self, snapshots: &[SessionId]) -> Result<Marked> {
+        self.view.inner.monitor.phase("mark");
+        for session in snapshots {
+            let roots = self.view.state.rows.get(session).map(|r| r.roots.clone()).unwrap_or_default();
+            roots.into_iter().try_for_each(|root| self.walk(root))?;
+        }
+        self.count_all()?;
+        Ok(self.marked)
+    }
+
+    fn walk(&mut self, root: ChunkId) -> Result<()> {
+        let mut open = vec![root];
+        while let Some(id) = open.pop() {
+            check_cancelled(self.view.inner.monitor.as_ref())?;
+            if !self.take(&id)? {
+                continue;
+            }
+            let list = self.reader.refs(&id)?;
+            for id in list.meta.iter().chain(&list.data) {
+                self.take(id)?;
+            }
+            open.extend(list.children);
+        }
+        Ok(())
+    }
+
+    /// Marks the best copy of a chunk; whether it was not marked yet. A chunk that is nowhere stops the prune: deleting
+    /// anything from a damaged repository could take the last chance of repair.
+    fn take(&mut self, id: &ChunkId) -> Result<bool> {
+        let mut best: Option<((bool, bool, bool, u32), usize, u64, Place)> = None;
+        for (source, ordinal, place) in self.index.find_all(id)? {
+            let Some(pack) = self.index.pack(place.pack).filter(|p| !p.swept) else { continue };
+            let rank = (pack.quarantined, self.avoid.contains(&place.pack), pack.shunned, place.pack);
+            if best.as_ref().is_none_or(|(b, ..)| rank < *b) {
+                best = Some((rank, source, ordinal, place));
+            }
+        }
+        let Some((_, source, ordinal, place)) = best else {
+            return Err(Error::missing(format!(
+                "chunk {id}, which a snapshot needs: run check; nothing was deleted; it"
+            )));
+        };
+        let fresh = self.marked.bits.get_mut(source).is_some_and(|b| b.set(ordinal));
+        if fresh && let Some(used) = self.marked.packs.get_mut(place.pack as usize) {
+            used.live += u64::from(place.length);
+        }
+        Ok(fresh)
+    }
+
+    fn count_all(&mut self) -> Result<()> {
+        let packs = &mut self.marked.packs;
+        for source in self.index.sources() {
+            source.each(&self.view.inner.packs, &mut |_, record| {
+                if let Some(used) = packs.get_mut(record.place.pack as usize) {
+                    used.all += u64::from(record.place.length);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! Copies what is needed out of half-empty packs: an ordinary session that decides itself `closed` before its sources are condemned.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::PruneReport;
+use super::mark::Marked;
+use crate::error::Result;
+use crate::format::TocChunk;
+use crate::id::{ChunkId, ChunkKind, PackName};
+use crate::monitor::check_cancelled;
+use crate::packs::{PackToc, chunks_of};
+use crate::session::{ChunkWriter, Session, SessionOptions};
+use crate::view::View;
+
+/// A frame with at most this share of dead bytes moves as it is; others are written anew.
+const DEAD_SHARE_MOVED: f64 = 0.1;
+/// zstd level of frames written anew.
+const LEVEL: i32 = 3;
+
+/// Copies the live chunks of `packs` into new packs.
+pub(crate) fn repack(
+    view: &Arc<View>,
+    marked: &Marked,
+    packs: &BTreeSet<PackName>,
+    report: &mut PruneReport,
+) -> Result<()> {
+    if packs.is_empty() {
+        return Ok(());
+    }
+    let inner = &view.inner;
+    inner.monitor.phase("repack");
+    let session = Session::begin(inner, SessionOptions { client: "prune".into(), level: LEVEL })?;
+    let outcome = copy_all(view, marked, packs, &session);
+    let stats = session.close()?;
+    outcome?;
+    report.packs_repacked += packs.len() as u64;
+    report.bytes_repacked += stats.bytes_stored;
+    Ok(())
+}
+
+fn copy_all(view: &Arc<View>, marked: &Marked, packs: &BTreeSet<PackName>, session: &Session) -> Result<()> {
+    let index = view.index()?;
+    let mut writers = Writers {
+        data: session.writer(ChunkKind::Data),
+        refs: session.writer(ChunkKind::Refs),
+        meta: session.writer(ChunkKind::Meta),
+    };
+    for (number, pack) in (0_u32..).zip(index.packs()).filter(|(_, p)| packs.contains(&p.name)) {
+        check_cancelled(view.inner.monitor.as_ref())?;
+        let toc = view.inner.packs.toc(&pack.name, Some(pack.size))?;
+        copy_pack(view, marked, number, &toc, session, &mut writers)?;
+        view.inner.monitor.advance(1, pack.size);
+    }
+    writers.data.finish()?;
+    writers.refs.finish()?;
+    writers.meta.finish()
+}
+
+struct Writers<'s> {
+    data: ChunkWriter<'s>,
+    refs: ChunkWriter<'s>,
+    meta: ChunkWriter<'s>,
+}
+
+impl<'s> Writers<'s> {
+    fn of(&mut self, kind: ChunkKind) -> &mut ChunkWriter<'s> {
+        match kind {
+            ChunkKind::Data => &mut self.data,
+            ChunkKind::Refs => &mut self.refs,
+            ChunkKind::Meta => &mut self.meta,
+        }
+    }
+}
+
+fn copy_pack(
+    view: &Arc<View>,
+    marked: &Marked,
+    number: u32,
+    toc: &PackToc,
+    session: &Session,
+    writers: &mut Writers<'_>,
+) -> Result<()> {
+    for (at, frame, chunks) in toc.toc.iter() {
+        let live = live_chunks(view, marked, (number, at), chunks)?;
+        let bytes: u64 = live.iter().map(|c| u64::from(c.length)).sum();
+        if bytes == 0 {
+            continue;
+        }
+        let sealed =
+            view.inner.packs.read(&toc.object, Some(frame.offset..frame.offset + u64::from(frame.sealed)))?;
+        if (u64::from(frame.raw) - bytes) as f64 <= DEAD_SHARE_MOVED * f64::from(frame.raw) {
+            session.move_frame(toc, frame, chunks, sealed)?;
+            continue;
+        }
+        let plain = view.inner.packs.open(toc, frame, sealed)?;
+        let wanted: BTreeSet<ChunkId> = live.iter().map(|c| c.id).collect();
+        for (id, bytes) in chunks_of(&plain, chunks).filter(|(id, _)| wanted.contains(id)) {
+            writers.of(frame.kind).copy(&toc.object, id, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// The chunks of a frame whose copy here is the one that is needed.
+fn live_chunks(
+    view: &Arc<View>,
+    marked: &Marked,
+    (pack, frame): (u32, u16),
+    chunks: &[TocChunk],
+) -> Result<Vec<TocChunk>> {
+    let index = view.index()?;
+    let mut live = Vec::new();
+    for (at, chunk) in (0_u16..).zip(chunks) {
+        let here = index.find_all(&chunk.id)?.into_iter().any(|(source, ordinal, place)| {
+            place.pack == pack && place.frame == frame && place.index == at && marked.is_live(source, ordinal)
+        });
+        if here {
+            live.push(*chunk);
+        }
+    }
+    Ok(live)
+}

@@ -1,0 +1,128 @@
+//! What no decision and no record names: packs of ended sessions, replaced runs, old states.
+//!
+//! Only objects whose names say that they are ours are ever touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::PruneReport;
+use crate::backend::{BackendError, BackendExt, Entry};
+use crate::decision::{Decision, Outcome};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{PackName, SessionId};
+use crate::log::{LogRecord, Record};
+use crate::names;
+use crate::repository::Inner;
+use crate::state::State;
+use crate::view::View;
+
+/// States kept behind the newest: readers that began a while ago still find theirs.
+const STATES_KEPT: u64 = 64;
+
+/// Removes what has no effect.
+pub(super) fn remove(inner: &Arc<Inner>, report: &mut PruneReport) -> Result<()> {
+    orphaned_packs(inner, report)?;
+    replaced_runs(inner)?;
+    old_states(inner)
+}
+
+/// Packs whose session is decided and that rule R1 does not name.
+fn orphaned_packs(inner: &Arc<Inner>, report: &mut PruneReport) -> Result<()> {
+    // Listed first: a pack that appears later belongs to a session that is left alone.
+    let listed = inner.backend.list_all(names::PACKS)?;
+    let mut by_session: BTreeMap<SessionId, Vec<(PackName, Entry)>> = BTreeMap::new();
+    for entry in listed {
+        if let Some(Ok(name)) = entry.name.strip_prefix(names::PACKS).map(str::parse::<PackName>) {
+            by_session.entry(name.session.clone()).or_default().push((name, entry));
+        }
+    }
+    let undecided: BTreeSet<SessionId> = inner.undecided()?.into_iter().collect();
+    let view = inner.view()?;
+    let named: BTreeSet<&PackName> = view.index()?.packs().iter().map(|p| &p.name).collect();
+    for (session, packs) in by_session {
+        let orphans: Vec<_> = packs.into_iter().filter(|(name, _)| !named.contains(name)).collect();
+        if orphans.is_empty() || undecided.contains(&session) || !is_ended(inner, &view.state, &session)? {
+            continue;
+        }
+        for (_, entry) in orphans {
+            inner.backend.remove(&entry.name)?;
+            report.packs_deleted += 1;
+            report.bytes_freed += entry.size;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a session that is not announced can never count more packs than the view names.
+fn is_ended(inner: &Inner, state: &State, session: &SessionId) -> Result<bool> {
+    if state.rows.contains_key(session) || session.generation() < state.watermark {
+        return Ok(true);
+    }
+    match inner.decision(session)? {
+        // Decided after the view was made: the next prune sees it.
+        Some(decision) => Ok(decision.core.outcome == Outcome::Revoked),
+        // Its announcement was lost with the power. It is revoked first, so that it can never count.
+        None => match inner.decide(&Decision::without_snapshot(
+            session.clone(),
+            Outcome::Revoked,
+            Vec::new(),
+            Vec::new(),
+        )) {
+            Ok(_) => Ok(true),
+            Err(Error::SessionLost(_)) => Ok(false),
+            Err(e) => Err(e),
+        },
+    }
+}
+
+/// Runs that neither the newest state nor an unmerged decision names, once nobody can name them any more.
+fn replaced_runs(inner: &Arc<Inner>) -> Result<()> {
+    let listed = inner.backend.list_all(names::RUNS)?;
+    if !inner.undecided()?.is_empty() {
+        // A running session may still look into a run that was replaced meanwhile.
+        return Ok(());
+    }
+    let unnamed = |view: &View| -> Vec<String> {
+        let named: BTreeSet<&String> =
+            view.state.runs.iter().chain(view.state.rows.values().flat_map(|r| &r.runs)).collect();
+        listed.iter().map(|e| &e.name).filter(|n| !named.contains(n)).cloned().collect()
+    };
+    let now = inner.view()?;
+    if unnamed(&now).is_empty() {
+        return Ok(());
+    }
+    // A merge under way has runs that nobody names yet, and can publish only at the log length that it began from. One more
+    // record, and what was listed and is still not named never will be.
+    let view = inner.append(&mut |_| Ok(Some(Record::Checkpoint)))?;
+    for name in unnamed(&view) {
+        let rest = name.strip_prefix(names::RUNS).unwrap_or_default();
+        let merged = rest.strip_prefix("m-").is_some_and(|h| h.len() == 32);
+        let session = rest.rsplit_once('-').and_then(|(sid, _)| sid.parse::<SessionId>().ok());
+        if merged || session.map_or(Ok(false), |s| is_ended(inner, &view.state, &s))? {
+            inner.backend.remove(&name)?;
+        }
+    }
+    Ok(())
+}
+
+/// States that records older than the newest [`STATES_KEPT`] name.
+fn old_states(inner: &Inner) -> Result<()> {
+    let Some(mut n) = inner.log_len()?.checked_sub(STATES_KEPT + 1) else { return Ok(()) };
+    loop {
+        let record = match inner.read(&names::log(n)).and_then(|b| LogRecord::decode(&inner.keys, n, &b)) {
+            Ok(record) => record,
+            // A damaged old record is for check to tell; its state stays.
+            Err(e) if e.kind() == ErrorKind::Damaged => return Ok(()),
+            Err(e) => return Err(e),
+        };
+        match inner.backend.stat(&record.state) {
+            Err(BackendError::NotFound(_)) => return Ok(()),
+            size => size.map(|_| ())?,
+        }
+        inner.backend.remove(&record.state)?;
+        match n.checked_sub(1) {
+            Some(before) => n = before,
+            None => return Ok(()),
+        }
+    }
+}
