@@ -4,9 +4,9 @@ use super::{damage, keys, noise};
 use crate::crypto::SessionKeys;
 use crate::env::Env;
 use crate::error::{ErrorKind, Result};
+use crate::format::pack::PREAMBLE_BYTES;
 use crate::format::{
-    Codec, FOOTER_BYTES, Footer, Frame, Origin, PREAMBLE_BYTES, PackHead, Toc, TocChunk, open_frame,
-    pack_tail, seal_frame,
+    Codec, FOOTER_BYTES, Footer, Frame, Origin, PackHead, Toc, TocChunk, open_frame, pack_tail, seal_frame,
 };
 use crate::id::ChunkKind;
 
