@@ -2,5 +2,4 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step fails its test")]
 
-mod reader;
 mod tidy;

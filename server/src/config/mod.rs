@@ -210,8 +210,11 @@ impl Config {
     }
 
     fn check(&self, path: &str) -> Result<()> {
-        let value = |key: &str, why: String| Error::Value { place: format!("configuration {path}: {key}"), why };
-        for (key, size) in [("limits.upload", &self.limits.upload), ("limits.download", &self.limits.download)] {
+        let value =
+            |key: &str, why: String| Error::Value { place: format!("configuration {path}: {key}"), why };
+        for (key, size) in
+            [("limits.upload", &self.limits.upload), ("limits.download", &self.limits.download)]
+        {
             if let Some(text) = size {
                 let bytes = parse_size(text).map_err(|why| value(key, why))?;
                 if bytes == 0 {
@@ -222,7 +225,10 @@ impl Config {
         if let Some(location) = &self.repository.location
             && (location.starts_with("s3://") || location.starts_with("sftp://"))
         {
-            return Err(value("repository.location", format!("{location}: not in this version; name a folder")));
+            return Err(value(
+                "repository.location",
+                format!("{location}: not in this version; name a folder"),
+            ));
         }
         check_retention(&self.retention, "retention").map_err(|(k, why)| value(&k, why))?;
         let mut names = BTreeSet::new();

@@ -1,0 +1,348 @@
+//! `chronos backup`: a new snapshot of files, of a stream, or of a configured target.
+
+mod sources;
+
+use std::path::PathBuf;
+
+use chronos_server::TargetConfig;
+use chronos_snapshot::{
+    BackupOptions, BackupReport, ChangeTest, FileSource, Outcome, ParentChoice, Preset, backup,
+};
+use chronos_store::{Repository, SessionOptions};
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::args::{parse_label, parse_pair, parse_target, parse_tier, parse_time, parse_type};
+use crate::commands::catalog::{Catalog, canonical};
+use crate::context::App;
+use crate::error::{Exit, Failure};
+use crate::output::table::{duration, size};
+
+/// Errors that are printed; the rest are in the snapshot.
+const ERRORS_SHOWN: usize = 20;
+
+/// Back up files and folders, a stream, or a configured target
+///
+/// The first backup without any set-up makes a repository of your own and says where it is. What was backed up before
+/// and has not changed is not read again. What cannot be read is named at the end, the snapshot is then partial, and
+/// the exit code 3. A backup may be interrupted at any moment: what was uploaded is used by the next run.
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// Files and folders
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// Target that the snapshot belongs to [default: files]; without a path: back up its configured sources
+    #[arg(long, value_name = "NAME", value_parser = parse_target)]
+    target: Option<String>,
+
+    /// Why it is made; decides how long it is kept
+    #[arg(long, value_name = "TIER", default_value = "manual", value_parser = parse_tier)]
+    tier: String,
+
+    /// Which components it takes: full, workflows, database, config, incremental
+    #[arg(long = "type", value_name = "TYPE", default_value = "full", value_parser = parse_type)]
+    backup_type: String,
+
+    /// Name
+    #[arg(long, value_name = "TEXT", value_parser = parse_label)]
+    name: Option<String>,
+
+    /// Description
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    description: String,
+
+    /// Tag; may be given several times
+    #[arg(long = "tag", value_name = "TAG", value_parser = parse_label)]
+    tags: Vec<String>,
+
+    /// Free metadata; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    metadata: Vec<(String, String)>,
+
+    /// Host that the files are of [default: this one]
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+
+    /// Time of the snapshot [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    time: Option<Timestamp>,
+
+    #[command(flatten)]
+    change: Change,
+
+    /// Only what fits this pattern; may be given several times
+    #[arg(long, value_name = "PATTERN", help_heading = "What is left out")]
+    include: Vec<String>,
+
+    /// Leave out what fits this pattern (as in .gitignore); may be given several times
+    #[arg(long, value_name = "PATTERN", help_heading = "What is left out")]
+    exclude: Vec<String>,
+
+    /// File of such patterns
+    #[arg(long, value_name = "FILE", help_heading = "What is left out")]
+    exclude_file: Vec<PathBuf>,
+
+    /// Files of this name hold patterns for the folder that they are in, such as .gitignore
+    #[arg(long, value_name = "NAME", help_heading = "What is left out")]
+    ignore_file: Vec<String>,
+
+    /// Leave out the content of folders that hold this file
+    #[arg(long, value_name = "FILE[:HEADER]", help_heading = "What is left out")]
+    exclude_if_present: Vec<String>,
+
+    /// Leave out the content of folders that are tagged as caches (CACHEDIR.TAG)
+    #[arg(long, help_heading = "What is left out")]
+    exclude_caches: bool,
+
+    /// Stay on the file systems of the given paths
+    #[arg(long, help_heading = "What is left out")]
+    one_file_system: bool,
+
+    /// Rules of a kind of tree
+    #[arg(long, value_name = "PRESET", help_heading = "What is left out")]
+    preset: Option<PresetName>,
+
+    /// Only this folder or file directly below a path; may be given several times
+    #[arg(long = "module", value_name = "M", help_heading = "What is left out")]
+    modules: Vec<String>,
+
+    /// Back up nothing, but say which rule decides about this path; may be given several times
+    #[arg(long, value_name = "PATH", help_heading = "What is left out")]
+    explain: Vec<PathBuf>,
+
+    /// File with one path per line; - is standard input
+    #[arg(long, value_name = "FILE", help_heading = "Other sources")]
+    files_from: Vec<PathBuf>,
+
+    /// The same, separated by zero bytes
+    #[arg(long, value_name = "FILE", help_heading = "Other sources")]
+    files_from0: Vec<PathBuf>,
+
+    /// Back up standard input as one file
+    #[arg(long, conflicts_with = "command", help_heading = "Other sources")]
+    stdin: bool,
+
+    /// Back up what this command prints; if it fails there is no snapshot
+    #[arg(long, value_name = "CMD", help_heading = "Other sources")]
+    command: Option<String>,
+
+    /// Name of that file
+    #[arg(long, value_name = "NAME", help_heading = "Other sources")]
+    stdin_filename: Option<String>,
+
+    /// Compression, 1 (fast) to 19 (small)
+    #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
+    compression: i32,
+
+    /// Make no snapshot if nothing has changed
+    #[arg(long, conflicts_with = "dry_run")]
+    skip_if_unchanged: bool,
+
+    /// Read and count everything, write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// How a changed file is found.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What counts as changed")]
+struct Change {
+    /// Compare with this snapshot [default: the newest of the same target, host and paths]
+    #[arg(long, value_name = "SNAP", conflicts_with = "rehash")]
+    parent: Option<String>,
+
+    /// Read every file
+    #[arg(long)]
+    rehash: bool,
+
+    /// A file with another inode number may still be unchanged
+    #[arg(long)]
+    ignore_inode: bool,
+
+    /// A file with another change time may still be unchanged
+    #[arg(long)]
+    ignore_ctime: bool,
+}
+
+/// Presets by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PresetName {
+    /// A project tree: without .venv, __pycache__, .git, backups, logs and data
+    Project,
+}
+
+impl From<PresetName> for Preset {
+    fn from(name: PresetName) -> Self {
+        match name {
+            PresetName::Project => Self::Project,
+        }
+    }
+}
+
+/// The JSON document of `--explain`.
+#[derive(Serialize)]
+struct Explained {
+    path: String,
+    included: bool,
+    decided_at: String,
+    reason: String,
+}
+
+impl Backup {
+    /// Runs the command.
+    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        if !self.explain.is_empty() {
+            return self.explain(app);
+        }
+        let target = self.configured_target(app)?;
+        // What cannot be backed up is refused before a repository is made.
+        let sources = self.sources(app, &own(app)?, target.as_ref())?;
+        let repository = app.open_or_create()?;
+        let options = self.options(app, &repository)?;
+        let report = backup(&repository, sources, &options)?;
+        app.output.finish();
+        self.show(app, &repository, &report)?;
+        Ok(if report.error_count > 0 { Exit::Partial } else { Exit::Done })
+    }
+
+    fn configured_target(&self, app: &App) -> Result<Option<TargetConfig>, Failure> {
+        let Some(name) = &self.target else { return Ok(None) };
+        Ok(app.settings()?.config.target(name).cloned())
+    }
+
+    fn options(&self, app: &App, repository: &Repository) -> Result<BackupOptions, Failure> {
+        let target = match &self.target {
+            Some(name) => canonical(app, name)?,
+            None => chronos_server::targets::DEFAULT_TARGET.to_owned(),
+        };
+        let parent = match &self.change.parent {
+            Some(name) => {
+                ParentChoice::Given(Catalog::new(app, repository.clone())?.resolve(app, name)?.session)
+            }
+            None => ParentChoice::Newest,
+        };
+        let outcome = match (self.dry_run, self.skip_if_unchanged) {
+            (true, _) => Outcome::DryRun,
+            (false, true) => Outcome::SnapshotIfChanged,
+            (false, false) => Outcome::Snapshot,
+        };
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        Ok(BackupOptions {
+            target,
+            tier: self.tier.clone(),
+            backup_type: self.backup_type.clone(),
+            name: self.name.clone(),
+            description: self.description.clone(),
+            tags: self.tags.clone(),
+            metadata: self.metadata.iter().cloned().collect(),
+            host: self.host.clone().unwrap_or_else(host),
+            user: user(),
+            time: self.time.map(Timestamp::as_nanosecond),
+            parent,
+            changes: ChangeTest {
+                inode: !self.change.ignore_inode,
+                ctime: !self.change.ignore_ctime,
+                read_all: self.change.rehash,
+            },
+            outcome,
+            session: SessionOptions { client: client(), level: self.compression },
+            threads,
+            ..BackupOptions::default()
+        })
+    }
+
+    fn explain(&self, app: &App) -> Result<Exit, Failure> {
+        let options = self.files(&own(app)?)?.ok_or_else(|| {
+            Failure::usage("--explain needs the paths of the backup too")
+                .hint("chronos backup PATH… --explain WHICH")
+        })?;
+        let source = FileSource::new(options)?;
+        let mut answers = Vec::new();
+        for path in &self.explain {
+            let found = source.explain(path)?;
+            app.output.line(&found)?;
+            answers.push(Explained {
+                path: format!("/{}", found.path),
+                included: found.included,
+                decided_at: format!("/{}", found.decided_at),
+                reason: found.reason.to_string(),
+            });
+        }
+        app.output.document(&answers)?;
+        Ok(Exit::Done)
+    }
+
+    fn show(&self, app: &App, repository: &Repository, report: &BackupReport) -> Result<(), Failure> {
+        let out = &app.output;
+        out.document(report)?;
+        out.summary(format!(
+            "{} files ({} new, {} changed, {} unmodified), {} folders, {}",
+            report.files(),
+            report.files_new,
+            report.files_changed,
+            report.files_unmodified,
+            report.dirs,
+            size(report.bytes_processed)
+        ))?;
+        if report.dry_run {
+            out.summary(format!("{} would be added; nothing was written", size(report.bytes_added)))?;
+        } else {
+            out.summary(format!(
+                "{} added, {} written to {} in {}",
+                size(report.bytes_added),
+                size(report.bytes_stored),
+                repository.location(),
+                duration(report.duration_ms)
+            ))?;
+        }
+        for error in report.errors.iter().take(ERRORS_SHOWN) {
+            out.warning(format!("not backed up: {}: {}", error.path, error.error));
+        }
+        if report.error_count > ERRORS_SHOWN as u64 {
+            out.warning(format!(
+                "and {} more; `chronos snapshots --json` has them",
+                report.error_count - ERRORS_SHOWN as u64
+            ));
+        }
+        match (&report.snapshot, report.dry_run) {
+            (Some(_), _) => {
+                let what = match (report.error_count, report.unchanged) {
+                    (0, true) => "unchanged",
+                    (0, false) => "completed",
+                    _ => "partial: what is named above is missing from it",
+                };
+                out.summary(format!("Snapshot {} {what}", report.backup_id))
+            }
+            (None, false) => out.summary("Nothing has changed: no snapshot was made"),
+            (None, true) => Ok(()),
+        }
+    }
+}
+
+/// The program's own folders, which are never backed up.
+fn own(app: &App) -> Result<Vec<PathBuf>, Failure> {
+    let settings = app.settings()?;
+    let places = &settings.places;
+    Ok(vec![settings.location.path.clone(), places.cache.clone(), places.state.clone()])
+}
+
+/// Name of this host.
+pub(crate) fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Name of this user, or the number.
+pub(crate) fn user() -> String {
+    let named = ["USER", "LOGNAME"].into_iter().find_map(crate::context::variable);
+    named.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string())
+}
+
+/// The pseudonym of this host in names of objects.
+pub(crate) fn client() -> String {
+    /// Letters that stand in names; the rest of a host's name says nothing that a lister should know.
+    const LEN: usize = 16;
+    let plain: String = host().to_lowercase().chars().filter(char::is_ascii_alphanumeric).take(LEN).collect();
+    if plain.is_empty() { "local".to_owned() } else { plain }
+}

@@ -1,0 +1,57 @@
+//! `chronos delete`: forgets the snapshots that are named.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::commands::catalog::Catalog;
+use crate::commands::marks::{Named, forget, refuse_held};
+use crate::context::App;
+use crate::error::{Exit, Failure};
+
+/// Delete snapshots by name
+///
+/// They are hidden at once and can be brought back with `undelete` until the next prune, which gives their space back.
+/// Held snapshots are refused.
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// Snapshots
+    #[arg(value_name = "SNAP", required = true)]
+    snapshots: Vec<String>,
+
+    /// Only say what would be done
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// The JSON document.
+#[derive(Serialize)]
+struct Document {
+    deleted: Vec<Named>,
+    count: usize,
+    dry_run: bool,
+}
+
+impl Delete {
+    /// Runs the command.
+    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        let catalog = Catalog::open(app)?;
+        let chosen = catalog.resolve_all(app, &self.snapshots)?;
+        refuse_held(&chosen)?;
+        if !self.dry_run {
+            forget(&catalog.repository, &chosen)?;
+        }
+        for snapshot in &chosen {
+            let verb = if self.dry_run { "would be deleted" } else { "is deleted" };
+            app.output.summary(format!("{} {verb}: it was named", snapshot.manifest.backup_id))?;
+        }
+        if !self.dry_run {
+            app.output.note("`chronos undelete` brings them back until the next `chronos prune`.");
+        }
+        app.output.document(&Document {
+            deleted: chosen.iter().map(Named::from).collect(),
+            count: chosen.len(),
+            dry_run: self.dry_run,
+        })?;
+        Ok(catalog.exit())
+    }
+}

@@ -1,0 +1,219 @@
+//! `chronos diff`: what differs between two snapshots, or between a snapshot and what is on disk.
+
+use std::path::PathBuf;
+
+use chronos_snapshot::{
+    Aspect, Change, Difference, FileOptions, FileSource, JsonChange, Result as SnapshotResult, Snapshot,
+    Source, Tree, TreePath, parse_path,
+};
+use clap::Args;
+use serde::Serialize;
+
+use crate::commands::catalog::Catalog;
+use crate::context::App;
+use crate::error::{Exit, Failure};
+use crate::output::entry::Entry;
+
+/// Show what differs between two snapshots, or between a snapshot and the files on disk
+///
+/// Lines begin with + (added), - (removed) or M (changed, with what has changed). A JSON file that is named by itself
+/// is compared value by value.
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The older side: SNAP, SNAP:PATH, or `live`
+    #[arg(value_name = "A")]
+    from: String,
+
+    /// The newer side: SNAP, SNAP:PATH, or `live`
+    #[arg(value_name = "B")]
+    to: String,
+
+    /// Only at and below this path
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+}
+
+/// One difference of the JSON document.
+#[derive(Serialize)]
+struct Row {
+    change: Change,
+    path: String,
+    aspects: Vec<Aspect>,
+    before: Option<Entry>,
+    after: Option<Entry>,
+}
+
+/// The JSON document.
+#[derive(Default, Serialize)]
+struct Document {
+    from: String,
+    to: String,
+    added: Vec<Row>,
+    removed: Vec<Row>,
+    changed: Vec<Row>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<Vec<JsonChange>>,
+    errors: Vec<String>,
+}
+
+/// One side.
+enum Side {
+    Live,
+    Snapshot(Box<Snapshot>, Option<TreePath>),
+}
+
+impl Diff {
+    /// Runs the command.
+    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        let catalog = Catalog::open(app)?;
+        let (from, to) = (side(app, &catalog, &self.from)?, side(app, &catalog, &self.to)?);
+        let base = self.base(&from, &to)?;
+        let mut document = Document { from: name(&from), to: name(&to), ..Document::default() };
+        match (&from, &to) {
+            (Side::Live, Side::Live) => return Err(Failure::usage("at least one side must be a snapshot")),
+            (Side::Snapshot(a, _), Side::Snapshot(b, _)) => {
+                let (a, b) = (catalog.tree(a), catalog.tree(b));
+                document.values = values(&a, &b, &base)?;
+                collect(app, a.diff(&b, &base), false, &mut document)?;
+            }
+            (Side::Snapshot(a, _), Side::Live) => {
+                let live = live(app, a)?.open()?;
+                collect(app, catalog.tree(a).diff_live(&base, live), false, &mut document)?;
+            }
+            (Side::Live, Side::Snapshot(b, _)) => {
+                let live = live(app, b)?.open()?;
+                collect(app, catalog.tree(b).diff_live(&base, live), true, &mut document)?;
+            }
+        }
+        if let Some(values) = &document.values {
+            for value in values {
+                app.output.line(format!("  {}", serde_json::to_string(value).unwrap_or_default()))?;
+            }
+        }
+        app.output.summary(format!(
+            "{} added, {} removed, {} changed",
+            document.added.len(),
+            document.removed.len(),
+            document.changed.len()
+        ))?;
+        let exit = match (
+            document.errors.is_empty(),
+            matches!((&from, &to), (Side::Snapshot(..), Side::Snapshot(..))),
+        ) {
+            (true, _) => catalog.exit(),
+            (false, true) => Exit::Damage,
+            (false, false) => catalog.exit().worst(Exit::Partial),
+        };
+        app.output.document(&document)?;
+        Ok(exit)
+    }
+
+    fn base(&self, from: &Side, to: &Side) -> Result<TreePath, Failure> {
+        let named = [from, to].into_iter().filter_map(|s| match s {
+            Side::Snapshot(_, path) => path.clone(),
+            Side::Live => None,
+        });
+        let mut paths: Vec<TreePath> = named.collect();
+        paths.extend(self.path.as_deref().map(parse_path).transpose()?);
+        paths.dedup();
+        match paths.as_slice() {
+            [] => Ok(TreePath::root()),
+            [one] => Ok(one.clone()),
+            _ => Err(Failure::usage("both sides must name the same path")),
+        }
+    }
+}
+
+fn side(app: &App, catalog: &Catalog, text: &str) -> Result<Side, Failure> {
+    if text == "live" {
+        return Ok(Side::Live);
+    }
+    let (snapshot, path) = catalog.locate(app, text)?;
+    Ok(Side::Snapshot(Box::new(snapshot), path))
+}
+
+fn name(side: &Side) -> String {
+    match side {
+        Side::Live => "live".to_owned(),
+        Side::Snapshot(snapshot, _) => snapshot.manifest.backup_id.clone(),
+    }
+}
+
+/// The files on disk that a snapshot was made of.
+fn live(app: &App, snapshot: &Snapshot) -> Result<FileSource, Failure> {
+    let roots: Vec<PathBuf> =
+        snapshot.manifest.paths.iter().map(PathBuf::from).filter(|p| p.is_absolute()).collect();
+    if roots.is_empty() {
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("{} was not made of files on disk", snapshot.manifest.backup_id),
+        ));
+    }
+    let settings = app.settings()?;
+    let own =
+        vec![settings.location.path.clone(), settings.places.cache.clone(), settings.places.state.clone()];
+    Ok(FileSource::new(FileOptions { roots, own, threads: 2, ..FileOptions::default() })?)
+}
+
+/// The values that differ, if the path is one JSON file on both sides.
+fn values(a: &Tree, b: &Tree, base: &TreePath) -> Result<Option<Vec<JsonChange>>, Failure> {
+    if base.is_root() || !base.name().ends_with(b".json") {
+        return Ok(None);
+    }
+    Ok(a.diff_json(b, base)?)
+}
+
+fn collect(
+    app: &App,
+    differences: impl Iterator<Item = SnapshotResult<Difference>>,
+    turned: bool,
+    document: &mut Document,
+) -> Result<(), Failure> {
+    let monitor = app.output.monitor();
+    for difference in differences {
+        chronos_store::check_cancelled(&*monitor)?;
+        match difference {
+            Ok(found) => add(app, if turned { turn(found) } else { found }, document)?,
+            Err(error) => {
+                app.output.warning(&error);
+                document.errors.push(error.to_string());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The same difference, seen from the other side.
+fn turn(found: Difference) -> Difference {
+    let change = match found.change {
+        Change::Added => Change::Removed,
+        Change::Removed => Change::Added,
+        Change::Changed => Change::Changed,
+    };
+    Difference { change, before: found.after, after: found.before, ..found }
+}
+
+fn add(app: &App, found: Difference, document: &mut Document) -> Result<(), Failure> {
+    let mark = match found.change {
+        Change::Added => '+',
+        Change::Removed => '-',
+        Change::Changed => 'M',
+    };
+    let aspects: Vec<String> = found.aspects.iter().map(|a| format!("{a:?}").to_lowercase()).collect();
+    let why = if aspects.is_empty() { String::new() } else { format!(" ({})", aspects.join(", ")) };
+    app.output.line(format!("{mark} {}{why}", found.path))?;
+    let entry = |node: &Option<chronos_snapshot::Node>| node.as_ref().map(|n| Entry::new(&found.path, n));
+    let row = Row {
+        change: found.change,
+        path: found.path.to_string(),
+        before: entry(&found.before),
+        after: entry(&found.after),
+        aspects: found.aspects.clone(),
+    };
+    match found.change {
+        Change::Added => document.added.push(row),
+        Change::Removed => document.removed.push(row),
+        Change::Changed => document.changed.push(row),
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! `chronos export`: a snapshot as an archive that any system can read.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use chronos_snapshot::{ExportFormat, ExportOptions, ExportReport, Tree};
+use clap::Args;
+use serde::Serialize;
+
+use crate::commands::catalog::Catalog;
+use crate::context::App;
+use crate::context::location::shown;
+use crate::error::{Exit, Failure};
+use crate::output::snapshot::export_name;
+use crate::output::table::size;
+
+/// Write a snapshot as a tar or zip archive
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// Snapshot, and the folder or file in it
+    #[arg(value_name = "SNAP[:PATH]")]
+    snapshot: String,
+
+    /// tar, tar.zst or zip [default: what the file's name says, else tar.zst]
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    format: Option<ExportFormat>,
+
+    /// File to write, which must not be there yet; - is standard output [default: named after the snapshot, here]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Compression: 1 to 19 for tar.zst, 0 to 9 for zip
+    #[arg(long, value_name = "LEVEL")]
+    compression: Option<i32>,
+}
+
+/// The JSON document.
+#[derive(Serialize)]
+struct Exported {
+    status: &'static str,
+    backup_id: String,
+    path: String,
+    format: ExportFormat,
+    entries: u64,
+    bytes: u64,
+    skipped: Vec<Skipped>,
+}
+
+/// What the format cannot hold.
+#[derive(Serialize)]
+struct Skipped {
+    path: String,
+    reason: &'static str,
+}
+
+fn parse_format(text: &str) -> Result<ExportFormat, String> {
+    text.parse().map_err(|e: chronos_snapshot::Error| e.to_string())
+}
+
+impl Export {
+    /// Runs the command.
+    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        let to_stdout = self.output.as_deref() == Some(Path::new("-"));
+        if to_stdout && app.output.is_json() {
+            return Err(Failure::usage(
+                "the archive and the JSON document cannot both go to standard output",
+            )
+            .hint("name a file with -o"));
+        }
+        let catalog = Catalog::open(app)?;
+        let (snapshot, path) = catalog.locate(app, &self.snapshot)?;
+        let named = self.output.as_deref().and_then(Path::to_str).and_then(ExportFormat::of_file_name);
+        let format = self.format.or(named).unwrap_or(ExportFormat::TarZst);
+        let options = ExportOptions { format, base: path.unwrap_or_default(), level: self.compression };
+        let tree = catalog.tree(&snapshot);
+        let file = self.output.clone().unwrap_or_else(|| export_name(&snapshot, format.extension()).into());
+        let report = if to_stdout {
+            to_standard_output(app, &tree, &options)?
+        } else {
+            to_file(app, &tree, &options, &file)?
+        };
+        app.output.finish();
+        for (path, why) in &report.skipped {
+            app.output.warning(format!("not in the archive: {path}: {why}"));
+        }
+        if !to_stdout {
+            app.output.summary(format!(
+                "{} entries, {}, written to {}",
+                report.entries,
+                size(report.bytes),
+                shown(&file)
+            ))?;
+        }
+        app.output.document(&Exported {
+            status: if report.skipped.is_empty() { "completed" } else { "partial" },
+            backup_id: snapshot.manifest.backup_id.clone(),
+            path: shown(&file),
+            format,
+            entries: report.entries,
+            bytes: report.bytes,
+            skipped: report
+                .skipped
+                .iter()
+                .map(|(path, reason)| Skipped { path: path.to_string(), reason })
+                .collect(),
+        })?;
+        Ok(if report.skipped.is_empty() { catalog.exit() } else { catalog.exit().worst(Exit::Partial) })
+    }
+}
+
+fn to_standard_output(app: &App, tree: &Tree, options: &ExportOptions) -> Result<ExportReport, Failure> {
+    let mut out = BufWriter::new(app.output.bytes());
+    let report = tree.export(options, &mut out, &*app.output.monitor()).map_err(|e| match e {
+        chronos_snapshot::Error::File { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe => {
+            Failure::new(Exit::Failed, "the reader of standard output went away; it has no whole archive")
+        }
+        other => other.into(),
+    })?;
+    out.flush().map_err(|e| Failure::stdout(&e))?;
+    Ok(report)
+}
+
+/// A file is there whole or not at all.
+fn to_file(app: &App, tree: &Tree, options: &ExportOptions, path: &Path) -> Result<ExportReport, Failure> {
+    if path.symlink_metadata().is_ok() {
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("{} is there already and was not touched", shown(path)),
+        )
+        .hint("name another file with -o"));
+    }
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}.part", hex::encode(app.env.random_bytes::<4>()?)));
+    let draft = PathBuf::from(draft);
+    let written = write_draft(app, tree, options, &draft).and_then(|report| {
+        std::fs::hard_link(&draft, path).map_err(|e| Failure::file(path, &e))?;
+        Ok(report)
+    });
+    let removed = std::fs::remove_file(&draft);
+    let report = written?;
+    removed.map_err(|e| Failure::file(&draft, &e))?;
+    Ok(report)
+}
+
+fn write_draft(
+    app: &App,
+    tree: &Tree,
+    options: &ExportOptions,
+    draft: &Path,
+) -> Result<ExportReport, Failure> {
+    let file = std::fs::File::create_new(draft).map_err(|e| Failure::file(draft, &e))?;
+    let mut out = BufWriter::new(file);
+    let report = tree.export(options, &mut out, &*app.output.monitor())?;
+    out.flush().and_then(|()| out.get_ref().sync_all()).map_err(|e| Failure::file(draft, &e))?;
+    Ok(report)
+}

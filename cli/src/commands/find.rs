@@ -1,0 +1,126 @@
+//! `chronos find`: where a file is, and in which snapshots.
+
+use std::collections::BTreeMap;
+
+use chronos_snapshot::{Case, Node, Patterns, Snapshot, Time, TreePath, parse_path};
+use clap::Args;
+use serde::Serialize;
+
+use crate::commands::catalog::{Catalog, Filter};
+use crate::context::App;
+use crate::error::{Exit, Failure};
+use crate::output::entry::{Entry, mtime, name};
+use crate::output::table::{Table, size};
+
+/// Find files by name in all snapshots
+#[derive(Debug, Args)]
+pub(crate) struct Find {
+    /// Patterns such as '*.pdf' or 'etc/**/hosts'; without '/' they fit names, with '/' whole paths
+    #[arg(value_name = "PATTERN", required = true)]
+    patterns: Vec<String>,
+
+    /// Only in this snapshot; may be given several times
+    #[arg(short, long = "snapshot", value_name = "SNAP")]
+    snapshots: Vec<String>,
+
+    /// Only below this path of the snapshots
+    #[arg(long, value_name = "PATH")]
+    below: Option<String>,
+
+    /// Upper and lower case do not differ
+    #[arg(short, long)]
+    ignore_case: bool,
+
+    #[command(flatten)]
+    filter: Filter,
+}
+
+/// What is the same file for a reader of the list.
+type Key = (TreePath, &'static str, u64, Time);
+
+/// One file and where it is.
+#[derive(Serialize)]
+struct Match {
+    #[serde(flatten)]
+    entry: Entry,
+    snapshots: Vec<String>,
+    #[serde(skip)]
+    node: Node,
+    #[serde(skip)]
+    tree_path: TreePath,
+}
+
+/// The JSON document.
+#[derive(Serialize)]
+struct Found {
+    matches: Vec<Match>,
+    snapshots_searched: usize,
+    errors: Vec<String>,
+}
+
+impl Find {
+    /// Runs the command.
+    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        let catalog = Catalog::open(app)?;
+        let case = if self.ignore_case { Case::Insensitive } else { Case::Sensitive };
+        let patterns = Patterns::new(&self.patterns, case)?;
+        let base = self.below.as_deref().map(parse_path).transpose()?.unwrap_or_default();
+        let mut chosen: Vec<Snapshot> = if self.snapshots.is_empty() {
+            self.filter.apply(app, &catalog.snapshots)?.cloned().collect()
+        } else {
+            let named = catalog.resolve_all(app, &self.snapshots)?;
+            self.filter.apply(app, &named)?.cloned().collect()
+        };
+        chosen.sort_by_key(Snapshot::taken_at);
+        let monitor = app.output.monitor();
+        let mut found: BTreeMap<Key, Match> = BTreeMap::new();
+        let mut errors = Vec::new();
+        for snapshot in &chosen {
+            for entry in catalog.tree(snapshot).search(&base, &patterns) {
+                chronos_store::check_cancelled(&*monitor)?;
+                match entry {
+                    Ok((path, node)) => add(&mut found, snapshot, path, node),
+                    Err(error) => {
+                        app.output.warning(format!("{}: {error}", snapshot.manifest.backup_id));
+                        errors.push(format!("{}: {error}", snapshot.manifest.backup_id));
+                    }
+                }
+            }
+        }
+        let exit = if errors.is_empty() { catalog.exit() } else { Exit::Damage };
+        let found =
+            Found { matches: found.into_values().collect(), snapshots_searched: chosen.len(), errors };
+        show(app, &found)?;
+        Ok(exit)
+    }
+}
+
+fn add(found: &mut BTreeMap<Key, Match>, snapshot: &Snapshot, path: TreePath, node: Node) {
+    let key = (path.clone(), crate::output::entry::kind(&node), node.size(), node.mtime);
+    let one = found.entry(key).or_insert_with(|| Match {
+        entry: Entry::new(&path, &node),
+        snapshots: Vec::new(),
+        node,
+        tree_path: path,
+    });
+    one.snapshots.push(snapshot.manifest.backup_id.clone());
+}
+
+fn show(app: &App, found: &Found) -> Result<(), Failure> {
+    app.output.document(found)?;
+    let mut table = Table::new(&["PATH", "SIZE", "CHANGED", "IN", "NEWEST"]).right(&[1, 3]);
+    for one in &found.matches {
+        table.row([
+            name(&one.tree_path, &one.node),
+            size(one.node.size()),
+            mtime(&one.node),
+            one.snapshots.len().to_string(),
+            one.snapshots.last().cloned().unwrap_or_default(),
+        ]);
+    }
+    if !table.is_empty() {
+        app.output.table(&table)?;
+    }
+    app.output.note(format!("{} found in {} snapshots", found.matches.len(), found.snapshots_searched));
+    Ok(())
+}

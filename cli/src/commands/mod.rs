@@ -1,0 +1,108 @@
+//! The commands: one file each, with its options and help text, and `run`.
+//!
+//! `catalog` is what most of them begin with: the opened repository and its list of snapshots.
+
+mod backup;
+mod cat;
+mod catalog;
+mod check;
+mod cleanup;
+mod completions;
+mod config;
+mod delete;
+mod diff;
+mod doctor;
+mod export;
+mod find;
+mod forget;
+mod hold;
+mod init;
+mod keys;
+mod ls;
+mod man;
+mod marks;
+mod prune;
+mod release;
+mod repair;
+mod restore;
+mod rewrite;
+mod snapshots;
+mod stats;
+mod tag;
+mod undelete;
+mod verify;
+mod versions;
+
+use clap::Subcommand;
+
+use crate::context::App;
+use crate::error::{Exit, Failure};
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(init::Init),
+    Backup(Box<backup::Backup>),
+    Snapshots(snapshots::Snapshots),
+    Ls(ls::Ls),
+    Find(find::Find),
+    Cat(cat::Cat),
+    Diff(diff::Diff),
+    Versions(versions::Versions),
+    Restore(restore::Restore),
+    Export(export::Export),
+    Verify(verify::Verify),
+    Check(check::Check),
+    Forget(forget::Forget),
+    Prune(prune::Prune),
+    Cleanup(cleanup::Cleanup),
+    Delete(delete::Delete),
+    Undelete(undelete::Undelete),
+    Hold(hold::Hold),
+    Release(release::Release),
+    Tag(tag::Tag),
+    Rewrite(rewrite::Rewrite),
+    Stats(stats::Stats),
+    Repair(repair::Repair),
+    Keys(keys::Keys),
+    Config(config::Config),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+impl Command {
+    /// Runs it.
+    pub(crate) fn run(self, app: &App) -> Result<Exit, Failure> {
+        match self {
+            Self::Init(c) => c.run(app),
+            Self::Backup(c) => c.run(app),
+            Self::Snapshots(c) => c.run(app),
+            Self::Ls(c) => c.run(app),
+            Self::Find(c) => c.run(app),
+            Self::Cat(c) => c.run(app),
+            Self::Diff(c) => c.run(app),
+            Self::Versions(c) => c.run(app),
+            Self::Restore(c) => c.run(app),
+            Self::Export(c) => c.run(app),
+            Self::Verify(c) => c.run(app),
+            Self::Check(c) => c.run(app),
+            Self::Forget(c) => c.run(app),
+            Self::Prune(c) => c.run(app),
+            Self::Cleanup(c) => c.run(app),
+            Self::Delete(c) => c.run(app),
+            Self::Undelete(c) => c.run(app),
+            Self::Hold(c) => c.run(app),
+            Self::Release(c) => c.run(app),
+            Self::Tag(c) => c.run(app),
+            Self::Rewrite(c) => c.run(app),
+            Self::Stats(c) => c.run(app),
+            Self::Repair(c) => c.run(app),
+            Self::Keys(c) => c.run(app),
+            Self::Config(c) => c.run(app),
+            Self::Doctor(c) => c.run(app),
+            Self::Completions(c) => c.run(app),
+            Self::Man(c) => c.run(app),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! `chronos restore`: files of a snapshot back to disk.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chronos_snapshot::{
+    BackupOptions, FileOptions, FileSource, Overwrite, Owner, RestoreOptions, RestorePlan, RestorePoint,
+    RestoreReport, RestoreStatus, Snapshot, Strategy, backup, restore, resume_or_undo,
+};
+use chronos_store::{Repository, SessionOptions};
+use clap::Args;
+
+use crate::commands::backup::{client, host, user};
+use crate::commands::catalog::Catalog;
+use crate::context::App;
+use crate::error::{Exit, Failure};
+use crate::output::table::size;
+
+/// Paths of a plan that are printed without `-v`.
+const PLAN_SHOWN: usize = 50;
+
+/// Restore a snapshot, or a folder or file of it
+///
+/// `restore SNAP` puts each backed-up root below the target under its absolute path; `restore SNAP:PATH` puts the
+/// contents of PATH directly into it. Without --to a new folder below `restores/` is made. A restore that fails puts
+/// the target back as it was.
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// Snapshot, and the folder or file in it
+    #[arg(value_name = "SNAP[:PATH]")]
+    snapshot: String,
+
+    /// Folder to restore into
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+
+    /// new-location: into an absent or empty folder; overwrite: over the original place; replace: the same, and remove
+    /// what the snapshot does not have; merge: only what is missing
+    #[arg(long, value_name = "STRATEGY", default_value = "new-location", value_parser = parse_strategy)]
+    strategy: Strategy,
+
+    /// What happens to files that are there: always, if-changed, if-newer, never
+    #[arg(long, value_name = "WHEN", value_parser = parse_overwrite)]
+    overwrite: Option<Overwrite>,
+
+    /// Only what fits this pattern; may be given several times
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+
+    /// Not what fits this pattern; may be given several times
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+
+    /// Only this source or module; may be given several times
+    #[arg(long = "component", value_name = "NAME")]
+    components: Vec<String>,
+
+    /// Do not read back and compare what was written
+    #[arg(long)]
+    no_verify: bool,
+
+    /// Make holes of runs of zeros
+    #[arg(long)]
+    sparse: bool,
+
+    /// Give files to the users and groups of the recorded names instead of the recorded numbers
+    #[arg(long)]
+    owner_by_name: bool,
+
+    /// Make no restore-point snapshot of what is there before
+    #[arg(long)]
+    no_restore_point: bool,
+
+    /// Only say what would be done
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+fn parse_strategy(text: &str) -> Result<Strategy, String> {
+    text.parse().map_err(|e: chronos_snapshot::Error| e.to_string())
+}
+
+fn parse_overwrite(text: &str) -> Result<Overwrite, String> {
+    text.parse().map_err(|e: chronos_snapshot::Error| e.to_string())
+}
+
+impl Restore {
+    /// Runs the command.
+    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        let catalog = Catalog::open(app)?;
+        let (snapshot, path) = catalog.locate(app, &self.snapshot)?;
+        if !self.dry_run {
+            recover(app, &catalog.repository)?;
+        }
+        let wants_point = !self.no_restore_point && !self.dry_run && self.strategy != Strategy::NewLocation;
+        let options = RestoreOptions {
+            path: path.unwrap_or_default(),
+            to: self.to.clone(),
+            strategy: self.strategy,
+            overwrite: self.overwrite,
+            include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            components: self.components.clone(),
+            dry_run: self.dry_run,
+            verify: !self.no_verify,
+            sparse: self.sparse,
+            owner: if self.owner_by_name { Owner::Name } else { Owner::Number },
+            threads: 0,
+            restore_point: wants_point.then(|| restore_point(&catalog.repository, &snapshot)),
+        };
+        let report = restore(&catalog.repository, &snapshot, &options)?;
+        app.output.finish();
+        show(app, &report)?;
+        Ok(match report.status {
+            RestoreStatus::Planned | RestoreStatus::Completed => catalog.exit(),
+            RestoreStatus::Partial => Exit::Partial,
+            RestoreStatus::Damaged => Exit::Damage,
+        })
+    }
+}
+
+/// Ends restores that were interrupted earlier.
+fn recover(app: &App, repository: &Repository) -> Result<(), Failure> {
+    use chronos_snapshot::RecoveredOutcome;
+    for done in resume_or_undo(&repository.dirs().state)? {
+        let place = crate::context::location::shown(&done.path);
+        match done.outcome {
+            RecoveredOutcome::Undone => {
+                app.output.note(format!("An interrupted restore was undone: {place} is as it was before"));
+            }
+            RecoveredOutcome::Finished => {
+                app.output.note(format!("A restore to {place} was complete; what it had left is tidied up"));
+            }
+            RecoveredOutcome::Running => {
+                app.output.detail(format!("Another restore is running: {place}"));
+            }
+            RecoveredOutcome::Failed(why) => {
+                app.output.warning(format!("an interrupted restore to {place} cannot be undone yet: {why}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Keeps what is there now as a snapshot of tier `restore-point`.
+fn restore_point(repository: &Repository, snapshot: &Snapshot) -> RestorePoint {
+    let repository = repository.clone();
+    let manifest = snapshot.manifest.clone();
+    RestorePoint(Arc::new(move |plan: &RestorePlan| {
+        let touched = [&plan.overwrites, &plan.attributes, &plan.removes];
+        let mut roots: Vec<PathBuf> = Vec::new();
+        for path in touched.into_iter().flatten() {
+            use std::os::unix::ffi::OsStrExt;
+            roots.push(plan.target.join(std::ffi::OsStr::from_bytes(path.as_bytes())));
+        }
+        if roots.is_empty() {
+            return Ok(None);
+        }
+        let own = vec![repository.dirs().cache.clone(), repository.dirs().state.clone()];
+        let files = FileOptions { roots, own, threads: 2, ..FileOptions::default() };
+        let options = BackupOptions {
+            target: manifest.target.clone(),
+            tier: "restore-point".to_owned(),
+            description: format!("Before a restore of {}", manifest.backup_id),
+            host: host(),
+            user: user(),
+            session: SessionOptions { client: client(), level: 3 },
+            ..BackupOptions::default()
+        };
+        let report = backup(&repository, vec![Box::new(FileSource::new(files)?)], &options)?;
+        if let Some(first) = report.errors.first() {
+            return Err(chronos_snapshot::Error::Refused(format!(
+                "the restore point would not be whole ({}: {}); nothing was changed. --no-restore-point restores without one",
+                first.path, first.error
+            )));
+        }
+        Ok(Some(report.backup_id))
+    }))
+}
+
+fn show(app: &App, report: &RestoreReport) -> Result<(), Failure> {
+    let out = &app.output;
+    if report.status == RestoreStatus::Planned {
+        show_plan(app, &report.plan)?;
+    }
+    for note in &report.notes {
+        out.note(note);
+    }
+    for error in &report.errors {
+        out.warning(format!("not restored: {}: {}", error.path, error.error));
+    }
+    if let Some(point) = &report.restore_point {
+        out.summary(format!("What was there before is in snapshot {point}"))?;
+    }
+    if report.status != RestoreStatus::Planned {
+        out.summary(format!(
+            "{} files, {} written to {}",
+            report.files_restored,
+            size(report.bytes_written),
+            crate::context::location::shown(&report.path)
+        ))?;
+    }
+    if !report.message.is_empty() {
+        out.summary(&report.message)?;
+    }
+    out.document(report)
+}
+
+fn show_plan(app: &App, plan: &RestorePlan) -> Result<(), Failure> {
+    let shown = if app.output.is_verbose() { usize::MAX } else { PLAN_SHOWN };
+    let parts = [
+        ("create", &plan.creates),
+        ("overwrite", &plan.overwrites),
+        ("set attributes of", &plan.attributes),
+        ("remove", &plan.removes),
+    ];
+    for (what, paths) in parts {
+        for path in paths.iter().take(shown) {
+            app.output.line(format!("would {what} {path}"))?;
+        }
+        if paths.len() > shown {
+            app.output.line(format!("would {what} {} more (-v lists them)", paths.len() - shown))?;
+        }
+    }
+    app.output.summary(format!(
+        "{} to create, {} to overwrite, {} to change, {} to remove in {}; {} to write",
+        plan.creates.len(),
+        plan.overwrites.len(),
+        plan.attributes.len(),
+        plan.removes.len(),
+        crate::context::location::shown(&plan.target),
+        size(plan.bytes)
+    ))
+}

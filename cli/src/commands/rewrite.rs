@@ -1,0 +1,97 @@
+//! `chronos rewrite`: snapshots anew without what must not be in them.
+
+use chronos_snapshot::{Case, Patterns, RewriteMode, RewriteOptions, RewriteReport, Snapshot, rewrite};
+use chronos_store::SessionOptions;
+use clap::Args;
+use serde::Serialize;
+
+use crate::commands::backup::client;
+use crate::commands::catalog::Catalog;
+use crate::context::App;
+use crate::error::{Exit, Failure};
+use crate::output::table::size;
+
+/// Make snapshots anew without what must not be in them, such as a leaked secret
+///
+/// The new snapshots keep times, names and tags; the old ones are forgotten. Their data goes with the next prune.
+#[derive(Debug, Args)]
+pub(crate) struct Rewrite {
+    /// Snapshots
+    #[arg(value_name = "SNAP", required = true)]
+    snapshots: Vec<String>,
+
+    /// What goes, with everything below it; may be given several times
+    #[arg(long, value_name = "PATTERN", required = true)]
+    exclude: Vec<String>,
+
+    /// Compression, 1 (fast) to 19 (small)
+    #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
+    compression: i32,
+
+    /// Only say what would go
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// One snapshot of the JSON document.
+#[derive(Serialize)]
+struct Rewritten {
+    backup_id: String,
+    snapshot: String,
+    new_backup_id: Option<String>,
+    new_snapshot: Option<String>,
+    excluded: Vec<String>,
+    files: u64,
+    dirs: u64,
+    bytes: u64,
+    dry_run: bool,
+}
+
+impl Rewrite {
+    /// Runs the command.
+    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        let catalog = Catalog::open(app)?;
+        let options = RewriteOptions {
+            exclude: Patterns::new(&self.exclude, Case::Sensitive)?,
+            mode: if self.dry_run { RewriteMode::DryRun } else { RewriteMode::Write },
+            session: SessionOptions { client: client(), level: self.compression },
+        };
+        let mut answers = Vec::new();
+        for snapshot in catalog.resolve_all(app, &self.snapshots)? {
+            chronos_store::check_cancelled(&*app.output.monitor())?;
+            let report = rewrite(&catalog.repository, &snapshot, &options)?;
+            self.show(app, &snapshot, &report)?;
+            answers.push(Rewritten {
+                backup_id: snapshot.manifest.backup_id.clone(),
+                snapshot: snapshot.id.to_string(),
+                new_backup_id: report.snapshot.as_ref().map(|(_, id)| id.clone()),
+                new_snapshot: report.snapshot.as_ref().map(|(id, _)| id.to_string()),
+                excluded: report.excluded.iter().map(ToString::to_string).collect(),
+                files: report.files,
+                dirs: report.dirs,
+                bytes: report.bytes,
+                dry_run: self.dry_run,
+            });
+        }
+        app.output.document(&answers)?;
+        if !self.dry_run && answers.iter().any(|a| a.new_snapshot.is_some()) {
+            app.output.note("The old data is still in the repository until `chronos prune` has run.");
+        }
+        Ok(catalog.exit())
+    }
+
+    fn show(&self, app: &App, snapshot: &Snapshot, report: &RewriteReport) -> Result<(), Failure> {
+        let id = &snapshot.manifest.backup_id;
+        for path in &report.excluded {
+            app.output.line(format!("{id}: without {path}"))?;
+        }
+        let what = format!("{} files, {}", report.files, size(report.bytes));
+        match &report.snapshot {
+            Some((_, new)) => app.output.summary(format!("{id} is now {new}: {what} left out")),
+            None if report.excluded.is_empty() => {
+                app.output.summary(format!("{id}: nothing fits, unchanged"))
+            }
+            None => app.output.summary(format!("{id}: {what} would be left out")),
+        }
+    }
+}

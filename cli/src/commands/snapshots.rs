@@ -1,0 +1,48 @@
+//! `chronos snapshots`: what there is, newest first.
+
+use chronos_snapshot::Snapshot;
+use clap::Args;
+
+use crate::commands::catalog::{Catalog, Filter};
+use crate::context::App;
+use crate::error::{Exit, Failure};
+use crate::output::snapshot::{Row, table};
+
+/// List snapshots, newest first
+#[derive(Debug, Args)]
+pub(crate) struct Snapshots {
+    #[command(flatten)]
+    filter: Filter,
+
+    /// At most so many
+    #[arg(short = 'n', long, value_name = "N")]
+    limit: Option<usize>,
+
+    /// Those that were forgotten and can still be undeleted
+    #[arg(long)]
+    deleted: bool,
+}
+
+impl Snapshots {
+    /// Runs the command.
+    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        let catalog = Catalog::open(app)?;
+        let trash = if self.deleted { catalog.trash()? } else { Vec::new() };
+        let all = if self.deleted { &trash } else { &catalog.snapshots };
+        let mut fitting: Vec<&Snapshot> = self.filter.apply(app, all)?.collect();
+        let newest = fitting.iter().max_by_key(|s| s.taken_at()).map(|s| s.taken_at());
+        fitting.sort_by_key(|s| std::cmp::Reverse(s.taken_at()));
+        let total = fitting.len();
+        fitting.truncate(self.limit.unwrap_or(total));
+        let location = catalog.repository.location();
+        let rows: Vec<Row<'_>> = fitting.iter().map(|s| Row::new(s, &location)).collect();
+        app.output.document(&rows)?;
+        if newest.is_none() {
+            app.output.note(if all.is_empty() { "No snapshots." } else { "No snapshot fits." });
+        } else {
+            app.output.table(&table(fitting.iter().copied()))?;
+            app.output.note(format!("{} of {total} snapshots in {location}", fitting.len()));
+        }
+        Ok(catalog.exit())
+    }
+}

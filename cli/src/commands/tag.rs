@@ -1,0 +1,88 @@
+//! `chronos tag`: changes the tags of snapshots.
+
+use chronos_snapshot::Snapshot;
+use clap::Args;
+use serde::Serialize;
+
+use crate::args::parse_label;
+use crate::commands::catalog::Catalog;
+use crate::commands::marks::set;
+use crate::context::App;
+use crate::error::{Exit, Failure};
+
+/// Add, remove or set tags of snapshots
+#[derive(Debug, Args)]
+pub(crate) struct Tag {
+    /// Snapshots
+    #[arg(value_name = "SNAP", required = true)]
+    snapshots: Vec<String>,
+
+    /// Add this tag; may be given several times
+    #[arg(long, value_name = "TAG", value_parser = parse_label, required_unless_present_any = ["remove", "set"])]
+    add: Vec<String>,
+
+    /// Remove this tag; may be given several times
+    #[arg(long, value_name = "TAG", value_parser = parse_label)]
+    remove: Vec<String>,
+
+    /// Replace all tags by this one; may be given several times
+    #[arg(long, value_name = "TAG", value_parser = parse_label, conflicts_with_all = ["add", "remove"])]
+    set: Vec<String>,
+
+    /// Only say what would be done
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// One snapshot of the JSON document.
+#[derive(Serialize)]
+struct Tagged {
+    backup_id: String,
+    snapshot: String,
+    tags: Vec<String>,
+}
+
+impl Tag {
+    /// Runs the command.
+    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        let catalog = Catalog::open(app)?;
+        let chosen = catalog.resolve_all(app, &self.snapshots)?;
+        if !self.dry_run {
+            for snapshot in &chosen {
+                let committed = snapshot.manifest.tags.clone();
+                set(&catalog.repository, std::slice::from_ref(snapshot), &|marks| {
+                    let now = marks.tags.clone().unwrap_or_else(|| committed.clone());
+                    let wanted = self.edited(&now);
+                    if wanted != now {
+                        marks.tags = Some(wanted);
+                    }
+                })?;
+            }
+        }
+        let mut answer = Vec::new();
+        for snapshot in &chosen {
+            let tags = self.edited(snapshot.tags());
+            let verb = if self.dry_run { "would have" } else { "has" };
+            let shown = if tags.is_empty() { "no tags".to_owned() } else { tags.join(", ") };
+            app.output.summary(format!("{} {verb} {shown}", snapshot.manifest.backup_id))?;
+            answer.push(Self::row(snapshot, tags));
+        }
+        app.output.document(&answer)?;
+        Ok(catalog.exit())
+    }
+
+    fn row(snapshot: &Snapshot, tags: Vec<String>) -> Tagged {
+        Tagged { backup_id: snapshot.manifest.backup_id.clone(), snapshot: snapshot.id.to_string(), tags }
+    }
+
+    fn edited(&self, tags: &[String]) -> Vec<String> {
+        let mut edited: Vec<String> = Vec::new();
+        let before = if self.set.is_empty() { tags } else { &self.set };
+        for tag in before.iter().chain(&self.add) {
+            if !self.remove.contains(tag) && !edited.contains(tag) {
+                edited.push(tag.clone());
+            }
+        }
+        edited
+    }
+}

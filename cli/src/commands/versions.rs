@@ -1,0 +1,124 @@
+//! `chronos versions`: the distinct versions of one path.
+
+use std::path::Path;
+
+use chronos_snapshot::{Snapshot, TreePath, parse_path, versions};
+use chronos_store::SnapshotId;
+use clap::Args;
+use serde::Serialize;
+
+use crate::commands::catalog::{Catalog, Filter};
+use crate::context::App;
+use crate::error::{Exit, Failure};
+use crate::output::entry::{Entry, mtime};
+use crate::output::table::{SHORT_ID_LEN, Table, local_time, size};
+
+/// List the distinct versions of a file or folder
+#[derive(Debug, Args)]
+pub(crate) struct Versions {
+    /// A path, as it is on disk or as it is in the snapshots
+    #[arg(value_name = "PATH")]
+    wanted: String,
+
+    #[command(flatten)]
+    filter: Filter,
+}
+
+/// One version.
+#[derive(Serialize)]
+struct Version {
+    version_id: String,
+    #[serde(flatten)]
+    entry: Entry,
+    backup_id: String,
+    created_at: String,
+    first_seen: String,
+    last_seen: String,
+    snapshots: Vec<String>,
+}
+
+/// The JSON document.
+#[derive(Serialize)]
+struct Document {
+    path: String,
+    versions: Vec<Version>,
+    errors: Vec<String>,
+}
+
+impl Versions {
+    /// Runs the command.
+    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        let catalog = Catalog::open(app)?;
+        let mut chosen: Vec<Snapshot> = self.filter.apply(app, &catalog.snapshots)?.cloned().collect();
+        chosen.sort_by_key(Snapshot::taken_at);
+        let reader = catalog.view.reader();
+        let mut answer = None;
+        for path in self.candidates()? {
+            let found = versions(&reader, &chosen, &path);
+            let empty = found.versions.is_empty() && found.errors.is_empty();
+            answer = Some((path, found));
+            if !empty {
+                break;
+            }
+        }
+        let Some((path, found)) = answer else {
+            return Err(Failure::usage(format!("{} is no path", self.wanted)));
+        };
+        if found.versions.is_empty() && found.errors.is_empty() {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!("{path} is in none of the {} snapshots", chosen.len()),
+            )
+            .hint("`chronos find PATTERN` looks for names"));
+        }
+        let backup_id = |id: &SnapshotId| {
+            chosen.iter().find(|s| s.id == *id).map(|s| s.manifest.backup_id.clone()).unwrap_or_default()
+        };
+        let created = |id: &SnapshotId| {
+            chosen.iter().find(|s| s.id == *id).map(|s| s.manifest.created_at.clone()).unwrap_or_default()
+        };
+        let mut table =
+            Table::new(&["VERSION", "SIZE", "CHANGED", "FIRST SEEN", "LAST SEEN", "IN", "NEWEST"])
+                .right(&[1, 5]);
+        let mut listed = Vec::new();
+        for version in found.versions.iter().rev() {
+            table.row([
+                version.id.to_string().chars().take(SHORT_ID_LEN).collect(),
+                size(version.node.size()),
+                mtime(&version.node),
+                local_time(&created(&version.first)),
+                local_time(&created(&version.last)),
+                version.snapshots.len().to_string(),
+                backup_id(&version.last),
+            ]);
+            listed.push(Version {
+                version_id: version.id.to_string(),
+                entry: Entry::new(&path, &version.node),
+                backup_id: backup_id(&version.last),
+                created_at: created(&version.last),
+                first_seen: created(&version.first),
+                last_seen: created(&version.last),
+                snapshots: version.snapshots.iter().map(backup_id).collect(),
+            });
+        }
+        let errors: Vec<String> =
+            found.errors.iter().map(|(id, error)| format!("{}: {error}", backup_id(id))).collect();
+        errors.iter().for_each(|e| app.output.warning(e));
+        let exit = if errors.is_empty() { catalog.exit() } else { Exit::Damage };
+        app.output.table(&table)?;
+        app.output.document(&Document { path: path.to_string(), versions: listed, errors })?;
+        Ok(exit)
+    }
+
+    /// What the path may mean: the place on disk first, then the path inside snapshots.
+    fn candidates(&self) -> Result<Vec<TreePath>, Failure> {
+        let inside = parse_path(&self.wanted)?;
+        if Path::new(&self.wanted).is_absolute() {
+            return Ok(vec![inside]);
+        }
+        let full =
+            std::path::absolute(&self.wanted).map_err(|e| Failure::usage(format!("{}: {e}", self.wanted)))?;
+        let on_disk = parse_path(&full.to_string_lossy());
+        Ok(on_disk.into_iter().chain([inside]).collect())
+    }
+}

@@ -1,0 +1,105 @@
+//! Which repository is meant, and who said so.
+
+use std::path::{Path, PathBuf};
+
+use chronos_server::{Config, Environment};
+
+use crate::context::places::Places;
+use crate::error::Failure;
+
+/// Who named the repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// An option of the command line.
+    Option,
+    /// An environment variable.
+    Variable,
+    /// The configuration file.
+    Config,
+    /// Nobody: this user's own.
+    Default,
+}
+
+/// A repository's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Location {
+    /// The folder.
+    pub(crate) path: PathBuf,
+    /// Who named it.
+    pub(crate) origin: Origin,
+}
+
+impl Location {
+    /// Finds the place: option, `CHRONOS_REPO`, `BACKUP_PATH` or `CRONOS_BACKUP_DIR`, configuration, default.
+    pub(crate) fn find(
+        option: Option<&str>,
+        variable: Option<&str>,
+        environment: &Environment,
+        config: &Config,
+        places: &Places,
+    ) -> Result<Self, Failure> {
+        let place = |path: PathBuf, origin| Ok(Self { path, origin });
+        if let Some(text) = option {
+            return place(parse(text)?, Origin::Option);
+        }
+        if let Some(text) = variable.filter(|v| !v.is_empty()) {
+            return place(parse(text)?, Origin::Variable);
+        }
+        if let Some(path) = &environment.backup_path {
+            return place(parse(&path.to_string_lossy())?, Origin::Variable);
+        }
+        if let Some(text) = &config.repository.location {
+            return place(parse(text)?, Origin::Config);
+        }
+        place(places.repository(), Origin::Default)
+    }
+
+    /// The place as people read it.
+    pub(crate) fn shown(&self) -> String {
+        shown(&self.path)
+    }
+}
+
+/// A path as people read it.
+pub(crate) fn shown(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    chronos_snapshot::printable(path.as_os_str().as_bytes())
+}
+
+/// Reads a location; only folders in this version.
+pub(crate) fn parse(text: &str) -> Result<PathBuf, Failure> {
+    if text.is_empty() {
+        return Err(Failure::usage("the repository's location is empty").hint("name a folder with -r"));
+    }
+    if let Some((scheme, _)) = text.split_once("://") {
+        return Err(Failure::usage(format!("{text}: repositories at {scheme}:// are not in this version"))
+            .hint("name a folder"));
+    }
+    std::path::absolute(text).map_err(|e| Failure::usage(format!("{text}: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn the_option_comes_before_the_variables_before_the_file_before_the_default() {
+        let places = Places::find(|n| (n == "HOME").then(|| "/home/me".into())).unwrap();
+        let mut environment = Environment { backup_path: Some("/variable".into()), ..Environment::default() };
+        let mut config = Config::default();
+        config.repository.location = Some("/file".into());
+        let find = |o, v, e: &Environment, c: &Config| Location::find(o, v, e, c, &places).unwrap().path;
+        assert_eq!(find(Some("/option"), Some("/first"), &environment, &config), Path::new("/option"));
+        assert_eq!(find(None, Some("/first"), &environment, &config), Path::new("/first"));
+        assert_eq!(find(None, Some(""), &environment, &config), Path::new("/variable"));
+        environment.backup_path = None;
+        assert_eq!(find(None, None, &environment, &config), Path::new("/file"));
+        config.repository.location = None;
+        assert_eq!(
+            find(None, None, &environment, &config),
+            Path::new("/home/me/.local/share/chronos/repository")
+        );
+        assert!(parse("s3://bucket").is_err());
+    }
+}

@@ -1,0 +1,211 @@
+//! How a command ends: the one place where the errors of every layer become an exit code and a sentence.
+//!
+//! What always holds: a failure has a message that names the thing, and an exit code of the documented table.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use chronos_snapshot::ErrorKind;
+
+/// The documented exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// Usage or configuration.
+    Usage = 2,
+    /// Done in part.
+    Partial = 3,
+    /// Damage found.
+    Damage = 4,
+    /// No repository there.
+    NoRepository = 10,
+    /// Busy.
+    Busy = 11,
+    /// Wrong password or key.
+    WrongKey = 12,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// The number.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The one that is told when both hold: 4 before 3 before 1.
+    pub(crate) fn worst(self, other: Self) -> Self {
+        let rank = |e: Self| match e {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Partial => 2,
+            Self::Damage => 3,
+            Self::Usage | Self::NoRepository | Self::Busy | Self::WrongKey => 4,
+            Self::Interrupted => 5,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command failed, for people and machines.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The exit code.
+    pub(crate) exit: Exit,
+    /// One sentence that names the thing and what happened to the data.
+    pub(crate) message: String,
+    /// What to do next, where the program knows.
+    pub(crate) hint: Option<String>,
+    /// Nothing more can or need be said: the reader of standard output went away.
+    pub(crate) silent: bool,
+}
+
+impl Failure {
+    /// A failure with this exit code and message.
+    pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        Self { exit, message: message.to_string(), hint: None, silent: false }
+    }
+
+    /// Wrong usage or configuration.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// Adds what to do next.
+    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// A local file failed.
+    pub(crate) fn file(path: impl AsRef<std::path::Path>, error: &io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
+            io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
+            _ => ErrorKind::Io,
+        };
+        Self::of_kind(kind, format!("{}: {error}", path.as_ref().display()))
+    }
+
+    /// Standard output failed. A reader that went away wants no more, and no message either.
+    pub(crate) fn stdout(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self {
+                silent: true,
+                ..Self::new(Exit::Failed, "the reader of standard output went away")
+            };
+        }
+        Self::new(Exit::Failed, format!("standard output: {error}"))
+            .hint("what the command did is done; only its answer could not be written")
+    }
+
+    /// A library error of this kind: its exit code and what to do about it.
+    fn of_kind(kind: ErrorKind, message: String) -> Self {
+        let (exit, hint) = match kind {
+            ErrorKind::NoRepository => (
+                Exit::NoRepository,
+                "`chronos -r LOCATION init` makes one there; `chronos backup FOLDER` alone uses a repository of your own",
+            ),
+            ErrorKind::Exists => {
+                (Exit::Failed, "it was not touched; choose another place, or use what is there")
+            }
+            ErrorKind::WrongKey => (
+                Exit::WrongKey,
+                "nothing was changed; give the right one with --password-file, --password-command, --key-file or CHRONOS_PASSWORD",
+            ),
+            ErrorKind::TooNew => {
+                (Exit::Failed, "nothing was changed; use the newer chronos that wrote this repository")
+            }
+            ErrorKind::Damaged => (
+                Exit::Damage,
+                "nothing was deleted; `chronos check --read-data` names all that is damaged and the snapshots that need it",
+            ),
+            ErrorKind::Busy => (Exit::Busy, "nothing was changed; try again when the other run has ended"),
+            ErrorKind::Interrupted => (
+                Exit::Interrupted,
+                "snapshots made before are whole; what was uploaded is used by the next run",
+            ),
+            ErrorKind::NoSpace => (
+                Exit::Failed,
+                "snapshots made before are whole; free some space (`chronos prune` gives back what no snapshot needs), then run the command again",
+            ),
+            ErrorKind::ReadOnly => (
+                Exit::Failed,
+                "nothing was changed; listing, restoring and checking work from read-only media",
+            ),
+            ErrorKind::Refused | ErrorKind::Io => (Exit::Failed, ""),
+        };
+        let failure = Self::new(exit, message);
+        if hint.is_empty() { failure } else { failure.hint(hint) }
+    }
+}
+
+impl From<chronos_store::Error> for Failure {
+    fn from(error: chronos_store::Error) -> Self {
+        if let chronos_store::Error::Invalid(message) = &error {
+            return Self::usage(message);
+        }
+        Self::of_kind(error.kind(), error.to_string())
+    }
+}
+
+impl From<chronos_snapshot::Error> for Failure {
+    fn from(error: chronos_snapshot::Error) -> Self {
+        use chronos_snapshot::Error;
+        match &error {
+            Error::Store(chronos_store::Error::Invalid(_)) | Error::Invalid(_) => Self::usage(error),
+            Error::NotFound { what: "snapshot", .. } => {
+                Self::new(Exit::Failed, error).hint("`chronos snapshots` lists what there is")
+            }
+            _ => Self::of_kind(error.kind(), error.to_string()),
+        }
+    }
+}
+
+impl From<chronos_server::Error> for Failure {
+    fn from(error: chronos_server::Error) -> Self {
+        Self::usage(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_comes_before_partial_before_failed() {
+        assert_eq!(Exit::Failed.worst(Exit::Partial), Exit::Partial);
+        assert_eq!(Exit::Damage.worst(Exit::Partial), Exit::Damage);
+        assert_eq!(Exit::Damage.worst(Exit::Failed), Exit::Damage);
+        assert_eq!(Exit::Done.worst(Exit::Failed), Exit::Failed);
+    }
+
+    #[test]
+    fn every_kind_has_its_documented_code() {
+        let code = |kind| Failure::of_kind(kind, String::new()).exit.code();
+        assert_eq!(code(ErrorKind::NoRepository), 10);
+        assert_eq!(code(ErrorKind::Busy), 11);
+        assert_eq!(code(ErrorKind::WrongKey), 12);
+        assert_eq!(code(ErrorKind::Damaged), 4);
+        assert_eq!(code(ErrorKind::Interrupted), 130);
+        assert_eq!(code(ErrorKind::NoSpace), 1);
+        assert_eq!(Failure::from(chronos_snapshot::Error::Invalid("x".into())).exit.code(), 2);
+        assert_eq!(Failure::from(chronos_store::Error::Invalid("x".into())).exit.code(), 2);
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_not_told_about_it() {
+        assert!(Failure::stdout(&io::ErrorKind::BrokenPipe.into()).silent);
+        assert!(!Failure::stdout(&io::ErrorKind::StorageFull.into()).silent);
+    }
+}
