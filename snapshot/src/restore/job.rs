@@ -164,7 +164,7 @@ impl Job<'_> {
 
     /// Carries the plan out; whatever fails is taken back.
     fn execute(&self, work: &Work<'_>, missing: &[PathBuf]) -> Result<Done> {
-        let mut journal = Journal::create(self.state, &self.id, &work.target, missing)?;
+        let mut journal = self.journal(&work.target, missing)?;
         let place = match self.make_target(&work.target, missing) {
             Ok(place) => place,
             Err(cause) => {
@@ -186,6 +186,22 @@ impl Job<'_> {
             }),
         }
         Ok(done)
+    }
+
+    /// A new place holds nothing that could be lost, so there a state folder that cannot be written stops nothing.
+    fn journal(&self, target: &Path, missing: &[PathBuf]) -> Result<Journal> {
+        match Journal::create(self.state, &self.id, target, missing) {
+            Err(Error::File { source, .. })
+                if self.options.strategy == Strategy::NewLocation
+                    && matches!(
+                        source.kind(),
+                        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+                    ) =>
+            {
+                Ok(Journal::in_memory(target, missing))
+            }
+            other => other,
+        }
     }
 
     fn make_target(&self, target: &Path, missing: &[PathBuf]) -> Result<Place> {
@@ -228,7 +244,7 @@ impl Job<'_> {
         };
         builder.run()?;
         let error = |e: io::Error| place.error(&TreePath::root(), e);
-        place.sync(&folders).map_err(error)?;
+        // Nothing built need be durable yet: until the commit a loss of power ends in undoing, which goes by inodes.
         journal.append(&[Record::Built { inodes: builder.inodes()? }])?;
         self.monitor.phase("switch");
         exchange::switch(place, journal.records())?;

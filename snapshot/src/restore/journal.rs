@@ -69,8 +69,8 @@ pub(crate) enum Record {
 /// A journal that is being written.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    path: PathBuf,
-    file: File,
+    /// Where it lies; `None`: in memory only.
+    file: Option<(PathBuf, File)>,
     records: Vec<Record>,
 }
 
@@ -88,12 +88,15 @@ impl Journal {
             .open(&path)
             .map_err(|e| Error::file(&path, e))?;
         lock(&file).map_err(|e| Error::file(&path, e))?;
-        let mut journal = Self { path, file, records: Vec::new() };
-        let target = target.as_os_str().as_bytes().to_vec();
-        let made = made.iter().map(|m| m.as_os_str().as_bytes().to_vec()).collect();
-        journal.append(&[Record::Begin { version: VERSION, target, made }])?;
+        let mut journal = Self { file: Some((path, file)), records: Vec::new() };
+        journal.append(&[begin(target, made)])?;
         sync_folder(&folder)?;
         Ok(journal)
+    }
+
+    /// A journal that ends with the process: enough to undo an error, not a crash.
+    pub(crate) fn in_memory(target: &Path, made: &[PathBuf]) -> Self {
+        Self { file: None, records: vec![begin(target, made)] }
     }
 
     /// Adds records and makes them durable.
@@ -106,8 +109,10 @@ impl Journal {
             text.extend_from_slice(&json);
             text.push(b'\n');
         }
-        let written = self.file.write_all(&text).and_then(|()| self.file.sync_data());
-        written.map_err(|e| Error::file(&self.path, e))?;
+        if let Some((path, file)) = &mut self.file {
+            let written = file.write_all(&text).and_then(|()| file.sync_data());
+            written.map_err(|e| Error::file(path, e))?;
+        }
         self.records.extend_from_slice(records);
         Ok(())
     }
@@ -124,8 +129,9 @@ impl Journal {
 
     /// Nothing is left to undo or to finish.
     pub(crate) fn remove(self) -> Result<()> {
-        fs::remove_file(&self.path).map_err(|e| Error::file(&self.path, e))?;
-        self.path.parent().map_or(Ok(()), sync_folder)
+        let Some((path, _)) = &self.file else { return Ok(()) };
+        fs::remove_file(path).map_err(|e| Error::file(path, e))?;
+        path.parent().map_or(Ok(()), sync_folder)
     }
 
     /// A journal that an earlier process left; `None` while that process lives.
@@ -137,8 +143,14 @@ impl Journal {
             other => other.map_err(error)?,
         }
         let records = read(&file).map_err(error)?;
-        Ok(Some(Self { path: path.to_owned(), file, records }))
+        Ok(Some(Self { file: Some((path.to_owned(), file)), records }))
     }
+}
+
+fn begin(target: &Path, made: &[PathBuf]) -> Record {
+    let target = target.as_os_str().as_bytes().to_vec();
+    let made = made.iter().map(|m| m.as_os_str().as_bytes().to_vec()).collect();
+    Record::Begin { version: VERSION, target, made }
 }
 
 /// The journals in a state folder.

@@ -177,6 +177,16 @@ impl Scratch {
         options: &RestoreOptions,
         steps: Steps,
     ) -> Result<RestoreReport> {
+        self.job(supply, options, steps, &self.at("state"))
+    }
+
+    fn job(
+        &self,
+        supply: &Memory,
+        options: &RestoreOptions,
+        steps: Steps,
+        state: &Path,
+    ) -> Result<RestoreReport> {
         let is_folder = super::is_folder(supply, &options.path)?;
         let job = Job {
             supply,
@@ -184,7 +194,7 @@ impl Scratch {
             roots: &[],
             is_folder,
             default: self.at("default"),
-            state: &self.at("state"),
+            state,
             id: "0123".to_owned(),
             own: Vec::new(),
             monitor: &Silent,

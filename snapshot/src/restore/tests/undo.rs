@@ -149,3 +149,18 @@ fn a_torn_journal_is_undone_as_far_as_it_was_relied_on() {
     assert_eq!(resume_or_undo(&scratch.at("state")).unwrap()[0].outcome, RecoveredOutcome::Undone);
     assert_eq!(between(&before, &capture(&to)), [""; 0]);
 }
+
+#[test]
+fn a_new_place_needs_no_state_folder() {
+    let scratch = Scratch::new();
+    let (memory, to) = prepare(&scratch);
+    // Nobody, not even root, can make a folder in /sys.
+    let run =
+        |options: &RestoreOptions| scratch.job(&memory, options, Steps::default(), Path::new("/sys/state"));
+    let new = scratch.at("new");
+    run(&options(Strategy::NewLocation, &new)).unwrap();
+    assert_eq!(super::content::differs(&scratch.at("from"), &new), [""; 0]);
+    let before = capture(&to);
+    assert!(run(&replace(&to)).is_err());
+    assert_eq!(between(&before, &capture(&to)), [""; 0]);
+}
