@@ -53,13 +53,12 @@ impl Inner {
     }
 
     fn read_state(&self, record: &LogRecord) -> Result<State> {
-        let bytes = match self.catalogue.get_state(&record.state) {
-            Some(bytes) => bytes,
-            None => {
-                let bytes = self.read(&record.state)?;
-                self.catalogue.put_state(&record.state, &bytes);
-                bytes
-            }
+        let bytes = if let Some(bytes) = self.catalogue.get_state(&record.state) {
+            bytes
+        } else {
+            let bytes = self.read(&record.state)?;
+            self.catalogue.put_state(&record.state, &bytes);
+            bytes
         };
         if blake3::hash(&bytes).to_hex().as_str() != record.hash {
             return Err(Error::damaged(&record.state, "it is not what the log names"));
@@ -193,7 +192,7 @@ impl Inner {
 
     /// Rows by session that lie above the watermark or in the table, unmerged.
     pub(crate) fn unmerged(state: &State) -> BTreeMap<&SessionId, &crate::state::Row> {
-        state.rows.iter().filter(|(_, r)| !r.merged && !(r.packs.is_empty() && r.runs.is_empty())).collect()
+        state.rows.iter().filter(|(_, r)| !(r.merged || r.packs.is_empty() && r.runs.is_empty())).collect()
     }
 }
 

@@ -38,10 +38,13 @@ pub struct Reader {
     later: Arc<OnceLock<Option<Reader>>>,
 }
 
+/// When a frame was last used, and its plain bytes.
+type Held = (u64, Arc<Vec<u8>>);
+
 /// Decoded frames, by pack and number in it.
 #[derive(Debug, Default)]
 struct Frames {
-    held: HashMap<(u32, u16), (u64, Arc<Vec<u8>>)>,
+    held: HashMap<(u32, u16), Held>,
     bytes: usize,
     clock: u64,
 }
@@ -260,7 +263,7 @@ impl Reader {
         };
         let mut rest = group;
         while !rest.is_empty() {
-            let (now, after) = self.one_read(&toc, rest);
+            let (now, after) = Self::one_read(&toc, rest);
             match self.hand_out(&toc, now, sink, &give_up) {
                 Err(e) if e.kind() == ErrorKind::Damaged => give_up(now),
                 outcome => outcome?,
@@ -271,7 +274,7 @@ impl Reader {
     }
 
     /// As many of the first requests as one read of bounded length serves.
-    fn one_read<'g>(&self, toc: &PackToc, group: &'g [Located]) -> (&'g [Located], &'g [Located]) {
+    fn one_read<'g>(toc: &PackToc, group: &'g [Located]) -> (&'g [Located], &'g [Located]) {
         let span = |l: &Located| {
             toc.toc.frames.get(usize::from(l.place.frame)).map(|f| (f.offset, f.offset + u64::from(f.sealed)))
         };

@@ -164,7 +164,7 @@ impl State {
                 self.drop_spent_rows();
             }
             Record::Merge { sessions, removed, added, unswept } => {
-                self.merge(sessions, removed, added, unswept)?
+                self.merge(sessions, removed, added, unswept)?;
             }
             Record::Quarantine { packs } => self.quarantined.extend(packs.iter().cloned()),
             Record::Heal { packs } => self.quarantined.retain(|p| !packs.contains(p)),

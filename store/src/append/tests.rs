@@ -107,7 +107,11 @@ fn sessions_beside_changes_are_all_listed() {
         for _ in 0..3 {
             scope.spawn(|| (0..10).for_each(|_| drop(commit(begin(&repository)))));
         }
-        scope.spawn(|| (0..20).for_each(|_| drop(checkpoint(&repository))));
+        scope.spawn(|| {
+            (0..20).for_each(|_| {
+                checkpoint(&repository);
+            })
+        });
     });
     assert_eq!(repository.view().unwrap().snapshots().count(), 30);
     checkpoint(&repository);

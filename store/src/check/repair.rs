@@ -91,7 +91,8 @@ fn damaged_runs(view: &View) -> Result<Vec<String>> {
     let mut bad = Vec::new();
     for run in view.state.runs.iter().chain(view.state.rows.values().flat_map(|r| &r.runs)) {
         let outcome = inner.backend.stat(run).map_err(Error::from).and_then(|size| {
-            let source = crate::index::Source::Run(crate::index::RunSource::open(&inner.packs, run, size)?);
+            let source =
+                crate::index::Source::Run(Box::new(crate::index::RunSource::open(&inner.packs, run, size)?));
             source.each(&inner.packs, &mut |_, _| Ok(()))
         });
         match outcome {

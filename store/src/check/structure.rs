@@ -164,7 +164,7 @@ impl Walk<'_> {
         if let Some(meta) = &list.meta {
             match self.reader.read(ChunkKind::Meta, meta) {
                 Err(e) if e.kind() == ErrorKind::Damaged => {
-                    self.damage.push(Finding::new(format!("names {meta}"), e))
+                    self.damage.push(Finding::new(format!("names {meta}"), e));
                 }
                 outcome => drop(outcome?),
             }

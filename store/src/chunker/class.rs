@@ -22,7 +22,7 @@ pub enum ChunkClass {
     Std,
     /// 2 / 8 / 32 KiB: SQL dumps, JSON, CSV, logs.
     Db,
-    /// Fixed pages of this many bytes, aligned: SQLite files, disk images. A power of two, 4 KiB to 1 MiB.
+    /// Fixed pages of this many bytes, aligned: `SQLite` files, disk images. A power of two, 4 KiB to 1 MiB.
     Page(u32),
     /// 256 KiB / 1 / 4 MiB: incompressible bulk.
     Bulk,

@@ -234,10 +234,10 @@ impl RunIndex {
             filters: Vec::new(),
         };
         run.decode_directory(&plain)?;
-        if run.firsts.len() as u64 != blocks {
-            Err(damaged("its directory does not fit its blocks"))
-        } else {
+        if run.firsts.len() as u64 == blocks {
             Ok(run)
+        } else {
+            Err(damaged("its directory does not fit its blocks"))
         }
     }
 

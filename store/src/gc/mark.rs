@@ -37,6 +37,9 @@ impl Bits {
     }
 }
 
+/// How gladly a copy is kept, the least first: damaged, to be avoided, shunned, number of the pack.
+type Rank = (bool, bool, bool, u32);
+
 /// What is needed of one pack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PackUse {
@@ -117,7 +120,7 @@ impl<'v> Marker<'v> {
     /// Marks the best copy of a chunk; whether it was not marked yet. A chunk that is nowhere stops the prune: deleting
     /// anything from a damaged repository could take the last chance of repair.
     fn take(&mut self, id: &ChunkId) -> Result<bool> {
-        let mut best: Option<((bool, bool, bool, u32), usize, u64, Place)> = None;
+        let mut best: Option<(Rank, usize, u64, Place)> = None;
         for (source, ordinal, place) in self.index.find_all(id)? {
             let Some(pack) = self.index.pack(place.pack).filter(|p| !p.swept) else { continue };
             let rank = (pack.quarantined, self.avoid.contains(&place.pack), pack.shunned, place.pack);

@@ -95,7 +95,7 @@ impl IndexBuilder {
     pub(crate) fn add_run(&mut self, run: RunSource) {
         let packs = run.index().packs().to_vec();
         let numbers = packs.iter().map(|(name, size)| self.number(name, *size)).collect();
-        self.sources.push(Source::Run(run.with_numbers(numbers)));
+        self.sources.push(Source::Run(Box::new(run.with_numbers(numbers))));
     }
 
     /// Adds a pack by its table of contents.

@@ -15,7 +15,7 @@ const BLOCKS_MAX: usize = 256;
 #[derive(Debug)]
 pub(crate) enum Source {
     /// A stored run.
-    Run(RunSource),
+    Run(Box<RunSource>),
     /// Tables of contents of sessions without runs.
     Table(TableSource),
 }
@@ -118,7 +118,7 @@ impl RunSource {
             let start = block.partition_point(|r| r.id < *id);
             let rest = block.get(start..).unwrap_or_default();
             for (n, record) in (start as u64..).zip(rest.iter().take_while(|r| r.id == *id)) {
-                found(self.ordinal(number) + n, self.globally(record.place));
+                found(Self::ordinal(number) + n, self.globally(record.place));
             }
         }
         Ok(())
@@ -127,14 +127,14 @@ impl RunSource {
     fn each(&self, packs: &Packs, visit: &mut dyn FnMut(u64, Record) -> Result<()>) -> Result<()> {
         for number in 0..self.index.blocks() {
             let sealed = packs.read(&self.object, Some(self.index.block_range(number)))?;
-            for (n, record) in (self.ordinal(number)..).zip(self.index.open_block(number, sealed)?) {
+            for (n, record) in (Self::ordinal(number)..).zip(self.index.open_block(number, sealed)?) {
                 visit(n, Record { place: self.globally(record.place), ..record })?;
             }
         }
         Ok(())
     }
 
-    fn ordinal(&self, block: usize) -> u64 {
+    fn ordinal(block: usize) -> u64 {
         (block * crate::format::BLOCK_RECORDS) as u64
     }
 

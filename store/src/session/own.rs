@@ -30,7 +30,7 @@ pub(super) struct Own {
 #[derive(Debug, Default)]
 struct Records {
     packs: Vec<(PackName, u64)>,
-    records: Vec<Record>,
+    of_packs: Vec<Record>,
     runs: Vec<String>,
 }
 
@@ -85,7 +85,7 @@ impl Own {
         for (frame, _, chunks) in toc.iter() {
             for (index, chunk) in (0..).zip(chunks) {
                 records
-                    .records
+                    .of_packs
                     .push(Record { id: chunk.id, place: Place { pack, frame, index, length: chunk.length } });
             }
         }
@@ -93,7 +93,7 @@ impl Own {
 
     /// Whether the records should become a run now.
     pub(super) fn is_full(&self) -> bool {
-        lock(&self.records).records.len() >= RECORDS_MAX
+        lock(&self.records).of_packs.len() >= RECORDS_MAX
     }
 
     /// Writes what is held as a run of `session`.
@@ -103,8 +103,8 @@ impl Own {
             return Ok(0);
         }
         let object = names::run(session, u64::from(self.first_run) + held.runs.len() as u64);
-        held.records.sort_unstable();
-        let bytes = encode_run(&object, &inner.keys, inner.env.random_bytes()?, &held.packs, &held.records)?;
+        held.of_packs.sort_unstable();
+        let bytes = encode_run(&object, &inner.keys, inner.env.random_bytes()?, &held.packs, &held.of_packs)?;
         crate::backend::BackendExt::create(
             inner.backend.as_ref(),
             &object,
@@ -114,7 +114,7 @@ impl Own {
         let run = RunSource::open(&inner.packs, &object, bytes.len() as u64)?;
         // First the run, then the ids go: nobody may find a chunk in neither.
         self.runs.write().map_err(|_| Error::Invalid("a writing thread panicked".into()))?.push(run);
-        for record in held.records.drain(..) {
+        for record in held.of_packs.drain(..) {
             if let Some(shard) = self.shard(&record.id) {
                 lock(shard).remove(&record.id);
             }
