@@ -110,7 +110,7 @@ fn sessions_beside_changes_are_all_listed() {
         scope.spawn(|| {
             (0..20).for_each(|_| {
                 checkpoint(&repository);
-            })
+            });
         });
     });
     assert_eq!(repository.view().unwrap().snapshots().count(), 30);
