@@ -29,9 +29,76 @@ fn cuts(class: ChunkClass, bytes: &[u8]) -> Vec<usize> {
 
 #[test]
 fn cut_points_are_pinned() {
-    let lengths = cuts(ChunkClass::Db, &noise(200_000));
-    let hash = blake3::hash(&lengths.iter().flat_map(|l| (*l as u32).to_le_bytes()).collect::<Vec<_>>());
-    assert_eq!((lengths.len(), &hash.to_hex()[..16]), (19, "ba6c07fe83740b35"), "{lengths:?}");
+    for (class, len, chunks, pinned) in [
+        (ChunkClass::Db, 200_000, 19, "ba6c07fe83740b35"),
+        (ChunkClass::Std, 2_000_000, 54, "15c759437e592746"),
+        (ChunkClass::Bulk, 30_000_000, 25, "748cfa6eec95ef18"),
+    ] {
+        let lengths = cuts(class, &noise(len));
+        let bytes: Vec<u8> = lengths.iter().flat_map(|l| (*l as u32).to_le_bytes()).collect();
+        let hash = blake3::hash(&bytes).to_hex();
+        assert_eq!((lengths.len(), hash.get(..16).unwrap()), (chunks, pinned), "{class:?}: {lengths:?}");
+    }
+}
+
+/// The rule of `docs/format.md`, a byte at a time.
+fn reference(class: ChunkClass, gear: &GearTable, bytes: &[u8]) -> usize {
+    let (min, avg, max) = class.lengths();
+    let end = bytes.len().min(max);
+    let mut hash = 0_u64;
+    for (at, byte) in bytes.iter().enumerate().take(end & !1).skip(min) {
+        hash = (hash << 1).wrapping_add(gear.get(usize::from(*byte)).copied().unwrap());
+        let bits = if at < avg { avg.ilog2() + 2 } else { avg.ilog2() - 2 };
+        if hash & (((1 << bits) - 1) << (32 - bits)) == 0 {
+            return at;
+        }
+    }
+    end
+}
+
+#[test]
+fn cuts_follow_the_rule_that_the_format_describes() {
+    let gear = gear();
+    for class in [ChunkClass::Std, ChunkClass::Db] {
+        for len in [0, 1, 2_047, 2_048, 2_049, 40_001, 999_999, 1_000_000] {
+            let bytes = noise(len);
+            let (mut rest, mut lengths) = (bytes.as_slice(), Vec::new());
+            while !rest.is_empty() {
+                let (chunk, after) = rest.split_at(reference(class, &gear, rest));
+                lengths.push(chunk.len());
+                rest = after;
+            }
+            assert_eq!(cuts(class, &bytes), lengths, "{class:?}, {len} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_gives_little_at_once_is_cut_alike() {
+    struct Trickle(Vec<u8>, usize);
+    impl std::io::Read for Trickle {
+        fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+            self.1 += 1;
+            if self.1 % 3 == 0 {
+                return Err(std::io::ErrorKind::Interrupted.into());
+            }
+            let n = room.len().min(self.1 % 7_001 + 1).min(self.0.len());
+            for (to, from) in room.iter_mut().zip(self.0.drain(..n)) {
+                *to = from;
+            }
+            Ok(n)
+        }
+    }
+    let bytes = noise(600_000);
+    let (mut stream, mut reader) = (ChunkStream::new(), Trickle(bytes.clone(), 5_000));
+    let chunker = Chunker::new(ChunkClass::Std, gear());
+    let (mut lengths, mut content) = (Vec::new(), Vec::new());
+    while let Some(chunk) = stream.next_chunk(&mut reader, &chunker).unwrap() {
+        lengths.push(chunk.len());
+        content.extend_from_slice(chunk);
+    }
+    assert_eq!(lengths, cuts(ChunkClass::Std, &bytes));
+    assert_eq!(content, bytes);
 }
 
 #[test]

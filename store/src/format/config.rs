@@ -28,6 +28,12 @@ pub(crate) struct Config {
     pub(crate) created_at: String,
 }
 
+/// The one field of every version's config.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
 impl Config {
     /// A new repository's config.
     pub(crate) fn new(id: RepositoryId, created_at: String) -> Self {
@@ -59,10 +65,6 @@ impl Config {
             .and_then(|m| hex::decode(m).ok())
             .ok_or_else(|| damaged("its MAC is not hex"))?;
         // The checksum stands like this in every version, so a flipped digit is no later version.
-        #[derive(Deserialize)]
-        struct Versioned {
-            version: u32,
-        }
         let versioned: Versioned = serde_json::from_slice(text).map_err(|e| damaged(&e.to_string()))?;
         if versioned.version > VERSION {
             return Err(too_new(format!("format version {}", versioned.version)));

@@ -73,7 +73,9 @@ pub(crate) fn encode_run(
     for (number, block) in (1_u64..).zip(records.chunks(BLOCK_RECORDS)) {
         firsts.extend(block.first().map(|r| prefix(&r.id)));
         let mut sealed = Vec::with_capacity(BLOCK_BYTES);
-        block.iter().for_each(|r| r.encode(&mut sealed));
+        for record in block {
+            record.encode(&mut sealed);
+        }
         key.seal(number, &aad, &mut sealed)?;
         out.extend(sealed);
     }
@@ -100,7 +102,9 @@ fn encode_directory(packs: &[(PackName, u64)], firsts: &[u64], records: &[Record
         out.extend(size.to_le_bytes());
     }
     out.extend((firsts.len() as u32).to_le_bytes());
-    firsts.iter().for_each(|f| out.extend(f.to_le_bytes()));
+    for first in firsts {
+        out.extend(first.to_le_bytes());
+    }
     let segments = records.len().div_ceil(SEGMENT_KEYS).next_power_of_two().min(256);
     out.extend((segments as u32).to_le_bytes());
     let mut rest = records;
@@ -123,8 +127,7 @@ fn encode_directory(packs: &[(PackName, u64)], firsts: &[u64], records: &[Record
 
 /// The first 8 bytes of an id, most significant first, so that numbers sort like ids.
 fn prefix(id: &ChunkId) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = id.0;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    id.0.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 fn segment_of(id: &ChunkId, segments: usize) -> usize {
@@ -144,10 +147,10 @@ struct Segment {
 impl Segment {
     /// Decodes and checks that no look-up can reach beyond the fingerprints.
     fn decode(wire: &mut Wire<'_>) -> Result<Self> {
-        let descriptor = wire.array()?;
-        let [_, _, _, _, _, _, _, _, a, b, c, d, e, f, g, h, i, j, k, l] = descriptor;
-        let (length, mask) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
-        let all = u32::from_le_bytes([i, j, k, l]);
+        let descriptor: [u8; DESCRIPTOR_BYTES] = wire.array()?;
+        let mut fields = Wire::new("a filter", &descriptor);
+        fields.u64()?;
+        let (length, mask, all) = (fields.u32()?, fields.u32()?, fields.u32()?);
         let n = wire.count(1)?;
         let fits = u64::from(all) + 2 * u64::from(length) <= n as u64
             && length.is_power_of_two()
