@@ -20,7 +20,7 @@ mod tree;
 
 pub use backup::{
     BACKUP_TYPES, BackupOptions, BackupReport, ChangeTest, NAME_BYTES_MAX, Outcome, ParentChoice,
-    StreamSource, TIERS, backup, check_name, check_target,
+    StreamSource, TIERS, backup, check_name, check_target, read_errors,
 };
 pub use diff::{Aspect, Change, Difference, JSON_BYTES_MAX, JsonChange, LiveDiff, TreeDiff, json_diff};
 pub use error::{Error, ErrorKind, Result};

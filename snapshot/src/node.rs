@@ -99,7 +99,8 @@ pub struct Node {
     pub mtime: Time,
     /// Last change of the inode; never restored, tells whether a file changed.
     pub ctime: Time,
-    /// Device number of the file system; 0 if it does not come from one.
+    /// Device number of the file system; 0 if it does not come from one, or has one name only: it would change with
+    /// every start of some hosts, and tells nothing but which names are one file.
     pub dev: u64,
     /// Inode number; 0 if it does not come from a file system.
     pub inode: u64,

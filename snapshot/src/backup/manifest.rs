@@ -1,6 +1,6 @@
 //! The manifest of a new snapshot: its id, its time, its fields, and the list of errors beside the tree.
 
-use chronos_store::{ChunkId, ChunkKind, RefList, Repository, Session};
+use chronos_store::{ChunkId, ChunkKind, Reader, RefList, Repository, Session};
 use jiff::Timestamp;
 
 use crate::backup::options::BackupOptions;
@@ -79,6 +79,22 @@ pub(crate) fn store_errors(session: &Session, errors: &[PathError]) -> Result<Op
     let id = refs.put(&list.encode())?.id;
     refs.finish()?;
     Ok(Some(id))
+}
+
+/// All errors of a snapshot that were kept, also those that its manifest has no room for.
+pub fn read_errors(reader: &Reader, manifest: &Manifest) -> Result<Vec<PathError>> {
+    let Some(report) = manifest.report else { return Ok(manifest.errors.clone()) };
+    let mut lines = Vec::new();
+    for id in reader.refs(&report)?.data {
+        lines.extend_from_slice(&reader.read(ChunkKind::Data, &id)?);
+    }
+    let line = |l: &[u8]| {
+        serde_json::from_slice(l).map_err(|e| Error::Damaged {
+            what: format!("the list of errors of {}", manifest.backup_id),
+            why: e.to_string(),
+        })
+    };
+    lines.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(line).collect()
 }
 
 /// The manifest as it is committed.

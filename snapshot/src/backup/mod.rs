@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use chronos_store::{ChunkId, Repository, Session};
 
+pub use manifest::read_errors;
 pub use options::{
     BACKUP_TYPES, BackupOptions, ChangeTest, NAME_BYTES_MAX, Outcome, ParentChoice, TIERS, check_name,
     check_target,

@@ -51,7 +51,7 @@ pub struct FileOptions {
     pub one_file_system: bool,
     /// The program's own folders: repositories, caches, states.
     pub own: Vec<PathBuf>,
-    /// Threads that list ahead.
+    /// Threads that list ahead; with 0 whoever takes the entries does it all.
     pub threads: usize,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chronos_store::Monitor;
 use chronos_store::Silent;
-use chronos_store::backend::{Fault, FaultBackend, FaultRule};
+use chronos_store::backend::{Fault, FaultBackend, FaultRule, Method};
 
 use super::{Stage, assert_whole, bytes, nodes, noise};
 use crate::backup::{BackupOptions, backup};
@@ -125,5 +125,20 @@ fn a_session_that_another_process_ended_is_begun_once_more() {
     let report = backup(&repository, sources, &BackupOptions::default()).unwrap();
     assert_eq!((report.status.as_str(), report.files_new), ("completed", 1));
     assert!(monitor.problems().iter().any(|p| p.contains("once more")), "{:?}", monitor.problems());
+    assert_whole(&stage);
+}
+
+#[test]
+fn a_full_disk_is_said_and_loses_nothing() {
+    let stage = Stage::new();
+    content(&stage, 0);
+    let first = stage.run();
+    content(&stage, 50);
+    let full = FaultRule::always(Method::WriteNew, "packs/", Fault::Error(io::ErrorKind::StorageFull));
+    let error = attempt(&stage, &FaultBackend::with_rule(Arc::new(stage.memory.clone()), full)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+    let (listed, _) = crate::listed(&stage.open().view().unwrap());
+    assert_eq!(listed.into_iter().map(|s| Some(s.id)).collect::<Vec<_>>(), [first.snapshot]);
+    stage.run();
     assert_whole(&stage);
 }

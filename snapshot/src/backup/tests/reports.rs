@@ -1,7 +1,5 @@
 //! Ids, manifests, lists of errors.
 
-use chronos_store::ChunkKind;
-
 use super::{Stage, newest};
 use crate::backup::report::MANIFEST_ERRORS_MAX;
 use crate::backup::{BackupOptions, backup};
@@ -54,15 +52,7 @@ fn a_long_list_of_errors_is_stored_beside_the_tree() {
     let manifest = &snapshot.manifest;
     assert_eq!((manifest.errors.len(), manifest.error_count), (MANIFEST_ERRORS_MAX, count as u64));
     let reader = repository.view().unwrap().reader();
-    let list = reader.refs(&manifest.report.unwrap()).unwrap();
-    let bytes: Vec<u8> =
-        list.data.iter().flat_map(|id| reader.read(ChunkKind::Data, id).unwrap().to_vec()).collect();
-    let lines: Vec<PathError> = bytes
-        .split(|b| *b == b'\n')
-        .filter(|l| !l.is_empty())
-        .map(|l| serde_json::from_slice(l).unwrap())
-        .collect();
-    assert_eq!(lines, report.errors);
+    assert_eq!(crate::read_errors(&reader, manifest).unwrap(), report.errors);
 }
 
 #[test]
@@ -74,4 +64,24 @@ fn bad_options_are_refused_before_anything_is_written() {
     backup(&stage.open(), stage.files(), &options).unwrap_err();
     backup(&stage.open(), Vec::new(), &BackupOptions::default()).unwrap_err();
     assert_eq!(stage.memory.content(), before);
+}
+
+#[test]
+fn two_backups_at_once_are_two_snapshots() {
+    let stage = Stage::new();
+    for n in 0..20 {
+        stage.write(&format!("f{n}"), super::noise(n, 100_000));
+    }
+    let time = Some(1_700_000_000_000_000_000);
+    let options = BackupOptions { time, ..BackupOptions::default() };
+    let (repository, sources, other) = (stage.open(), stage.files(), stage.files());
+    let (a, b) = std::thread::scope(|scope| {
+        let a = scope.spawn(|| backup(&repository, sources, &options).unwrap());
+        let b = scope.spawn(|| backup(&stage.open(), other, &options).unwrap());
+        (a.join().unwrap(), b.join().unwrap())
+    });
+    assert_ne!(a.backup_id, b.backup_id);
+    let (listed, _) = crate::listed(&stage.open().view().unwrap());
+    assert_eq!(listed.len(), 2);
+    super::assert_whole(&stage);
 }
