@@ -79,7 +79,7 @@ fn a_reader_that_gives_little_at_once_is_cut_alike() {
     impl std::io::Read for Trickle {
         fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
             self.1 += 1;
-            if self.1 % 3 == 0 {
+            if self.1.is_multiple_of(3) {
                 return Err(std::io::ErrorKind::Interrupted.into());
             }
             let n = room.len().min(self.1 % 7_001 + 1).min(self.0.len());
