@@ -3,14 +3,16 @@
 //! Walks reference lists from the roots, each distinct list once. Of several copies of a chunk one is chosen; the others
 //! count as dead, so that a pack of copies can go.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::backend::BackendExt;
 use crate::error::{Error, Result};
 use crate::format::Place;
 use crate::id::{ChunkId, PackName, SessionId};
 use crate::index::Index;
 use crate::monitor::check_cancelled;
+use crate::names;
 use crate::reader::Reader;
 use crate::view::View;
 
@@ -72,6 +74,8 @@ pub(crate) struct Marker<'v> {
     reader: Reader,
     /// Packs that should go: another copy is chosen where there is one.
     avoid: HashSet<u32>,
+    /// Packs that are not stored, or with another size: no copy in them counts.
+    gone: HashSet<u32>,
     marked: Marked,
 }
 
@@ -85,9 +89,16 @@ impl<'v> Marker<'v> {
             .filter(|(_, p)| avoid(&p.name) || condemned.contains(&p.name))
             .map(|(n, _)| n)
             .collect();
+        let listed = view.inner.backend.list_all(names::PACKS)?;
+        let stored: HashMap<&str, u64> = listed.iter().map(|e| (e.name.as_str(), e.size)).collect();
+        let gone = (0..)
+            .zip(index.packs())
+            .filter(|(_, p)| stored.get(names::pack(&p.name).as_str()) != Some(&p.size))
+            .map(|(n, _)| n)
+            .collect();
         let bits = index.sources().iter().map(|s| Bits::new(s.len())).collect();
         let marked = Marked { bits, packs: vec![PackUse::default(); index.packs().len()] };
-        Ok(Self { view, index, reader: view.reader(), avoid, marked })
+        Ok(Self { view, index, reader: view.reader(), avoid, gone, marked })
     }
 
     /// Marks everything below the roots of `snapshots`.
@@ -123,6 +134,9 @@ impl<'v> Marker<'v> {
         let mut best: Option<(Rank, usize, u64, Place)> = None;
         for (source, ordinal, place) in self.index.find_all(id)? {
             let Some(pack) = self.index.pack(place.pack).filter(|p| !p.swept) else { continue };
+            if self.gone.contains(&place.pack) {
+                continue;
+            }
             let rank = (pack.quarantined, self.avoid.contains(&place.pack), pack.shunned, place.pack);
             if best.as_ref().is_none_or(|(b, ..)| rank < *b) {
                 best = Some((rank, source, ordinal, place));

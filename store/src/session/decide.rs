@@ -7,6 +7,7 @@ use crate::backend::{BackendError, BackendExt, Durability};
 use crate::decision::{Core, Decision, Outcome, OwnPack};
 use crate::error::{Error, Result};
 use crate::id::{ChunkId, PackName, SnapshotId};
+use crate::local::SessionLock;
 use crate::names;
 use crate::repository::{Inner, Repository};
 
@@ -63,13 +64,18 @@ impl Session {
     /// Takes the announcement back and tidies up. The decision stands, so nothing here can fail the session.
     fn end(mut self) -> SessionStats {
         let (stats, inner) = (self.stats(), std::sync::Arc::clone(&self.inner));
-        if let Err(e) = inner.withdraw(&self.id) {
-            inner.monitor.problem(&format!(
-                "{e}: the announcement of a finished session stays behind, a prune removes it"
-            ));
+        let lock = self.lock.take();
+        match inner.withdraw(&self.id) {
+            // Removes the lock's file: the session is over.
+            Ok(()) => drop(lock),
+            Err(e) => {
+                inner.monitor.problem(&format!(
+                    "{e}: the announcement of a finished session stays behind, a prune removes it"
+                ));
+                // A session that wrote nothing has no decision: without its lock it would be waited for.
+                lock.into_iter().for_each(SessionLock::leave);
+            }
         }
-        // Removes the lock's file: the session is over.
-        drop(self.lock.take());
         inner.tidy(&self.view.state);
         stats
     }
