@@ -221,3 +221,64 @@ impl From<PackName> for String {
         name.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn names_round_trip(generation in 0_u64..1 << 40, random: u64, seq: u32, attempt: u32) {
+            let session = SessionId::new(generation, "host1", random).unwrap();
+            prop_assert_eq!(session.generation(), generation);
+            prop_assert_eq!(session.client(), "host1");
+            prop_assert_eq!(&session.to_string().parse::<SessionId>().unwrap(), &session);
+            let pack = PackName { session, seq, attempt };
+            prop_assert_eq!(pack.to_string().parse::<PackName>().unwrap(), pack);
+        }
+
+        #[test]
+        fn sessions_sort_by_when_they_began(a in 0_u64..1 << 40, b in 0_u64..1 << 40) {
+            let id = |n| SessionId::new(n, "h", 0).unwrap();
+            prop_assert_eq!(id(a).cmp(&id(b)), a.cmp(&b));
+            prop_assert_eq!(id(a).as_str().cmp(id(b).as_str()), a.cmp(&b));
+        }
+
+        #[test]
+        fn any_text_is_a_name_or_not(text: String) {
+            if let Ok(id) = text.parse::<SessionId>() {
+                prop_assert_eq!(id.as_str(), text.as_str());
+            }
+            if let Ok(name) = text.parse::<PackName>() {
+                prop_assert_eq!(name.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_a_name_is_none() {
+        for text in [
+            "",
+            "0000000000-h-000000000000000",
+            "0000000000-H-0000000000000000",
+            "0000000000--0000000000000000",
+            "000000000G-h-0000000000000000",
+            "0000000000-h-0000000000000000-",
+            "0000000000-h/../x-0000000000000000",
+        ] {
+            assert!(text.parse::<SessionId>().is_err(), "{text}");
+        }
+        let long = "x".repeat(SessionId::CLIENT_LEN_MAX + 1);
+        assert!(SessionId::new(0, &long, 0).is_err());
+        assert!(SessionId::new(1 << 40, "h", 0).is_err());
+        for tail in ["0000000a-0000000A", "+000000a-00000001", "0000000a", "0000000a-00000001-"] {
+            assert!(format!("0000000000-h-0000000000000000/{tail}").parse::<PackName>().is_err(), "{tail}");
+        }
+        assert!("00".repeat(31).parse::<ChunkId>().is_err());
+        assert_eq!("0A".repeat(32).parse::<ChunkId>().unwrap().to_string(), "0a".repeat(32));
+    }
+}

@@ -63,3 +63,50 @@ impl RefList {
         Ok(Self { meta, children: take(children), data: take(data) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ids() -> impl Strategy<Value = Vec<ChunkId>> {
+        vec(any::<[u8; 32]>().prop_map(ChunkId), 0..20)
+    }
+
+    proptest! {
+        #[test]
+        fn lists_round_trip_and_no_other_length_decodes(
+            meta in option::of(any::<[u8; 32]>().prop_map(ChunkId)), children in ids(), data in ids(),
+        ) {
+            let list = RefList { meta, children, data };
+            let mut bytes = list.encode();
+            prop_assert_eq!(RefList::decode(&bytes).unwrap(), list);
+            for len in 0..bytes.len() {
+                prop_assert!(RefList::decode(&bytes[..len]).is_err());
+            }
+            bytes.push(0);
+            prop_assert!(RefList::decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn any_bytes_decode_to_what_they_encode_or_not_at_all(bytes: Vec<u8>) {
+            if let Ok(list) = RefList::decode(&bytes) {
+                prop_assert_eq!(list.encode(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn counts_beyond_the_limit_are_refused_before_anything_is_allocated() {
+        let mut bytes = vec![1, 0];
+        bytes.extend([0xff; 8]);
+        assert!(RefList::decode(&bytes).is_err());
+        assert!(RefList::decode(&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0]).is_err());
+        assert!(RefList::decode(&[1, 2, 0, 0, 0, 0, 0, 0, 0, 0]).is_err());
+    }
+}

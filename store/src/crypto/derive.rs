@@ -58,10 +58,12 @@ impl fmt::Debug for Keys {
 
 impl Drop for Keys {
     fn drop(&mut self) {
-        self.index.zeroize();
-        self.manifest.zeroize();
-        self.config.zeroize();
-        self.pairs.zeroize();
+        let ids = [&mut self.data_id, &mut self.refs_id, &mut self.meta_id];
+        let bases =
+            [&mut self.index, &mut self.manifest, &mut self.name, &mut self.config, &mut self.boundary];
+        for key in ids.into_iter().chain(bases).chain(&mut self.pairs) {
+            key.zeroize();
+        }
     }
 }
 
@@ -144,5 +146,53 @@ impl Keys {
             ChunkKind::Refs => refs,
             ChunkKind::Meta => meta,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(master: u8, chunk: u8) -> Keys {
+        Keys::new(&Secrets { master: [master; 32], chunk: [chunk; 32] })
+    }
+
+    #[test]
+    fn one_content_has_another_id_for_each_kind_and_each_repository() {
+        let kinds = [ChunkKind::Data, ChunkKind::Refs, ChunkKind::Meta];
+        let mut ids: Vec<ChunkId> = Vec::new();
+        for keys in [keys(1, 1), keys(1, 2)] {
+            ids.extend(kinds.map(|kind| keys.chunk_id(kind, b"content")));
+        }
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 6);
+    }
+
+    #[test]
+    fn repositories_with_one_chunk_secret_share_ids_and_cuts_and_nothing_else() {
+        let (one, other) = (keys(1, 7), keys(2, 7));
+        assert_eq!(one.chunk_id(ChunkKind::Data, b"x"), other.chunk_id(ChunkKind::Data, b"x"));
+        assert_eq!((one.gear(), one.boundary()), (other.gear(), other.boundary()));
+        assert_ne!(one.name("d", "x"), other.name("d", "x"));
+        assert_ne!(one.config_mac(b"x"), other.config_mac(b"x"));
+        assert_ne!(one.pair(ChunkKind::Data), other.pair(ChunkKind::Data));
+        let mut sealed = Vec::from(b"message");
+        let sealing = |keys: &Keys, purpose| keys.object_key(purpose, &[3; 32]);
+        let sealed_by_one = sealing(&one, Purpose::Index).and_then(|key| key.seal(0, b"", &mut sealed));
+        assert!(sealed_by_one.is_ok());
+        for (keys, purpose, opens) in
+            [(&other, Purpose::Index, false), (&one, Purpose::Manifest, false), (&one, Purpose::Index, true)]
+        {
+            let opened = sealing(keys, purpose).map(|key| key.open(0, b"", &mut sealed.clone()).is_some());
+            assert_eq!(opened.ok(), Some(opens));
+        }
+    }
+
+    #[test]
+    fn keyed_names_tell_domain_from_text() {
+        let keys = keys(1, 1);
+        assert_ne!(keys.name("ab", "c"), keys.name("a", "bc"));
+        assert_eq!(keys.name("a", "b").len(), 64);
     }
 }
