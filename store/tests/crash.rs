@@ -198,3 +198,32 @@ fn housekeeping_that_fails_does_not_fail_the_snapshot() {
     assert_eq!(repository.view().unwrap().log_len(), 0);
     assert_eq!(all_readable(&fixture.open()), 70);
 }
+
+#[test]
+fn merging_stopped_at_every_call_loses_nothing() {
+    let prepared = Fixture::new();
+    let repository = prepared.open();
+    for n in 0..63 {
+        snapshot(&repository, &[noise(n, 1000), noise(7, 500)], "x");
+    }
+    for n in 0.. {
+        let fixture = prepared.fork();
+        let faulty = FaultBackend::new(fixture.shared());
+        let repository = fixture.open_through(Arc::new(faulty.clone()));
+        faulty.add(FaultRule::at_call(n, Fault::StopAfter));
+        // Whether it is reported is for another test.
+        let reported = try_snapshot(&repository, &[noise(63, 1000)], "struck").is_ok();
+        let struck = faulty.stopped();
+        faulty.lose_power(&|_| n % 2 == 0).unwrap();
+        let again = fixture.open();
+        let listed = all_readable(&again);
+        assert!(listed == 64 || (listed == 63 && !reported), "at {n}");
+        let (_, stats) = snapshot(&again, &[noise(7, 500), noise(40, 1000)], "after");
+        assert_eq!((stats.chunks_new, all_readable(&again)), (1, listed + 1), "at {n}");
+        if !struck {
+            assert!(n > 60);
+            assert_eq!(fixture.backend.list_all("index/").unwrap().len(), 1);
+            break;
+        }
+    }
+}

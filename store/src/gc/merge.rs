@@ -1,13 +1,14 @@
 //! Merging: tables of contents and small runs become large runs, and entries of swept packs are dropped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::backend::{BackendExt, Durability};
+use crate::decision::{OwnPack, own_packs};
 use crate::error::{Error, Result};
 use crate::format::{Place, Record as IndexRecord, encode_run};
-use crate::id::PackName;
-use crate::index::Index;
+use crate::id::{PackName, SessionId};
+use crate::index::{Index, IndexBuilder};
 use crate::log::Record;
 use crate::names;
 use crate::repository::Inner;
@@ -57,6 +58,51 @@ pub(crate) fn merge(inner: &Arc<Inner>, always: bool) -> Result<()> {
         for run in &added {
             inner.backend.remove(run)?;
         }
+    }
+    Ok(())
+}
+
+/// Takes the tables of contents of unmerged sessions into one run (or a few), and leaves the runs that there are alone: what a
+/// backup can afford.
+pub(crate) fn merge_sessions(inner: &Arc<Inner>) -> Result<()> {
+    let view = inner.view()?;
+    let swept = &view.state.swept;
+    let mut builder = IndexBuilder::new(&view.state);
+    let mut merged: BTreeMap<SessionId, Vec<OwnPack>> = BTreeMap::new();
+    for (session, row) in view.state.rows.iter().filter(|(_, row)| !row.packs.is_empty()) {
+        let packs: Vec<_> =
+            own_packs(session, &row.packs).filter(|(name, _)| !swept.contains(name)).collect();
+        let tocs = inner.packs.tocs(&inner.catalogue, &packs);
+        // A pack whose table of contents cannot be read is in no run: its session goes on naming it.
+        let Ok(tocs) = tocs.into_iter().collect::<Result<Vec<_>>>() else { continue };
+        for ((name, size), toc) in packs.iter().zip(tocs) {
+            builder.add_pack(name, *size, &toc.toc);
+        }
+        merged.insert(session.clone(), row.packs.clone());
+    }
+    if merged.len() < 2 {
+        return Ok(());
+    }
+    let index = builder.finish(Arc::clone(&inner.packs));
+    let added = write_runs(inner, &index, partitions(&index))?;
+    inner.backend.sync()?;
+    let mut done = false;
+    inner.append(&mut |now| {
+        // Only these rows named their packs; as long as they still do, the new runs say the same.
+        let same =
+            merged.iter().all(|(s, packs)| now.state.rows.get(s).is_some_and(|row| row.packs == *packs));
+        done = same && now.state.n == view.state.n;
+        let theirs: BTreeSet<PackName> =
+            merged.iter().flat_map(|(s, packs)| own_packs(s, packs)).map(|(name, _)| name).collect();
+        Ok(done.then(|| Record::Merge {
+            sessions: merged.keys().cloned().collect(),
+            removed: BTreeSet::new(),
+            added: added.clone(),
+            unswept: now.state.swept.intersection(&theirs).cloned().collect(),
+        }))
+    })?;
+    if !done {
+        added.iter().try_for_each(|run| inner.backend.remove(run))?;
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ use crate::repository::{Inner, Repository};
 use crate::view::View;
 
 pub(crate) use mark::Marker;
-pub(crate) use merge::merge;
+pub(crate) use merge::{merge, merge_sessions};
 pub(crate) use rebuild::rebuild;
 
 use plan::Plan;

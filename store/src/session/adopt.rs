@@ -9,15 +9,20 @@ use super::own::Own;
 use crate::backend::BackendExt;
 use crate::decision::{Decision, Outcome};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gc;
 use crate::id::{PackName, SessionId};
 use crate::local::Owner;
 use crate::log::Record;
 use crate::names;
 use crate::repository::Inner;
 use crate::state::State;
+use crate::view::View;
 
 /// Decisions above the watermark that a listing may have to read before a checkpoint takes them into the table.
 const DECISIONS_MAX: usize = 64;
+
+/// Sessions whose tables of contents an index may have to read before they are merged into a run: at most 512 packs.
+const UNMERGED_MAX: usize = 64;
 
 impl Inner {
     /// Closes every announced session whose owner ran on this host and is dead. Storage that cannot be written stays as it is.
@@ -79,15 +84,19 @@ impl Inner {
         Ok(())
     }
 
-    /// Takes decisions into the table once there are many, so that listings stay cheap. `seen` is the state that the session
-    /// began with. Whoever finds nothing to do, or
-    /// cannot write, leaves it to the next.
+    /// Takes decisions into the table once there are many, so that listings stay cheap, and tables of contents into a run, so that
+    /// look-ups do. `seen` is the state that the session began with. Whoever cannot write leaves it to the next.
     pub(crate) fn tidy(self: &Arc<Self>, seen: &State) {
-        if seen.fresh + 1 < DECISIONS_MAX {
-            return;
-        }
-        let outcome =
-            self.append(&mut |view| Ok((view.state.fresh >= DECISIONS_MAX).then_some(Record::Checkpoint)));
+        let unmerged = seen.rows.values().filter(|row| !row.packs.is_empty()).count();
+        let outcome = if unmerged + 1 >= UNMERGED_MAX {
+            gc::merge_sessions(self)
+        } else if seen.fresh + 1 >= DECISIONS_MAX {
+            let decide =
+                &mut |view: &Arc<View>| Ok((view.state.fresh >= DECISIONS_MAX).then_some(Record::Checkpoint));
+            self.append(decide).map(|_| ())
+        } else {
+            Ok(())
+        };
         if let Err(e) = outcome {
             self.monitor.problem(&format!("{e}: housekeeping is left to the next run, the snapshot is safe"));
         }
