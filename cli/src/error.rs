@@ -167,6 +167,11 @@ impl From<chronos_snapshot::Error> for Failure {
             Error::NotFound { what: "snapshot", .. } => {
                 Self::new(Exit::Failed, error).hint("`chronos snapshots` lists what there is")
             }
+            Error::NotFound { what: "a good snapshot of target", name } => {
+                Self::new(Exit::Failed, &error).hint(format!(
+                    "`chronos snapshots --target {name}` lists all of it; a path at the top of a snapshot is written latest:/{name}"
+                ))
+            }
             _ => Self::of_kind(error.kind(), error.to_string()),
         }
     }

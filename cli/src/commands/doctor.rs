@@ -74,7 +74,7 @@ impl Examination {
 
 impl Doctor {
     /// Runs the command.
-    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+    pub(crate) fn run(app: &App) -> Result<Exit, Failure> {
         let mut found = Examination::default();
         match app.settings() {
             Err(failure) => found.problem("configuration", &failure),

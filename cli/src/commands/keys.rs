@@ -40,6 +40,7 @@ enum Action {
 
 /// A new key.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "named as the options are")]
 struct New {
     /// File whose first line is the new password
     #[arg(long, value_name = "FILE", group = "new")]

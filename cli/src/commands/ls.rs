@@ -42,16 +42,11 @@ impl Ls {
         let (snapshot, path) = catalog.locate(app, &self.snapshot)?;
         let tree = catalog.tree(&snapshot);
         let base = path.unwrap_or_default();
-        let is_file = match base.is_root() {
-            true => false,
-            false => {
-                let node = tree.get(&base)?.ok_or_else(|| {
-                    Failure::new(Exit::Failed, format!("{base} is not in {}", snapshot.manifest.backup_id))
-                        .hint("`chronos find` looks in all snapshots")
-                })?;
-                !node.is_dir()
-            }
+        let missing = || {
+            Failure::new(Exit::Failed, format!("{base} is not in {}", snapshot.manifest.backup_id))
+                .hint("`chronos find` looks in all snapshots")
         };
+        let is_file = !base.is_root() && !tree.get(&base)?.ok_or_else(missing)?.is_dir();
         let entries = if self.recursive || is_file { tree.range(&base) } else { tree.children(&base) };
         let (listed, errors) = self.list(app, entries)?;
         let exit = if errors.is_empty() { catalog.exit() } else { Exit::Damage };

@@ -96,11 +96,11 @@ impl Command {
             Self::Release(c) => c.run(app),
             Self::Tag(c) => c.run(app),
             Self::Rewrite(c) => c.run(app),
-            Self::Stats(c) => c.run(app),
+            Self::Stats(stats::Stats {}) => stats::Stats::run(app),
             Self::Repair(c) => c.run(app),
             Self::Keys(c) => c.run(app),
             Self::Config(c) => c.run(app),
-            Self::Doctor(c) => c.run(app),
+            Self::Doctor(doctor::Doctor {}) => doctor::Doctor::run(app),
             Self::Completions(c) => c.run(app),
             Self::Man(c) => c.run(app),
         }

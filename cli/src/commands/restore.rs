@@ -25,6 +25,7 @@ const PLAN_SHOWN: usize = 50;
 /// contents of PATH directly into it. Without --to a new folder below `restores/` is made. A restore that fails puts
 /// the target back as it was.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of the command line")]
 pub(crate) struct Restore {
     /// Snapshot, and the folder or file in it
     #[arg(value_name = "SNAP[:PATH]")]

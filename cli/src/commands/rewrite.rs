@@ -60,7 +60,7 @@ impl Rewrite {
         for snapshot in catalog.resolve_all(app, &self.snapshots)? {
             chronos_store::check_cancelled(&*app.output.monitor())?;
             let report = rewrite(&catalog.repository, &snapshot, &options)?;
-            self.show(app, &snapshot, &report)?;
+            Self::show(app, &snapshot, &report)?;
             answers.push(Rewritten {
                 backup_id: snapshot.manifest.backup_id.clone(),
                 snapshot: snapshot.id.to_string(),
@@ -80,7 +80,7 @@ impl Rewrite {
         Ok(catalog.exit())
     }
 
-    fn show(&self, app: &App, snapshot: &Snapshot, report: &RewriteReport) -> Result<(), Failure> {
+    fn show(app: &App, snapshot: &Snapshot, report: &RewriteReport) -> Result<(), Failure> {
         let id = &snapshot.manifest.backup_id;
         for path in &report.excluded {
             app.output.line(format!("{id}: without {path}"))?;

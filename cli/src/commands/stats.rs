@@ -30,6 +30,7 @@ struct Document {
 
 /// One target.
 #[derive(Default, Serialize)]
+#[expect(clippy::struct_field_names, reason = "names of the JSON document")]
 struct Target {
     target: String,
     snapshots: u64,
@@ -40,7 +41,7 @@ struct Target {
 
 impl Stats {
     /// Runs the command.
-    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+    pub(crate) fn run(app: &App) -> Result<Exit, Failure> {
         let catalog = Catalog::open(app)?;
         let store = catalog.repository.stats()?;
         app.output.finish();

@@ -27,6 +27,7 @@ pub(crate) struct Verify {
 
 /// One snapshot of the JSON document.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "names of the JSON document")]
 struct Verified {
     backup_id: String,
     snapshot: String,

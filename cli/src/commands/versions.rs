@@ -26,6 +26,7 @@ pub(crate) struct Versions {
 
 /// One version.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "names of the JSON document")]
 struct Version {
     version_id: String,
     #[serde(flatten)]

@@ -115,7 +115,7 @@ fn first_line(text: &str, name: &str) -> Result<Given, Failure> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
     use super::*;
 
     #[test]

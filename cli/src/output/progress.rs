@@ -58,6 +58,7 @@ struct State {
 
 /// One line of `--progress json`.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "names of the JSON document")]
 struct Event<'a> {
     event: &'static str,
     phase: &'a str,

@@ -28,6 +28,7 @@ const ERRORS_SHOWN: usize = 20;
 /// and has not changed is not read again. What cannot be read is named at the end, the snapshot is then partial, and
 /// the exit code 3. A backup may be interrupted at any moment: what was uploaded is used by the next run.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, clippy::struct_field_names, reason = "switches of the command line")]
 pub(crate) struct Backup {
     /// Files and folders
     #[arg(value_name = "PATH")]
@@ -203,7 +204,7 @@ impl Backup {
         let options = self.options(app, &repository)?;
         let report = backup(&repository, sources, &options)?;
         app.output.finish();
-        self.show(app, &repository, &report)?;
+        Self::show(app, &repository, &report)?;
         Ok(if report.error_count > 0 { Exit::Partial } else { Exit::Done })
     }
 
@@ -274,7 +275,7 @@ impl Backup {
         Ok(Exit::Done)
     }
 
-    fn show(&self, app: &App, repository: &Repository, report: &BackupReport) -> Result<(), Failure> {
+    fn show(app: &App, repository: &Repository, report: &BackupReport) -> Result<(), Failure> {
         let out = &app.output;
         out.document(report)?;
         out.summary(format!(

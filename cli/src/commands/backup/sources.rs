@@ -107,7 +107,7 @@ fn configured(
     let rules = arguments.rules(own)?;
     let files = |name: &str, roots: &[PathBuf], include: &[String], exclude: &[String]| {
         let mut options = rules.clone();
-        options.name = name.to_owned();
+        name.clone_into(&mut options.name);
         options.roots = roots.to_vec();
         options.includes = [&target.include, include, &rules.includes].concat();
         options.excludes = [&target.exclude, exclude, &rules.excludes].concat();

@@ -14,6 +14,7 @@ const PROJECT_LIMITS: (u32, u32) = (30, 100);
 
 /// The classic rules; any of them replaces the configured policy.
 #[derive(Clone, Debug, Default, Args)]
+#[expect(clippy::struct_field_names, reason = "named as the options are")]
 #[command(next_help_heading = "What stays (any of these replaces the configured rules)")]
 pub(crate) struct Keep {
     /// The newest N ("unlimited": all)

@@ -1,0 +1,70 @@
+//! Storage that is full, read-only or damaged.
+
+use std::process::Command;
+
+use crate::support::{Home, Mounted};
+
+#[test]
+fn a_full_disk_ends_the_backup_and_keeps_what_was_there() {
+    let home = Home::new();
+    home.file("small/a", b"small");
+    let noise: Vec<u8> = (0_u32..6 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    home.file("big/noise", &noise);
+    let disk = home.path("disk");
+    let _mounted = Mounted::new(&["-t", "tmpfs", "-o", "size=3m", "tmpfs"], &disk);
+    let repo = disk.join("repo");
+    let repo = repo.to_str().unwrap();
+    home.run(["-r", repo, "init"]).code(0);
+    home.run(["-r", repo, "backup", "small"]).code(0);
+    let ran = home.run(["-r", repo, "backup", "big"]).code(1);
+    assert!(ran.stderr.contains("space") && ran.stderr.contains("are whole"), "{}", ran.stderr);
+    let rows = home.run(["-r", repo, "snapshots", "--json"]).code(0).json();
+    assert_eq!(rows.as_array().unwrap().len(), 1);
+    home.run(["-r", repo, "verify", "latest"]).code(0);
+}
+
+#[test]
+fn read_only_media_can_be_listed_restored_and_checked() {
+    let home = Home::new();
+    home.file("data/a.txt", b"first\n");
+    let repo = home.path("media/repo");
+    let repo = repo.to_str().unwrap();
+    home.run(["-r", repo, "init"]).code(0);
+    home.run(["-r", repo, "backup", "data"]).code(0);
+    let media = home.path("media");
+    let _bound = Mounted::new(&["--bind", media.to_str().unwrap()], &media);
+    let status = Command::new("mount").args(["-o", "remount,ro,bind"]).arg(&media).status().unwrap();
+    assert!(status.success());
+    home.run(["-r", repo, "snapshots"]).code(0);
+    home.run(["-r", repo, "ls", "-lR", "latest"]).code(0);
+    home.run(["-r", repo, "verify", "latest"]).code(0);
+    home.run(["-r", repo, "check", "--read-data"]).code(0);
+    home.run(["-r", repo, "restore", "latest", "--to", "out"]).code(0);
+    let back = home.path("out").join(home.inside("data/a.txt"));
+    assert_eq!(std::fs::read(back).unwrap(), b"first\n");
+    let ran = home.run(["-r", repo, "backup", "data"]).code(1);
+    assert!(ran.stderr.to_lowercase().contains("read-only"), "{}", ran.stderr);
+}
+
+#[test]
+fn damage_is_found_named_and_ends_with_4() {
+    let home = Home::with_snapshot();
+    let packs = home.repository().join("packs");
+    let mut found = Vec::new();
+    for session in std::fs::read_dir(packs).unwrap() {
+        found.extend(std::fs::read_dir(session.unwrap().path()).unwrap().map(|e| e.unwrap().path()));
+    }
+    let pack = found.first().unwrap();
+    let mut bytes = std::fs::read(pack).unwrap();
+    for byte in &mut bytes[100..160] {
+        *byte ^= 0x55;
+    }
+    std::fs::remove_file(pack).unwrap();
+    std::fs::write(pack, &bytes).unwrap();
+    let ran = home.run(["check", "--read-data", "--json"]).code(4);
+    let document = ran.json();
+    assert_eq!(document["status"], "damaged");
+    assert!(!document["errors"].as_array().unwrap().is_empty());
+    let verified = home.run(["verify", "latest", "--json"]);
+    assert_eq!(verified.code, 4, "{verified:?}");
+}

@@ -1,0 +1,15 @@
+//! The built program: what it answers, how it ends, and that nothing is lost on the way.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests lay out files and look at answers"
+)]
+
+mod bad_input;
+mod bad_storage;
+mod documents;
+mod keys;
+mod retention;
+mod support;
+mod usage;

@@ -1,0 +1,74 @@
+//! Forgetting, bringing back, holding, tagging, rewriting, pruning.
+
+use crate::support::Home;
+
+fn three(home: &Home) -> Vec<String> {
+    for (n, day) in ["2026-01-01", "2026-01-02", "2026-01-03"].iter().enumerate() {
+        home.file("data/n", n.to_string().as_bytes());
+        home.run(["backup", "data", "--time", &format!("{day}T12:00:00Z")]).code(0);
+    }
+    home.snapshots()
+}
+
+#[test]
+fn forget_says_why_and_undelete_brings_back_until_a_prune() {
+    let home = Home::new();
+    let ids = three(&home);
+    let plan = home.run(["forget", "--keep-last", "1", "--dry-run", "--json"]).code(0).json();
+    assert_eq!(plan["kept"].as_array().unwrap().len(), 1);
+    assert_eq!(plan["removed"].as_array().unwrap().len(), 2);
+    for list in ["kept", "removed"] {
+        for row in plan[list].as_array().unwrap() {
+            assert!(!row["reasons"].as_array().unwrap().is_empty() && row["backup_id"].is_string());
+            assert!(row["snapshot"].is_string() && row["created_at"].is_string());
+        }
+    }
+    assert_eq!(home.snapshots().len(), 3, "a dry run removes nothing");
+    home.run(["forget", "--keep-last", "1"]).code(0);
+    assert_eq!(home.snapshots(), [ids[0].clone()]);
+    home.run(["undelete", &ids[1]]).code(0);
+    assert_eq!(home.snapshots().len(), 2);
+    home.run(["prune"]).code(0);
+    home.run(["undelete", &ids[2]]).code(1);
+    assert_eq!(home.snapshots().len(), 2);
+    home.is_sound();
+}
+
+#[test]
+fn held_snapshots_stay() {
+    let home = Home::new();
+    let ids = three(&home);
+    home.run(["hold", &ids[2]]).code(0);
+    home.run(["delete", &ids[2]]).code(1).says("release");
+    let cleaned = home.run(["cleanup", "--keep-last", "1", "--json"]).code(0).json();
+    assert_eq!(cleaned["count"], 1);
+    assert_eq!(home.snapshots(), [ids[0].clone(), ids[2].clone()]);
+    home.run(["release", &ids[2]]).code(0);
+    home.run(["delete", &ids[2]]).code(0);
+    assert_eq!(home.snapshots(), [ids[0].clone()]);
+    home.is_sound();
+}
+
+#[test]
+fn tags_change_and_find_their_snapshots() {
+    let home = Home::with_snapshot();
+    home.run(["tag", "latest", "--add", "a", "--add", "b"]).code(0);
+    home.run(["tag", "latest", "--remove", "a"]).code(0);
+    let rows = home.run(["snapshots", "--tag", "b", "--json"]).code(0).json();
+    assert_eq!(rows[0]["tags"], serde_json::json!(["b"]));
+    assert_eq!(home.run(["snapshots", "--tag", "a", "--json"]).code(0).json(), serde_json::json!([]));
+}
+
+#[test]
+fn a_secret_is_taken_out_of_a_snapshot() {
+    let home = Home::with_snapshot();
+    home.file("data/secret.pem", b"hush");
+    home.run(["backup", "data"]).code(0);
+    let dry = home.run(["rewrite", "latest", "--exclude", "*.pem", "--dry-run", "--json"]).code(0).json();
+    assert_eq!(dry[0]["files"], 1);
+    home.run(["rewrite", "latest", "--exclude", "*.pem"]).code(0);
+    let found = home.run(["find", "*.pem", "--json"]).code(0).json();
+    assert_eq!(found["matches"].as_array().unwrap().len(), 0);
+    home.run(["prune"]).code(0);
+    home.is_sound();
+}

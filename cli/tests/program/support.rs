@@ -1,0 +1,141 @@
+//! The program in a home folder of its own.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A home folder.
+pub(crate) struct Home {
+    dir: TempDir,
+}
+
+/// What one run gave.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// Fails unless the run ended with this code.
+    #[track_caller]
+    pub(crate) fn code(self, wanted: i32) -> Self {
+        assert_eq!(self.code, wanted, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The one document on standard output.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("not one document: {e}\n{}\n{}", self.stdout, self.stderr))
+    }
+
+    /// Fails unless standard error holds these words.
+    #[track_caller]
+    pub(crate) fn says(self, words: &str) -> Self {
+        assert!(self.stderr.contains(words), "{words:?} is not in: {}", self.stderr);
+        self
+    }
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    /// A home with the folder `data` and one snapshot of it in the default repository.
+    pub(crate) fn with_snapshot() -> Self {
+        let home = Self::new();
+        home.file("data/a.txt", b"first\n");
+        home.file("data/sub/b.json", b"{\"v\": 1}");
+        home.run(["backup", "data"]).code(0);
+        home
+    }
+
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.dir.path().join(below)
+    }
+
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.path(".local/share/chronos/repository")
+    }
+
+    /// The path of a file of this home inside a snapshot.
+    pub(crate) fn inside(&self, below: &str) -> String {
+        self.path(below).display().to_string().trim_start_matches('/').to_owned()
+    }
+
+    pub(crate) fn file(&self, below: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(below);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chronos"));
+        command
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("TZ", "UTC")
+            .current_dir(self.dir.path())
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
+        finish(self.command(args).spawn().unwrap())
+    }
+
+    /// The `backup_id`s there are, newest first.
+    pub(crate) fn snapshots(&self) -> Vec<String> {
+        let rows = self.run(["snapshots", "--json"]).code(0).json();
+        rows.as_array().unwrap().iter().map(|r| r["backup_id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Every snapshot is verified and the repository checked in full.
+    #[track_caller]
+    pub(crate) fn is_sound(&self) {
+        self.run(["check", "--read-data"]).code(0);
+    }
+}
+
+pub(crate) fn finish(child: Child) -> Ran {
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A file system mounted for one test.
+pub(crate) struct Mounted {
+    at: PathBuf,
+}
+
+impl Mounted {
+    /// Mounts with these arguments at a new folder.
+    pub(crate) fn new(args: &[&str], at: &Path) -> Self {
+        std::fs::create_dir_all(at).unwrap();
+        let status = Command::new("mount").args(args).arg(at).status().unwrap();
+        assert!(status.success(), "mount {args:?} (the tests run as root)");
+        Self { at: at.to_owned() }
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let status = Command::new("umount").arg("-l").arg(&self.at).status();
+        assert!(status.is_ok_and(|s| s.success()) || std::thread::panicking());
+    }
+}
