@@ -155,7 +155,7 @@ fn fill(
         files: old.files.saturating_sub(gone.files),
         dirs: old.dirs.saturating_sub(gone.dirs),
         size_bytes: old.size_bytes.saturating_sub(gone.bytes),
-        added_bytes: session.stats().bytes_added,
+        added_bytes: session.flush()?.bytes_stored,
         ..old.clone()
     };
     manifest.errors.retain(|e| !names_excluded(&options.exclude, &e.path));

@@ -8,7 +8,9 @@
 
 pub mod compare;
 mod program;
+mod special;
 mod trees;
 
 pub use program::{Output, Program};
+pub use special::special_tree;
 pub use trees::{fixture, reader_python, repository_root};

@@ -2,5 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step fails its test")]
 
+mod backup_restore;
+mod cost;
 mod reader;
 mod tidy;

@@ -137,6 +137,8 @@ fn fill(
     }
     let errors = manifest::store_errors(session, &report.errors)?;
     report.backup_id = manifest::claim_id(repository, options, &report.created_at)?;
+    // The manifest tells what the snapshot added, so this must be known before.
+    report.take_stats(&session.flush()?);
     report.duration_ms = manifest::elapsed_ms(repository, began);
     let manifest = manifest::encode(&report, options, paths, root, errors)?;
     Ok(Filled { report, manifest: Some(manifest), roots: [root].into_iter().chain(errors).collect() })

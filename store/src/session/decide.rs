@@ -39,6 +39,13 @@ impl Session {
         Ok((Repository::snapshot_id(manifest), self.end()))
     }
 
+    /// Sends off what is gathered. What [`Session::stats`] counts then lacks only the decision, and an index run if one is needed.
+    /// Every writer must be finished.
+    pub fn flush(&self) -> Result<SessionStats> {
+        self.packer.finish(&self.inner, &self.own)?;
+        Ok(self.stats())
+    }
+
     /// Gives up: decides `closed`, so that later sessions deduplicate against what was uploaded.
     pub fn close(self) -> Result<SessionStats> {
         self.decide(Outcome::Closed, &[], &[])?;

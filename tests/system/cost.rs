@@ -1,0 +1,86 @@
+//! What things cost, in counts: packs, objects, chunks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chronos_tests::Program;
+
+/// All objects of a repository on disk.
+fn objects(repository: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![repository.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { open.push(path) } else { found.push(path) }
+        }
+    }
+    found
+}
+
+fn of(objects: &[PathBuf], repository: &Path, area: &str) -> usize {
+    objects.iter().filter(|p| p.starts_with(repository.join(area))).count()
+}
+
+fn many_files(folder: &Path, count: usize) {
+    for i in 0..count {
+        let place = folder.join(format!("{:03}", i / 1000));
+        if i % 1000 == 0 {
+            fs::create_dir_all(&place).unwrap();
+        }
+        fs::write(place.join(format!("{i:06}.json")), format!("{{\"number\": {i}}}")).unwrap();
+    }
+}
+
+#[test]
+fn an_unchanged_backup_writes_no_pack_and_one_small_object() {
+    let scratch = tempfile::tempdir().unwrap();
+    many_files(scratch.path(), 3000);
+    let program = Program::with_repository();
+    let backup =
+        || program.run([Path::new("backup"), Path::new("--json"), scratch.path()]).expect_code(0).json();
+    backup();
+    let before = objects(program.repository());
+    let report = backup();
+    let after = objects(program.repository());
+    assert_eq!(report["packs_written"], 0);
+    assert_eq!(report["chunks_new"], 0);
+    assert_eq!(report["status"], "unchanged");
+    let new: Vec<_> = after.iter().filter(|p| !before.contains(p)).collect();
+    // The decision, and the empty claim on the name.
+    assert_eq!(of(&after, program.repository(), "snap"), 2);
+    assert_eq!(of(&after, program.repository(), "packs"), of(&before, program.repository(), "packs"));
+    let bytes: u64 = new.iter().map(|p| p.metadata().unwrap().len()).sum();
+    assert!(new.len() <= 2 && bytes < 4096, "{bytes} bytes in {new:?}");
+}
+
+#[test]
+fn one_changed_file_of_100_000_writes_one_pack() {
+    let scratch = tempfile::tempdir().unwrap();
+    many_files(scratch.path(), 100_000);
+    let program = Program::with_repository();
+    let backup =
+        || program.run([Path::new("backup"), Path::new("--json"), scratch.path()]).expect_code(0).json();
+    backup();
+    fs::write(scratch.path().join("050/050000.json"), "changed").unwrap();
+    let report = backup();
+    assert_eq!(report["packs_written"], 1);
+    assert_eq!(report["files_changed"], 1);
+    assert_eq!(report["files_unmodified"], 99_999);
+    // The content, and one leaf and its parents, two chunks each.
+    assert!(report["chunks_new"].as_u64().unwrap() <= 9, "{report}");
+}
+
+#[test]
+fn no_change_costs_no_reading_of_files() {
+    let scratch = tempfile::tempdir().unwrap();
+    many_files(scratch.path(), 100);
+    let program = Program::with_repository();
+    let backup =
+        || program.run([Path::new("backup"), Path::new("--json"), scratch.path()]).expect_code(0).json();
+    backup();
+    let report = backup();
+    assert_eq!(report["files_unmodified"], 100);
+    assert_eq!(report["files_changed"], 0);
+    assert_eq!(report["files_new"], 0);
+}
