@@ -1,9 +1,9 @@
 //! Reads back what was written and compares it with what the repository gave.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Advice, OFlags, SeekFrom};
@@ -13,11 +13,13 @@ use crate::error::{Error, Result};
 use crate::path::TreePath;
 use crate::restore::metadata::Attributes;
 use crate::restore::plan::Planned;
-use crate::restore::write::{Builder, Window};
+use crate::restore::write::{Builder, Target, Window};
 use crate::source::Stat;
 
 /// Bytes read at once.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 1 << 18;
+/// Threads that read back: small files wait for the disk one by one, and a disk serves several at once.
+const READERS: usize = 8;
 
 /// What each chunk of a window was when it was written: half of its BLAKE3 hash, and its length.
 #[derive(Debug)]
@@ -77,30 +79,70 @@ pub(crate) fn contents(
     for (file, offset, len) in &window.blanks {
         blanks.entry(*file).or_default().push((*offset, *len));
     }
-    let mut buffer = vec![0; BUFFER];
-    for (number, target) in window.files.iter().enumerate().filter(|(n, _)| !lost.contains_key(n)) {
-        let error = |e: io::Error| place.error(&target.staged, e);
-        let file = place.open_file(&target.staged, target.inode, OFlags::RDONLY).map_err(error)?;
+    let next = AtomicUsize::new(0);
+    let compare = || {
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(target) = window.files.get(number) else { return Ok(()) };
+            if lost.contains_key(&number) {
+                continue;
+            }
+            chronos_store::check_cancelled(builder.monitor)?;
+            let file = File { builder, target, window, check };
+            let chunks = chunks.get(&number).map(Vec::as_slice).unwrap_or_default();
+            let blanks = blanks.get(&number).map(Vec::as_slice).unwrap_or_default();
+            if !file.is_same(chunks, blanks, &mut buffer).map_err(|e| place.error(&target.staged, e))? {
+                return Err(differs(builder, target.entry));
+            }
+        }
+    };
+    let readers = READERS.min(window.files.len());
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..readers).map(|_| scope.spawn(compare)).collect();
+        let ended = threads.into_iter().map(|t| {
+            let panicked = |_| place.error(&TreePath::root(), io::Error::other("comparing stopped"));
+            t.join().map_err(panicked).and_then(|done| done)
+        });
+        // All are joined before the first error is looked at.
+        ended.collect::<Vec<Result<()>>>().into_iter().collect()
+    })
+}
+
+/// A file to be compared.
+#[derive(Debug)]
+struct File<'a> {
+    builder: &'a Builder<'a>,
+    target: &'a Target,
+    window: &'a Window,
+    check: &'a Check,
+}
+
+impl File<'_> {
+    fn is_same(&self, chunks: &[usize], blanks: &[(u64, u64)], buffer: &mut Vec<u8>) -> io::Result<bool> {
+        let file = self.builder.place.open_file(&self.target.staged, self.target.inode, OFlags::RDONLY)?;
         // Only advice; without it the comparison reads what is in memory.
         let _advised = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
-        for chunk in chunks.get(&number).map(Vec::as_slice).unwrap_or_default() {
-            let (Some(spot), Some(sum)) = (window.spots.get(*chunk), check.get(*chunk)) else { continue };
+        for chunk in chunks {
+            let (Some(spot), Some(sum)) = (self.window.spots.get(*chunk), self.check.get(*chunk)) else {
+                continue;
+            };
             if buffer.len() < sum.len {
                 buffer.resize(sum.len, 0);
             }
             let bytes = buffer.get_mut(..sum.len).unwrap_or_default();
-            file.read_exact_at(bytes, spot.offset).map_err(error)?;
+            file.read_exact_at(bytes, spot.offset)?;
             if hash(bytes) != sum.hash {
-                return Err(differs(builder, target.entry));
+                return Ok(false);
             }
         }
-        for (offset, len) in blanks.get(&number).map(Vec::as_slice).unwrap_or_default() {
-            if !is_blank(&file, *offset, *len, &mut buffer).map_err(error)? {
-                return Err(differs(builder, target.entry));
+        for (offset, len) in blanks {
+            if !is_blank(&file, *offset, *len, buffer)? {
+                return Ok(false);
             }
         }
+        Ok(true)
     }
-    Ok(())
 }
 
 fn differs(builder: &Builder<'_>, entry: usize) -> Error {
@@ -109,7 +151,7 @@ fn differs(builder: &Builder<'_>, entry: usize) -> Error {
 }
 
 /// Whether a range reads as zeros; holes are skipped.
-fn is_blank(file: &File, offset: u64, len: u64, buffer: &mut [u8]) -> io::Result<bool> {
+fn is_blank(file: &std::fs::File, offset: u64, len: u64, buffer: &mut [u8]) -> io::Result<bool> {
     let end = offset.saturating_add(len);
     let mut at = offset;
     while at < end {
