@@ -111,6 +111,13 @@ impl Packs {
         Ok(self.hold(name, PackToc::decode(object, &self.keys, size, &end)?))
     }
 
+    /// The table of contents of a pack as it is stored now, whatever was read of it before.
+    pub(crate) fn stored_toc(&self, name: &PackName, size: u64) -> Result<Arc<PackToc>> {
+        let object = names::pack(name);
+        let end = self.read_end(&object, size)?;
+        Ok(self.hold(name, PackToc::decode(object, &self.keys, size, &end)?))
+    }
+
     /// The tables of contents of many packs, in their order; what the catalogue does not know is read and put there.
     pub(crate) fn tocs(
         &self,

@@ -7,7 +7,7 @@ mod fixture;
 use std::sync::Arc;
 
 use chronos_store::backend::{Backend, BackendExt};
-use chronos_store::{ChunkKind, ErrorKind, OpenOptions, Repository, Secret};
+use chronos_store::{ChunkKind, ErrorKind, OpenOptions, ReadData, Repository, Secret};
 use fixture::{Fixture, KEY, all_readable, noise, snapshot};
 
 fn only(fixture: &Fixture, prefix: &str) -> String {
@@ -151,4 +151,18 @@ fn a_damaged_slot_does_not_keep_another_one_from_opening() {
     assert!(repository.remove_key(&added).is_err(), "the last whole slot stays");
     let wrong = Repository::open(fixture.shared(), &KEY, fixture.options()).unwrap_err();
     assert_eq!(wrong.kind(), ErrorKind::Damaged, "it may be the damaged one's: {wrong}");
+}
+
+#[test]
+fn a_check_does_not_believe_what_was_read_before() {
+    let fixture = Fixture::new();
+    snapshot(&fixture.open(), &[noise(1, 3000)], "one");
+    assert_eq!(all_readable(&fixture.open()), 1);
+    let name = only(&fixture, "packs/");
+    let mut bytes = fixture.backend.read(&name, None).unwrap();
+    let place = bytes.len() - 170;
+    bytes[place] ^= 1;
+    fixture.backend.damage(&name, Some(&bytes));
+    let report = fixture.open().check(ReadData::None).unwrap();
+    assert!(report.errors.iter().any(|e| e.object == name), "{report:?}");
 }

@@ -75,7 +75,7 @@ pub(super) fn packs(view: &Arc<View>, report: &mut CheckReport) -> Result<HashSe
         let problem = match listed.get(&object) {
             None => Some("it is missing".to_owned()),
             Some(size) if *size != pack.size => Some(format!("it has {size} bytes instead of {}", pack.size)),
-            Some(_) => match inner.packs.toc(&pack.name, Some(pack.size)) {
+            Some(_) => match inner.packs.stored_toc(&pack.name, pack.size) {
                 Err(e) if e.kind() == ErrorKind::Damaged => Some(Finding::of(&e).problem),
                 outcome => outcome.map(|_| None)?,
             },
