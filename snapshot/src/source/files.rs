@@ -257,8 +257,10 @@ fn refuse_own(root: &Root, filter: &Filter) -> Result<()> {
         // A folder above a root that cannot be looked at is not our own.
         let Ok((_, stat)) = stat::folder(&absolute_bytes(&path), &Names::empty()) else { continue };
         if filter.own.contains(&(stat.dev, stat.inode)) {
+            let place =
+                if path == root.path { "is".to_owned() } else { format!("lies in /{path}, which is") };
             return Err(Error::Refused(format!(
-                "/{} lies in /{path}, which chronos itself uses; nothing was backed up",
+                "/{} {place} a folder of chronos itself (a repository, its cache or state); nothing was backed up",
                 root.path
             )));
         }
