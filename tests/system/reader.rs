@@ -1,5 +1,6 @@
 //! The independent reader of `tests/reader` reads what the program writes, and both read repositories of old for ever.
 
+use std::fmt::Write;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
@@ -156,10 +157,12 @@ fn describe(root: &Path) -> String {
         let first = entry.first_name.as_os_str().as_bytes().escape_ascii();
         let (mode, ..) = entry.rights;
         let (seconds, nanoseconds) = entry.mtime;
-        text += &format!(
-            "{path} | {} | {mode:o} | {seconds}.{nanoseconds:09} | {} | {first} | {hash:016x}\n",
+        writeln!(
+            text,
+            "{path} | {} | {mode:o} | {seconds}.{nanoseconds:09} | {} | {first} | {hash:016x}",
             entry.kind, entry.size
-        );
+        )
+        .unwrap();
     }
     text
 }
