@@ -11,6 +11,7 @@ mod node;
 mod path;
 mod read;
 mod record;
+mod repair;
 mod resolve;
 mod restore;
 pub mod retention;
@@ -29,6 +30,7 @@ pub use node::{Content, Extent, Node, NodeKind, Time, Xattr};
 pub use path::{PATH_BYTES_MAX, TreePath, printable};
 pub use read::{ByteRange, Case, Matches, Patterns, Version, VersionId, Versions, find, versions};
 pub use record::{Manifest, PathError, Snapshot, SourceResult};
+pub use repair::{SnapshotRepair, repair_snapshot};
 pub use resolve::{Resolved, latest, listed, locate, parse_path, resolve};
 pub use restore::{
     Overwrite, Owner, Recovered, RecoveredOutcome, RestoreOptions, RestorePlan, RestorePoint, RestoreReport,

@@ -181,7 +181,7 @@ fn keep_chunks(session: &Session, tree: &Tree, data: &mut ChunkWriter<'_>, node:
 }
 
 /// Takes the next free name after `old`, which ends with `_n` or not.
-fn claim(repository: &Repository, old: &str) -> Result<String> {
+pub(crate) fn claim(repository: &Repository, old: &str) -> Result<String> {
     let is_count = |n: &str| (1..6).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit());
     let base = match old.rsplit_once('_') {
         Some((base, n)) if is_count(n) => base,

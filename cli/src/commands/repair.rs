@@ -1,9 +1,12 @@
 //! `chronos repair`: mends what can be mended; deletes nothing that it cannot read or does not know.
 
-use chronos_store::{Finding, RepairReport};
+use chronos_snapshot::{RewriteMode, repair_snapshot};
+use chronos_store::{Finding, RepairReport, SessionOptions};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::commands::backup::client;
+use crate::commands::catalog::Catalog;
 use crate::context::App;
 use crate::error::{Exit, Failure};
 
@@ -24,6 +27,19 @@ enum What {
     Index(How),
     /// Save what is readable of damaged packs into new ones
     Packs(How),
+    /// Make damaged snapshots anew of what can still be read of them; the damaged ones stay
+    Snapshots(Which),
+}
+
+/// Which snapshots.
+#[derive(Debug, Args)]
+struct Which {
+    /// Snapshots [default: all]
+    #[arg(value_name = "SNAP")]
+    snapshots: Vec<String>,
+
+    #[command(flatten)]
+    how: How,
 }
 
 /// How.
@@ -46,14 +62,45 @@ struct Repaired<'a> {
 impl Repair {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
-        let repository = app.open()?;
         let (report, dry_run) = match &self.what {
-            What::Index(how) => (repository.repair_index(how.dry_run)?, how.dry_run),
-            What::Packs(how) => (repository.repair_packs(how.dry_run)?, how.dry_run),
+            What::Index(how) => (app.open()?.repair_index(how.dry_run)?, how.dry_run),
+            What::Packs(how) => (app.open()?.repair_packs(how.dry_run)?, how.dry_run),
+            What::Snapshots(which) => (which.repair(app)?, which.how.dry_run),
         };
         app.output.finish();
         show(app, &report, dry_run)?;
         Ok(if report.errors.is_empty() { Exit::Done } else { Exit::Damage })
+    }
+}
+
+impl Which {
+    fn repair(&self, app: &App) -> Result<RepairReport, Failure> {
+        /// Compression of what is stored again; the usual one.
+        const LEVEL: i32 = 3;
+        let catalog = Catalog::open(app)?;
+        let chosen = match self.snapshots.as_slice() {
+            [] => catalog.snapshots.clone(),
+            names => catalog.resolve_all(app, names)?,
+        };
+        let mode = if self.how.dry_run { RewriteMode::DryRun } else { RewriteMode::Write };
+        let session = SessionOptions { client: client(), level: LEVEL };
+        let mut report = RepairReport::default();
+        for snapshot in chosen {
+            chronos_store::check_cancelled(&*app.output.monitor())?;
+            let done = repair_snapshot(&catalog.repository, &snapshot, mode, &session)?;
+            let id = &snapshot.manifest.backup_id;
+            if done.lost.is_empty() {
+                continue;
+            }
+            let name = done.snapshot.map_or_else(|| "a new snapshot".to_owned(), |(_, new)| new);
+            report.actions.push(format!("{id}: {} files can be read: saved as {name}", done.files));
+            report.errors.extend(done.lost.into_iter().map(|lost| Finding {
+                object: format!("{id}: {}", lost.path),
+                problem: lost.error,
+                snapshots: vec![snapshot.session.clone()],
+            }));
+        }
+        Ok(report)
     }
 }
 

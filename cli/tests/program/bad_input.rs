@@ -19,7 +19,7 @@ fn an_unreadable_file_is_named_and_the_rest_is_kept() {
     let home = Home::new();
     home.file("data/good", b"good");
     let bad = home.file("data/bad", b"bad");
-    std::fs::set_permissions(&bad, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&bad, std::fs::Permissions::from_mode(0o000)).unwrap();
     std::fs::set_permissions(home.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
     // Root may read everything; nobody may not.
     let program = env!("CARGO_BIN_EXE_chronos");

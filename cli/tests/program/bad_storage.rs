@@ -8,8 +8,7 @@ use crate::support::{Home, Mounted};
 fn a_full_disk_ends_the_backup_and_keeps_what_was_there() {
     let home = Home::new();
     home.file("small/a", b"small");
-    let noise: Vec<u8> = (0_u32..6 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    home.file("big/noise", &noise);
+    home.file("big/noise", &noise(6 << 20));
     let disk = home.path("disk");
     let _mounted = Mounted::new(&["-t", "tmpfs", "-o", "size=3m", "tmpfs"], &disk);
     let repo = disk.join("repo");
@@ -47,20 +46,54 @@ fn read_only_media_can_be_listed_restored_and_checked() {
 }
 
 #[test]
-fn damage_is_found_named_and_ends_with_4() {
-    let home = Home::with_snapshot();
-    let packs = home.repository().join("packs");
-    let mut found = Vec::new();
-    for session in std::fs::read_dir(packs).unwrap() {
-        found.extend(std::fs::read_dir(session.unwrap().path()).unwrap().map(|e| e.unwrap().path()));
-    }
-    let pack = found.first().unwrap();
+fn what_is_readable_of_a_damaged_snapshot_is_saved() {
+    let home = Home::new();
+    home.file("data/a.txt", b"first\n");
+    home.run(["backup", "data"]).code(0);
+    home.file("data/noise", &noise(3 << 20));
+    home.run(["backup", "data"]).code(0);
+    let pack = packs(&home).into_iter().max_by_key(|p| std::fs::metadata(p).unwrap().len()).unwrap();
+    damage(&pack);
+    let answer = home.run(["repair", "snapshots", "--json"]).code(4).json();
+    assert_eq!(answer["actions"].as_array().unwrap().len(), 1, "{answer}");
+    let rows = home.run(["snapshots", "--json"]).code(0).json();
+    assert_eq!(rows.as_array().unwrap().len(), 3, "the damaged one stays");
+    assert_eq!(rows[0]["status"], "partial");
+    let saved = rows[0]["backup_id"].as_str().unwrap();
+    home.run(["restore", saved, "--to", "out"]).code(0);
+    assert!(home.path("out").join(home.inside("data/a.txt")).exists());
+}
+
+/// Bytes that neither compress nor repeat, the same every time (xorshift64).
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
+fn packs(home: &Home) -> Vec<std::path::PathBuf> {
+    let sessions = std::fs::read_dir(home.repository().join("packs")).unwrap();
+    sessions.flat_map(|s| std::fs::read_dir(s.unwrap().path()).unwrap()).map(|e| e.unwrap().path()).collect()
+}
+
+fn damage(pack: &std::path::Path) {
     let mut bytes = std::fs::read(pack).unwrap();
     for byte in &mut bytes[100..160] {
         *byte ^= 0x55;
     }
     std::fs::remove_file(pack).unwrap();
     std::fs::write(pack, &bytes).unwrap();
+}
+
+#[test]
+fn damage_is_found_named_and_ends_with_4() {
+    let home = Home::with_snapshot();
+    damage(packs(&home).first().unwrap());
     let ran = home.run(["check", "--read-data", "--json"]).code(4);
     let document = ran.json();
     assert_eq!(document["status"], "damaged");
