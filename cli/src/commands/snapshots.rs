@@ -29,7 +29,7 @@ impl Snapshots {
         let catalog = Catalog::open(app)?;
         let trash = if self.deleted { catalog.trash()? } else { Vec::new() };
         let all = if self.deleted { &trash } else { &catalog.snapshots };
-        // Of several of one moment the one that was committed last comes first.
+        // Of several of one moment the last in the repository's own order comes first.
         let mut fitting: Vec<&Snapshot> = self.filter.apply(app, all)?.rev().collect();
         let newest = fitting.iter().max_by_key(|s| s.taken_at()).map(|s| s.taken_at());
         fitting.sort_by_key(|s| std::cmp::Reverse(s.taken_at()));
