@@ -140,7 +140,7 @@ pub fn printable(bytes: &[u8]) -> String {
             }
         }
         for b in chunk.invalid() {
-            out.push_str(&format!("\\x{b:02x}"));
+            out.extend(b.escape_ascii().map(char::from));
         }
     }
     out

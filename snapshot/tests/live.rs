@@ -1,4 +1,5 @@
 //! A snapshot of real files compared with what became of them.
+#![expect(clippy::disallowed_methods, reason = "files of a test need not survive")]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
