@@ -132,7 +132,12 @@ impl Inner {
             let state = self.newest_state()?;
             let low = self.undecided()?.iter().map(SessionId::generation).min();
             let view = Arc::new(View::new(Arc::clone(self), self.with_decisions(state)?));
-            let Some(record) = decide(&view)? else { return Ok(view) };
+            let record = match decide(&view) {
+                // Another prune has moved what the view still names: look again.
+                Err(e) if self.is_outdated(&view, &e)? => continue,
+                record => record?,
+            };
+            let Some(record) = record else { return Ok(view) };
             if let (Some(session), true) = (view.state.unreadable.first(), record.deletes()) {
                 return Err(Error::damaged(
                     names::decision(session),
@@ -148,6 +153,23 @@ impl Inner {
             }
         }
         Err(Error::Busy("the log of the repository".into()))
+    }
+
+    /// Does `work` in a view; again in a newer one if something was missing only because another prune moved it meanwhile.
+    pub(crate) fn in_view<T>(self: &Arc<Self>, work: &mut dyn FnMut(&Arc<View>) -> Result<T>) -> Result<T> {
+        for _ in 0..ATTEMPTS_MAX {
+            let view = self.view()?;
+            match work(&view) {
+                Err(e) if self.is_outdated(&view, &e)? => {}
+                outcome => return outcome,
+            }
+        }
+        Err(Error::Busy("the log of the repository".into()))
+    }
+
+    /// Whether damage that was met in a view may only be that the log has grown since: packs go after a record says so.
+    pub(crate) fn is_outdated(&self, view: &View, error: &Error) -> Result<bool> {
+        Ok(error.kind() == ErrorKind::Damaged && self.log_len()? != view.state.n)
     }
 
     /// Publishes `next` as the state after its last record; `false` if that record exists already.

@@ -100,7 +100,12 @@ impl Keys {
 }
 
 fn list(app: &App, repository: &Repository) -> Result<(), Failure> {
-    let slots = repository.key_slots()?;
+    let mut slots = repository.key_slots()?;
+    for slot in &mut slots {
+        // The store counts nanoseconds; people and machines are told RFC 3339 everywhere.
+        let time = slot.created_at.parse().ok().and_then(|ns| jiff::Timestamp::from_nanosecond(ns).ok());
+        slot.created_at = time.map_or_else(|| slot.created_at.clone(), |t| t.to_string());
+    }
     let mut table = Table::new(&["", "KEY", "KIND", "CREATED", "LABEL"]);
     for slot in &slots {
         table.row([

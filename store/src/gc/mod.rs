@@ -11,12 +11,14 @@ mod repack;
 mod rubbish;
 mod sweep;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::backend::Upkeep;
 use crate::error::Result;
-use crate::id::SessionId;
+use crate::id::{PackName, SessionId};
 use crate::repository::{Inner, Repository};
 use crate::view::View;
 
@@ -77,7 +79,7 @@ impl Repository {
         let mut report = PruneReport::default();
         if options.dry_run {
             let view = inner.view()?;
-            let (_, plan) = survey(&view, options, &mut report)?;
+            let plan = survey(&view, options, &mut report)?;
             report.packs_deleted = plan.condemned().len() as u64;
             report.packs_repacked = plan.repack.len() as u64;
             report.bytes_freed = plan.bytes_freed;
@@ -86,35 +88,51 @@ impl Repository {
         }
         inner.close_dead_sessions()?;
         // First what earlier prunes left: on a full disk this gives room to copy.
-        sweep::finish_all(inner, options, &mut report)?;
-        rubbish::remove(inner, &mut report)?;
-        let view = inner.view()?;
-        let (_, plan) = survey(&view, options, &mut report)?;
+        let finish =
+            |report: &mut PruneReport| inner.in_view(&mut |_| sweep::finish_all(inner, options, report));
+        finish(&mut report)?;
+        inner.in_view(&mut |_| rubbish::remove(inner, &mut report))?;
+        let plan = inner.in_view(&mut |view| survey(view, options, &mut report))?;
         sweep::condemn(inner, &plan.delete, options)?;
-        sweep::finish_all(inner, options, &mut report)?;
+        finish(&mut report)?;
         if !plan.repack.is_empty() {
-            let view = inner.view()?;
-            let marked = Marker::new(&view, &|_| false)?.mark(&roots(&view, options))?;
-            let present =
-                view.index()?.packs().iter().filter(|p| !p.shunned).map(|p| p.name.clone()).collect();
-            let repack = plan.repack.intersection(&present).cloned().collect();
-            repack::repack(&view, &marked, &repack, &mut report)?;
-            sweep::condemn(inner, &repack, options)?;
-            sweep::finish_all(inner, options, &mut report)?;
+            let repacked = inner.in_view(&mut |view| copy_out(view, &plan, options, &mut report))?;
+            sweep::condemn(inner, &repacked, options)?;
+            finish(&mut report)?;
         }
         sweep::purge(inner, options, &mut report)?;
-        merge(inner, false)?;
-        rubbish::remove(inner, &mut report)?;
+        inner.in_view(&mut |_| merge(inner, false))?;
+        inner.in_view(&mut |_| rubbish::remove(inner, &mut report))?;
+        upkeep(inner);
         Ok(report)
     }
 }
 
-/// Marks, counts and plans.
-fn survey(
+/// Copies what is needed out of the packs that the plan repacks and that are still there; returns these.
+fn copy_out(
     view: &Arc<View>,
+    plan: &Plan,
     options: &PruneOptions,
     report: &mut PruneReport,
-) -> Result<(mark::Marked, Plan)> {
+) -> Result<BTreeSet<PackName>> {
+    let marked = Marker::new(view, &|_| false)?.mark(&roots(view, options))?;
+    let present = view.index()?.packs().iter().filter(|p| !p.shunned).map(|p| p.name.clone()).collect();
+    let packs = plan.repack.intersection(&present).cloned().collect();
+    repack::repack(view, &marked, &packs, report)?;
+    Ok(packs)
+}
+
+/// Clears what interrupted writes left, and sets the space aside again that a full disk may have taken.
+fn upkeep(inner: &Inner) {
+    for work in [Upkeep::RemoveLeftovers, Upkeep::RefillReserve] {
+        if let Err(e) = inner.backend.maintain(work) {
+            inner.monitor.problem(&format!("{e}: upkeep of the storage is left to the next prune"));
+        }
+    }
+}
+
+/// Marks, counts and plans.
+fn survey(view: &Arc<View>, options: &PruneOptions, report: &mut PruneReport) -> Result<Plan> {
     let marked = Marker::new(view, &|_| false)?.mark(&roots(view, options))?;
     let index = view.index()?;
     let plan = Plan::make(index, &marked, options);
@@ -123,7 +141,7 @@ fn survey(
     report.bytes_before = there().map(|p| p.size).sum();
     report.bytes_live = plan.bytes_live;
     report.bytes_dead = plan.bytes_dead;
-    Ok((marked, plan))
+    Ok(plan)
 }
 
 fn now(inner: &Inner) -> i64 {
