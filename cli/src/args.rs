@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use chronos_server::{parse_duration, parse_size};
+use chronos_snapshot::{BACKUP_TYPES, TIERS};
 use clap::{Args, Parser};
 use jiff::Timestamp;
 
@@ -84,32 +85,14 @@ pub(crate) struct Global {
     pub(crate) cache_dir: Option<PathBuf>,
 }
 
-/// Tiers that a snapshot may have.
-pub(crate) const TIERS: [&str; 11] = [
-    "hourly",
-    "daily",
-    "weekly",
-    "monthly",
-    "yearly",
-    "manual",
-    "pre-deploy",
-    "scheduled",
-    "emergency",
-    "restore-point",
-    "auto",
-];
-
-/// Types that a snapshot may have.
-pub(crate) const TYPES: [&str; 5] = ["full", "workflows", "database", "config", "incremental"];
-
 /// A tier; `_` counts as `-`.
 pub(crate) fn parse_tier(text: &str) -> Result<String, String> {
-    one_of(text, &TIERS)
+    one_of(text, TIERS)
 }
 
 /// A backup type; `_` counts as `-`.
 pub(crate) fn parse_type(text: &str) -> Result<String, String> {
-    one_of(text, &TYPES)
+    one_of(text, BACKUP_TYPES)
 }
 
 /// A target's name.
