@@ -82,6 +82,12 @@ impl TreePath {
         self.0.get(..cut).map(|b| Self(b.to_vec()))
     }
 
+    /// The deepest path at or above both.
+    pub fn common(&self, other: &Self) -> Self {
+        let shared = self.components().zip(other.components()).take_while(|(a, b)| a == b);
+        Self(shared.map(|(name, _)| name).collect::<Vec<_>>().join(&b'/'))
+    }
+
     /// What follows `base` in this path, if this lies at or below `base`.
     pub fn strip(&self, base: &Self) -> Option<&[u8]> {
         if base.is_root() {

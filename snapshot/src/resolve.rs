@@ -44,8 +44,12 @@ impl Snapshot {
 
     /// Whether `latest` may mean it: good, all of its target, and not the state before a rollback.
     pub fn is_latest_candidate(&self) -> bool {
-        let tier = self.manifest.tier.replace('_', "-");
-        self.is_good() && self.manifest.scope.is_empty() && !matches!(&*tier, "emergency" | "restore-point")
+        self.is_good() && self.manifest.scope.is_empty() && !self.is_before_rollback()
+    }
+
+    /// Whether it holds the state before a rollback.
+    pub(crate) fn is_before_rollback(&self) -> bool {
+        matches!(&*self.manifest.tier.replace('_', "-"), "emergency" | "restore-point")
     }
 }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chronos_snapshot::{
-    BackupOptions, FileOptions, FileSource, Overwrite, Owner, RestoreOptions, RestorePlan, RestorePoint,
-    RestoreReport, RestoreStatus, Snapshot, Strategy, backup, restore, resume_or_undo,
+    BackupOptions, FileOptions, FileSource, Overwrite, Owner, ParentChoice, RestoreOptions, RestorePlan,
+    RestorePoint, RestoreReport, RestoreStatus, Snapshot, Strategy, backup, restore, resume_or_undo,
 };
 use chronos_store::{Repository, SessionOptions};
 use clap::Args;
@@ -143,36 +143,37 @@ fn recover(app: &App, repository: &Repository) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Keeps what is there now as a snapshot of tier `restore-point`.
+/// Keeps what is there now as a snapshot of tier `restore-point`, with the roots of what is restored: a restore of it
+/// with strategy `replace` brings everything back.
 fn restore_point(repository: &Repository, snapshot: &Snapshot) -> RestorePoint {
     let repository = repository.clone();
-    let manifest = snapshot.manifest.clone();
+    let (manifest, session) = (snapshot.manifest.clone(), snapshot.session.clone());
     RestorePoint(Arc::new(move |plan: &RestorePlan| {
-        let touched = [&plan.overwrites, &plan.attributes, &plan.removes];
-        let mut roots: Vec<PathBuf> = Vec::new();
-        for path in touched.into_iter().flatten() {
-            use std::os::unix::ffi::OsStrExt;
-            roots.push(plan.target.join(std::ffi::OsStr::from_bytes(path.as_bytes())));
-        }
-        if roots.is_empty() {
+        let roots = plan.roots_before();
+        if plan.is_empty() || roots.is_empty() {
             return Ok(None);
         }
-        let own = vec![repository.dirs().cache.clone(), repository.dirs().state.clone()];
-        let files = FileOptions { roots, own, threads: 2, ..FileOptions::default() };
+        let same = roots.len() == manifest.paths.len()
+            && roots.iter().all(|r| manifest.paths.contains(&crate::context::location::shown(r)));
+        // Other snapshots of these roots know better what has not changed since; of a part of them there is none.
+        let parent = if same { ParentChoice::Newest } else { ParentChoice::Given(session.clone()) };
+        let mut files = FileOptions { roots, one_file_system: true, threads: 2, ..FileOptions::default() };
+        files.keep_out(&repository);
         let options = BackupOptions {
             target: manifest.target.clone(),
             tier: "restore-point".to_owned(),
             description: format!("Before a restore of {}", manifest.backup_id),
             host: host(),
             user: user(),
+            parent,
             session: SessionOptions { client: client(), level: 3 },
             ..BackupOptions::default()
         };
         let report = backup(&repository, vec![Box::new(FileSource::new(files)?)], &options)?;
-        if let Some(first) = report.errors.first() {
+        if let Some(lost) = report.errors.iter().find(|e| plan.touches(&e.path)) {
             return Err(chronos_snapshot::Error::Refused(format!(
                 "the restore point would not be whole ({}: {}); nothing was changed. --no-restore-point restores without one",
-                first.path, first.error
+                lost.path, lost.error
             )));
         }
         Ok(Some(report.backup_id))
@@ -191,7 +192,9 @@ fn show(app: &App, report: &RestoreReport) -> Result<(), Failure> {
         out.warning(format!("not restored: {}: {}", error.path, error.error));
     }
     if let Some(point) = &report.restore_point {
-        out.summary(format!("What was there before is in snapshot {point}"))?;
+        out.summary(format!(
+            "What was there before is in snapshot {point}; `chronos restore {point} --strategy replace` brings it back"
+        ))?;
     }
     if report.status != RestoreStatus::Planned {
         out.summary(format!(

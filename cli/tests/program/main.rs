@@ -10,6 +10,7 @@ mod bad_input;
 mod bad_storage;
 mod documents;
 mod keys;
+mod restoring;
 mod retention;
 mod support;
 mod usage;

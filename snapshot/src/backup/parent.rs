@@ -23,7 +23,8 @@ const COARSE_TICK_NANOS: i128 = 2_000_000_000;
 pub(crate) struct Previous {
     /// What files are compared with.
     pub(crate) parent: Option<Snapshot>,
-    /// The newest good snapshot of the same scope, which decides whether anything has changed.
+    /// The newest good snapshot of the same scope, which decides whether anything has changed; none of those that
+    /// hold the state before a rollback.
     pub(crate) good: Option<Snapshot>,
 }
 
@@ -48,7 +49,7 @@ pub(crate) fn find(view: &View, options: &BackupOptions, paths: &[String]) -> Re
         if options.parent == ParentChoice::Newest && previous.parent.is_none() {
             previous.parent = found.iter().find(|s| is_whole(s)).cloned();
         }
-        previous.good = found.into_iter().find(Snapshot::is_good);
+        previous.good = found.into_iter().find(|s| s.is_good() && !s.is_before_rollback());
         if previous.good.is_some() {
             break;
         }

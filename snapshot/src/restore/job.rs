@@ -99,7 +99,7 @@ impl Job<'_> {
         if !plan.chosen && !plan.damaged && !selection.is_whole() {
             return Err(Error::NotFound { what: "entry", name: "any that the filters choose".to_owned() });
         }
-        let shown = shown(&target, &plan);
+        let shown = shown(&target, &plan, &selection);
         let mut work = Work {
             target,
             selection: &selection,
@@ -357,12 +357,13 @@ fn missing_folders(target: &Path) -> Vec<PathBuf> {
     missing
 }
 
-fn shown(target: &Path, plan: &Plan) -> RestorePlan {
+fn shown(target: &Path, plan: &Plan, selection: &Selection) -> RestorePlan {
     let mut shown = RestorePlan {
         target: target.to_owned(),
         bytes: plan.bytes,
         problems: plan.problems.clone(),
         removes: plan.removals.iter().map(|r| r.path.clone()).collect(),
+        covers: selection.covered(),
         ..RestorePlan::default()
     };
     for entry in &plan.entries {
@@ -373,6 +374,9 @@ fn shown(target: &Path, plan: &Plan) -> RestorePlan {
             (Action::Build(_), true) => shown.overwrites.push(path),
             (Action::Build(_), false) => shown.creates.push(path),
         }
+    }
+    if !selection.is_whole() {
+        shown.narrow();
     }
     shown
 }

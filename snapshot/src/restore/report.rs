@@ -1,10 +1,14 @@
 //! What a restore would do, and what it did.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::path::TreePath;
+use crate::path::{TreePath, printable};
 use crate::record::PathError;
 use crate::restore::options::Strategy;
 
@@ -21,10 +25,70 @@ pub struct RestorePlan {
     pub attributes: Vec<TreePath>,
     /// What is removed, with everything below it.
     pub removes: Vec<TreePath>,
+    /// The folders and files that the restore covers: the roots of the snapshot, or the chosen path; narrowed to what
+    /// changes if filters choose.
+    pub covers: Vec<TreePath>,
     /// Bytes of content to be written.
     pub bytes: u64,
     /// What cannot be restored, known beforehand.
     pub problems: Vec<PathError>,
+}
+
+impl RestorePlan {
+    /// Whether nothing in the target changes.
+    pub fn is_empty(&self) -> bool {
+        self.changes().next().is_none()
+    }
+
+    /// Whether an absolute path, as it is shown to people, is changed, or holds or lies in what is changed.
+    pub fn touches(&self, shown: &str) -> bool {
+        let is_in = |path: &str, folder: &str| {
+            path.strip_prefix(folder.trim_end_matches('/'))
+                .is_some_and(|r| r.is_empty() || r.starts_with('/'))
+        };
+        self.stands().any(|path| {
+            let full = printable(self.target.join(OsStr::from_bytes(path.as_bytes())).as_os_str().as_bytes());
+            is_in(&full, shown) || is_in(shown, &full)
+        })
+    }
+
+    /// What a restore point must hold so that a restore of it with strategy `replace` brings back what is there now:
+    /// absolute paths; those that are not there are left out.
+    pub fn roots_before(&self) -> Vec<PathBuf> {
+        let at = |path: &TreePath| self.target.join(OsStr::from_bytes(path.as_bytes()));
+        let device = |path: &Path| path.symlink_metadata().ok().map(|m| m.dev());
+        let mut roots: Vec<PathBuf> =
+            self.covers.iter().map(at).filter(|p| p.symlink_metadata().is_ok()).collect();
+        // A restore point stays on the file systems of its roots, so that it does not take in what is mounted below;
+        // a file system that is changed has to be a root of its own.
+        let mut known: HashSet<Option<u64>> = roots.iter().map(|r| device(r)).collect();
+        for path in self.stands().map(at) {
+            let dev = device(&path);
+            if known.insert(dev) {
+                let top = path.ancestors().take_while(|p| device(p) == dev).last().unwrap_or(&path);
+                roots.push(top.to_owned());
+            }
+        }
+        roots
+    }
+
+    /// What stands there and is changed.
+    fn stands(&self) -> impl Iterator<Item = &TreePath> {
+        [&self.overwrites, &self.attributes, &self.removes].into_iter().flatten()
+    }
+
+    fn changes(&self) -> impl Iterator<Item = &TreePath> {
+        self.creates.iter().chain(self.stands())
+    }
+
+    /// Narrows what is covered to the folders in which something changes.
+    pub(crate) fn narrow(&mut self) {
+        let narrowed = self.covers.iter().filter_map(|cover| {
+            let below = self.changes().filter(|p| p.strip(cover).is_some());
+            below.cloned().reduce(|a, b| a.common(&b))
+        });
+        self.covers = narrowed.collect();
+    }
 }
 
 /// How a restore ended.

@@ -140,6 +140,11 @@ impl Selection {
         self.include.is_none() && self.exclude.is_empty() && self.components.is_empty()
     }
 
+    /// The paths of the target that are covered.
+    pub(crate) fn covered(&self) -> Vec<TreePath> {
+        self.scope.iter().filter_map(|s| self.target(s).ok()).collect()
+    }
+
     /// Whether it is known how far removals may go.
     pub(crate) fn has_scope(&self) -> bool {
         !self.scope.is_empty()
