@@ -38,7 +38,7 @@ pub use restore::{
 };
 pub use rewrite::{RewriteMode, RewriteOptions, RewriteReport, rewrite};
 pub use source::{
-    Entry, Explanation, FileOptions, FileSource, Item, MemorySource, Origin, Preset, Reason, Source, Tag,
-    read_path_list,
+    COMPONENTS, Entry, Explanation, FileOptions, FileSource, Item, LabelledSource, MemorySource, Origin,
+    Preset, Reason, Source, Tag, read_path_list,
 };
 pub use tree::{Entries, Tree, TreeBuilder};

@@ -94,6 +94,12 @@ pub struct SourceResult {
     pub name: String,
     /// `files`, `stdin`, `command`, later `n8n`, `postgres`, `sqlite`.
     pub kind: String,
+    /// Which component of its target it is; `files` in snapshots that do not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub component: String,
+    /// What of the snapshot's `paths` is of it; left out if it is all there is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
     /// Files it gave.
     pub files: u64,
     /// Logical bytes it gave.
@@ -101,6 +107,13 @@ pub struct SourceResult {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+impl SourceResult {
+    /// Which component of its target it is.
+    pub fn component(&self) -> &str {
+        if self.component.is_empty() { "files" } else { &self.component }
+    }
 }
 
 /// Something that could not be read.

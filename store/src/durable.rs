@@ -24,6 +24,25 @@ pub fn create_new(path: &Path, bytes: &[u8]) -> Result<()> {
     write_beside(path, bytes, |tmp| move_new(tmp, path).map_err(io::Error::from))
 }
 
+/// What happens to a file that has the name already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It stays, and the move fails with [`io::ErrorKind::AlreadyExists`].
+    Refuse,
+    /// It is replaced.
+    Replace,
+}
+
+/// Moves a file, whose bytes are on disk already, to its name in the same folder, durably.
+pub fn publish(from: &Path, to: &Path, taken: Taken) -> Result<()> {
+    let moved = match taken {
+        Taken::Refuse => move_new(from, to).map_err(io::Error::from),
+        Taken::Replace => replace_with(from, to),
+    };
+    moved.map_err(|e| Error::local(to, e))?;
+    sync_parent(to)
+}
+
 /// Makes a folder with mode 0700, and those above it, and makes their names durable.
 pub fn create_folder(path: &Path) -> Result<()> {
     make_folder(path).map_err(|e| Error::local(path, e))

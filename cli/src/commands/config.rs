@@ -42,6 +42,7 @@ const TEMPLATE: &str = r#"# Configuration of chronos. Unknown keys are errors. R
 # [[target.source]]
 # name = "shop-db"
 # kind = "command"
+# component = "database"   # or workflows, credentials, config, files, agents: what --type and --component mean
 # command = "pg_dump -Fp shop"
 # filename = "shop.sql"
 "#;

@@ -1,9 +1,10 @@
 //! `chronos export`: a snapshot as an archive that any system can read.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use chronos_snapshot::{ExportFormat, ExportOptions, ExportReport, Tree};
+use chronos_store::durable::{self, Taken};
 use clap::Args;
 use serde::Serialize;
 
@@ -25,9 +26,13 @@ pub(crate) struct Export {
     #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
     format: Option<ExportFormat>,
 
-    /// File to write, which must not be there yet; - is standard output [default: named after the snapshot, here]
+    /// File to write; - is standard output [default: named after the snapshot, here]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
 
     /// Compression: 1 to 19 for tar.zst, 0 to 9 for zip
     #[arg(long, value_name = "LEVEL")]
@@ -77,7 +82,7 @@ impl Export {
         let report = if to_stdout {
             to_standard_output(app, &tree, &options)?
         } else {
-            to_file(app, &tree, &options, &file)?
+            self.to_file(app, &tree, &options, &file)?
         };
         app.output.finish();
         for (path, why) in &report.skipped {
@@ -108,6 +113,48 @@ impl Export {
     }
 }
 
+impl Export {
+    /// A file is there whole or not at all.
+    fn to_file(
+        &self,
+        app: &App,
+        tree: &Tree,
+        options: &ExportOptions,
+        path: &Path,
+    ) -> Result<ExportReport, Failure> {
+        let there = || {
+            let text = format!("{} is there already and was not touched", shown(path));
+            Failure::new(Exit::Failed, text).hint("name another file with -o, or replace it with --force")
+        };
+        if path.is_dir() {
+            return Err(
+                Failure::usage(format!("{} is a folder", shown(path))).hint("name a file in it with -o")
+            );
+        }
+        if !self.force && path.symlink_metadata().is_ok() {
+            return Err(there());
+        }
+        let taken = if self.force { Taken::Replace } else { Taken::Refuse };
+        let mut draft = path.as_os_str().to_owned();
+        draft.push(format!(".{}.part", hex::encode(app.env.random_bytes::<4>()?)));
+        let draft = PathBuf::from(draft);
+        let written = write_draft(app, tree, options, &draft).and_then(|report| {
+            durable::publish(&draft, path, taken).map_err(|e| match e {
+                chronos_store::Error::Local { source, .. } if source.kind() == ErrorKind::AlreadyExists => {
+                    there()
+                }
+                other => other.into(),
+            })?;
+            Ok(report)
+        });
+        if written.is_err() {
+            // The first error is the one to report; the draft's name says what it is.
+            let _ = std::fs::remove_file(&draft);
+        }
+        written
+    }
+}
+
 fn to_standard_output(app: &App, tree: &Tree, options: &ExportOptions) -> Result<ExportReport, Failure> {
     let mut out = BufWriter::new(app.output.bytes());
     let report = tree.export(options, &mut out, &*app.output.monitor()).map_err(|e| match e {
@@ -117,28 +164,6 @@ fn to_standard_output(app: &App, tree: &Tree, options: &ExportOptions) -> Result
         other => other.into(),
     })?;
     out.flush().map_err(|e| Failure::stdout(&e))?;
-    Ok(report)
-}
-
-/// A file is there whole or not at all.
-fn to_file(app: &App, tree: &Tree, options: &ExportOptions, path: &Path) -> Result<ExportReport, Failure> {
-    if path.symlink_metadata().is_ok() {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!("{} is there already and was not touched", shown(path)),
-        )
-        .hint("name another file with -o"));
-    }
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".{}.part", hex::encode(app.env.random_bytes::<4>()?)));
-    let draft = PathBuf::from(draft);
-    let written = write_draft(app, tree, options, &draft).and_then(|report| {
-        std::fs::hard_link(&draft, path).map_err(|e| Failure::file(path, &e))?;
-        Ok(report)
-    });
-    let removed = std::fs::remove_file(&draft);
-    let report = written?;
-    removed.map_err(|e| Failure::file(&draft, &e))?;
     Ok(report)
 }
 

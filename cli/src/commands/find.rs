@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chronos_snapshot::{Case, Node, Patterns, Snapshot, Time, TreePath, parse_path};
+use chronos_snapshot::{Case, Node, Patterns, Snapshot, Time, TreePath, find, parse_path};
+use chronos_store::SnapshotId;
 use clap::Args;
-use serde::Serialize;
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
 
 use crate::commands::catalog::{Catalog, Filter};
 use crate::context::App;
@@ -43,7 +45,8 @@ type Key = (TreePath, &'static str, u64, Time);
 struct Match {
     #[serde(flatten)]
     entry: Entry,
-    snapshots: Vec<String>,
+    #[serde(serialize_with = "ids")]
+    snapshots: Vec<(Timestamp, String)>,
     #[serde(skip)]
     node: Node,
     #[serde(skip)]
@@ -71,21 +74,23 @@ impl Find {
             let named = catalog.resolve_all(app, &self.snapshots)?;
             self.filter.apply(app, &named)?.cloned().collect()
         };
-        chosen.sort_by_key(Snapshot::taken_at);
+        // Snapshots of the same things follow each other, so that what they share is looked at once.
+        chosen.sort_by_cached_key(|s| (s.manifest.target.clone(), s.manifest.paths.clone(), s.taken_at()));
         let monitor = app.output.monitor();
         let mut found: BTreeMap<Key, Match> = BTreeMap::new();
-        let mut errors = Vec::new();
-        for snapshot in &chosen {
-            for entry in catalog.tree(snapshot).search(&base, &patterns) {
-                chronos_store::check_cancelled(&*monitor)?;
-                match entry {
-                    Ok((path, node)) => add(&mut found, snapshot, path, node),
-                    Err(error) => {
-                        app.output.warning(format!("{}: {error}", snapshot.manifest.backup_id));
-                        errors.push(format!("{}: {error}", snapshot.manifest.backup_id));
-                    }
-                }
+        let reader = catalog.view.reader();
+        let failed = find(&reader, &chosen, &base, &patterns, &mut |snapshot, matches| {
+            chronos_store::check_cancelled(&*monitor)?;
+            for (path, node) in matches {
+                add(&mut found, snapshot, path, node);
             }
+            Ok(())
+        })?;
+        let id = |id: &SnapshotId| chosen.iter().find(|s| s.id == *id).map_or("", |s| &s.manifest.backup_id);
+        let errors: Vec<String> = failed.iter().map(|(s, error)| format!("{}: {error}", id(s))).collect();
+        errors.iter().for_each(|e| app.output.warning(e));
+        for one in found.values_mut() {
+            one.snapshots.sort_by_key(|(time, _)| *time);
         }
         let exit = if errors.is_empty() { catalog.exit() } else { Exit::Damage };
         let found =
@@ -95,15 +100,19 @@ impl Find {
     }
 }
 
-fn add(found: &mut BTreeMap<Key, Match>, snapshot: &Snapshot, path: TreePath, node: Node) {
-    let key = (path.clone(), crate::output::entry::kind(&node), node.size(), node.mtime);
+fn add(found: &mut BTreeMap<Key, Match>, snapshot: &Snapshot, path: &TreePath, node: &Node) {
+    let key = (path.clone(), crate::output::entry::kind(node), node.size(), node.mtime);
     let one = found.entry(key).or_insert_with(|| Match {
-        entry: Entry::new(&path, &node),
+        entry: Entry::new(path, node),
         snapshots: Vec::new(),
-        node,
-        tree_path: path,
+        node: node.clone(),
+        tree_path: path.clone(),
     });
-    one.snapshots.push(snapshot.manifest.backup_id.clone());
+    one.snapshots.push((snapshot.taken_at(), snapshot.manifest.backup_id.clone()));
+}
+
+fn ids<S: Serializer>(snapshots: &[(Timestamp, String)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(snapshots.iter().map(|(_, id)| id))
 }
 
 fn show(app: &App, found: &Found) -> Result<(), Failure> {
@@ -115,7 +124,7 @@ fn show(app: &App, found: &Found) -> Result<(), Failure> {
             size(one.node.size()),
             mtime(&one.node),
             one.snapshots.len().to_string(),
-            one.snapshots.last().cloned().unwrap_or_default(),
+            one.snapshots.last().map(|(_, id)| id.clone()).unwrap_or_default(),
         ]);
     }
     if !table.is_empty() {

@@ -11,7 +11,7 @@ use chronos_store::{Repository, SessionOptions};
 use clap::Args;
 
 use crate::commands::backup::{client, host, user};
-use crate::commands::catalog::Catalog;
+use crate::commands::catalog::{Catalog, canonical};
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::table::size;
@@ -52,7 +52,8 @@ pub(crate) struct Restore {
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
 
-    /// Only this source or module; may be given several times
+    /// Only this component (database, config, files, …), source, target or module, which is a folder or file directly
+    /// below a backed-up path; may be given several times
     #[arg(long = "component", value_name = "NAME")]
     components: Vec<String>,
 
@@ -101,7 +102,7 @@ impl Restore {
             overwrite: self.overwrite,
             include: self.include.clone(),
             exclude: self.exclude.clone(),
-            components: self.components.clone(),
+            components: self.components(app)?,
             dry_run: self.dry_run,
             verify: !self.no_verify,
             sparse: self.sparse,
@@ -117,6 +118,18 @@ impl Restore {
             RestoreStatus::Partial => Exit::Partial,
             RestoreStatus::Damaged => Exit::Damage,
         })
+    }
+}
+
+impl Restore {
+    /// The components as they were named, and the targets that some of them are aliases of.
+    fn components(&self, app: &App) -> Result<Vec<String>, Failure> {
+        let mut names = self.components.clone();
+        for name in &self.components {
+            names.push(canonical(app, name)?);
+        }
+        names.dedup();
+        Ok(names)
     }
 }
 

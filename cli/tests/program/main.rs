@@ -9,8 +9,10 @@
 mod bad_input;
 mod bad_storage;
 mod documents;
+mod exporting;
 mod keys;
 mod restoring;
 mod retention;
 mod support;
+mod targets;
 mod usage;

@@ -47,7 +47,7 @@ const TARGET: &[&str] = &[
     "source",
 ];
 /// Keys of `[[target.source]]`.
-const SOURCE: &[&str] = &["name", "kind", "paths", "include", "exclude", "command", "filename"];
+const SOURCE: &[&str] = &["name", "kind", "component", "paths", "include", "exclude", "command", "filename"];
 
 /// Refuses every key that is not known.
 pub(super) fn check(path: &str, file: &Table) -> Result<()> {

@@ -7,6 +7,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use chronos_snapshot::COMPONENTS;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -138,6 +139,9 @@ pub struct Source {
     pub name: String,
     /// What it is.
     pub kind: SourceKind,
+    /// Which component of its target it is; `files` if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
     /// Kind `files`: files and folders.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<PathBuf>,
@@ -290,8 +294,19 @@ impl TargetConfig {
 }
 
 impl Source {
+    /// Which component of its target it is.
+    pub fn component(&self) -> &str {
+        self.component.as_deref().unwrap_or("files")
+    }
+
     fn check(&self) -> Result<(), (&'static str, String)> {
         check_target_name(&self.name).map_err(|why| ("name", why.replace("target's", "source's")))?;
+        if let Some(other) = self.component.as_deref().filter(|c| !COMPONENTS.contains(c)) {
+            return Err((
+                "component",
+                format!("{other:?} is not known; there are {}", COMPONENTS.join(", ")),
+            ));
+        }
         match self.kind {
             SourceKind::Files if self.command.is_some() || self.filename.is_some() => {
                 Err(("command", "belongs to kind = \"command\"".into()))

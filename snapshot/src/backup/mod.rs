@@ -159,9 +159,12 @@ fn read<'r>(
     if let Some(parent) = &previous.parent {
         monitor.total(parent.manifest.files + parent.manifest.dirs, parent.manifest.size_bytes);
     }
+    let alone = sources.len() == 1;
     let result = |s: &dyn Source| SourceResult {
         name: s.name(),
         kind: s.kind().to_owned(),
+        component: s.component(),
+        paths: if alone { Vec::new() } else { s.paths() },
         ..SourceResult::default()
     };
     let report = BackupReport {

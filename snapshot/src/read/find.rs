@@ -51,6 +51,8 @@ impl Search<'_> {
     pub(crate) fn next(&mut self, tree: Tree) -> (&Matches, Vec<Error>) {
         let (mut matches, mut errors) = (None, Vec::new());
         if let Some((Some(old), found)) = self.last.take() {
+            // Where the way from the last tree to this one cannot be read, this one is searched whole, and that names
+            // what cannot be read.
             matches = self.follow(&old, &tree, found).ok();
         }
         let matches = matches.unwrap_or_else(|| {

@@ -1,6 +1,6 @@
 //! One restore from beginning to end: the order of its steps, and the way back from each.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use std::{fs, io};
 use chronos_store::Monitor;
 
 use crate::error::{Error, Result};
-use crate::path::TreePath;
-use crate::record::PathError;
+use crate::path::{TreePath, printable};
+use crate::record::{Manifest, PathError};
 use crate::restore::exchange;
 use crate::restore::journal::{Journal, Record};
 use crate::restore::metadata::{Attributes, Owners, Tally};
@@ -29,8 +29,8 @@ use crate::restore::write::{Builder, OpenFiles};
 pub(crate) struct Job<'a> {
     pub(crate) supply: &'a dyn Supply,
     pub(crate) options: &'a RestoreOptions,
-    /// The roots of the snapshot, as its manifest has them.
-    pub(crate) roots: &'a [String],
+    /// What the snapshot says of itself, if it is known.
+    pub(crate) manifest: Option<&'a Manifest>,
     /// Whether the chosen path is a folder.
     pub(crate) is_folder: bool,
     /// The new place if none was named.
@@ -71,7 +71,7 @@ impl Job<'_> {
     pub(crate) fn run(&self) -> Result<RestoreReport> {
         let options = self.options;
         let mode = options.mode()?;
-        let selection = Selection::new(options, self.is_folder, self.roots)?;
+        let selection = Selection::new(options, self.is_folder, self.manifest)?;
         let owners = Owners::load(options.owner);
         let target = self.target()?;
         let mut notes = Vec::new();
@@ -97,7 +97,7 @@ impl Job<'_> {
         planner.absent = absent;
         let plan = planner.run(self.supply.entries(&selection.base))?;
         if !plan.chosen && !plan.damaged && !selection.is_whole() {
-            return Err(Error::NotFound { what: "entry", name: "any that the filters choose".to_owned() });
+            return Err(self.nothing_chosen());
         }
         let shown = shown(&target, &plan, &selection);
         let mut work = Work {
@@ -118,6 +118,22 @@ impl Job<'_> {
         }
         let done = self.execute(&work, &missing)?;
         Ok(Self::report(options, work, Some(done)))
+    }
+
+    fn nothing_chosen(&self) -> Error {
+        let options = self.options;
+        let Some(manifest) = self.manifest.filter(|_| !options.components.is_empty()) else {
+            let name = "any that the filters choose".to_owned();
+            return Error::NotFound { what: "entry", name };
+        };
+        let known = manifest.sources.iter().flat_map(|s| [s.component(), &s.name]);
+        let known: BTreeSet<&str> = known.chain([manifest.target.as_str()]).collect();
+        let known: Vec<String> = known.iter().map(|k| printable(k.as_bytes())).collect();
+        Error::Invalid(format!(
+            "the snapshot has no component {}; it has {}, and the folders and files directly below its roots",
+            options.components.join(", "),
+            known.join(", ")
+        ))
     }
 
     /// The folder that is restored into, absolute.

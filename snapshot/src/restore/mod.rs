@@ -59,7 +59,7 @@ pub fn restore(repo: &Repository, snapshot: &Snapshot, options: &RestoreOptions)
     let job = Job {
         supply: &supply,
         options,
-        roots: &manifest.paths,
+        manifest: Some(manifest),
         is_folder,
         default,
         state: &dirs.state,

@@ -111,7 +111,8 @@ pub struct RestoreOptions {
     pub include: Vec<String>,
     /// Not what fits one of these patterns.
     pub exclude: Vec<String>,
-    /// Only these sources or modules: folders at the top of the snapshot or directly below a root of it.
+    /// Only these: components or sources of the snapshot by name, its target (then everything), or modules, which are
+    /// folders and files at the top of the snapshot or directly below a root of it.
     pub components: Vec<String>,
     /// Only says what would be done.
     pub dry_run: bool,

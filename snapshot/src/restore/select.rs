@@ -8,6 +8,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::error::{Error, Result};
 use crate::path::TreePath;
+use crate::record::Manifest;
 use crate::restore::options::{RestoreOptions, Strategy};
 
 /// What is done with an entry.
@@ -30,7 +31,10 @@ pub(crate) struct Selection {
     strip: TreePath,
     include: Option<Gitignore>,
     exclude: Gitignore,
-    components: Vec<Vec<u8>>,
+    /// Modules by name; `None`: no component was asked for, or all of the target.
+    modules: Option<Vec<Vec<u8>>>,
+    /// Roots of the sources that were asked for.
+    sources: Vec<TreePath>,
     roots: Vec<TreePath>,
     /// Extra entries are removed only at or below these paths of the snapshot.
     scope: Vec<TreePath>,
@@ -38,7 +42,11 @@ pub(crate) struct Selection {
 
 impl Selection {
     /// Of what the options say. `is_folder`: whether the chosen path is one; its content goes directly into the target.
-    pub(crate) fn new(options: &RestoreOptions, is_folder: bool, paths: &[String]) -> Result<Self> {
+    pub(crate) fn new(
+        options: &RestoreOptions,
+        is_folder: bool,
+        manifest: Option<&Manifest>,
+    ) -> Result<Self> {
         let base = options.path.clone();
         let in_place = options.to.is_none() && options.strategy != Strategy::NewLocation;
         let strip = match (in_place, is_folder) {
@@ -46,7 +54,7 @@ impl Selection {
             (false, true) => base.clone(),
             (false, false) => base.parent().unwrap_or_default(),
         };
-        let roots = roots(paths);
+        let roots = roots(manifest.map(|m| &*m.paths).unwrap_or_default());
         let everything = options.to.as_deref().is_some_and(|to| to != Path::new("/"));
         let scope = if everything || !base.is_root() { vec![base.clone()] } else { roots.clone() };
         let include = if options.include.is_empty() { None } else { Some(patterns(&options.include)?) };
@@ -55,7 +63,8 @@ impl Selection {
             strip,
             include,
             exclude: patterns(&options.exclude)?,
-            components: options.components.iter().map(|c| c.as_bytes().to_vec()).collect(),
+            modules: modules(&options.components, manifest),
+            sources: manifest.map(|m| sources(&options.components, m)).unwrap_or_default(),
             roots,
             scope,
         })
@@ -83,14 +92,19 @@ impl Selection {
     }
 
     fn component(&self, path: &TreePath) -> Choice {
+        let Some(modules) = &self.modules else { return Choice::Take };
         let named = |rest: &[u8]| {
             let first = rest.split(|b| *b == b'/').next().unwrap_or_default();
-            !first.is_empty() && self.components.iter().any(|c| c == first)
+            !first.is_empty() && modules.iter().any(|c| c == first)
         };
         let fits = |root: &TreePath| path.strip(root).is_some_and(named);
-        if self.components.is_empty() || named(path.as_bytes()) || self.roots.iter().any(fits) {
+        let leads = |root: &TreePath| root.strip(path).is_some();
+        if self.sources.iter().any(|s| path.strip(s).is_some())
+            || named(path.as_bytes())
+            || self.roots.iter().any(fits)
+        {
             Choice::Take
-        } else if path.is_root() || self.roots.iter().any(|r| r.strip(path).is_some()) {
+        } else if path.is_root() || self.roots.iter().any(leads) || self.sources.iter().any(leads) {
             Choice::Below
         } else {
             Choice::Skip
@@ -137,7 +151,7 @@ impl Selection {
 
     /// Whether everything below a covered folder is covered too.
     pub(crate) fn is_whole(&self) -> bool {
-        self.include.is_none() && self.exclude.is_empty() && self.components.is_empty()
+        self.include.is_none() && self.exclude.is_empty() && self.modules.is_none()
     }
 
     /// The paths of the target that are covered.
@@ -149,6 +163,21 @@ impl Selection {
     pub(crate) fn has_scope(&self) -> bool {
         !self.scope.is_empty()
     }
+}
+
+/// The names that may be modules; the target's own name stands for everything.
+fn modules(components: &[String], manifest: Option<&Manifest>) -> Option<Vec<Vec<u8>>> {
+    let all = components.iter().any(|c| manifest.is_some_and(|m| m.target == *c));
+    let names = || components.iter().map(|c| c.as_bytes().to_vec()).collect();
+    (!components.is_empty() && !all).then(names)
+}
+
+/// The roots of the sources that are meant by name or by component.
+fn sources(components: &[String], manifest: &Manifest) -> Vec<TreePath> {
+    let meant =
+        manifest.sources.iter().filter(|s| components.iter().any(|c| *c == s.name || c == s.component()));
+    let paths = meant.map(|s| if manifest.sources.len() == 1 { &manifest.paths } else { &s.paths });
+    paths.flat_map(|p| roots(p)).collect()
 }
 
 /// The roots of a snapshot among the names that people gave it.

@@ -6,6 +6,7 @@
 mod exclude;
 mod files;
 mod include;
+mod labelled;
 mod list;
 mod memory;
 mod merge;
@@ -29,6 +30,7 @@ use crate::record::PathError;
 
 pub use exclude::{Explanation, Reason, Tag};
 pub use files::{FileOptions, FileSource};
+pub use labelled::{COMPONENTS, LabelledSource};
 pub use list::read_path_list;
 pub use memory::MemorySource;
 pub(crate) use memory::made;
@@ -44,6 +46,11 @@ pub trait Source: Send + fmt::Debug {
 
     /// `files`, `stdin`, `command`, …
     fn kind(&self) -> &'static str;
+
+    /// Which component of its target it is: one of [`COMPONENTS`].
+    fn component(&self) -> String {
+        "files".to_owned()
+    }
 
     /// What it covers, for people and for finding the previous snapshot of the same thing.
     fn paths(&self) -> Vec<String>;

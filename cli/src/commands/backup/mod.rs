@@ -2,11 +2,12 @@
 
 mod sources;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chronos_server::TargetConfig;
 use chronos_snapshot::{
-    BackupOptions, BackupReport, ChangeTest, FileSource, Outcome, ParentChoice, Preset, backup,
+    BackupOptions, BackupReport, ChangeTest, Explanation, FileSource, Outcome, ParentChoice, Preset, Reason,
+    backup,
 };
 use chronos_store::{Repository, SessionOptions};
 use clap::{Args, ValueEnum};
@@ -42,7 +43,7 @@ pub(crate) struct Backup {
     #[arg(long, value_name = "TIER", default_value = "manual", value_parser = parse_tier)]
     tier: String,
 
-    /// Which components it takes: full, workflows, database, config, incremental
+    /// Which components of a configured target it takes: full (all), workflows, database, config, incremental (all)
     #[arg(long = "type", value_name = "TYPE", default_value = "full", value_parser = parse_type)]
     backup_type: String,
 
@@ -201,7 +202,8 @@ impl Backup {
         // What cannot be backed up is refused before a repository is made.
         let sources = self.sources(app, &own(app)?, target.as_ref())?;
         let repository = app.open_or_create()?;
-        let options = self.options(app, &repository)?;
+        let scope = self.scope(target.as_ref());
+        let options = BackupOptions { scope, ..self.options(app, &repository)? };
         let report = backup(&repository, sources, &options)?;
         app.output.finish();
         Self::show(app, &repository, &report)?;
@@ -255,14 +257,16 @@ impl Backup {
     }
 
     fn explain(&self, app: &App) -> Result<Exit, Failure> {
-        let options = self.files(&own(app)?)?.ok_or_else(|| {
-            Failure::usage("--explain needs the paths of the backup too")
-                .hint("chronos backup PATH… --explain WHICH")
-        })?;
-        let source = FileSource::new(options)?;
+        let target = self.configured_target(app)?;
+        let walked = self.walked(&own(app)?, target.as_ref())?.into_iter();
+        let sources = walked.map(FileSource::new).collect::<Result<Vec<_>, _>>()?;
+        if sources.is_empty() {
+            return Err(Failure::usage("--explain needs the paths of the backup, or a target that has some")
+                .hint("chronos backup PATH… --explain WHICH"));
+        }
         let mut answers = Vec::new();
         for path in &self.explain {
-            let found = source.explain(path)?;
+            let found = explained(&sources, path)?;
             app.output.line(&found)?;
             answers.push(Explained {
                 path: format!("/{}", found.path),
@@ -320,6 +324,21 @@ impl Backup {
             (None, true) => Ok(()),
         }
     }
+}
+
+/// What the first source says that takes a path; if none does, the first that has a rule for it.
+fn explained(sources: &[FileSource], path: &Path) -> Result<Explanation, Failure> {
+    let mut answer: Option<Explanation> = None;
+    for source in sources {
+        let found = source.explain(path)?;
+        if found.included {
+            return Ok(found);
+        }
+        if answer.as_ref().is_none_or(|a| a.reason == Reason::OutsideRoots) {
+            answer = Some(found);
+        }
+    }
+    answer.ok_or_else(|| Failure::usage("there is no source to explain"))
 }
 
 /// The program's own folders, which are never backed up.

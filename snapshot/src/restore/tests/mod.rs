@@ -191,7 +191,7 @@ impl Scratch {
         let job = Job {
             supply,
             options,
-            roots: &[],
+            manifest: None,
             is_folder,
             default: self.at("default"),
             state,
