@@ -50,13 +50,14 @@ pub(crate) fn possible() -> bool {
 /// Asks once.
 pub(crate) fn ask(question: &str) -> Result<String, Failure> {
     let bad = |e: io::Error| Failure::new(Exit::Failed, format!("the terminal: {e}"));
-    let mut terminal = open().map_err(bad)?;
-    write!(terminal, "{question}: ").map_err(bad)?;
+    let terminal = open().map_err(bad)?;
     let typed = {
+        // Before the question: whoever answers it at once must neither be shown nor lost.
         let hidden = Hidden::new(&terminal).map_err(bad)?;
+        write!(&terminal, "{question}: ").map_err(bad)?;
         read(hidden.terminal).map_err(bad)
     };
-    writeln!(terminal).map_err(bad)?;
+    writeln!(&terminal).map_err(bad)?;
     match typed? {
         None => Err(Failure::new(Exit::Interrupted, "no password was typed; nothing was changed")),
         Some(text) if text.is_empty() => Err(Failure::usage("an empty password opens nothing")),

@@ -15,4 +15,5 @@ mod restoring;
 mod retention;
 mod support;
 mod targets;
+mod terminal;
 mod usage;

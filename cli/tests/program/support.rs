@@ -78,8 +78,19 @@ impl Home {
     }
 
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chronos"));
+        self.command_under(&[], args)
+    }
+
+    /// The program started by another one, such as `strace` with its options.
+    pub(crate) fn command_under<S: AsRef<OsStr>>(
+        &self,
+        wrapper: &[&str],
+        args: impl IntoIterator<Item = S>,
+    ) -> Command {
+        let mut words = wrapper.iter().copied().chain([env!("CARGO_BIN_EXE_chronos")]);
+        let mut command = Command::new(words.next().unwrap());
         command
+            .args(words)
             .env_clear()
             .env("HOME", self.dir.path())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
