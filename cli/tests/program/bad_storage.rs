@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
-use crate::support::{Home, Mounted};
+use crate::support::{Home, Mounted, noise};
 
 #[test]
 fn a_full_disk_ends_the_backup_and_keeps_what_was_there() {
     let home = Home::new();
     home.file("small/a", b"small");
-    home.file("big/noise", &noise(6 << 20));
+    home.file("big/noise", &noise(0, 6 << 20));
     let disk = home.path("disk");
     let _mounted = Mounted::new(&["-t", "tmpfs", "-o", "size=3m", "tmpfs"], &disk);
     let repo = disk.join("repo");
@@ -50,7 +50,7 @@ fn what_is_readable_of_a_damaged_snapshot_is_saved() {
     let home = Home::new();
     home.file("data/a.txt", b"first\n");
     home.run(["backup", "data"]).code(0);
-    home.file("data/noise", &noise(3 << 20));
+    home.file("data/noise", &noise(0, 3 << 20));
     home.run(["backup", "data"]).code(0);
     let pack = packs(&home).into_iter().max_by_key(|p| std::fs::metadata(p).unwrap().len()).unwrap();
     damage(&pack);
@@ -62,18 +62,6 @@ fn what_is_readable_of_a_damaged_snapshot_is_saved() {
     let saved = saved["backup_id"].as_str().unwrap();
     home.run(["restore", saved, "--to", "out"]).code(0);
     assert!(home.path("out").join(home.inside("data/a.txt")).exists());
-}
-
-/// Bytes that neither compress nor repeat, the same every time (xorshift64).
-fn noise(len: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as u8
-    };
-    std::iter::repeat_with(next).take(len).collect()
 }
 
 fn packs(home: &Home) -> Vec<std::path::PathBuf> {

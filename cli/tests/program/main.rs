@@ -8,12 +8,15 @@
 
 mod bad_input;
 mod bad_storage;
+mod changing;
 mod documents;
 mod exporting;
+mod interrupted;
 mod keys;
 mod restoring;
 mod retention;
 mod support;
 mod targets;
 mod terminal;
+mod traced;
 mod usage;

@@ -129,6 +129,13 @@ pub(crate) fn finish(child: Child) -> Ran {
     }
 }
 
+/// Bytes that neither compress nor repeat, the same for the same seed.
+pub(crate) fn noise(seed: u8, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
 /// A file system mounted for one test.
 pub(crate) struct Mounted {
     at: PathBuf,

@@ -154,7 +154,8 @@ impl Feeder<'_> {
         while !self.places.is_empty() {
             self.wait(cursor, output)?;
         }
-        Ok(())
+        // Whoever asked to stop while the last files were read is heard before anything is committed.
+        check_cancelled(self.monitor).map_err(Into::into)
     }
 
     /// Waits for one answer and adds what is complete.
