@@ -212,7 +212,8 @@ impl Owners {
         let read = |path: &str| match owner {
             Owner::Number => HashMap::new(),
             // A host without these files has numbers only.
-            Owner::Name => numbers(&std::fs::read_to_string(path).unwrap_or_default()),
+            // Not all of it need be UTF-8: full names are older than that.
+            Owner::Name => numbers(&String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default())),
         };
         Self { users: read("/etc/passwd"), groups: read("/etc/group") }
     }
