@@ -21,6 +21,7 @@ mod index;
 mod keys;
 mod local;
 mod log;
+mod merge;
 mod monitor;
 mod names;
 mod packs;

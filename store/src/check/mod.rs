@@ -1,6 +1,7 @@
 //! Proves that what is listed can be read; repairs what can be.
 
 mod data;
+mod rebuild;
 mod repair;
 mod structure;
 mod totals;

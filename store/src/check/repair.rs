@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::data::read_pack;
 use super::{Finding, RepairReport, add};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gc::merge;
 use crate::id::{ChunkKind, PackName};
 use crate::log::Record;
+use crate::merge::merge;
 use crate::monitor::check_cancelled;
 use crate::names;
 use crate::packs::{PackToc, chunks_of};
@@ -42,7 +42,7 @@ impl Repository {
             bad.len()
         ));
         if !dry_run {
-            crate::gc::rebuild(inner, &view, &mut report)?;
+            super::rebuild::rebuild(inner, &view, &mut report)?;
         }
         Ok(report)
     }

@@ -3,10 +3,8 @@
 //! May be stopped at any moment: what the log says is finished by the next prune.
 
 mod mark;
-mod merge;
 mod pending;
 mod plan;
-mod rebuild;
 mod repack;
 mod rubbish;
 mod sweep;
@@ -19,12 +17,11 @@ use serde::{Deserialize, Serialize};
 use crate::backend::Upkeep;
 use crate::error::Result;
 use crate::id::{PackName, SessionId};
+use crate::merge::merge;
 use crate::repository::{Inner, Repository};
 use crate::view::View;
 
 pub(crate) use mark::Marker;
-pub(crate) use merge::{merge, merge_sessions};
-pub(crate) use rebuild::rebuild;
 
 use plan::Plan;
 

@@ -9,10 +9,10 @@ use super::own::Own;
 use crate::backend::BackendExt;
 use crate::decision::{Decision, Outcome};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gc;
 use crate::id::{PackName, SessionId};
 use crate::local::Owner;
 use crate::log::Record;
+use crate::merge::merge_sessions;
 use crate::names;
 use crate::repository::Inner;
 use crate::state::State;
@@ -89,7 +89,7 @@ impl Inner {
     pub(crate) fn tidy(self: &Arc<Self>, seen: &State) {
         let unmerged = seen.rows.values().filter(|row| !row.packs.is_empty()).count();
         let outcome = if unmerged + 1 >= UNMERGED_MAX {
-            gc::merge_sessions(self)
+            merge_sessions(self)
         } else if seen.fresh + 1 >= DECISIONS_MAX {
             let decide =
                 &mut |view: &Arc<View>| Ok((view.state.fresh >= DECISIONS_MAX).then_some(Record::Checkpoint));

@@ -6,19 +6,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::merge::write_runs;
+use super::{Finding, RepairReport, add};
 use crate::backend::BackendExt;
-use crate::check::{Finding, RepairReport, add};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::PackName;
 use crate::index::IndexBuilder;
 use crate::log::Record;
+use crate::merge::{partitions, write_runs};
 use crate::names;
 use crate::repository::Inner;
 use crate::view::View;
 
 /// Replaces all runs by new ones made from tables of contents.
-pub(crate) fn rebuild(inner: &Arc<Inner>, view: &Arc<View>, report: &mut RepairReport) -> Result<()> {
+pub(super) fn rebuild(inner: &Arc<Inner>, view: &Arc<View>, report: &mut RepairReport) -> Result<()> {
     if !inner.undecided()?.is_empty() {
         return Err(Error::Busy(
             "the repository has running sessions; repair needs it for itself: it".into(),
@@ -39,8 +39,7 @@ pub(crate) fn rebuild(inner: &Arc<Inner>, view: &Arc<View>, report: &mut RepairR
         }
     }
     let index = builder.finish(Arc::clone(&inner.packs));
-    let partitions = super::merge::partitions(&index);
-    let added = write_runs(inner, &index, partitions)?;
+    let added = write_runs(inner, &index, partitions(&index))?;
     inner.backend.sync()?;
     let mut done = false;
     inner.append(&mut |now| {

@@ -1,4 +1,6 @@
 //! Merging: tables of contents and small runs become large runs, and entries of swept packs are dropped.
+//!
+//! Sits above the log and the index; sessions, pruning and repair use it, and it knows none of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -108,13 +110,13 @@ pub(crate) fn merge_sessions(inner: &Arc<Inner>) -> Result<()> {
 }
 
 /// Into how many runs an index goes.
-pub(super) fn partitions(index: &Index) -> usize {
+pub(crate) fn partitions(index: &Index) -> usize {
     let records: u64 = index.sources().iter().map(crate::index::Source::len).sum();
     (records.div_ceil(RUN_RECORDS).max(1) as usize).next_power_of_two().min(256)
 }
 
 /// Writes all records of packs that are not swept, as runs over equal parts of the space of ids.
-pub(super) fn write_runs(inner: &Inner, index: &Index, partitions: usize) -> Result<BTreeSet<String>> {
+pub(crate) fn write_runs(inner: &Inner, index: &Index, partitions: usize) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for part in 0..partitions {
         let mut numbers = vec![u32::MAX; index.packs().len()];
