@@ -7,10 +7,12 @@
 )]
 
 pub mod compare;
+mod mounted;
 mod program;
 mod special;
 mod trees;
 
+pub use mounted::Mounted;
 pub use program::{Output, Program};
 pub use special::special_tree;
 pub use trees::{fixture, reader_python, repository_root};

@@ -80,8 +80,19 @@ impl Program {
 
     /// A command in this home and for this repository, not yet started.
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(Self::path());
+        self.command_under(&[], args)
+    }
+
+    /// The same, started by another program such as `strace` with its options.
+    pub fn command_under<S: AsRef<OsStr>>(
+        &self,
+        wrapper: &[&str],
+        args: impl IntoIterator<Item = S>,
+    ) -> Command {
+        let mut words = wrapper.iter().map(PathBuf::from).chain([Self::path()]);
+        let mut command = Command::new(words.next().unwrap());
         command
+            .args(words)
             .env_clear()
             .env("HOME", self.home())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default());

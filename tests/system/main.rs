@@ -6,4 +6,5 @@
 mod backup_restore;
 mod cost;
 mod reader;
+mod restore_places;
 mod tidy;

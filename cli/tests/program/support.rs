@@ -1,9 +1,10 @@
 //! The program in a home folder of its own.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+pub(crate) use chronos_tests::Mounted;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -134,26 +135,4 @@ pub(crate) fn noise(seed: u8, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut bytes);
     bytes
-}
-
-/// A file system mounted for one test.
-pub(crate) struct Mounted {
-    at: PathBuf,
-}
-
-impl Mounted {
-    /// Mounts with these arguments at a new folder.
-    pub(crate) fn new(args: &[&str], at: &Path) -> Self {
-        std::fs::create_dir_all(at).unwrap();
-        let status = Command::new("mount").args(args).arg(at).status().unwrap();
-        assert!(status.success(), "mount {args:?} (the tests run as root)");
-        Self { at: at.to_owned() }
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let status = Command::new("umount").arg("-l").arg(&self.at).status();
-        assert!(status.is_ok_and(|s| s.success()) || std::thread::panicking());
-    }
 }

@@ -24,9 +24,10 @@ pub(crate) fn digest(content: &Content) -> [u8; 32] {
 /// Marks an entry for being built in a unit that is still to be made.
 const NEW_UNIT: Action = Action::Build(usize::MAX);
 
-/// Joins the names of one file; where the target's files are not linked the same way, all are built anew.
-pub(crate) fn group(plan: &mut Plan, mode: Overwrite) {
-    let groups = groups(&plan.entries);
+/// Joins the names of one file; where the target's files are not linked the same way, all are built anew. `root` is the
+/// device of the target: names that go to different file systems are different files.
+pub(crate) fn group(plan: &mut Plan, mode: Overwrite, root: Option<u64>) {
+    let groups = groups(plan, root);
     if mode == Overwrite::IfChanged {
         for members in &groups {
             let linked = |e: &Planned| {
@@ -77,14 +78,16 @@ fn rebuild(plan: &mut Plan, at: usize) {
 }
 
 /// The entries of each file with several names, in the order of their paths.
-fn groups(entries: &[Planned]) -> Vec<Vec<usize>> {
-    let mut by_inode: HashMap<(u64, u64), Vec<Vec<usize>>> = HashMap::new();
+fn groups(plan: &Plan, root: Option<u64>) -> Vec<Vec<usize>> {
+    let entries = &plan.entries;
+    let mut by_inode: HashMap<(u64, u64, Option<u64>), Vec<Vec<usize>>> = HashMap::new();
     for (at, entry) in entries.iter().enumerate() {
         let Some(node) = &entry.node else { continue };
         if node.links < 2 || node.inode == 0 || node.is_dir() {
             continue;
         }
-        let candidates = by_inode.entry((node.dev, node.inode)).or_default();
+        let device = device_under(plan, entry).or(root);
+        let candidates = by_inode.entry((node.dev, node.inode, device)).or_default();
         let same = |group: &&mut Vec<usize>| {
             let first = group.first().and_then(|f| entries.get(*f));
             first.is_some_and(|f| {
@@ -99,6 +102,12 @@ fn groups(entries: &[Planned]) -> Vec<Vec<usize>> {
     let mut groups: Vec<_> = by_inode.into_values().flatten().filter(|g| g.len() > 1).collect();
     groups.sort_unstable();
     groups
+}
+
+/// The device of the folder that an entry goes into, unless that is the target itself.
+fn device_under(plan: &Plan, entry: &Planned) -> Option<u64> {
+    std::iter::successors(entry.path.parent(), crate::TreePath::parent)
+        .find_map(|folder| plan.entries.get(plan.find(&folder)?)?.found.map(|f| f.dev))
 }
 
 /// The time of the last change of the inode may differ: a backup reads one name after the other.

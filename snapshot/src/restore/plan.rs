@@ -180,7 +180,8 @@ impl<'a> Planner<'a> {
                 shown.join("; ")
             )));
         }
-        links::group(&mut self.plan, self.mode);
+        let root = if self.absent { None } else { self.place.look(&TreePath::root()).ok().flatten() };
+        links::group(&mut self.plan, self.mode, root.map(|r| r.dev));
         self.give_units()?;
         if self.strategy == Strategy::Replace && !self.absent {
             self.extras()?;
@@ -475,11 +476,16 @@ impl<'a> Planner<'a> {
 
     /// A folder on which another file system is mounted, of which the snapshot has nothing.
     fn is_bare_mount(&self, at: usize, entry: &Planned) -> Result<bool> {
-        let Some(parent) = entry.path.parent() else { return Ok(false) };
-        let above = self.place.look(&parent).map_err(|e| self.place.error(&parent, e))?;
-        let crosses = above.map(|s| s.dev) != entry.found.map(|s| s.dev);
+        let Some(found) = &entry.found else { return Ok(false) };
         let next = self.plan.entries.get(at + 1);
-        Ok(crosses && next.is_none_or(|n| n.path.strip(&entry.path).is_none()))
+        Ok(next.is_none_or(|n| n.path.strip(&entry.path).is_none()) && self.is_mounted(&entry.path, found)?)
+    }
+
+    /// Whether a folder lies on another file system than the folder it is in.
+    fn is_mounted(&self, path: &TreePath, found: &Stat) -> Result<bool> {
+        let Some(parent) = path.parent() else { return Ok(false) };
+        let above = self.place.look(&parent).map_err(|e| self.place.error(&parent, e))?;
+        Ok(above.is_some_and(|a| a.dev != found.dev))
     }
 
     fn extras_in(&mut self, folder: &TreePath) -> Result<()> {
@@ -496,7 +502,14 @@ impl<'a> Planner<'a> {
                 let (_, aside) = self.spare(&path)?;
                 self.plan.removals.push(Removal { path, aside, old: found.inode });
             } else if found.is_dir() && self.selection.may_cover_below(&path) && !self.is_own(&found) {
-                self.extras_in(&path)?;
+                if self.is_mounted(&path, &found)? {
+                    let shown = self.place.show(&path);
+                    self.plan
+                        .notes
+                        .push(format!("{shown}: another file system is mounted there; left as it is"));
+                } else {
+                    self.extras_in(&path)?;
+                }
             }
         }
         Ok(())
@@ -524,9 +537,7 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        let parent = path.parent().unwrap_or_default();
-        let above = self.place.look(&parent).map_err(|e| self.place.error(&parent, e))?;
-        Ok(above.is_some_and(|a| a.dev == found.dev))
+        Ok(!self.is_mounted(path, found)?)
     }
 }
 

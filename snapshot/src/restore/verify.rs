@@ -10,6 +10,7 @@ use rustix::fs::{Advice, OFlags, SeekFrom};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::node::Time;
 use crate::path::TreePath;
 use crate::restore::metadata::Attributes;
 use crate::restore::plan::Planned;
@@ -185,9 +186,7 @@ pub(crate) fn attributes(
     let size = entry.node.as_ref().map_or(0, crate::node::Node::size);
     let is_link = matches!(entry.node.as_ref().map(|n| &n.kind), Some(crate::node::NodeKind::Symlink(_)));
     let is_file = matches!(entry.node.as_ref().map(|n| &n.kind), Some(crate::node::NodeKind::File(_)));
-    // File systems keep times as finely as they can; a coarser clock rounds down.
-    let coarse = now.nanos == 0 && now.seconds == want.seconds;
-    let time = now.mtime() == want.mtime() || coarse;
+    let time = now.mtime() == want.mtime() || is_rounded(now.mtime(), want.mtime());
     let settled = builder.tally.is_empty();
     let mode = is_link || now.mode == want.mode || !settled;
     let owner = (now.uid, now.gid) == (want.uid, want.gid) || !settled;
@@ -195,4 +194,36 @@ pub(crate) fn attributes(
         return Err(error(io::Error::other("attributes do not read back the same")));
     }
     Ok(())
+}
+
+/// Whether `found` is `wanted` as a file system with a coarser clock keeps it: rounded down.
+fn is_rounded(found: Time, wanted: Time) -> bool {
+    /// Nanoseconds: NTFS, network file systems, exFAT, ext3 and most archives.
+    const GRAINS: [u32; 5] = [100, 1_000, 1_000_000, 10_000_000, 1_000_000_000];
+    /// Seconds: FAT.
+    const FAT: i64 = 2;
+    let within = GRAINS.iter().any(|grain| found.nanos == wanted.nanos - wanted.nanos % grain);
+    (found.seconds == wanted.seconds && within)
+        || (found.nanos == 0 && found.seconds == wanted.seconds - wanted.seconds.rem_euclid(FAT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coarser_clock_rounds_down_and_nothing_else_is_the_same_time() {
+        let time = |seconds, nanos| Time { seconds, nanos };
+        let wanted = time(1_001, 123_456_789);
+        for nanos in [123_456_700, 123_456_000, 123_000_000, 120_000_000, 0] {
+            assert!(is_rounded(time(1_001, nanos), wanted), "{nanos}");
+        }
+        assert!(is_rounded(time(1_000, 0), wanted));
+        assert!(is_rounded(time(-4, 0), time(-3, 5)));
+        for other in
+            [time(1_001, 123_456_800), time(1_001, 500), time(1_002, 0), time(999, 0), time(1_000, 1)]
+        {
+            assert!(!is_rounded(other, wanted), "{other:?}");
+        }
+    }
 }
