@@ -1,10 +1,13 @@
 //! The clock and the randomness of an operation, given from outside so that tests can fix them.
 //!
-//! No rule of the protocol rests on the clock; it only stamps and decides when to give up waiting.
+//! No rule of the protocol rests on a clock: the time of day only stamps, the time since the kernel's start decides when to give up
+//! waiting.
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::{Error, Result};
 
@@ -12,6 +15,9 @@ use crate::error::{Error, Result};
 pub trait Clock: Send + Sync + Debug {
     /// Nanoseconds since 1970-01-01 UTC.
     fn now(&self) -> i128;
+
+    /// Time since the kernel's start, also while the machine slept. Nobody can set it; it begins anew with the kernel.
+    fn uptime(&self) -> Duration;
 }
 
 /// Gives random bytes. What seals and names objects must come from the system's generator.
@@ -53,6 +59,11 @@ impl Clock for SystemClock {
             Ok(after) => i128::try_from(after.as_nanos()).unwrap_or(i128::MAX),
             Err(before) => -i128::try_from(before.duration().as_nanos()).unwrap_or(i128::MAX),
         }
+    }
+
+    fn uptime(&self) -> Duration {
+        let since = clock_gettime(ClockId::Boottime);
+        Duration::new(since.tv_sec.try_into().unwrap_or(0), since.tv_nsec.try_into().unwrap_or(0))
     }
 }
 

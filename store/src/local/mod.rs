@@ -6,11 +6,13 @@
 mod check_memory;
 mod host;
 mod lock;
+mod silence;
 
 pub use check_memory::CheckMemory;
 pub use host::Host;
 pub(crate) use host::boot_id;
 pub use lock::{Owner, SessionLock};
+pub(crate) use silence::Silence;
 
 use std::path::{Path, PathBuf};
 

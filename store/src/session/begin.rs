@@ -74,7 +74,7 @@ impl Session {
             };
             let counters = Arc::new(Counters::default());
             let packer = Packer::new(inner, id.clone(), keys.capsule(), Arc::clone(&counters));
-            let beaten = i64::try_from(inner.env.clock.now()).unwrap_or(i64::MAX).into();
+            let beaten = inner.uptime().into();
             let inner = Arc::clone(inner);
             return Ok(Self {
                 inner,
@@ -112,6 +112,11 @@ impl Inner {
         let announcement = Announcement { host: self.host.clone(), pid: std::process::id(), started };
         let bytes = announcement.encode(&self.keys, &name, self.env.random_bytes()?)?;
         Ok(self.backend.create(&name, &bytes, Durability::Relaxed)?)
+    }
+
+    /// Time since the kernel's start, in ns.
+    pub(super) fn uptime(&self) -> u64 {
+        u64::try_from(self.env.clock.uptime().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// A sign of life of a running session: one more small object beside its announcement.

@@ -11,7 +11,7 @@ mod uploader;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ use own::Own;
 use packer::Packer;
 
 /// A running session gives a sign of life this often: half an hour, in ns.
-const BEAT: i64 = 1800 * 1_000_000_000;
+const BEAT: u64 = 1800 * 1_000_000_000;
 
 /// How a session is begun.
 #[derive(Clone, Debug)]
@@ -86,8 +86,8 @@ pub struct Session {
     own: Own,
     packer: Packer,
     counters: Arc<Counters>,
-    /// When the last sign of life was given (ns since 1970).
-    beaten: AtomicI64,
+    /// When the last sign of life was given (ns since the kernel's start).
+    beaten: AtomicU64,
     /// Held while the session runs, so that others on this host see that its owner is alive.
     lock: Option<SessionLock>,
     /// Chunks that were promised never came into a pack: it cannot be committed.
@@ -141,9 +141,9 @@ impl Session {
 
     /// Gives a sign of life, if the last is a while ago: whoever prunes on another host waits for this session as long as it does.
     fn beat(&self) -> Result<()> {
-        let now = i64::try_from(self.inner.env.clock.now()).unwrap_or(i64::MAX);
+        let now = self.inner.uptime();
         let last = self.beaten.load(Ordering::Relaxed);
-        let due = (now - last).abs() >= BEAT;
+        let due = now.abs_diff(last) >= BEAT;
         if due && self.beaten.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.inner.heartbeat(&self.id)?;
         }

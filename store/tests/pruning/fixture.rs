@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chronos_store::backend::{Backend, MemoryBackend};
 use chronos_store::{
     Change, ChunkId, ChunkKind, CreateOptions, Env, LocalDirs, OpenOptions, PruneOptions, PruneReport,
-    RefList, Repository, Secret, Session, SessionId, SessionOptions, Silent,
+    RefList, Repository, Result, Secret, Session, SessionId, SessionOptions, Silent,
 };
 
 const KEY: Secret = Secret::Key([7; 32]);
@@ -35,6 +35,12 @@ impl Fixture {
         let dir = self.dir.path().join(host);
         let dirs = LocalDirs { cache: dir.join("cache"), state: dir.join("state") };
         OpenOptions { dirs, env: Env::system(), monitor: Arc::new(Silent) }
+    }
+
+    /// Opens it as `host` would, with a clock of its own.
+    pub(crate) fn open_with(&self, env: Env, host: &str) -> Repository {
+        let options = OpenOptions { env, ..self.options(host) };
+        Repository::open(Arc::new(self.backend.clone()), &KEY, options).unwrap()
     }
 
     pub(crate) fn open(&self) -> Repository {
@@ -81,6 +87,10 @@ pub(crate) fn chunks(seeds: impl Iterator<Item = u32>) -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn commit(session: Session, chunks: &[Vec<u8>]) -> Kept {
+    try_commit(session, chunks).unwrap()
+}
+
+pub(crate) fn try_commit(session: Session, chunks: &[Vec<u8>]) -> Result<Kept> {
     let id = session.id().clone();
     let mut writer = session.writer(ChunkKind::Data);
     let data: Vec<ChunkId> = chunks.iter().map(|c| writer.put(c).unwrap().id).collect();
@@ -93,8 +103,8 @@ pub(crate) fn commit(session: Session, chunks: &[Vec<u8>]) -> Kept {
     let leaf = refs.put(&leaf.encode()).unwrap().id;
     let root = refs.put(&RefList { meta: None, children: vec![leaf], data: Vec::new() }.encode()).unwrap().id;
     refs.finish().unwrap();
-    session.commit(&[root], b"{}").unwrap();
-    Kept { session: id, root, chunks: data.into_iter().zip(chunks.iter().cloned()).collect() }
+    session.commit(&[root], b"{}")?;
+    Ok(Kept { session: id, root, chunks: data.into_iter().zip(chunks.iter().cloned()).collect() })
 }
 
 pub(crate) fn snapshot(repository: &Repository, seeds: impl Iterator<Item = u32>) -> Kept {

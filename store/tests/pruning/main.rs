@@ -4,5 +4,6 @@
 
 mod fixture;
 mod interrupted;
+mod silence;
 mod space;
 mod together;

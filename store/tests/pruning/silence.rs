@@ -1,0 +1,88 @@
+//! How long a session of another host is waited for: told by a clock that nobody can set, given here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use chronos_store::{Clock, Env, Error, PruneReport};
+
+use crate::fixture::{Fixture, Kept, begin, chunks, commit, forget, prune, snapshot, try_commit};
+
+const HOUR: u64 = 3600;
+
+/// A clock whose hands are moved by the test, in seconds.
+#[derive(Debug, Default)]
+struct Hands {
+    day: AtomicU64,
+    uptime: AtomicU64,
+}
+
+impl Clock for Hands {
+    fn now(&self) -> i128 {
+        i128::from(self.day.load(Ordering::Relaxed)) * 1_000_000_000
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_secs(self.uptime.load(Ordering::Relaxed))
+    }
+}
+
+/// A forgotten snapshot, and a clock for both hosts.
+fn prepared() -> (Fixture, Arc<Hands>, Env, Kept) {
+    let fixture = Fixture::new();
+    let one = snapshot(&fixture.open(), 0..50);
+    let hands = Arc::new(Hands::default());
+    let env = Env { clock: hands.clone(), ..Env::system() };
+    (fixture, hands, env, one)
+}
+
+fn prune_later(fixture: &Fixture, env: &Env, hands: &Hands, seconds: u64) -> PruneReport {
+    hands.uptime.fetch_add(seconds, Ordering::Relaxed);
+    prune(&fixture.open_with(env.clone(), "host"))
+}
+
+#[test]
+fn a_silent_session_of_another_host_is_given_up_after_six_hours_of_watching() {
+    let (fixture, hands, env, one) = prepared();
+    let running = begin(&fixture.open_with(env.clone(), "elsewhere"));
+    forget(&fixture.open(), &one);
+    assert!(prune_later(&fixture, &env, &hands, 100 * HOUR).bytes_pending > 0, "watching begins");
+    for _ in 0..11 {
+        assert!(prune_later(&fixture, &env, &hands, HOUR / 2).bytes_pending > 0);
+    }
+    let report = prune_later(&fixture, &env, &hands, HOUR / 2);
+    assert_eq!((report.packs_deleted, report.bytes_pending), (1, 0));
+    let late = try_commit(running, &chunks(0..50));
+    assert!(matches!(late, Err(Error::SessionLost(_))), "{:?}", late.err());
+    assert_eq!(fixture.open().view().unwrap().snapshots().count(), 0);
+}
+
+#[test]
+fn the_time_of_day_decides_nothing() {
+    let (fixture, hands, env, one) = prepared();
+    let running = begin(&fixture.open_with(env.clone(), "elsewhere"));
+    forget(&fixture.open(), &one);
+    for day in [0, 1_000_000 * HOUR, 3, u64::from(u32::MAX)] {
+        hands.day.store(day, Ordering::Relaxed);
+        assert!(prune_later(&fixture, &env, &hands, HOUR).bytes_pending > 0);
+    }
+    commit(running, &chunks(0..50));
+}
+
+#[test]
+fn a_sign_of_life_begins_the_watch_anew() {
+    let (fixture, hands, env, one) = prepared();
+    let session = begin(&fixture.open_with(env.clone(), "elsewhere"));
+    forget(&fixture.open(), &one);
+    assert!(prune_later(&fixture, &env, &hands, HOUR).bytes_pending > 0);
+    assert!(prune_later(&fixture, &env, &hands, 5 * HOUR).bytes_pending > 0);
+    let mut writer = session.writer(chronos_store::ChunkKind::Data);
+    writer.put(b"a chunk: the session is alive").unwrap();
+    writer.finish().unwrap();
+    for hours in [2, 3, 2] {
+        assert!(prune_later(&fixture, &env, &hands, hours * HOUR).bytes_pending > 0, "{hours}");
+    }
+    let two = commit(session, &chunks(0..50));
+    prune(&fixture.open());
+    crate::fixture::assert_whole(&fixture.open(), &[&two]);
+}
