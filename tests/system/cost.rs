@@ -84,3 +84,51 @@ fn no_change_costs_no_reading_of_files() {
     assert_eq!(report["files_changed"], 0);
     assert_eq!(report["files_new"], 0);
 }
+
+/// What one backup of `folder` asks the disk to make durable, as the kernel sees it: paths below the repository.
+fn synced(program: &Program, folder: &Path) -> Vec<String> {
+    let trace = program.home().join("trace");
+    let calls = "trace=fsync,fdatasync,syncfs,sync,sync_file_range,msync";
+    let strace =
+        ["strace", "-f", "-y", "-qq", "-e", calls, "-e", "signal=none", "-o", trace.to_str().unwrap()];
+    let command = program.command_under(&strace, [Path::new("backup"), folder]).spawn().unwrap();
+    Program::finish(command).expect_code(0);
+    let text = fs::read_to_string(trace).unwrap();
+    let above = program.home().canonicalize().unwrap();
+    let mut found: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("sync"))
+        .map(|line| line.split(['<', '>']).nth(1).unwrap_or(line).replace(above.to_str().unwrap(), "~"))
+        .collect();
+    for path in &mut found {
+        // Names that differ from run to run.
+        for part in ["/packs/", "/.tmp/"] {
+            if let Some(at) = path.find(part) {
+                let rest = path[at + part.len()..].matches('/').count();
+                *path = format!("{}{part}{}", &path[..at], ["*", "*/*"][rest]);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The numbers are named in `docs/operations.md`.
+#[test]
+fn a_small_snapshot_waits_for_the_disk_six_times_if_nothing_changed_and_eight_times_if_a_file_did() {
+    let scratch = tempfile::tempdir().unwrap();
+    many_files(scratch.path(), 30);
+    let program = Program::with_repository();
+    // The first one makes folders, the second the catalogue of what the first has written.
+    synced(&program, scratch.path());
+    synced(&program, scratch.path());
+    // The folders are synced whoever wrote there last: a decision of another process may rest in memory only.
+    let unchanged = ["~", "~/repository", "~/repository/.tmp/*", "~/repository/packs"];
+    let unchanged = [&unchanged[..], &["~/repository/snap"; 2]].concat();
+    assert_eq!(synced(&program, scratch.path()), unchanged);
+    fs::write(scratch.path().join("000/000007.json"), "changed").unwrap();
+    let mut changed = [&unchanged[..], &["~/repository/packs/*", "~/repository/packs/*/*"]].concat();
+    changed.sort_unstable();
+    assert_eq!(synced(&program, scratch.path()), changed);
+    assert_eq!((unchanged.len(), changed.len()), (6, 8));
+}

@@ -4,7 +4,7 @@
 //! above it that may be new. The move is `renameat2` with `NOREPLACE`, or `link` where a file
 //! system lacks that.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -43,7 +43,7 @@ impl LocalBackend {
         let path = self.path(name);
         let folder = path.parent().unwrap_or(&self.root);
         match durability {
-            Durability::Now => self.sync_folder_chain(folder).map_err(|e| self.error(name, e)),
+            Durability::Now => self.sync_folders([folder]).map_err(|e| self.error(name, e)),
             Durability::Deferred => {
                 self.defer(Unsynced { name: name.to_owned(), file }, folder);
                 Ok(())
@@ -160,8 +160,7 @@ impl LocalBackend {
             self.settle(file);
         }
         folders.extend(SYNCED_FOLDERS.iter().map(|f| self.root.join(f)));
-        let outcome =
-            folders.iter().try_for_each(|f| self.sync_folder_chain(f).map_err(|e| self.error("", e)));
+        let outcome = self.sync_folders(folders.iter().map(PathBuf::as_path)).map_err(|e| self.error("", e));
         let mut pending = lock(&self.pending);
         if outcome.is_err() {
             pending.folders.extend(folders);
@@ -172,21 +171,29 @@ impl LocalBackend {
         }
     }
 
-    /// Makes the names in `folder` durable, and those of the folders down to it.
-    fn sync_folder_chain(&self, folder: &Path) -> io::Result<()> {
-        if !self.sync_folder(folder)? {
-            return Ok(());
-        }
+    /// Makes the names in these folders durable, and those of the folders down to them; each folder is synced once.
+    fn sync_folders<'f>(&self, folders: impl IntoIterator<Item = &'f Path>) -> io::Result<()> {
+        let mut above = BTreeSet::new();
         let mut anchored = HashSet::new();
-        for (child, parent) in folder.ancestors().zip(folder.ancestors().skip(1)) {
-            if lock(&self.anchored).contains(child) {
-                break;
+        let mut synced = HashSet::new();
+        for folder in folders {
+            if !self.sync_folder(folder)? {
+                continue;
             }
-            self.sync_folder(parent)?;
-            anchored.insert(child.to_owned());
-            if child == self.root {
-                break;
+            synced.insert(folder);
+            for (child, parent) in folder.ancestors().zip(folder.ancestors().skip(1)) {
+                if lock(&self.anchored).contains(child) {
+                    break;
+                }
+                above.insert(parent);
+                anchored.insert(child.to_owned());
+                if child == self.root {
+                    break;
+                }
             }
+        }
+        for folder in above.into_iter().rev().filter(|f| !synced.contains(f)) {
+            self.sync_folder(folder)?;
         }
         lock(&self.anchored).extend(anchored);
         Ok(())
