@@ -1,10 +1,12 @@
 //! The command line: global options and the list of commands.
 
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use chronos_server::{parse_duration, parse_size};
 use chronos_snapshot::{BACKUP_TYPES, TIERS};
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser};
 use jiff::Timestamp;
 
@@ -83,6 +85,11 @@ pub(crate) struct Global {
     /// Folder for what may be deleted at any moment [default: chronos in your cache folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
+}
+
+/// Text that may hold bytes that are none: taken as it is shown everywhere, `\xff`.
+pub(crate) fn shown() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().map(|text| chronos_snapshot::printable(text.as_bytes()))
 }
 
 /// A tier; `_` counts as `-`.

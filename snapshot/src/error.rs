@@ -1,6 +1,9 @@
 //! The one error type of this crate; its [`ErrorKind`] is what callers decide by.
 
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::shown::printable;
 
 pub use chronos_store::ErrorKind;
 
@@ -78,7 +81,7 @@ pub enum Error {
 impl Error {
     /// Makes a [`Error::File`].
     pub fn file(path: impl AsRef<std::path::Path>, source: io::Error) -> Self {
-        Self::File { path: path.as_ref().display().to_string(), source }
+        Self::File { path: printable(path.as_ref().as_os_str().as_bytes()), source }
     }
 
     /// The kind of this error.

@@ -16,6 +16,7 @@ mod resolve;
 mod restore;
 pub mod retention;
 mod rewrite;
+mod shown;
 mod source;
 mod tree;
 

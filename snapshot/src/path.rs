@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+pub use crate::shown::printable;
+use crate::shown::unescaped;
 
 /// Longest path in bytes; a reader refuses longer ones.
 pub const PATH_BYTES_MAX: usize = 1 << 16;
@@ -46,6 +48,16 @@ impl TreePath {
             Some(rest) => Self::new(rest.strip_suffix(b"/").unwrap_or(rest)),
             None => Err(Error::Invalid(format!("{} is not absolute", path.display()))),
         }
+    }
+
+    /// The paths that are shown as `text` (see [`printable`]), with or without `/` before it: the one that is spelled
+    /// like that first, then the one whose bytes are escaped in it.
+    pub fn of_shown(text: &str) -> Vec<Self> {
+        let text = text.strip_prefix('/').unwrap_or(text);
+        let meant = if text.contains('\\') { unescaped(text) } else { None };
+        let both = [Some(text.as_bytes().to_vec()), meant];
+        // What is no path inside a snapshot is none of those that are shown.
+        both.into_iter().flatten().filter_map(|bytes| Self::new(bytes).ok()).collect()
     }
 
     /// The bytes.
@@ -126,28 +138,49 @@ impl fmt::Display for TreePath {
     }
 }
 
+/// As it is shown.
+impl serde::Serialize for TreePath {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
 impl fmt::Debug for TreePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TreePath({self})")
     }
 }
 
-/// Text for people from any bytes: control characters and bytes that are not UTF-8 as `\x..`.
-pub fn printable(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control()
-                || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-            {
-                out.extend(c.escape_default());
-            } else {
-                out.push(c);
-            }
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn what_is_shown_leads_back_to_the_path() {
+        for bytes in [
+            &b"plain/a b"[..],
+            b"new\nline",
+            b"\x1b[31m\x07",
+            b"bad\xff\xfe",
+            "\u{202e}x".as_bytes(),
+            b"\t\r",
+        ] {
+            let path = TreePath::new(bytes).unwrap();
+            assert_eq!(TreePath::of_shown(&path.to_string()).last(), Some(&path));
+            assert_eq!(TreePath::of_shown(&format!("/{path}")).last(), Some(&path));
         }
-        for b in chunk.invalid() {
-            out.extend(b.escape_ascii().map(char::from));
-        }
+        let both = TreePath::of_shown("a\\nb");
+        assert_eq!(both, [TreePath::new(&b"a\\nb"[..]).unwrap(), TreePath::new(&b"a\nb"[..]).unwrap()]);
+        assert_eq!(TreePath::of_shown("a\\qb").len(), 1);
+        assert_eq!(TreePath::of_shown("a/../b").len(), 0);
     }
-    out
+
+    #[test]
+    fn the_common_path_ends_between_components() {
+        let path = |text: &str| TreePath::new(text).unwrap();
+        assert_eq!(path("a/bc/d").common(&path("a/bd")), path("a"));
+        assert_eq!(path("a/b").common(&path("a/b/c")), path("a/b"));
+        assert_eq!(path("a").common(&path("b")), TreePath::root());
+    }
 }

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 
+/// Begins the last of `paths` where the list of roots was too long.
+pub(crate) const ROOTS_CUT: &str = "… and ";
+
 /// What is committed with a snapshot: JSON, never changed afterwards. The version of its fields is `v` = 1;
 /// unknown fields are refused only if `v` is greater.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +88,13 @@ pub struct Manifest {
     /// Ed25519 signature; reserved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+}
+
+impl Manifest {
+    /// Whether `paths` is the whole list of roots: a long one is cut.
+    pub(crate) fn names_all_roots(&self) -> bool {
+        !self.paths.iter().any(|p| p.starts_with(ROOTS_CUT))
+    }
 }
 
 /// What one source of a snapshot gave.

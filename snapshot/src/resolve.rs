@@ -78,6 +78,13 @@ pub fn latest(snapshots: &[Snapshot], target: Option<&str>) -> Result<Resolved> 
     let found = newest(snapshots.iter().filter(of_target).filter(|s| s.is_latest_candidate()));
     match found {
         Some(snapshot) => Ok(Resolved { snapshot: snapshot.clone(), note: None }),
+        None if target.is_none() && !snapshots.is_empty() => {
+            let newest = newest(snapshots.iter()).map(|s| (s.manifest.backup_id.clone(), s.status()));
+            let (id, status) = newest.unwrap_or_default();
+            Err(Error::Refused(format!(
+                "no snapshot is whole, so none is the latest; {id} is the newest and {status}: name it to use it"
+            )))
+        }
         None => Err(match target {
             Some(target) => Error::NotFound { what: "a good snapshot of target", name: target.into() },
             None => Error::NotFound { what: "a good snapshot for", name: "latest".into() },

@@ -21,6 +21,10 @@ pub trait Monitor: Send + Sync + Debug {
     fn item(&self, _name: &[u8]) {}
     /// Something could not be done; the work goes on and the outcome will say so.
     fn problem(&self, _what: &str) {}
+    /// The same of one entry among many; the report at the end names it too.
+    fn left_out(&self, what: &str) {
+        self.problem(what);
+    }
     /// Whether the caller wants the work to stop at the next safe place.
     fn cancelled(&self) -> bool {
         false

@@ -5,6 +5,7 @@ use std::io::Write;
 use chronos_snapshot::ByteRange;
 use clap::Args;
 
+use crate::args::shown as shown_text;
 use crate::commands::catalog::Catalog;
 use crate::context::App;
 use crate::error::{Exit, Failure};
@@ -13,7 +14,7 @@ use crate::error::{Exit, Failure};
 #[derive(Debug, Args)]
 pub(crate) struct Cat {
     /// Snapshot and the file in it
-    #[arg(value_name = "SNAP:PATH", required = true)]
+    #[arg(value_name = "SNAP:PATH", required = true, value_parser = shown_text())]
     files: Vec<String>,
 
     /// First byte

@@ -47,7 +47,7 @@ impl Catalog {
 
     /// The snapshot that a name means.
     pub(crate) fn resolve(&self, app: &App, name: &str) -> Result<Snapshot, Failure> {
-        let found = resolve(&self.snapshots, &self.local_name(app, name)?)?;
+        let found = resolve(&self.snapshots, &self.local_name(app, name)?).map_err(|e| self.unknown(e))?;
         if let Some(note) = found.note {
             app.output.warning(note);
         }
@@ -68,11 +68,31 @@ impl Catalog {
 
     /// What `SNAP[:PATH]` means.
     pub(crate) fn locate(&self, app: &App, text: &str) -> Result<(Snapshot, Option<TreePath>), Failure> {
-        let (found, path) = locate(&self.snapshots, &self.local_name(app, text)?)?;
+        let (found, path) =
+            locate(&self.snapshots, &self.local_name(app, text)?).map_err(|e| self.unknown(e))?;
         if let Some(note) = found.note {
             app.output.warning(note);
         }
+        let path = path.map(|p| self.tree(&found.snapshot).meant(p)).transpose()?;
         Ok((found.snapshot, path))
+    }
+
+    /// An error that names the snapshot that was perhaps meant.
+    fn unknown(&self, error: chronos_snapshot::Error) -> Failure {
+        let near = match &error {
+            chronos_snapshot::Error::NotFound { what: "snapshot", name } => {
+                let ids = self.snapshots.iter().rev().map(|s| s.manifest.backup_id.as_str());
+                chronos_server::nearest(name, ids.chain(["latest"])).map(str::to_owned)
+            }
+            _ => None,
+        };
+        let failure = Failure::from(error);
+        match near {
+            Some(near) => {
+                failure.hint(format!("did you mean {near}? `chronos snapshots` lists what there is"))
+            }
+            None => failure,
+        }
     }
 
     /// The tree of a snapshot.
@@ -182,5 +202,5 @@ impl Filter {
 
 fn absolute(path: &str) -> Result<String, Failure> {
     let full = std::path::absolute(path).map_err(|e| Failure::usage(format!("{path}: {e}")))?;
-    Ok(full.display().to_string().trim_end_matches('/').to_owned())
+    Ok(crate::context::location::shown(&full).trim_end_matches('/').to_owned())
 }

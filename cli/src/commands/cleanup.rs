@@ -13,17 +13,17 @@ use crate::error::{Exit, Failure};
 #[derive(Debug, Args)]
 pub(crate) struct Cleanup {
     #[command(flatten)]
-    keep: Keep,
-
-    #[command(flatten)]
     scope: Scope,
-
-    #[command(flatten)]
-    limits: Limits,
 
     /// Only say what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    keep: Keep,
+
+    #[command(flatten)]
+    limits: Limits,
 }
 
 /// The JSON document.

@@ -1,14 +1,18 @@
 //! `chronos diff`: what differs between two snapshots, or between a snapshot and what is on disk.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use chronos_snapshot::{
-    Aspect, Change, Difference, FileOptions, FileSource, JsonChange, Result as SnapshotResult, Snapshot,
-    Source, Tree, TreePath, parse_path,
+    Aspect, Change, Difference, FileOptions, FileSource, JsonChange, MemorySource, Result as SnapshotResult,
+    Snapshot, Source, Tree, TreePath, parse_path,
 };
 use clap::Args;
 use serde::Serialize;
 
+use crate::args::shown as shown_text;
 use crate::commands::catalog::Catalog;
 use crate::context::App;
 use crate::error::{Exit, Failure};
@@ -21,11 +25,11 @@ use crate::output::entry::Entry;
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
     /// The older side: SNAP, SNAP:PATH, or `live`
-    #[arg(value_name = "A")]
+    #[arg(value_name = "A", value_parser = shown_text())]
     from: String,
 
     /// The newer side: SNAP, SNAP:PATH, or `live`
-    #[arg(value_name = "B")]
+    #[arg(value_name = "B", value_parser = shown_text())]
     to: String,
 
     /// Only at and below this path
@@ -77,13 +81,9 @@ impl Diff {
                 collect(app, a.diff(&b, &base), false, &mut document)?;
             }
             (Side::Snapshot(a, _), Side::Live) => {
-                let live = live(app, a)?.open()?;
-                collect(app, catalog.tree(a).diff_live(&base, live), false, &mut document)?;
+                against_live(app, &catalog, a, &base, false, &mut document)?;
             }
-            (Side::Live, Side::Snapshot(b, _)) => {
-                let live = live(app, b)?.open()?;
-                collect(app, catalog.tree(b).diff_live(&base, live), true, &mut document)?;
-            }
+            (Side::Live, Side::Snapshot(b, _)) => against_live(app, &catalog, b, &base, true, &mut document)?,
         }
         if let Some(values) = &document.values {
             for value in values {
@@ -139,20 +139,39 @@ fn name(side: &Side) -> String {
     }
 }
 
-/// The files on disk that a snapshot was made of.
-fn live(app: &App, snapshot: &Snapshot) -> Result<FileSource, Failure> {
-    let roots: Vec<PathBuf> =
-        snapshot.manifest.paths.iter().map(PathBuf::from).filter(|p| p.is_absolute()).collect();
+/// A snapshot beside the files on disk that it was made of.
+fn against_live(
+    app: &App,
+    catalog: &Catalog,
+    snapshot: &Snapshot,
+    base: &TreePath,
+    turned: bool,
+    document: &mut Document,
+) -> Result<(), Failure> {
+    let tree = catalog.tree(snapshot);
+    let paths = tree.roots(&snapshot.manifest);
+    let at = |path: &TreePath| Path::new("/").join(OsStr::from_bytes(path.as_bytes()));
+    let roots: Vec<PathBuf> = paths.iter().map(at).collect();
     if roots.is_empty() {
         return Err(Failure::new(
             Exit::Failed,
-            format!("{} was not made of files on disk", snapshot.manifest.backup_id),
+            format!("{} does not name the files on disk that it was made of", snapshot.manifest.backup_id),
         ));
+    }
+    if roots.iter().all(|r| r.symlink_metadata().is_err_and(|e| e.kind() == ErrorKind::NotFound)) {
+        app.output.warning("nothing that the snapshot was made of is there any more");
+        let gone = if base.is_root() { paths } else { vec![base.clone()] };
+        for path in gone {
+            let nothing = MemorySource::new("files", "files").open()?;
+            collect(app, tree.diff_live(&path, nothing), turned, document)?;
+        }
+        return Ok(());
     }
     let settings = app.settings()?;
     let own =
         vec![settings.location.path.clone(), settings.places.cache.clone(), settings.places.state.clone()];
-    Ok(FileSource::new(FileOptions { roots, own, threads: 2, ..FileOptions::default() })?)
+    let mut live = FileSource::new(FileOptions { roots, own, threads: 2, ..FileOptions::default() })?;
+    collect(app, tree.diff_live(base, live.open()?), turned, document)
 }
 
 /// The values that differ, if the path is one JSON file on both sides.

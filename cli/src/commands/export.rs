@@ -8,6 +8,7 @@ use chronos_store::durable::{self, Taken};
 use clap::Args;
 use serde::Serialize;
 
+use crate::args::shown as shown_text;
 use crate::commands::catalog::Catalog;
 use crate::context::App;
 use crate::context::location::shown;
@@ -19,7 +20,7 @@ use crate::output::table::size;
 #[derive(Debug, Args)]
 pub(crate) struct Export {
     /// Snapshot, and the folder or file in it
-    #[arg(value_name = "SNAP[:PATH]")]
+    #[arg(value_name = "SNAP[:PATH]", value_parser = shown_text())]
     snapshot: String,
 
     /// tar, tar.zst or zip [default: what the file's name says, else tar.zst]

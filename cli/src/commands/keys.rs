@@ -137,7 +137,7 @@ impl New {
             if !path.exists() {
                 let key = app.env.random_bytes()?;
                 key_file::create(path, &key, &repository.location())?;
-                app.output.note(format!("Made a key file: {}", path.display()));
+                app.output.note(format!("Made a key file: {}", crate::context::location::shown(path)));
             }
             return Given::Key(path.clone()).secret();
         }

@@ -15,12 +15,12 @@ use crate::output::table::size;
 /// host might still need stays until a later prune.
 #[derive(Debug, Args)]
 pub(crate) struct Prune {
-    #[command(flatten)]
-    pub(crate) limits: Limits,
-
     /// Only say what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) limits: Limits,
 }
 
 /// How much a prune may do.

@@ -10,6 +10,7 @@ use chronos_snapshot::{
 use chronos_store::{Repository, SessionOptions};
 use clap::Args;
 
+use crate::args::shown as shown_text;
 use crate::commands::backup::{client, host, user};
 use crate::commands::catalog::{Catalog, canonical};
 use crate::context::App;
@@ -28,7 +29,7 @@ const PLAN_SHOWN: usize = 50;
 #[expect(clippy::struct_excessive_bools, reason = "switches of the command line")]
 pub(crate) struct Restore {
     /// Snapshot, and the folder or file in it
-    #[arg(value_name = "SNAP[:PATH]")]
+    #[arg(value_name = "SNAP[:PATH]", value_parser = shown_text())]
     snapshot: String,
 
     /// Folder to restore into
@@ -196,7 +197,7 @@ fn restore_point(repository: &Repository, snapshot: &Snapshot) -> RestorePoint {
 fn show(app: &App, report: &RestoreReport) -> Result<(), Failure> {
     let out = &app.output;
     if report.status == RestoreStatus::Planned {
-        show_plan(app, &report.plan)?;
+        show_plan(app, report)?;
     }
     for note in &report.notes {
         out.note(note);
@@ -210,20 +211,13 @@ fn show(app: &App, report: &RestoreReport) -> Result<(), Failure> {
         ))?;
     }
     if report.status != RestoreStatus::Planned {
-        out.summary(format!(
-            "{} files, {} written to {}",
-            report.files_restored,
-            size(report.bytes_written),
-            crate::context::location::shown(&report.path)
-        ))?;
-    }
-    if !report.message.is_empty() {
-        out.summary(&report.message)?;
+        out.summary(format!("{}; {} written", report.message, size(report.bytes_written)))?;
     }
     out.document(report)
 }
 
-fn show_plan(app: &App, plan: &RestorePlan) -> Result<(), Failure> {
+fn show_plan(app: &App, report: &RestoreReport) -> Result<(), Failure> {
+    let plan = &report.plan;
     let shown = if app.output.is_verbose() { usize::MAX } else { PLAN_SHOWN };
     let parts = [
         ("create", &plan.creates),
@@ -239,13 +233,5 @@ fn show_plan(app: &App, plan: &RestorePlan) -> Result<(), Failure> {
             app.output.line(format!("would {what} {} more (-v lists them)", paths.len() - shown))?;
         }
     }
-    app.output.summary(format!(
-        "{} to create, {} to overwrite, {} to change, {} to remove in {}; {} to write",
-        plan.creates.len(),
-        plan.overwrites.len(),
-        plan.attributes.len(),
-        plan.removes.len(),
-        crate::context::location::shown(&plan.target),
-        size(plan.bytes)
-    ))
+    app.output.summary(format!("{} ({} to write); nothing was changed", report.message, size(plan.bytes)))
 }

@@ -11,9 +11,6 @@ use crate::output::snapshot::{Row, table};
 /// List snapshots, newest first
 #[derive(Debug, Args)]
 pub(crate) struct Snapshots {
-    #[command(flatten)]
-    filter: Filter,
-
     /// At most so many
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
@@ -21,6 +18,9 @@ pub(crate) struct Snapshots {
     /// Those that were forgotten and can still be undeleted
     #[arg(long)]
     deleted: bool,
+
+    #[command(flatten)]
+    filter: Filter,
 }
 
 impl Snapshots {

@@ -1,12 +1,13 @@
 //! `chronos versions`: the distinct versions of one path.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use chronos_snapshot::{Snapshot, TreePath, parse_path, versions};
 use chronos_store::SnapshotId;
 use clap::Args;
 use serde::Serialize;
 
+use crate::args::shown as shown_text;
 use crate::commands::catalog::{Catalog, Filter};
 use crate::context::App;
 use crate::error::{Exit, Failure};
@@ -17,7 +18,7 @@ use crate::output::table::{SHORT_ID_LEN, Table, local_time, size};
 #[derive(Debug, Args)]
 pub(crate) struct Versions {
     /// A path, as it is on disk or as it is in the snapshots
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", value_parser = shown_text())]
     wanted: String,
 
     #[command(flatten)]
@@ -111,15 +112,35 @@ impl Versions {
         Ok(exit)
     }
 
-    /// What the path may mean: the place on disk first, then the path inside snapshots.
+    /// What the path may mean: the place on disk first, then the path inside snapshots; as it is spelled, then as it
+    /// is shown.
     fn candidates(&self) -> Result<Vec<TreePath>, Failure> {
-        let inside = parse_path(&self.wanted)?;
-        if Path::new(&self.wanted).is_absolute() {
-            return Ok(vec![inside]);
+        let absolute = |p: &Path| std::path::absolute(p).map_err(|e| Failure::file(p, &e));
+        let wanted = Path::new(&self.wanted);
+        if wanted.components().any(|c| c == Component::ParentDir) {
+            return Ok(vec![TreePath::from_absolute(&without_parents(&absolute(wanted)?))?]);
         }
-        let full =
-            std::path::absolute(&self.wanted).map_err(|e| Failure::usage(format!("{}: {e}", self.wanted)))?;
-        let on_disk = parse_path(&full.to_string_lossy());
-        Ok(on_disk.into_iter().chain([inside]).collect())
+        let inside = TreePath::of_shown(&String::from_utf8_lossy(parse_path(&self.wanted)?.as_bytes()));
+        let mut paths = Vec::new();
+        if !wanted.is_absolute() {
+            let here = TreePath::from_absolute(&absolute(Path::new("."))?)?;
+            for below in &inside {
+                paths.push(here.join(below.as_bytes())?);
+            }
+        }
+        paths.extend(inside);
+        Ok(paths)
     }
+}
+
+/// The same path without `..`, as it is spelled: what stood there once need not be there to ask the file system.
+fn without_parents(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => drop(plain.pop()),
+            other => plain.push(other),
+        }
+    }
+    plain
 }

@@ -1,11 +1,12 @@
 //! Which repository is meant, and who said so.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chronos_server::{Config, Environment};
 
 use crate::context::places::Places;
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 
 /// Who named the repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,27 @@ impl Location {
 pub(crate) fn shown(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     chronos_snapshot::printable(path.as_os_str().as_bytes())
+}
+
+/// Refuses to make a repository among other things. What an interrupted attempt has left, and what a new file system
+/// has by itself, is in nobody's way.
+pub(crate) fn check_free(path: &Path) -> Result<(), Failure> {
+    const HARMLESS: [&str; 4] = ["config", "keys", ".tmp", "lost+found"];
+    let entries = match std::fs::read_dir(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|e| Failure::file(path, &e))?,
+    };
+    // A repository that is there already is told from a folder of other things when it is created.
+    let is_repository = path.join("config").is_file() && path.join("keys").is_dir();
+    for entry in entries {
+        let name = entry.map_err(|e| Failure::file(path, &e))?.file_name();
+        if !is_repository && HARMLESS.iter().all(|h| name != *h) {
+            let text = format!("{} is not empty: there is {}", shown(path), shown(Path::new(&name)));
+            return Err(Failure::new(Exit::Failed, text)
+                .hint("nothing was changed; name a new or empty folder for the repository"));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a location; only folders in this version.

@@ -84,7 +84,12 @@ impl App {
 
     /// This user's folders.
     pub(crate) fn places(&self) -> Result<Places, Failure> {
-        let mut places = Places::find(|name| std::env::var_os(name).map(PathBuf::from))?;
+        // A service may have no HOME; the user database knows it too.
+        let get = |name: &str| match std::env::var_os(name).filter(|v| !v.is_empty()) {
+            None if name == "HOME" => std::env::home_dir(),
+            value => value.map(PathBuf::from),
+        };
+        let mut places = Places::find(get)?;
         if let Some(dir) = &self.global.cache_dir {
             places.cache = std::path::absolute(dir).map_err(|e| Failure::file(dir, &e))?;
         }
@@ -213,6 +218,7 @@ impl App {
     /// Creates the repository that is meant, with the secret that was given or a new key file.
     pub(crate) fn create(&self, create: &CreateOptions) -> Result<Created, Failure> {
         let settings = self.settings()?;
+        location::check_free(&settings.location.path)?;
         let backend = self.backend()?;
         let options = self.open_options()?;
         let given = secret::given(&self.global, &settings.config)?;

@@ -240,6 +240,11 @@ impl Monitor for Progress {
         }
     }
 
+    fn left_out(&self, _what: &str) {
+        // Commands name these last, from their reports.
+        self.problems.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn cancelled(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }

@@ -148,3 +148,14 @@ fn a_reader_that_goes_away_is_no_disaster() {
     assert!(ran.code == 0 || ran.code == 1, "{ran:?}");
     assert!(!ran.stderr.contains("panic"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_repository_is_not_made_among_other_things() {
+    let home = Home::new();
+    home.file("full/mine", b"1");
+    home.run(["-r", "full", "init"]).code(1).says("is not empty: there is mine");
+    assert_eq!(std::fs::read_dir(home.path("full")).unwrap().count(), 1);
+    std::fs::create_dir(home.path("empty")).unwrap();
+    home.run(["-r", "empty", "init"]).code(0);
+    home.run(["-r", "empty", "init"]).code(1).says("already exists");
+}

@@ -14,6 +14,7 @@ mod exporting;
 mod failing_disk;
 mod interrupted;
 mod keys;
+mod odd_names;
 mod owners;
 mod restoring;
 mod retention;

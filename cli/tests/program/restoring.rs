@@ -1,14 +1,20 @@
 //! Restores over what is there, and the way back.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
-use crate::support::Home;
+use crate::support::{Home, Mounted, finish};
+
+/// A user without rights.
+const NOBODY: u32 = 65534;
 
 /// Everything below a folder: path, kind, content.
 fn state(home: &Home, folder: &str) -> Vec<String> {
     let list = "find \"$1\" -printf '%P %y %m %T@\\n' -type f -exec cat {} + | sort";
     let path = home.path(folder);
-    let out = std::process::Command::new("sh").args(["-c", list, "sh"]).arg(path).output().unwrap();
+    let out = Command::new("sh").args(["-c", list, "sh"]).arg(path).output().unwrap();
     String::from_utf8_lossy(&out.stdout).lines().map(str::to_owned).collect()
 }
 
@@ -74,4 +80,50 @@ fn a_state_before_a_rollback_is_not_what_a_backup_is_compared_with() {
     assert_eq!(state(&home, "data"), changed);
     let answer = home.run(["backup", "data", "--skip-if-unchanged", "--json"]).code(0).json();
     assert_eq!(answer["status"], "completed", "{answer}");
+}
+
+#[test]
+fn replace_removes_nothing_that_the_snapshot_could_not_read_or_does_not_restore() {
+    let home = Home::with_snapshot();
+    let secret = home.file("data/locked/secret", b"secret");
+    home.file("data/unreadable", b"mine");
+    let _socket = std::os::unix::net::UnixListener::bind(home.path("data/socket")).unwrap();
+    for name in ["data/locked", "data/unreadable"] {
+        fs::set_permissions(home.path(name), fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    std::os::unix::fs::chown(home.path(""), Some(NOBODY), Some(NOBODY)).unwrap();
+    let own =
+        Command::new("sh").args(["-c", "chown -R 65534:65534 .[a-z]*"]).current_dir(home.path("")).status();
+    assert!(own.unwrap().success());
+    let mut backup = home.command(["backup", "data", "--json"]);
+    let partial = finish(backup.uid(NOBODY).gid(NOBODY).spawn().unwrap()).code(3).json();
+    home.file("data/extra", b"extra");
+    let id = partial["backup_id"].as_str().unwrap();
+    home.run(["restore", id, "--strategy", "replace"])
+        .code(0)
+        .says("2 things that the snapshot could not read");
+    assert!(!home.path("data/extra").exists());
+    assert_eq!(fs::read(secret).unwrap(), b"secret");
+    assert_eq!(fs::read(home.path("data/unreadable")).unwrap(), b"mine");
+    assert!(home.path("data/socket").exists());
+}
+
+#[test]
+fn nothing_is_restored_into_a_repository() {
+    let home = Home::with_snapshot();
+    let into = home.repository().join("out");
+    home.run(["restore", "latest", "--to", into.to_str().unwrap()])
+        .code(1)
+        .says("a folder of chronos itself");
+    assert!(!into.exists());
+    home.is_sound();
+}
+
+#[test]
+fn a_new_place_on_a_read_only_disk_leaves_nothing_to_undo() {
+    let home = Home::with_snapshot();
+    let disk = Mounted::new(&["-t", "tmpfs", "-o", "ro", "tmpfs"], &home.path("disk"));
+    home.run(["restore", "latest", "--to", "disk/new"]).code(1).says("the target is as it was before");
+    drop(disk);
+    assert!(!home.run(["restore", "latest", "--to", "out"]).code(0).stderr.contains("interrupted"));
 }

@@ -341,7 +341,7 @@ impl Feeder<'_> {
     }
 
     fn fail(&mut self, source: usize, problem: PathError) {
-        self.monitor.problem(&format!("{}: {}", problem.path, problem.error));
+        self.monitor.left_out(&format!("{}: {}", problem.path, problem.error));
         self.report.fail(source, problem);
     }
 }

@@ -5,6 +5,7 @@
 mod content;
 mod find;
 mod pattern;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod versions;

@@ -1,6 +1,7 @@
 //! One restore from beginning to end: the order of its steps, and the way back from each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +32,10 @@ pub(crate) struct Job<'a> {
     pub(crate) options: &'a RestoreOptions,
     /// What the snapshot says of itself, if it is known.
     pub(crate) manifest: Option<&'a Manifest>,
+    /// Roots of the snapshot.
+    pub(crate) roots: Vec<TreePath>,
+    /// What the snapshot could not read: [`Strategy::Replace`] leaves that alone.
+    pub(crate) unread: Vec<String>,
     /// Whether the chosen path is a folder.
     pub(crate) is_folder: bool,
     /// The new place if none was named.
@@ -71,12 +76,19 @@ impl Job<'_> {
     pub(crate) fn run(&self) -> Result<RestoreReport> {
         let options = self.options;
         let mode = options.mode()?;
-        let selection = Selection::new(options, self.is_folder, self.manifest)?;
+        let selection = Selection::new(options, self.is_folder, self.roots.clone(), self.manifest)?;
         let owners = Owners::load(options.owner);
         let target = self.target()?;
         let mut notes = Vec::new();
         if !options.dry_run {
             notes = self.recover()?;
+        }
+        self.refuse_own(&target)?;
+        if !self.unread.is_empty() {
+            notes.push(format!(
+                "{} things that the snapshot could not read are left as they are",
+                self.unread.len()
+            ));
         }
         let missing = missing_folders(&target);
         let absent = !missing.is_empty();
@@ -91,8 +103,8 @@ impl Job<'_> {
         self.monitor.phase("plan");
         let mut planner = Planner::new(&place, &selection, &owners, options.strategy, mode);
         planner.prefix = format!(".chronos-restore-{}", self.id);
-        planner.own =
-            self.own.iter().filter_map(|p| fs::metadata(p).ok()).map(|m| (m.dev(), m.ino())).collect();
+        planner.own = self.own_folders();
+        planner.spared = self.unread.iter().cloned().collect();
         planner.in_place = options.to.is_none();
         planner.absent = absent;
         let plan = planner.run(self.supply.entries(&selection.base))?;
@@ -118,6 +130,26 @@ impl Job<'_> {
         }
         let done = self.execute(&work, &missing)?;
         Ok(Self::report(options, work, Some(done)))
+    }
+
+    /// Device and inode of the program's own folders.
+    fn own_folders(&self) -> Vec<(u64, u64)> {
+        // A folder that is not there holds nothing that could be overwritten.
+        self.own.iter().filter_map(|p| fs::metadata(p).ok()).map(|m| (m.dev(), m.ino())).collect()
+    }
+
+    /// Nothing is restored into a repository, a cache or a state folder.
+    fn refuse_own(&self, target: &Path) -> Result<()> {
+        let own = self.own_folders();
+        let is_own = |p: &&Path| fs::metadata(p).is_ok_and(|m| own.contains(&(m.dev(), m.ino())));
+        match target.ancestors().find(is_own) {
+            Some(folder) => Err(Error::Refused(format!(
+                "{} lies in {}, a folder of chronos itself (a repository, its cache or state); nothing was restored",
+                printable(target.as_os_str().as_bytes()),
+                printable(folder.as_os_str().as_bytes())
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn nothing_chosen(&self) -> Error {
@@ -149,7 +181,7 @@ impl Job<'_> {
     fn recover(&self) -> Result<Vec<String>> {
         let mut notes = Vec::new();
         for recovered in recover::recover(self.state, &self.steps)? {
-            let path = recovered.path.display();
+            let path = printable(recovered.path.as_os_str().as_bytes());
             match recovered.outcome {
                 RecoveredOutcome::Undone => {
                     notes.push(format!("an interrupted restore into {path} was undone"));
@@ -324,27 +356,31 @@ impl Job<'_> {
             (false, false, false) => RestoreStatus::Partial,
             (false, false, true) => RestoreStatus::Completed,
         };
-        let target = work.target.display();
+        let place = match options.to {
+            None if options.strategy != Strategy::NewLocation => "their original place".to_owned(),
+            _ => printable(work.target.as_os_str().as_bytes()),
+        };
         let message = if is_planned {
             let plan = &work.shown;
             format!(
-                "would create {}, overwrite {}, change the attributes of {} and remove {} entries in {target}",
+                "would create {}, overwrite {}, change the attributes of {} and remove {} entries in {place}",
                 plan.creates.len(),
                 plan.overwrites.len(),
                 plan.attributes.len(),
                 plan.removes.len()
             )
         } else if errors.is_empty() {
-            format!("restored {} files into {target}", done.files)
+            format!("restored {} files into {place}", done.files)
         } else {
             format!(
-                "restored {} files into {target}; {} things could not be restored",
+                "restored {} files into {place}; {} things could not be restored",
                 done.files,
                 errors.len()
             )
         };
         RestoreReport {
             status,
+            planned: is_planned.then(|| work.shown.clone()),
             path: work.target,
             strategy: options.strategy,
             restore_point: work.restore_point,

@@ -26,12 +26,13 @@ mod write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use chronos_store::Repository;
+use chronos_store::{Reader, Repository};
 use jiff::Timestamp;
 
+use crate::backup::read_errors;
 use crate::error::{Error, Result};
 use crate::path::TreePath;
-use crate::record::Snapshot;
+use crate::record::{Manifest, Snapshot};
 use crate::tree::Tree;
 use job::Job;
 use place::Steps;
@@ -56,9 +57,13 @@ pub fn restore(repo: &Repository, snapshot: &Snapshot, options: &RestoreOptions)
     let stamp = Timestamp::from_nanosecond(now).map_err(|e| Error::Invalid(e.to_string()))?;
     let label = manifest.name.as_deref().unwrap_or(&manifest.backup_id);
     let default = PathBuf::from(format!("restores/restore_{label}_{}", stamp.strftime("%Y%m%d_%H%M%S")));
+    let unread =
+        if options.strategy == Strategy::Replace { unread(&supply.reader, manifest)? } else { Vec::new() };
     let job = Job {
         supply: &supply,
         options,
+        roots: supply.tree.roots(manifest),
+        unread,
         manifest: Some(manifest),
         is_folder,
         default,
@@ -69,6 +74,19 @@ pub fn restore(repo: &Repository, snapshot: &Snapshot, options: &RestoreOptions)
         steps: Arc::new(Steps::default()),
     };
     job.run()
+}
+
+/// What the snapshot could not read.
+fn unread(reader: &Reader, manifest: &Manifest) -> Result<Vec<String>> {
+    let errors = read_errors(reader, manifest)?;
+    if (errors.len() as u64) < manifest.error_count {
+        return Err(Error::Refused(format!(
+            "the snapshot does not name all that it could not read ({} things), so that removing what it lacks could \
+             remove them: choose overwrite",
+            manifest.error_count
+        )));
+    }
+    Ok(errors.into_iter().map(|e| e.path).collect())
 }
 
 /// Whether a path of the snapshot is a folder, with an entry of its own or only with something below it.

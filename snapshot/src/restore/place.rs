@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +16,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::path::TreePath;
+use crate::path::{TreePath, printable};
 use crate::source::{Stat, names_in};
 
 /// Most folders kept open at once; well below the usual limit of 1,024 descriptors.
@@ -82,9 +83,9 @@ impl Place {
     /// The path for people.
     pub(crate) fn show(&self, path: &TreePath) -> String {
         if path.is_root() {
-            return self.shown.display().to_string();
+            return printable(self.shown.as_os_str().as_bytes());
         }
-        format!("{}/{path}", self.shown.display().to_string().trim_end_matches('/'))
+        format!("{}/{path}", printable(self.shown.as_os_str().as_bytes()).trim_end_matches('/'))
     }
 
     /// An error about `path`.

@@ -3,7 +3,7 @@
 //! A *unit* is the largest new thing: a whole new subtree, or one entry that takes another's place. It is built under
 //! a name of its own beside its place and later put there by one rename, so that undoing is one rename too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rustix::fs::FileType;
 
@@ -118,6 +118,9 @@ pub(crate) struct Planner<'a> {
     pub(crate) prefix: String,
     /// `(device, inode)` of folders that are never removed: the repository and the program's own.
     pub(crate) own: Vec<(u64, u64)>,
+    /// What the snapshot has, but not to restore (sockets), or could not read, as it is shown to people: it is never
+    /// removed from the target.
+    pub(crate) spared: BTreeSet<String>,
     /// Whether the target is the original place.
     pub(crate) in_place: bool,
     /// Whether the target does not exist yet.
@@ -148,6 +151,7 @@ impl<'a> Planner<'a> {
             owners,
             prefix: String::new(),
             own: Vec::new(),
+            spared: BTreeSet::new(),
             in_place: false,
             absent: false,
             plan: Plan::default(),
@@ -255,6 +259,7 @@ impl<'a> Planner<'a> {
             self.plan
                 .notes
                 .push(format!("{}: a socket is not restored; its program makes it", self.place.show(&path)));
+            self.spared.extend(self.selection.shown_origin(&path));
             self.closed = Some(path);
             return Ok(());
         }
@@ -519,12 +524,19 @@ impl<'a> Planner<'a> {
         self.own.contains(&(found.dev, found.inode))
     }
 
-    /// Whether nothing at or below `path` must stay: the program's own folders, other file systems, what filters leave out.
+    /// Whether a path of the target, or a folder that it lies in, is to be spared.
+    fn is_spared(&self, path: &TreePath) -> bool {
+        let Some(shown) = self.selection.shown_origin(path) else { return false };
+        let ends = shown.match_indices('/').skip(1).map(|(at, _)| at).chain([shown.len()]);
+        ends.into_iter().any(|end| shown.get(..end).is_some_and(|s| self.spared.contains(s)))
+    }
+
+    /// Whether nothing at or below `path` must stay: what is spared, the program's own folders, other file systems, what filters leave out.
     fn removable(&self, path: &TreePath, found: &Stat) -> Result<bool> {
         let mut stack = vec![(path.clone(), *found)];
         while let Some((at, stat)) = stack.pop() {
             let filtered = !self.selection.is_whole() && !self.selection.covers(&at, stat.is_dir());
-            if stat.dev != found.dev || filtered || self.is_own(&stat) {
+            if stat.dev != found.dev || filtered || self.is_own(&stat) || self.is_spared(&at) {
                 return Ok(false);
             }
             if !stat.is_dir() {

@@ -77,6 +77,10 @@ pub(crate) fn undo(place: &Place, journal: Journal, steps: &Steps) -> Result<()>
     journal.remove()
 }
 
+fn is_absent(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+}
+
 /// Removes the folders that were made for the target, as far as they are empty.
 pub(crate) fn remove_made(records: &[Record], steps: &Steps) -> Result<()> {
     for record in records {
@@ -87,6 +91,8 @@ pub(crate) fn remove_made(records: &[Record], steps: &Steps) -> Result<()> {
             steps.begin().map_err(error)?;
             match std::fs::remove_dir(&folder) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                // A file system that cannot be written says so before it says that there is nothing.
+                Err(_) if is_absent(&folder) => {}
                 // Somebody put something in: it is theirs now.
                 Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => break,
                 other => other.map_err(error)?,

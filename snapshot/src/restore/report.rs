@@ -13,9 +13,10 @@ use crate::record::PathError;
 use crate::restore::options::Strategy;
 
 /// What a restore would change; paths are relative to `target`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RestorePlan {
     /// The folder that is restored into.
+    #[serde(serialize_with = "as_shown")]
     pub target: PathBuf,
     /// What is not there yet.
     pub creates: Vec<TreePath>,
@@ -61,6 +62,12 @@ impl RestorePlan {
             self.covers.iter().map(at).filter(|p| p.symlink_metadata().is_ok()).collect();
         // A restore point stays on the file systems of its roots, so that it does not take in what is mounted below;
         // a file system that is changed has to be a root of its own.
+        for path in self.stands() {
+            // Of a snapshot that does not name its roots each path is one.
+            if !self.covers.iter().any(|c| path.strip(c).is_some()) {
+                roots.push(at(path));
+            }
+        }
         let mut known: HashSet<Option<u64>> = roots.iter().map(|r| device(r)).collect();
         for path in self.stands().map(at) {
             let dev = device(&path);
@@ -91,6 +98,11 @@ impl RestorePlan {
     }
 }
 
+/// A path of the file system as it is shown: JSON has no other bytes than text.
+fn as_shown<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&printable(path.as_os_str().as_bytes()))
+}
+
 /// How a restore ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -111,6 +123,7 @@ pub struct RestoreReport {
     /// How it ended.
     pub status: RestoreStatus,
     /// The folder that was restored into.
+    #[serde(serialize_with = "as_shown")]
     pub path: PathBuf,
     /// The strategy.
     pub strategy: Strategy,
@@ -127,6 +140,9 @@ pub struct RestoreReport {
     /// What is worth knowing and is no failure (sockets, owners that only root can set).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What would be done, in a dry run.
+    #[serde(rename = "plan", skip_serializing_if = "Option::is_none")]
+    pub planned: Option<RestorePlan>,
     /// What would be done, or was.
     #[serde(skip)]
     pub plan: RestorePlan,
@@ -136,6 +152,7 @@ pub struct RestoreReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Recovered {
     /// The folder that it restored into.
+    #[serde(serialize_with = "as_shown")]
     pub path: PathBuf,
     /// What was done now.
     pub outcome: RecoveredOutcome,

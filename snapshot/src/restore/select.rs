@@ -45,6 +45,7 @@ impl Selection {
     pub(crate) fn new(
         options: &RestoreOptions,
         is_folder: bool,
+        roots: Vec<TreePath>,
         manifest: Option<&Manifest>,
     ) -> Result<Self> {
         let base = options.path.clone();
@@ -54,7 +55,6 @@ impl Selection {
             (false, true) => base.clone(),
             (false, false) => base.parent().unwrap_or_default(),
         };
-        let roots = roots(manifest.map(|m| &*m.paths).unwrap_or_default());
         let everything = options.to.as_deref().is_some_and(|to| to != Path::new("/"));
         let scope = if everything || !base.is_root() { vec![base.clone()] } else { roots.clone() };
         let include = if options.include.is_empty() { None } else { Some(patterns(&options.include)?) };
@@ -126,6 +126,11 @@ impl Selection {
         self.strip.join(target.as_bytes()).ok()
     }
 
+    /// The same as errors show it to people.
+    pub(crate) fn shown_origin(&self, target: &TreePath) -> Option<String> {
+        self.origin(target).map(|path| format!("/{path}"))
+    }
+
     /// Whether a folder only leads to the roots of the snapshot.
     pub(crate) fn is_above_roots(&self, path: &TreePath) -> bool {
         !self.roots.is_empty() && self.roots.iter().all(|r| path.strip(r).is_none())
@@ -177,16 +182,7 @@ fn sources(components: &[String], manifest: &Manifest) -> Vec<TreePath> {
     let meant =
         manifest.sources.iter().filter(|s| components.iter().any(|c| *c == s.name || c == s.component()));
     let paths = meant.map(|s| if manifest.sources.len() == 1 { &manifest.paths } else { &s.paths });
-    paths.flat_map(|p| roots(p)).collect()
-}
-
-/// The roots of a snapshot among the names that people gave it.
-fn roots(paths: &[String]) -> Vec<TreePath> {
-    let root = |p: &String| match p.strip_prefix('/') {
-        Some(_) => TreePath::from_absolute(Path::new(p)).ok(),
-        None => None,
-    };
-    paths.iter().filter_map(root).collect()
+    paths.flatten().flat_map(|p| TreePath::of_shown(p)).collect()
 }
 
 fn patterns(lines: &[String]) -> Result<Gitignore> {

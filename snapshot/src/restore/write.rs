@@ -159,7 +159,7 @@ impl Builder<'_> {
 
     fn fail(&mut self, at: usize, why: String) {
         if let Some(entry) = self.plan.entries.get(at) {
-            self.monitor.problem(&format!("{}: {why}", entry.path));
+            self.monitor.left_out(&format!("{}: {why}", entry.path));
             self.problems.push(PathError { path: self.place.show(&entry.path), error: why.clone() });
         }
         self.failed.insert(at, why);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::node::NodeKind;
 use crate::path::{TreePath, printable};
-use crate::record::PathError;
+use crate::record::{PathError, ROOTS_CUT};
 use crate::source::exclude::{Explanation, Fate, Filter, Reason, Scope, Tag};
 use crate::source::include::Included;
 use crate::source::merge::Merged;
@@ -219,7 +219,12 @@ fn steps(layer: &[Root], names: &Names) -> Vec<Step> {
         last = root.path.clone();
         if root.is_dir {
             if !root.path.is_root() {
-                steps.push(folder(root.path.clone(), Origin::Nothing, names));
+                let itself = folder(root.path.clone(), Origin::Nothing, names);
+                let is_unreadable = matches!(itself, Step::Give(Walked::Problem(_)));
+                steps.push(itself);
+                if is_unreadable {
+                    continue;
+                }
             }
             let scope = Scope::around(&root.path, root.dev);
             steps.push(Step::Walk(Start { path: root.path.clone(), expected: None, scope, included: false }));
@@ -241,7 +246,7 @@ fn shown(roots: &[PathBuf]) -> Vec<String> {
         let hash = blake3::hash(shown.join("\0").as_bytes()).to_hex();
         let more = shown.len() - ROOTS_SHOWN;
         shown.truncate(ROOTS_SHOWN);
-        shown.push(format!("… and {more} more ({})", hash.get(..16).unwrap_or(&hash)));
+        shown.push(format!("{ROOTS_CUT}{more} more ({})", hash.get(..16).unwrap_or(&hash)));
     }
     shown
 }

@@ -71,9 +71,6 @@ pub(crate) struct Backup {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     time: Option<Timestamp>,
 
-    #[command(flatten)]
-    change: Change,
-
     /// Only what fits this pattern; may be given several times
     #[arg(long, value_name = "PATTERN", help_heading = "What is left out")]
     include: Vec<String>,
@@ -145,6 +142,9 @@ pub(crate) struct Backup {
     /// Read and count everything, write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    change: Change,
 }
 
 /// How a changed file is found.

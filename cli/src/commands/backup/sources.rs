@@ -218,8 +218,9 @@ fn read_list(file: &Path, separator: u8) -> Result<Vec<PathBuf>, Failure> {
     if file == Path::new("-") {
         return Ok(read_path_list(io::stdin().lock(), "standard input", separator)?);
     }
-    let open = File::open(file).map_err(|e| Failure::usage(format!("{}: {e}", file.display())))?;
-    Ok(read_path_list(open, &file.display().to_string(), separator)?)
+    let open = File::open(file)
+        .map_err(|e| Failure::usage(format!("{}: {e}", crate::context::location::shown(file))))?;
+    Ok(read_path_list(open, &crate::context::location::shown(file), separator)?)
 }
 
 fn now(app: &App) -> Time {

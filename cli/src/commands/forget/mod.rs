@@ -25,14 +25,14 @@ pub(crate) use policy::Keep;
 #[derive(Debug, Args)]
 pub(crate) struct Forget {
     #[command(flatten)]
-    keep: Keep,
-
-    #[command(flatten)]
     scope: Scope,
 
     /// Only say what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    keep: Keep,
 }
 
 /// Which targets the rules are applied to.

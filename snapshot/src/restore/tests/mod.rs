@@ -192,6 +192,8 @@ impl Scratch {
             supply,
             options,
             manifest: None,
+            roots: Vec::new(),
+            unread: Vec::new(),
             is_folder,
             default: self.at("default"),
             state,
