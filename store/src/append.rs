@@ -53,17 +53,24 @@ impl Inner {
     }
 
     fn read_state(&self, record: &LogRecord) -> Result<State> {
-        let bytes = if let Some(bytes) = self.catalogue.get_state(&record.state) {
-            bytes
-        } else {
-            let bytes = self.read(&record.state)?;
-            self.catalogue.put_state(&record.state, &bytes);
-            bytes
-        };
-        if blake3::hash(&bytes).to_hex().as_str() != record.hash {
+        if let Some(bytes) = self.catalogue.get_state(&record.state) {
+            return self.decode_state(record, &bytes);
+        }
+        let bytes = self.read(&record.state)?;
+        self.catalogue.put_state(&record.state, &bytes);
+        self.decode_state(record, &bytes)
+    }
+
+    /// The state that a record names, as it is stored.
+    pub(crate) fn stored_state(&self, record: &LogRecord) -> Result<State> {
+        self.decode_state(record, &self.read(&record.state)?)
+    }
+
+    fn decode_state(&self, record: &LogRecord, bytes: &[u8]) -> Result<State> {
+        if blake3::hash(bytes).to_hex().as_str() != record.hash {
             return Err(Error::damaged(&record.state, "it is not what the log names"));
         }
-        let state = State::decode(&self.keys, &record.state, &bytes)?;
+        let state = State::decode(&self.keys, &record.state, bytes)?;
         if state.n == record.n + 1 {
             Ok(state)
         } else {
@@ -173,7 +180,7 @@ impl Inner {
     }
 
     /// Publishes `next` as the state after its last record; `false` if that record exists already.
-    fn publish(&self, record: &Record, next: &State) -> Result<bool> {
+    pub(crate) fn publish(&self, record: &Record, next: &State) -> Result<bool> {
         let name = format!("{}{}", names::STATES, hex::encode(self.env.random_bytes::<16>()?));
         let bytes = next.encode(&self.keys, &name, self.env.random_bytes()?)?;
         let n = next.n.saturating_sub(1);
@@ -183,6 +190,8 @@ impl Inner {
             state: name.clone(),
             hash: blake3::hash(&bytes).to_hex().to_string(),
             at: i64::try_from(self.env.clock.now()).unwrap_or(i64::MAX),
+            watermark: Some(next.watermark),
+            change: Some(record.clone()),
         };
         self.backend.create(&name, &bytes, Durability::Now)?;
         match self.backend.create(

@@ -43,7 +43,8 @@ impl Change {
 }
 
 /// One record, as far as it changes the state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Record {
     /// Hides snapshots.
     Forget {
@@ -106,6 +107,11 @@ pub(crate) enum Record {
     },
     /// Takes decisions into the table, and nothing else.
     Checkpoint,
+    /// The state was made anew from the records that can be read.
+    Repair {
+        /// Numbers of those that cannot: they are known to be damaged, and stay, so that nobody can take their numbers.
+        damaged: BTreeSet<u64>,
+    },
 }
 
 impl Record {
@@ -127,11 +133,12 @@ impl Record {
             Self::Quarantine { .. } => "quarantine",
             Self::Heal { .. } => "heal",
             Self::Checkpoint => "checkpoint",
+            Self::Repair { .. } => "repair",
         }
     }
 }
 
-/// A stored log record: which state holds after it.
+/// A stored log record: which state holds after it, and what was changed, so that the state can be made again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogRecord {
@@ -145,6 +152,12 @@ pub(crate) struct LogRecord {
     pub(crate) hash: String,
     /// When it was made (ns since 1970), for people.
     pub(crate) at: i64,
+    /// The watermark of that state; absent in records of the earliest programs, as is the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) watermark: Option<u64>,
+    /// What makes that state of the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) change: Option<Record>,
 }
 
 impl LogRecord {

@@ -168,7 +168,7 @@ impl State {
             }
             Record::Quarantine { packs } => self.quarantined.extend(packs.iter().cloned()),
             Record::Heal { packs } => self.quarantined.retain(|p| !packs.contains(p)),
-            Record::Checkpoint => {}
+            Record::Checkpoint | Record::Repair { .. } => {}
         }
         self.n += 1;
         self.fresh = 0;
@@ -263,5 +263,6 @@ impl State {
     }
 }
 
+mod replay;
 #[cfg(test)]
 mod tests;

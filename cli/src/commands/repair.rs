@@ -23,7 +23,7 @@ pub(crate) struct Repair {
 /// What is repaired.
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Write the index anew from the packs
+    /// Write the index anew from the packs, and the state of the log from its records
     Index(How),
     /// Save what is readable of damaged packs into new ones
     Packs(How),

@@ -2,6 +2,7 @@
 
 mod data;
 mod rebuild;
+mod recover;
 mod repair;
 mod structure;
 mod totals;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::data::read_pack;
-use super::{Finding, RepairReport, add};
+use super::{Finding, RepairReport, add, recover};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChunkKind, PackName};
 use crate::log::Record;
@@ -21,11 +21,12 @@ use crate::view::View;
 const LEVEL: i32 = 3;
 
 impl Repository {
-    /// Writes the index anew from the tables of contents of all packs that count.
+    /// Writes the index anew from the tables of contents of all packs that count; before it the state of the log, if that cannot be
+    /// read.
     pub fn repair_index(&self, dry_run: bool) -> Result<RepairReport> {
         let inner = &self.inner;
         let mut report = RepairReport::default();
-        let view = inner.view()?;
+        let view = recover::view(inner, dry_run, &mut report)?;
         let bad = damaged_runs(&view)?;
         for run in &bad {
             add(&mut report.errors, Finding::new(run, "it is damaged or missing"));
@@ -51,7 +52,7 @@ impl Repository {
     pub fn repair_packs(&self, dry_run: bool) -> Result<RepairReport> {
         let inner = &self.inner;
         let mut report = RepairReport::default();
-        let view = inner.view()?;
+        let view = recover::view(inner, dry_run, &mut report)?;
         let mut damaged = Vec::new();
         let mut healed = BTreeSet::new();
         for pack in view.index()?.packs().iter().filter(|p| !p.swept) {

@@ -4,21 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use super::recover::{self, Log};
 use super::{CheckReport, Finding, add};
 use crate::backend::BackendExt;
 use crate::crypto::KeySlot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChunkId, ChunkKind, PackName, SessionId};
-use crate::log::LogRecord;
 use crate::monitor::check_cancelled;
 use crate::names;
 use crate::repository::Inner;
 use crate::view::View;
 
-/// Log records looked at, the newest first; older ones say nothing that matters now.
-const RECORDS_MAX: usize = 64;
-
-/// Key slots, newest log records, decisions.
+/// Key slots, log records, the newest state, decisions.
 pub(super) fn small_objects(inner: &Inner, report: &mut CheckReport) -> Result<()> {
     inner.monitor.phase("structure");
     for entry in inner.backend.list_all(names::KEYS)? {
@@ -26,16 +23,7 @@ pub(super) fn small_objects(inner: &Inner, report: &mut CheckReport) -> Result<(
             inner.read(&entry.name).and_then(|bytes| KeySlot::decode(&entry.name, &bytes)).map(|_| ());
         note(outcome, &mut report.errors)?;
     }
-    for entry in inner.backend.list(names::LOG, None, RECORDS_MAX)? {
-        let Some(n) = names::log_number(&entry.name) else {
-            add(&mut report.notes, Finding::new(&entry.name, "it is no log record; it is left alone"));
-            continue;
-        };
-        note(
-            inner.read(&entry.name).and_then(|b| LogRecord::decode(&inner.keys, n, &b)).map(|_| ()),
-            &mut report.errors,
-        )?;
-    }
+    log(inner, report)?;
     for entry in inner.backend.list_all(names::DECISIONS)? {
         let Some(session) = names::session_of(names::DECISIONS, &entry.name) else {
             add(&mut report.notes, Finding::new(&entry.name, "it is no decision; it is left alone"));
@@ -44,6 +32,22 @@ pub(super) fn small_objects(inner: &Inner, report: &mut CheckReport) -> Result<(
         note(inner.decision(&session).map(|_| ()), &mut report.errors)?;
     }
     Ok(())
+}
+
+/// Every record of the log: all of them are needed to make the state anew should it be lost.
+fn log(inner: &Inner, report: &mut CheckReport) -> Result<()> {
+    for entry in inner.backend.list_all(names::LOG)? {
+        if names::log_number(&entry.name).is_none() {
+            add(&mut report.notes, Finding::new(&entry.name, "it is no log record; it is left alone"));
+        }
+    }
+    let log = Log::read(inner)?;
+    let unknown = log.unknown_damage();
+    for (n, e) in &log.damaged {
+        let known = if unknown.contains(n) { &mut report.errors } else { &mut report.notes };
+        add(known, Finding::of(e));
+    }
+    note(recover::newest_as_stored(inner), &mut report.errors)
 }
 
 /// Damage becomes a finding, anything else stays an error.

@@ -12,7 +12,7 @@ use crate::names;
 use crate::repository::Inner;
 
 /// A session of another host is revoked after this long without a sign of life: 6 hours. Sessions give one every half hour.
-const SILENCE_MAX: Duration = Duration::from_secs(6 * 3600);
+const SILENCE_MAX: Duration = Duration::from_hours(6);
 
 /// Whether a session that began at or before record `n` is still undecided, after closing and revoking what can be.
 pub(super) fn still_running(inner: &Inner, n: u64) -> Result<bool> {

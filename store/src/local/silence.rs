@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::id::RepositoryId;
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     fn host(id: &str, boot: &str) -> Host {
         Host { id: id.to_owned(), boot: boot.to_owned() }

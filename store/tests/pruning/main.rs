@@ -4,6 +4,7 @@
 
 mod fixture;
 mod interrupted;
+mod recovery;
 mod silence;
 mod space;
 mod together;
