@@ -28,16 +28,7 @@ impl TreePath {
     /// Checks and takes over bytes.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self> {
         let bytes = bytes.into();
-        if bytes.len() > PATH_BYTES_MAX {
-            return Err(Error::Invalid(format!("a path of {} bytes is too long", bytes.len())));
-        }
-        let bad = |c: &[u8]| matches!(c, b"" | b"." | b"..") || c.contains(&0);
-        if !bytes.is_empty() && bytes.split(|b| *b == b'/').any(bad) {
-            return Err(Error::Invalid(format!(
-                "{:?} is not a path inside a snapshot",
-                bytes.escape_ascii().to_string()
-            )));
-        }
+        check(&bytes)?;
         Ok(Self(bytes))
     }
 
@@ -72,12 +63,15 @@ impl TreePath {
 
     /// This path and one more component (or several, joined by `/`).
     pub fn join(&self, name: &[u8]) -> Result<Self> {
-        let mut bytes = self.0.clone();
+        check(name)?;
+        let mut bytes = Vec::with_capacity(self.0.len() + 1 + name.len());
+        bytes.extend_from_slice(&self.0);
         if !bytes.is_empty() && !name.is_empty() {
             bytes.push(b'/');
         }
         bytes.extend_from_slice(name);
-        Self::new(bytes)
+        check_length(&bytes)?;
+        Ok(Self(bytes))
     }
 
     /// The last component; empty for the root.
@@ -116,6 +110,26 @@ impl TreePath {
     pub fn components(&self) -> impl Iterator<Item = &[u8]> {
         self.0.split(|b| *b == b'/').filter(|c| !c.is_empty())
     }
+}
+
+/// Whether bytes are a path inside a snapshot.
+fn check(bytes: &[u8]) -> Result<()> {
+    check_length(bytes)?;
+    let bad = |c: &[u8]| matches!(c, b"" | b"." | b"..") || c.contains(&0);
+    if !bytes.is_empty() && bytes.split(|b| *b == b'/').any(bad) {
+        return Err(Error::Invalid(format!(
+            "{:?} is not a path inside a snapshot",
+            bytes.escape_ascii().to_string()
+        )));
+    }
+    Ok(())
+}
+
+fn check_length(bytes: &[u8]) -> Result<()> {
+    if bytes.len() > PATH_BYTES_MAX {
+        return Err(Error::Invalid(format!("a path of {} bytes is too long", bytes.len())));
+    }
+    Ok(())
 }
 
 impl Ord for TreePath {

@@ -106,6 +106,11 @@ impl Reader {
         Ok(bytes.into())
     }
 
+    /// Whether these bytes are the `Data` chunk of that id.
+    pub fn is_chunk(&self, id: &ChunkId, bytes: &[u8]) -> bool {
+        self.view.inner.keys.chunk_id(ChunkKind::Data, bytes) == *id
+    }
+
     fn check(&self, toc: &PackToc, kind: ChunkKind, id: &ChunkId, bytes: &[u8]) -> Result<()> {
         if self.view.inner.keys.chunk_id(kind, bytes) == *id {
             Ok(())

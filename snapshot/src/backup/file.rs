@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::backup::content::{Cutter, Extents, Failure, Known};
 use crate::node::{Content, Node, NodeKind};
 use crate::path::TreePath;
-use crate::source::{Names, Stat, look, open, open_holder};
+use crate::source::{Names, Stat, look, open, open_holder, xattrs_of};
 
 /// How often a file is read that changes while it is read.
 const TRIES: usize = 3;
@@ -102,7 +102,8 @@ fn opened(names: &Names, wanted: Wanted<'_>) -> io::Result<Opened> {
     let file = File::from(file?);
     let stat = Stat::of(&file)?;
     if shows(wanted.node, &stat) {
-        return Ok(Opened { file, stat, node: wanted.node.clone() });
+        let node = Node { xattrs: xattrs_of(&file)?, ..wanted.node.clone() };
+        return Ok(Opened { file, stat, node });
     }
     let dir = open_holder(&absolute, wanted.folder)?;
     let node = look(dir.as_fd(), wanted.path.name(), names)?;

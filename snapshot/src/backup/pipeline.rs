@@ -20,10 +20,10 @@ use crate::backup::report::BackupReport;
 use crate::backup::sink::{Output, Sink};
 use crate::backup::worker::{self, Answer, Job, Task, lost};
 use crate::error::{Error, Result};
-use crate::node::{Node, NodeKind};
+use crate::node::{Node, NodeKind, Xattr};
 use crate::path::TreePath;
 use crate::record::PathError;
-use crate::source::{Entry, Item, Merged, Names, Origin};
+use crate::source::{Entry, Item, Merged, Names, Origin, xattrs_at};
 use crate::tree::RawEntry;
 
 /// Entries between the walk and the tree; what comes behind a big file waits here. About 10 MB.
@@ -72,7 +72,7 @@ struct Linked {
 
 struct Feeder<'r> {
     jobs: SyncSender<Vec<Job>>,
-    answers: Receiver<Result<Answer>>,
+    answers: Receiver<Result<Vec<Answer>>>,
     monitor: &'r dyn Monitor,
     places: VecDeque<Place>,
     /// Number of the front place.
@@ -100,7 +100,10 @@ pub(crate) fn run(
         let Feeder { jobs, answers, mut report, .. } = feeder;
         // The threads end when there are no more jobs; what they say last is whether all was stored.
         drop(jobs);
-        let rest = answers.iter().try_for_each(|answer| answer.map(|a| report.bytes_read += a.bytes_read));
+        let rest = answers.iter().try_for_each(|batch| {
+            report.bytes_read += batch?.iter().map(|a| a.bytes_read).sum::<u64>();
+            Ok(())
+        });
         result.and(rest).map(|()| report)
     })
 }
@@ -144,8 +147,8 @@ impl Feeder<'_> {
                 Item::Entry(entry) => self.place(source, entry, cursor)?,
             }
             self.drain(cursor, output)?;
-            while let Ok(answer) = self.answers.try_recv() {
-                self.settle(answer?);
+            while let Ok(batch) = self.answers.try_recv() {
+                self.settle(batch?);
             }
             while self.places.len() >= PLACES_MAX {
                 self.wait(cursor, output)?;
@@ -189,12 +192,20 @@ impl Feeder<'_> {
                     return Ok(());
                 }
                 let content = before.as_ref().map(|b| cursor.unchanged(&node, b)).transpose()?.flatten();
-                if let Some((content, stored)) = content {
-                    node.kind = NodeKind::File(content);
-                    recipe = stored;
-                    None
-                } else {
-                    Some(Task::File(folder))
+                match (content, &before) {
+                    (Some((content, stored)), Some(before)) => {
+                        match known_xattrs(&path, &node, before, folder) {
+                            Ok(xattrs) => {
+                                node.kind = NodeKind::File(content);
+                                node.xattrs = xattrs;
+                                recipe = stored;
+                                None
+                            }
+                            // Whoever reads it finds out what became of it.
+                            Err(_) => Some(Task::File(folder)),
+                        }
+                    }
+                    _ => Some(Task::File(folder)),
                 }
             }
         };
@@ -244,8 +255,8 @@ impl Feeder<'_> {
     fn answer(&mut self) -> Result<bool> {
         check_cancelled(self.monitor)?;
         match self.answers.recv_timeout(PATIENCE) {
-            Ok(answer) => {
-                self.settle(answer?);
+            Ok(batch) => {
+                self.settle(batch?);
                 Ok(true)
             }
             Err(RecvTimeoutError::Timeout) => Ok(false),
@@ -253,17 +264,18 @@ impl Feeder<'_> {
         }
     }
 
-    /// Takes a thread's answer to its place.
-    fn settle(&mut self, answer: Answer) {
-        self.report.bytes_read += answer.bytes_read;
-        let Some(number) = answer.number else { return };
-        let place = number.checked_sub(self.first).and_then(|n| self.places.get_mut(n as usize));
-        let Some(place) = place else { return };
-        place.read = answer.bytes_read;
-        place.state = answer.node.map_or(State::Gone, |node| State::Ready(node, None));
-        if let Some(error) = answer.problem {
-            let (source, path) = (place.source, format!("/{}", place.path));
-            self.fail(source, PathError { path, error });
+    /// Takes a thread's answers to their places.
+    fn settle(&mut self, batch: Vec<Answer>) {
+        for Answer { number, node, problem, bytes_read } in batch {
+            self.report.bytes_read += bytes_read;
+            let place = number.checked_sub(self.first).and_then(|n| self.places.get_mut(n as usize));
+            let Some(place) = place else { continue };
+            place.read = bytes_read;
+            place.state = node.map_or(State::Gone, |node| State::Ready(node, None));
+            if let Some(error) = problem {
+                let (source, path) = (place.source, format!("/{}", place.path));
+                self.fail(source, PathError { path, error });
+            }
         }
     }
 
@@ -344,6 +356,21 @@ impl Feeder<'_> {
         self.monitor.left_out(&format!("{}: {}", problem.path, problem.error));
         self.report.fail(source, problem);
     }
+}
+
+/// The extended attributes of a file whose content is as it was: the same as before if its inode did not change either.
+fn known_xattrs(
+    path: &TreePath,
+    now: &Node,
+    before: &RawEntry,
+    folder: (u64, u64),
+) -> std::io::Result<Vec<Xattr>> {
+    if (now.ctime, now.inode) == (before.node.ctime, before.node.inode) {
+        return Ok(before.node.xattrs.clone());
+    }
+    let mut absolute = vec![b'/'];
+    absolute.extend_from_slice(path.as_bytes());
+    xattrs_at(&absolute, folder)
 }
 
 fn class_of(entry: &RawEntry) -> Option<ChunkClass> {

@@ -38,14 +38,17 @@ pub(crate) enum Task {
 /// What became of a job.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
-    /// Number of the place; `None` in the last answer of a thread.
-    pub(crate) number: Option<u64>,
+    /// Number of the place.
+    pub(crate) number: u64,
     /// `None`: there is nothing to store.
     pub(crate) node: Option<Node>,
     /// What the user has to know.
     pub(crate) problem: Option<String>,
     pub(crate) bytes_read: u64,
 }
+
+/// The way of answers to the feeder, a batch at a time: waking it for every small file costs more than the file.
+pub(crate) type Answers = Sender<Result<Vec<Answer>>>;
 
 /// Works until there are no more jobs, or an error ends the backup; that error is the last answer.
 pub(crate) fn run(
@@ -54,7 +57,7 @@ pub(crate) fn run(
     names: &Names,
     stop: &AtomicBool,
     jobs: &Mutex<Receiver<Vec<Job>>>,
-    answers: &Sender<Result<Answer>>,
+    answers: &Answers,
 ) {
     let _alarm = Alarm(answers);
     let mut cutter = Cutter::new(repository, sink.writer(), stop);
@@ -67,20 +70,19 @@ pub(crate) fn run(
             // Goes on taking, so that the feeder is never stuck with a full queue.
             continue;
         }
-        if let Err(e) = work(&mut cutter, names, batch, answers) {
-            failed = true;
-            // Whoever no longer listens has an error of its own.
-            let _ = answers.send(Err(e));
-        }
+        let done = work(&mut cutter, names, batch);
+        failed = done.is_err();
+        // Whoever no longer listens has an error of its own.
+        let _ = answers.send(done);
     }
     // Also after an error: what is sealed now need not be stored again by the next backup.
-    let finished = cutter.finish().map(|()| Answer::default());
+    let finished = cutter.finish().map(|()| Vec::new());
     // As above; and of two errors the first counts.
     let _ = if failed { Ok(()) } else { answers.send(finished) };
 }
 
 /// Tells the feeder when its thread ends by a defect, so that it does not wait for an answer that never comes.
-struct Alarm<'a>(&'a Sender<Result<Answer>>);
+struct Alarm<'a>(&'a Answers);
 
 impl Drop for Alarm<'_> {
     fn drop(&mut self) {
@@ -96,12 +98,8 @@ pub(crate) fn lost() -> Error {
     Error::Refused("a reading thread ended early; nothing was committed".to_owned())
 }
 
-fn work(
-    cutter: &mut Cutter<'_>,
-    names: &Names,
-    batch: Vec<Job>,
-    answers: &Sender<Result<Answer>>,
-) -> Result<()> {
+fn work(cutter: &mut Cutter<'_>, names: &Names, batch: Vec<Job>) -> Result<Vec<Answer>> {
+    let mut answers = Vec::with_capacity(batch.len());
     for job in batch {
         let number = job.number;
         let before = cutter.bytes_read;
@@ -110,13 +108,11 @@ fn work(
             Err(Failure::Fatal(e)) => return Err(e),
             Err(Failure::Read(e)) => return Err(Error::file("the stream", e)),
         };
-        answer.number = Some(number);
+        answer.number = number;
         answer.bytes_read = cutter.bytes_read - before;
-        if answers.send(Ok(answer)).is_err() {
-            break;
-        }
+        answers.push(answer);
     }
-    Ok(())
+    Ok(answers)
 }
 
 fn one(cutter: &mut Cutter<'_>, names: &Names, job: Job) -> Result<Answer, Failure> {

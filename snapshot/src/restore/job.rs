@@ -1,6 +1,6 @@
 //! One restore from beginning to end: the order of its steps, and the way back from each.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use chronos_store::Monitor;
 use crate::error::{Error, Result};
 use crate::path::{TreePath, printable};
 use crate::record::{Manifest, PathError};
+use crate::restore::chosen::Walk;
 use crate::restore::exchange;
 use crate::restore::journal::{Journal, Record};
 use crate::restore::metadata::{Attributes, Owners, Tally};
@@ -23,7 +24,7 @@ use crate::restore::recover;
 use crate::restore::report::{RecoveredOutcome, RestorePlan, RestoreReport, RestoreStatus};
 use crate::restore::select::Selection;
 use crate::restore::supply::Supply;
-use crate::restore::write::{Builder, OpenFiles};
+use crate::restore::write::Builder;
 
 /// What one restore needs.
 #[derive(Debug)]
@@ -107,7 +108,8 @@ impl Job<'_> {
         planner.spared = self.unread.iter().cloned().collect();
         planner.in_place = options.to.is_none();
         planner.absent = absent;
-        let plan = planner.run(self.supply.entries(&selection.base))?;
+        planner.shows = options.dry_run;
+        let plan = planner.run(Walk::new(self.supply, &selection))?;
         if !plan.chosen && !plan.damaged && !selection.is_whole() {
             return Err(self.nothing_chosen());
         }
@@ -267,7 +269,7 @@ impl Job<'_> {
         let folders = exchange::folders(&records);
         journal.append(&records)?;
         self.monitor.phase("restore");
-        self.monitor.total(plan.entries.len() as u64, plan.bytes);
+        self.monitor.total(plan.entries.len() as u64 + plan.inside, plan.bytes);
         let mut builder = Builder {
             place,
             plan,
@@ -283,12 +285,11 @@ impl Job<'_> {
                 given => given,
             },
             tally: Tally::default(),
-            failed: HashMap::new(),
+            failed: BTreeMap::new(),
             problems: Vec::new(),
             damaged: false,
             files: 0,
             bytes: AtomicU64::new(0),
-            open: OpenFiles::default(),
         };
         builder.run()?;
         let error = |e: io::Error| place.error(&TreePath::root(), e);
@@ -427,6 +428,8 @@ fn shown(target: &Path, plan: &Plan, selection: &Selection) -> RestorePlan {
             (Action::Build(_), false) => shown.creates.push(path),
         }
     }
+    shown.creates.extend(plan.creates.iter().cloned());
+    shown.creates.sort_unstable();
     if !selection.is_whole() {
         shown.narrow();
     }

@@ -4,8 +4,9 @@
 //! mode, then the times.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
@@ -35,17 +36,21 @@ pub(crate) struct Attributes {
 
 impl Attributes {
     /// Of what a descriptor names.
-    pub(crate) fn read(handle: &OwnedFd) -> io::Result<Self> {
+    pub(crate) fn read(handle: &impl AsFd) -> io::Result<Self> {
         let stat = Stat::of(handle)?;
-        let found = xattrs_of(handle)?;
-        Ok(Self {
+        Ok(Self { xattrs: xattrs_of(handle)?, ..Self::without_xattrs(&stat) })
+    }
+
+    /// What `statx` tells of them.
+    pub(crate) fn without_xattrs(stat: &Stat) -> Self {
+        Self {
             mode: stat.mode & 0o7777,
             uid: stat.uid,
             gid: stat.gid,
             seconds: stat.mtime.seconds,
             nanos: stat.mtime.nanos,
-            xattrs: found,
-        })
+            xattrs: Vec::new(),
+        }
     }
 
     /// Those that a restored entry is to have.
@@ -66,7 +71,7 @@ impl Attributes {
     }
 }
 
-fn xattrs_of(handle: &OwnedFd) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+fn xattrs_of(handle: &impl AsFd) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     // The path of a descriptor means what it names, also if that is a symbolic link.
     let path = proc_path(handle);
     let list = match sized(|buffer| rustix::fs::listxattr(path.as_str(), buffer)) {
@@ -127,22 +132,54 @@ impl Tally {
 /// Gives what a descriptor names the attributes `want`; touches only what differs.
 pub(crate) fn apply(handle: &OwnedFd, is_link: bool, want: &Attributes, tally: &Tally) -> io::Result<()> {
     let now = Attributes::read(handle)?;
-    let path = proc_path(handle);
-    let mut mode = want.mode;
-    if (now.uid, now.gid) != (want.uid, want.gid) && !set_owner(handle, want, tally)? {
+    let set_mode = |mode| match is_link {
+        true => Ok(()),
+        false => Ok(rustix::fs::chmod(proc_path(handle), mode)?),
+    };
+    apply_over(handle, &now, want, tally, set_mode)
+}
+
+/// The same of a regular file that was just made and is open. `inherits`: it may have got attributes at its making.
+pub(crate) fn apply_to_made(file: &File, want: &Attributes, inherits: bool, tally: &Tally) -> io::Result<()> {
+    let now = if inherits { Attributes::read(file)? } else { Attributes::without_xattrs(&Stat::of(file)?) };
+    apply_over(file, &now, want, tally, |mode| Ok(rustix::fs::fchmod(file, mode)?))
+}
+
+fn apply_over(
+    handle: &impl AsFd,
+    now: &Attributes,
+    want: &Attributes,
+    tally: &Tally,
+    set_mode: impl Fn(Mode) -> io::Result<()>,
+) -> io::Result<()> {
+    let (mut mode, mut found) = (want.mode, now.mode);
+    let other_owner = (now.uid, now.gid) != (want.uid, want.gid);
+    if other_owner && !set_owner(handle, want, tally)? {
         // Rights must not be lent to an owner that nobody chose.
         mode &= !SET_ID;
     }
-    set_xattrs(&path, &now, want, tally)?;
-    // A change of owner may have cleared bits, an ACL may have changed the group's: look again.
-    if !is_link && Stat::of(handle)?.mode & 0o7777 != mode {
-        rustix::fs::chmod(path.as_str(), Mode::from_raw_mode(mode))?;
+    let other_xattrs = now.xattrs != want.xattrs;
+    if other_xattrs {
+        set_xattrs(&proc_path(handle), now, want, tally)?;
+    }
+    if other_owner || other_xattrs {
+        // A change of owner may have cleared bits, an ACL may have changed the group's: look again.
+        found = Stat::of(handle)?.mode & 0o7777;
+    }
+    if found != mode {
+        set_mode(Mode::from_raw_mode(mode))?;
     }
     set_mtime(handle, want)
 }
 
+/// The bits that this process needs besides `mode` to open a file of its own for reading.
+pub(crate) fn needed_to_read(mode: u32) -> u32 {
+    const OWNER_READS: u32 = 0o400;
+    if mode & OWNER_READS == 0 && !rustix::process::geteuid().is_root() { OWNER_READS } else { 0 }
+}
+
 /// Sets the time of the last change alone.
-pub(crate) fn set_mtime(handle: &OwnedFd, want: &Attributes) -> io::Result<()> {
+fn set_mtime(handle: &impl AsFd, want: &Attributes) -> io::Result<()> {
     let times = Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
         last_modification: Timespec { tv_sec: want.seconds, tv_nsec: i64::from(want.nanos) },
@@ -150,7 +187,7 @@ pub(crate) fn set_mtime(handle: &OwnedFd, want: &Attributes) -> io::Result<()> {
     Ok(rustix::fs::utimensat(handle, c"", &times, AtFlags::EMPTY_PATH)?)
 }
 
-fn set_owner(handle: &OwnedFd, want: &Attributes, tally: &Tally) -> io::Result<bool> {
+fn set_owner(handle: &impl AsFd, want: &Attributes, tally: &Tally) -> io::Result<bool> {
     let set = |uid: Option<u32>, gid: Option<u32>| {
         let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
         rustix::fs::chownat(handle, c"", uid, gid, AtFlags::EMPTY_PATH)
@@ -168,9 +205,6 @@ fn set_owner(handle: &OwnedFd, want: &Attributes, tally: &Tally) -> io::Result<b
 }
 
 fn set_xattrs(path: &str, now: &Attributes, want: &Attributes, tally: &Tally) -> io::Result<()> {
-    if now.xattrs == want.xattrs {
-        return Ok(());
-    }
     for (name, _) in &now.xattrs {
         // Labels that the kernel gives by itself (security.selinux) stay unless the snapshot has others.
         let is_ours = !name.starts_with(b"security.") || name == b"security.capability";

@@ -6,7 +6,9 @@
 //!
 //! Modules in the order of dependence; each uses only those above it, and all use `options` and `report`.
 
+mod chosen;
 mod exchange;
+mod finish;
 mod job;
 mod journal;
 mod links;
@@ -18,6 +20,7 @@ mod recover;
 mod report;
 mod select;
 mod supply;
+mod target;
 #[cfg(test)]
 mod tests;
 mod verify;

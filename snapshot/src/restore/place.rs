@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
@@ -65,6 +65,8 @@ pub(crate) struct Place {
     steps: Arc<Steps>,
     /// Open folders, the most recently used last.
     open: Mutex<Vec<(TreePath, Arc<OwnedFd>)>>,
+    /// How many files are kept open for more to be written.
+    pub(crate) opened: AtomicUsize,
 }
 
 impl Place {
@@ -72,7 +74,13 @@ impl Place {
     pub(crate) fn open(path: &Path, steps: Arc<Steps>) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| Error::file(path, e.into()))?;
-        Ok(Self { root: Arc::new(root), shown: path.to_owned(), steps, open: Mutex::new(Vec::new()) })
+        Ok(Self {
+            root: Arc::new(root),
+            shown: path.to_owned(),
+            steps,
+            open: Mutex::default(),
+            opened: AtomicUsize::default(),
+        })
     }
 
     /// Stands for a folder at `path` that does not exist yet; nothing is to be looked up in it.
@@ -204,24 +212,38 @@ impl Place {
         Ok(rustix::fs::mkdirat(&*folder, path.name(), Mode::RWXU)?)
     }
 
-    /// Makes a regular file that was not there, for reading and writing by its owner alone.
-    pub(crate) fn make_file(&self, path: &TreePath) -> io::Result<File> {
-        self.step()?;
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = self.above(path)?;
-        Ok(rustix::fs::openat(&*folder, path.name(), flags, Mode::RUSR | Mode::WUSR)?.into())
+    /// Keeps what is made in a folder of ours from getting the access rules of what surrounds it.
+    pub(crate) fn stop_inheriting(&self, path: &TreePath) -> io::Result<()> {
+        let handle = self.handle(path)?;
+        match rustix::fs::removexattr(proc_path(&handle), c"system.posix_acl_default") {
+            Ok(()) | Err(Errno::NODATA | Errno::NOTSUP | Errno::NOSYS) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
     }
 
-    /// Opens a regular file again; it must still be the one with that inode.
-    pub(crate) fn open_file(&self, path: &TreePath, inode: u64, flags: OFlags) -> io::Result<File> {
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let folder = self.above(path)?;
-        let fd = rustix::fs::openat(&*folder, path.name(), flags, Mode::empty())?;
+    /// Makes a regular file that was not there.
+    pub(crate) fn make_file_in(&self, folder: &OwnedFd, name: &[u8], mode: u32) -> io::Result<File> {
+        self.step()?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(mode))?.into())
+    }
+
+    /// Opens a regular file for writing again; it must still be the one with that inode.
+    pub(crate) fn open_file_in(&self, folder: &OwnedFd, name: &[u8], inode: u64) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let fd = rustix::fs::openat(folder, name, flags, Mode::empty())?;
         let stat = Stat::of(&fd)?;
         if stat.inode != inode || stat.file_type() != FileType::RegularFile {
             return Err(io::Error::other("was exchanged for something else during the restore"));
         }
         Ok(fd.into())
+    }
+
+    /// Opens whatever file stands at `path` for reading; never waits for the other end of a pipe.
+    pub(crate) fn open_to_read(&self, path: &TreePath) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let folder = self.above(path)?;
+        Ok(rustix::fs::openat(&*folder, path.name(), flags, Mode::empty())?.into())
     }
 
     /// Makes a symbolic link.
@@ -279,9 +301,14 @@ impl Place {
 
     /// Removes one thing that is no folder.
     pub(crate) fn remove_file(&self, path: &TreePath) -> io::Result<()> {
-        self.step()?;
         let folder = self.above(path)?;
-        Ok(rustix::fs::unlinkat(&*folder, path.name(), AtFlags::empty())?)
+        self.remove_file_in(&folder, path.name())
+    }
+
+    /// The same of a name in an open folder.
+    pub(crate) fn remove_file_in(&self, folder: &OwnedFd, name: &[u8]) -> io::Result<()> {
+        self.step()?;
+        Ok(rustix::fs::unlinkat(folder, name, AtFlags::empty())?)
     }
 
     /// Removes whatever stands at `path`, with everything below it; nothing there is fine.
@@ -328,6 +355,14 @@ impl Place {
         Ok(())
     }
 
+    /// Whether the root lies in memory, where reading back from a disk means nothing.
+    pub(crate) fn is_memory(&self) -> io::Result<bool> {
+        /// `TMPFS_MAGIC` and `RAMFS_MAGIC` of statfs(2).
+        const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+        let found = rustix::fs::fstatfs(&*self.root)?;
+        Ok(IN_MEMORY.contains(&(found.f_type.cast_unsigned())))
+    }
+
     /// Makes everything written on the file systems of these folders durable.
     pub(crate) fn sync(&self, folders: &[TreePath]) -> io::Result<()> {
         if self.steps.hook.is_some() {
@@ -363,6 +398,6 @@ fn open_folder(above: &OwnedFd, name: &[u8]) -> io::Result<OwnedFd> {
 }
 
 /// A path that means exactly what a descriptor means.
-pub(crate) fn proc_path(fd: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", fd.as_raw_fd())
+pub(crate) fn proc_path(fd: &impl AsFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
 }

@@ -11,11 +11,12 @@ use crate::error::{Error, Result};
 use crate::node::{Content, Extent, Node, NodeKind};
 use crate::path::TreePath;
 use crate::record::PathError;
+use crate::restore::chosen::{Chosen, Walk};
 use crate::restore::links;
 use crate::restore::metadata::{Attributes, Owners};
 use crate::restore::options::{Overwrite, Strategy};
 use crate::restore::place::Place;
-use crate::restore::select::{Choice, Selection};
+use crate::restore::select::Selection;
 use crate::source::Stat;
 
 /// What is done with one entry.
@@ -71,10 +72,16 @@ pub(crate) struct Removal {
     pub(crate) old: u64,
 }
 
-/// Everything that will be done; entries in the order of their paths.
+/// Everything that will be done.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
+    /// In the order of their paths: what has a place of its own, and files with several names. What else lies inside
+    /// a unit follows from the snapshot alone and is only counted, so that a plan stays small.
     pub(crate) entries: Vec<Planned>,
+    /// How many entries are built inside units besides those that are named.
+    pub(crate) inside: u64,
+    /// The paths of those, where somebody wants to see them.
+    pub(crate) creates: Vec<TreePath>,
     pub(crate) units: Vec<Unit>,
     pub(crate) removals: Vec<Removal>,
     pub(crate) problems: Vec<PathError>,
@@ -125,13 +132,14 @@ pub(crate) struct Planner<'a> {
     pub(crate) in_place: bool,
     /// Whether the target does not exist yet.
     pub(crate) absent: bool,
+    /// Whether every path is to be shown.
+    pub(crate) shows: bool,
     pub(crate) plan: Plan,
     pub(crate) conflicts: Vec<String>,
+    /// The folders that lead to where the work is.
     folders: Vec<(TreePath, Folder)>,
-    waiting: Vec<(TreePath, Node)>,
     /// Nothing below this path is restored.
     closed: Option<TreePath>,
-    last: Option<TreePath>,
     names: usize,
 }
 
@@ -154,20 +162,19 @@ impl<'a> Planner<'a> {
             spared: BTreeSet::new(),
             in_place: false,
             absent: false,
+            shows: false,
             plan: Plan::default(),
             conflicts: Vec::new(),
             folders: vec![(TreePath::root(), Folder::Existing)],
-            waiting: Vec::new(),
             closed: None,
-            last: None,
             names: 0,
         }
     }
 
     /// Plans all entries.
-    pub(crate) fn run(mut self, entries: impl Iterator<Item = Result<(TreePath, Node)>>) -> Result<Plan> {
-        for entry in entries {
-            match entry.and_then(|(path, node)| self.entry(path, node)) {
+    pub(crate) fn run(mut self, mut walk: Walk<'_>) -> Result<Plan> {
+        for chosen in &mut walk {
+            match chosen.and_then(|chosen| self.place_one(chosen)) {
                 Ok(()) => {}
                 Err(e) if e.kind() == crate::ErrorKind::Damaged && self.strategy == Strategy::NewLocation => {
                     self.plan.damaged = true;
@@ -176,6 +183,7 @@ impl<'a> Planner<'a> {
                 Err(e) => return Err(e),
             }
         }
+        self.plan.chosen = walk.any;
         if !self.conflicts.is_empty() {
             let shown: Vec<_> = self.conflicts.iter().take(5).map(String::as_str).collect();
             return Err(Error::Refused(format!(
@@ -197,33 +205,8 @@ impl<'a> Planner<'a> {
         self.plan.problems.push(PathError { path, error: error.to_owned() });
     }
 
-    fn entry(&mut self, origin: TreePath, node: Node) -> Result<()> {
-        let damaged = |why: &str| Err(Error::Damaged { what: origin.to_string(), why: why.to_owned() });
-        if self.last.as_ref().is_some_and(|last| *last >= origin) {
-            return damaged("the entries are out of order");
-        }
-        self.last = Some(origin.clone());
-        self.waiting.retain(|(path, _)| origin.strip(path).is_some());
-        match self.selection.choose(&origin, node.is_dir()) {
-            Choice::Skip => return Ok(()),
-            Choice::Below => {
-                self.waiting.push((origin, node));
-                return Ok(());
-            }
-            Choice::Take => self.plan.chosen = true,
-        }
-        for (path, node) in std::mem::take(&mut self.waiting) {
-            let target = self.selection.target(&path)?;
-            self.place_entry(target, Some(node), true)?;
-        }
-        let target = self.selection.target(&origin)?;
-        let leads = self.selection.is_above_roots(&origin);
-        self.place_entry(target, Some(node), leads)
-    }
-
-    /// Plans one entry, and before it the folders above that the snapshot does not have. `leads`: a folder that is
-    /// there only because of what is below it; if it exists it is left alone.
-    fn place_entry(&mut self, path: TreePath, node: Option<Node>, leads: bool) -> Result<()> {
+    fn place_one(&mut self, chosen: Chosen) -> Result<()> {
+        let Chosen { path, node, leads } = chosen;
         if self.closed.as_ref().is_some_and(|c| path.strip(c).is_some()) {
             return Ok(());
         }
@@ -231,36 +214,11 @@ impl<'a> Planner<'a> {
         while self.folders.last().is_some_and(|(f, _)| path.strip(f).is_none()) {
             self.folders.pop();
         }
-        let Some(parent) = path.parent() else {
-            if node.as_ref().is_none_or(Node::is_dir) {
-                return self.place_one(path, node, leads);
-            }
-            return Err(Error::Damaged { what: path.to_string(), why: "the root is no folder".to_owned() });
-        };
-        loop {
-            let at = self.folders.last().map(|(f, _)| f.clone()).unwrap_or_default();
-            let missing = parent.strip(&at).unwrap_or_default();
-            let Some(name) = missing.split(|b| *b == b'/').next().filter(|n| !n.is_empty()) else { break };
-            let above = at.join(name)?;
-            if self.plan.find(&above).is_some() {
-                let why = format!("it lies below {above}, which is no folder");
-                return Err(Error::Damaged { what: path.to_string(), why });
-            }
-            self.place_one(above, None, true)?;
-            if self.closed.is_some() {
-                return Ok(());
-            }
-        }
-        self.place_one(path, node, leads)
-    }
-
-    fn place_one(&mut self, path: TreePath, node: Option<Node>, leads: bool) -> Result<()> {
         if let Some(Node { kind: NodeKind::Socket, .. }) = &node {
             self.plan
                 .notes
                 .push(format!("{}: a socket is not restored; its program makes it", self.place.show(&path)));
             self.spared.extend(self.selection.shown_origin(&path));
-            self.closed = Some(path);
             return Ok(());
         }
         let inside = match self.folders.last() {
@@ -269,10 +227,24 @@ impl<'a> Planner<'a> {
         };
         match inside {
             Some(unit) => {
-                self.push(path, node, Action::Build(unit), None, leads);
+                self.inside(path, node, unit, leads);
                 Ok(())
             }
             None => self.decide(path, node, leads),
+        }
+    }
+
+    /// Plans an entry of a folder that is built: only names of one file need be known beforehand.
+    fn inside(&mut self, path: TreePath, node: Option<Node>, unit: usize, leads: bool) {
+        if node.as_ref().is_some_and(|n| n.links > 1 && !n.is_dir()) {
+            return self.push(path, node, Action::Build(unit), None, leads);
+        }
+        self.plan.inside += 1;
+        if let Some(node) = &node {
+            self.plan.bytes = self.plan.bytes.saturating_add(node.size());
+        }
+        if self.shows {
+            self.plan.creates.push(path);
         }
     }
 

@@ -18,7 +18,7 @@ pub struct RestorePlan {
     /// The folder that is restored into.
     #[serde(serialize_with = "as_shown")]
     pub target: PathBuf,
-    /// What is not there yet.
+    /// What is not there yet; of new folders only a dry run tells what they will hold.
     pub creates: Vec<TreePath>,
     /// What stands there and is written anew.
     pub overwrites: Vec<TreePath>,

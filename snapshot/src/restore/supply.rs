@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use chronos_store::{Reader, Wanted};
+use chronos_store::{ChunkId, Reader, Wanted};
 
 use crate::error::Result;
 use crate::node::Node;
@@ -19,6 +19,9 @@ pub(crate) type EntryIter<'e> = Box<dyn Iterator<Item = Result<(TreePath, Node)>
 pub(crate) trait Supply: Debug + Sync {
     /// The entries at and below `base`; goes on after an error.
     fn entries(&self, base: &TreePath) -> EntryIter<'_>;
+
+    /// Whether these bytes are the chunk of that id.
+    fn is_chunk(&self, id: &ChunkId, bytes: &[u8]) -> bool;
 
     /// See [`Reader::fetch`].
     fn fetch(
@@ -39,6 +42,10 @@ pub(crate) struct Stored {
 impl Supply for Stored {
     fn entries(&self, base: &TreePath) -> EntryIter<'_> {
         Box::new(self.tree.range(base))
+    }
+
+    fn is_chunk(&self, id: &ChunkId, bytes: &[u8]) -> bool {
+        self.reader.is_chunk(id, bytes)
     }
 
     fn fetch(

@@ -1,144 +1,76 @@
-//! Reads back what was written and compares it with what the repository gave.
+//! Reads back what was written and compares it with what the snapshot says.
 
-use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{Advice, OFlags, SeekFrom};
+use rustix::fs::{Advice, Mode, SeekFrom};
 use rustix::io::Errno;
 
-use crate::error::{Error, Result};
-use crate::node::Time;
-use crate::path::TreePath;
-use crate::restore::metadata::Attributes;
-use crate::restore::plan::Planned;
-use crate::restore::write::{Builder, Target, Window};
+use crate::error::Result;
+use crate::node::{Content, Extent, Node, NodeKind, Time};
+use crate::restore::finish::Restored;
+use crate::restore::metadata::{self, Attributes, Owners};
+use crate::restore::place::Place;
+use crate::restore::plan::pieces;
+use crate::restore::supply::Supply;
 use crate::source::Stat;
 
-/// Bytes read at once.
+/// Bytes of zeros read at once.
 const BUFFER: usize = 1 << 18;
-/// Threads that read back: small files wait for the disk one by one, and a disk serves several at once.
-const READERS: usize = 8;
 
-/// What each chunk of a window was when it was written: half of its BLAKE3 hash, and its length.
+/// What a reader needs.
 #[derive(Debug)]
-pub(crate) struct Check {
-    sums: Option<Mutex<Vec<Sum>>>,
+pub(crate) struct Verifier<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) supply: &'a dyn Supply,
+    pub(crate) owners: &'a Owners,
+    /// Whether every attribute could be set.
+    pub(crate) is_complete: bool,
+    /// Whether to read from the disk, not from what the system still remembers.
+    pub(crate) past_cache: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Sum {
-    hash: [u8; 16],
-    len: usize,
-}
-
-impl Check {
-    /// For that many chunks; remembers nothing unless it `is_wanted`.
-    pub(crate) fn new(chunks: usize, is_wanted: bool) -> Self {
-        Self { sums: is_wanted.then(|| Mutex::new(vec![Sum::default(); chunks])) }
+impl Verifier<'_> {
+    /// Compares content and attributes of one file.
+    pub(crate) fn file(&self, restored: &Restored, buffer: &mut Vec<u8>) -> Result<()> {
+        let Restored { path, file, node } = restored;
+        self.compare(file, node, buffer).map_err(|e| self.place.error(path, e))
     }
 
-    /// Remembers a chunk.
-    pub(crate) fn remember(&self, number: usize, bytes: &[u8]) {
-        let Some(sums) = &self.sums else { return };
-        let sum = Sum { hash: hash(bytes), len: bytes.len() };
-        if let Some(slot) = sums.lock().unwrap_or_else(PoisonError::into_inner).get_mut(number) {
-            *slot = sum;
+    fn compare(&self, file: &File, node: &Node, buffer: &mut Vec<u8>) -> io::Result<()> {
+        let NodeKind::File(content) = &node.kind else { return Ok(()) };
+        if self.past_cache {
+            // Only advice; without it the comparison reads what is in memory.
+            let _advised = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
         }
-    }
-
-    fn get(&self, number: usize) -> Option<Sum> {
-        let sums = self.sums.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        sums.get(number).copied()
-    }
-}
-
-fn hash(bytes: &[u8]) -> [u8; 16] {
-    let full = *blake3::hash(bytes).as_bytes();
-    let mut half = [0; 16];
-    half.copy_from_slice(full.split_at(16).0);
-    half
-}
-
-/// Compares the contents of a window, but of files that are `lost`. They are read from the disk where the system allows it.
-pub(crate) fn contents(
-    builder: &Builder<'_>,
-    window: &Window,
-    check: &Check,
-    lost: &HashMap<usize, String>,
-) -> Result<()> {
-    let folders: BTreeSet<TreePath> = window.files.iter().filter_map(|f| f.staged.parent()).collect();
-    let place = builder.place;
-    place.sync(&Vec::from_iter(folders)).map_err(|e| place.error(&TreePath::root(), e))?;
-    let mut chunks: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (number, spot) in window.spots.iter().enumerate() {
-        chunks.entry(spot.file).or_default().push(number);
-    }
-    let mut blanks: HashMap<usize, Vec<(u64, u64)>> = HashMap::new();
-    for (file, offset, len) in &window.blanks {
-        blanks.entry(*file).or_default().push((*offset, *len));
-    }
-    let next = AtomicUsize::new(0);
-    let compare = || {
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(target) = window.files.get(number) else { return Ok(()) };
-            if lost.contains_key(&number) {
-                continue;
-            }
-            chronos_store::check_cancelled(builder.monitor)?;
-            let file = File { builder, target, window, check };
-            let chunks = chunks.get(&number).map(Vec::as_slice).unwrap_or_default();
-            let blanks = blanks.get(&number).map(Vec::as_slice).unwrap_or_default();
-            if !file.is_same(chunks, blanks, &mut buffer).map_err(|e| place.error(&target.staged, e))? {
-                return Err(differs(builder, target.entry));
-            }
+        if !self.same_content(file, content, buffer)? {
+            return Err(io::Error::other("what was written does not read back the same"));
         }
-    };
-    let readers = READERS.min(window.files.len());
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..readers).map(|_| scope.spawn(compare)).collect();
-        let ended = threads.into_iter().map(|t| {
-            let panicked = |_| place.error(&TreePath::root(), io::Error::other("comparing stopped"));
-            t.join().map_err(panicked).and_then(|done| done)
-        });
-        // All are joined before the first error is looked at.
-        ended.collect::<Vec<Result<()>>>().into_iter().collect()
-    })
-}
+        let want = Attributes::of(node, self.owners);
+        if metadata::needed_to_read(want.mode) != 0 {
+            // It was readable for this comparison only.
+            rustix::fs::fchmod(file, Mode::from_raw_mode(want.mode))?;
+        }
+        if attributes(file, node, &want, self.is_complete)? { Ok(()) } else { Err(other_attributes()) }
+    }
 
-/// A file to be compared.
-#[derive(Debug)]
-struct File<'a> {
-    builder: &'a Builder<'a>,
-    target: &'a Target,
-    window: &'a Window,
-    check: &'a Check,
-}
-
-impl File<'_> {
-    fn is_same(&self, chunks: &[usize], blanks: &[(u64, u64)], buffer: &mut Vec<u8>) -> io::Result<bool> {
-        let file = self.builder.place.open_file(&self.target.staged, self.target.inode, OFlags::RDONLY)?;
-        // Only advice; without it the comparison reads what is in memory.
-        let _advised = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
-        for chunk in chunks {
-            let (Some(spot), Some(sum)) = (self.window.spots.get(*chunk), self.check.get(*chunk)) else {
-                continue;
+    fn same_content(&self, file: &File, content: &Content, buffer: &mut Vec<u8>) -> io::Result<bool> {
+        for (offset, extent) in pieces(content) {
+            let same = match extent {
+                Extent::Data { id, len } => {
+                    let len = len as usize;
+                    if buffer.len() < len {
+                        buffer.resize(len, 0);
+                    }
+                    let bytes = buffer.get_mut(..len).unwrap_or_default();
+                    file.read_exact_at(bytes, offset)?;
+                    self.supply.is_chunk(&id, bytes)
+                }
+                Extent::Hole { len } | Extent::Zero { len } => is_blank(file, offset, len, buffer)?,
             };
-            if buffer.len() < sum.len {
-                buffer.resize(sum.len, 0);
-            }
-            let bytes = buffer.get_mut(..sum.len).unwrap_or_default();
-            file.read_exact_at(bytes, spot.offset)?;
-            if hash(bytes) != sum.hash {
-                return Ok(false);
-            }
-        }
-        for (offset, len) in blanks {
-            if !is_blank(&file, *offset, *len, buffer)? {
+            if !same {
                 return Ok(false);
             }
         }
@@ -146,13 +78,11 @@ impl File<'_> {
     }
 }
 
-fn differs(builder: &Builder<'_>, entry: usize) -> Error {
-    let path = builder.plan.entries.get(entry).map(|e| e.path.clone()).unwrap_or_default();
-    builder.place.error(&path, io::Error::other("what was written does not read back the same"))
-}
-
 /// Whether a range reads as zeros; holes are skipped.
-fn is_blank(file: &std::fs::File, offset: u64, len: u64, buffer: &mut [u8]) -> io::Result<bool> {
+fn is_blank(file: &File, offset: u64, len: u64, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    if buffer.len() < BUFFER {
+        buffer.resize(BUFFER, 0);
+    }
     let end = offset.saturating_add(len);
     let mut at = offset;
     while at < end {
@@ -172,28 +102,36 @@ fn is_blank(file: &std::fs::File, offset: u64, len: u64, buffer: &mut [u8]) -> i
     Ok(true)
 }
 
-/// Compares attributes, but for what is known not to be settable here.
+/// The error of attributes that differ.
+pub(crate) fn other_attributes() -> io::Error {
+    io::Error::other("attributes do not read back the same")
+}
+
+/// Compares attributes. Where some could not be set (`is_complete` is false), those are not compared.
 pub(crate) fn attributes(
-    builder: &Builder<'_>,
-    entry: &Planned,
-    staged: &TreePath,
+    handle: &impl AsFd,
+    node: &Node,
     want: &Attributes,
-) -> Result<()> {
-    let error = |e: io::Error| builder.place.error(&entry.path, e);
-    let handle = builder.place.handle(staged).map_err(error)?;
-    let now = Attributes::read(&handle).map_err(error)?;
-    let stat = Stat::of(&handle).map_err(error)?;
-    let size = entry.node.as_ref().map_or(0, crate::node::Node::size);
-    let is_link = matches!(entry.node.as_ref().map(|n| &n.kind), Some(crate::node::NodeKind::Symlink(_)));
-    let is_file = matches!(entry.node.as_ref().map(|n| &n.kind), Some(crate::node::NodeKind::File(_)));
+    is_complete: bool,
+) -> io::Result<bool> {
+    let stat = Stat::of(handle)?;
+    let now = Attributes::without_xattrs(&stat);
+    let is_link = matches!(node.kind, NodeKind::Symlink(_));
+    let is_file = matches!(node.kind, NodeKind::File(_));
     let time = now.mtime() == want.mtime() || is_rounded(now.mtime(), want.mtime());
-    let settled = builder.tally.is_empty();
-    let mode = is_link || now.mode == want.mode || !settled;
-    let owner = (now.uid, now.gid) == (want.uid, want.gid) || !settled;
-    if (is_file && stat.size != size) || !time || !mode || !owner {
-        return Err(error(io::Error::other("attributes do not read back the same")));
+    let mode = is_link || now.mode == want.mode || !is_complete;
+    let owner = (now.uid, now.gid) == (want.uid, want.gid) || !is_complete;
+    let size = !is_file || stat.size == node.size();
+    Ok(size && time && mode && owner && (!is_complete || has_xattrs(handle, want)?))
+}
+
+/// Whether every wanted attribute is there; the kernel may have added labels of its own.
+fn has_xattrs(handle: &impl AsFd, want: &Attributes) -> io::Result<bool> {
+    if want.xattrs.is_empty() {
+        return Ok(true);
     }
-    Ok(())
+    let now = Attributes::read(handle)?;
+    Ok(want.xattrs.iter().all(|x| now.xattrs.contains(x)))
 }
 
 /// Whether `found` is `wanted` as a file system with a coarser clock keeps it: rounded down.

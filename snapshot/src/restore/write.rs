@@ -1,62 +1,97 @@
-//! Builds the units of a plan beside their places: folders, contents in windows, links, attributes last.
+//! Builds the units of a plan beside their places: folders and contents in one walk over the tree, then further
+//! names of the same files, then [`finish`](super::finish) for folders' attributes and reading back.
+//!
+//! The walk makes folders and collects what files want in a [`Window`]; the threads that fetch make the files, write
+//! them, and set their attributes with the last piece. A file costs five system calls that way.
 
-use std::collections::HashMap;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chronos_store::{Monitor, Wanted, check_cancelled};
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::node::{Content, Extent, NodeKind};
+use crate::node::{Content, Extent, Node, NodeKind};
 use crate::path::TreePath;
 use crate::record::PathError;
-use crate::restore::exchange;
+use crate::restore::chosen::{Chosen, Walk};
 use crate::restore::metadata::{Attributes, Owners, Tally};
 use crate::restore::options::Strategy;
 use crate::restore::place::Place;
-use crate::restore::plan::{Plan, Planned, pieces};
+use crate::restore::plan::{Plan, pieces};
 use crate::restore::select::Selection;
 use crate::restore::supply::Supply;
-use crate::restore::verify::{self, Check};
+use crate::restore::target::{Target, Writer};
 
-/// Most chunks wanted at once, a quarter of what one fetch takes: about 30 MB with what is kept for comparing.
-const WINDOW: usize = chronos_store::FETCH_MAX / 4;
-/// Most files kept open at once.
-const OPEN_FILES_MAX: usize = 256;
-/// Smallest run of zeros that becomes a hole: a block of every usual file system.
-const HOLE_BYTES: usize = 4096;
-/// Zeros written at once.
-const ZEROS: &[u8] = &[0; 1 << 16];
-
-/// A file of the present window.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) entry: usize,
-    pub(crate) staged: TreePath,
-    pub(crate) inode: u64,
-}
+/// Most chunks wanted at once: about 8 MB with what a fetch needs for each.
+const WINDOW_CHUNKS: usize = 1 << 16;
+/// Most files of a window.
+const WINDOW_FILES: usize = 1 << 13;
+/// Most folders of a window: each is kept open, and 1,024 descriptors are all that many systems give.
+const WINDOW_FOLDERS: usize = 256;
 
 /// Where a wanted chunk goes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spot {
+struct Spot {
     /// Number of the file in the window.
-    pub(crate) file: usize,
-    pub(crate) offset: u64,
+    file: usize,
+    offset: u64,
 }
 
-/// What one window holds.
+/// Files to be filled in one go.
 #[derive(Debug, Default)]
-pub(crate) struct Window {
-    pub(crate) files: Vec<Target>,
-    pub(crate) wanted: Vec<Wanted>,
-    pub(crate) spots: Vec<Spot>,
-    /// Ranges without data: number of the file, offset, length.
-    pub(crate) blanks: Vec<(usize, u64, u64)>,
+struct Window {
+    files: Vec<Arc<Target>>,
+    wanted: Vec<Wanted>,
+    spots: Vec<Spot>,
+    folders: usize,
+}
+
+impl Window {
+    fn is_full(&self) -> bool {
+        self.wanted.len() >= WINDOW_CHUNKS
+            || self.files.len() >= WINDOW_FILES
+            || self.folders >= WINDOW_FOLDERS
+    }
+}
+
+/// Tells where what belongs to a unit is built; asked in the order of paths.
+#[derive(Debug)]
+pub(crate) struct Units<'p> {
+    plan: &'p Plan,
+    by_path: HashMap<&'p TreePath, usize>,
+    current: Option<usize>,
+}
+
+impl<'p> Units<'p> {
+    pub(crate) fn new(plan: &'p Plan) -> Self {
+        let by_path = plan.units.iter().enumerate().map(|(number, unit)| (&unit.path, number)).collect();
+        Self { plan, by_path, current: None }
+    }
+
+    /// Where an entry is built; `None`: it is not.
+    pub(crate) fn staged(&mut self, path: &TreePath) -> Option<TreePath> {
+        let below = |number: usize| {
+            let unit = self.plan.units.get(number)?;
+            unit.temp.join(path.strip(&unit.path)?).ok()
+        };
+        if let Some(staged) = self.current.and_then(below) {
+            return Some(staged);
+        }
+        let current = self.by_path.get(path).copied();
+        let staged = current.and_then(below);
+        self.current = current;
+        staged
+    }
+
+    /// Whether this path is a unit of its own, and so beside what others may look into.
+    pub(crate) fn is_unit(&self, path: &TreePath) -> bool {
+        self.by_path.contains_key(path)
+    }
 }
 
 /// Builds.
@@ -74,66 +109,105 @@ pub(crate) struct Builder<'a> {
     pub(crate) threads: usize,
     pub(crate) tally: Tally,
     /// Entries that could not be built, and why.
-    pub(crate) failed: HashMap<usize, String>,
+    pub(crate) failed: BTreeMap<TreePath, String>,
     pub(crate) problems: Vec<PathError>,
     pub(crate) damaged: bool,
     pub(crate) files: u64,
     pub(crate) bytes: AtomicU64,
-    pub(crate) open: OpenFiles,
 }
 
 impl Builder<'_> {
     /// Builds everything; nothing is in its place yet.
     pub(crate) fn run(&mut self) -> Result<()> {
-        self.folders()?;
         self.contents()?;
         self.hard_links()?;
-        self.attributes()
+        self.finish()
     }
 
-    fn error(&self, path: &TreePath, e: impl Into<io::Error>) -> Error {
+    pub(crate) fn error(&self, path: &TreePath, e: impl Into<io::Error>) -> Error {
         self.place.error(path, e)
     }
 
-    fn folders(&self) -> Result<()> {
-        for entry in self.plan.entries.iter().filter(|e| e.is_dir()) {
-            if let Some(staged) = self.plan.staged(entry) {
-                self.place.make_folder(&staged).map_err(|e| self.error(&entry.path, e))?;
-            }
+    /// What the tree says next; damage that the plan has named already is passed over.
+    pub(crate) fn known(&self, chosen: Result<Chosen>) -> Result<Option<Chosen>> {
+        match chosen {
+            Ok(chosen) => Ok(Some(chosen)),
+            Err(e) if self.plan.damaged && e.kind() == crate::ErrorKind::Damaged => Ok(None),
+            Err(e) => Err(e),
         }
-        Ok(())
     }
 
-    /// Goes through the tree once more, for the extents; the plan keeps none.
+    /// Whether an entry is another name of one that is built before it.
+    pub(crate) fn is_further_name(&self, chosen: &Chosen) -> bool {
+        chosen.node.as_ref().is_some_and(|n| n.links > 1)
+            && self
+                .plan
+                .find(&chosen.path)
+                .and_then(|at| self.plan.entries.get(at))
+                .is_some_and(|e| e.link.is_some())
+    }
+
     fn contents(&mut self) -> Result<()> {
+        let mut units = Units::new(self.plan);
         let mut window = Window::default();
-        let mut last = None;
-        for entry in self.supply.entries(&self.selection.base) {
-            // What cannot be read was named when the plan was made.
-            let Ok((origin, node)) = entry else { continue };
-            let Ok(target) = self.selection.target(&origin) else { continue };
-            let Some(at) = self.plan.find(&target).filter(|at| last < Some(*at)) else { continue };
-            last = Some(at);
-            let Some(entry) = self.plan.entries.get(at) else { continue };
-            let same_kind = entry
-                .node
-                .as_ref()
-                .is_some_and(|n| std::mem::discriminant(&n.kind) == std::mem::discriminant(&node.kind));
-            let Some(staged) = self.plan.staged(entry).filter(|_| entry.link.is_none() && same_kind) else {
+        let mut parent: Option<(TreePath, Arc<OwnedFd>)> = None;
+        for chosen in Walk::new(self.supply, self.selection) {
+            let Some(chosen) = self.known(chosen)? else { continue };
+            let Some(staged) = units.staged(&chosen.path) else { continue };
+            check_cancelled(self.monitor)?;
+            self.monitor.item(chosen.path.as_bytes());
+            let Some(node) = chosen.node.as_ref().filter(|n| !n.is_dir()) else {
+                self.folder(&chosen.path, &staged, &units)?;
                 continue;
             };
-            check_cancelled(self.monitor)?;
-            self.monitor.item(origin.as_bytes());
+            if self.is_further_name(&chosen) {
+                continue;
+            }
             match &node.kind {
                 NodeKind::Dir | NodeKind::Socket => {}
-                NodeKind::File(content) => self.file(at, &staged, content, &mut window)?,
-                kind => self.special(at, &staged, kind)?,
+                NodeKind::File(content) => {
+                    let above = staged.parent().unwrap_or_default();
+                    let known = parent.as_ref().filter(|(path, _)| *path == above);
+                    let folder = if let Some((_, folder)) = known {
+                        Arc::clone(folder)
+                    } else {
+                        let folder = self.place.folder(&above).map_err(|e| self.error(&above, e))?;
+                        parent = Some((above, Arc::clone(&folder)));
+                        window.folders += 1;
+                        folder
+                    };
+                    let target = Target::new(
+                        &chosen.path,
+                        &staged,
+                        folder,
+                        content,
+                        Attributes::of(node, self.owners),
+                        units.is_unit(&chosen.path),
+                    );
+                    self.file(Arc::new(target), content, &mut window)?;
+                }
+                kind => self.special(&chosen.path, &staged, kind, node)?,
+            }
+            if window.is_full() {
+                self.flush(&mut window)?;
+                parent = None;
             }
         }
         self.flush(&mut window)
     }
 
-    fn special(&mut self, at: usize, staged: &TreePath, kind: &NodeKind) -> Result<()> {
+    fn folder(&self, path: &TreePath, staged: &TreePath, units: &Units<'_>) -> Result<()> {
+        let made = self.place.make_folder(staged).and_then(|()| {
+            if units.is_unit(path) {
+                // What is built inside is to have the snapshot's attributes alone.
+                self.place.stop_inheriting(staged)?;
+            }
+            Ok(())
+        });
+        made.map_err(|e| self.error(path, e))
+    }
+
+    fn special(&mut self, path: &TreePath, staged: &TreePath, kind: &NodeKind, node: &Node) -> Result<()> {
         let made = match kind {
             NodeKind::Symlink(target) => self.place.make_symlink(staged, target),
             NodeKind::Fifo => self.place.make_special(staged, FileType::Fifo, 0),
@@ -147,95 +221,75 @@ impl Builder<'_> {
             Ok(()) => {
                 self.files += 1;
                 self.monitor.advance(1, 0);
-                Ok(())
+                let want = Attributes::of(node, self.owners);
+                super::exchange::set(self.place, staged, &want, &self.tally)
             }
             Err(e) if e.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
-                self.fail(at, format!("not restored: {e} (only root can make devices)"));
+                self.fail(path, format!("not restored: {e} (only root can make devices)"));
                 Ok(())
             }
-            Err(e) => Err(self.error(staged, e)),
+            Err(e) => Err(self.error(path, e)),
         }
     }
 
-    fn fail(&mut self, at: usize, why: String) {
-        if let Some(entry) = self.plan.entries.get(at) {
-            self.monitor.left_out(&format!("{}: {why}", entry.path));
-            self.problems.push(PathError { path: self.place.show(&entry.path), error: why.clone() });
-        }
-        self.failed.insert(at, why);
+    fn fail(&mut self, path: &TreePath, why: String) {
+        self.monitor.left_out(&format!("{path}: {why}"));
+        self.problems.push(PathError { path: self.place.show(path), error: why.clone() });
+        self.failed.insert(path.clone(), why);
     }
 
-    /// Makes the file in its full length, all of it a hole, and asks for its chunks.
-    fn file(&mut self, at: usize, staged: &TreePath, content: &Content, window: &mut Window) -> Result<()> {
-        let error = |e: io::Error| self.place.error(staged, e);
-        let total = pieces(content).last().map_or(0, |(offset, extent)| {
-            offset.saturating_add(match extent {
+    fn writer(&self) -> Writer<'_> {
+        Writer { place: self.place, sparse: self.sparse, verify: self.verify, tally: &self.tally }
+    }
+
+    /// Asks for the chunks of a file; one that wants none is made at once.
+    fn file(&mut self, target: Arc<Target>, content: &Content, window: &mut Window) -> Result<()> {
+        let mut total = 0_u64;
+        for extent in &content.extents {
+            total = total.saturating_add(match *extent {
                 Extent::Data { len, .. } => u64::from(len),
                 Extent::Hole { len } | Extent::Zero { len } => len,
-            })
-        });
-        if total != content.size {
-            let why = "its pieces do not add up to its size".to_owned();
-            return self.damage(at, None, why);
+            });
         }
-        let file = self.place.make_file(staged).map_err(error)?;
-        file.set_len(content.size).map_err(error)?;
-        let inode = file.metadata().map_err(error)?.ino();
-        self.open.insert(staged, file);
+        if total != content.size {
+            return self.damage(&target, "its pieces do not add up to its size".to_owned());
+        }
         self.files += 1;
-        window.files.push(Target { entry: at, staged: staged.clone(), inode });
+        window.files.push(Arc::clone(&target));
         for (offset, extent) in pieces(content) {
-            let number = window.files.len() - 1;
             match extent {
                 Extent::Data { id, .. } => {
                     window.wanted.push(Wanted { id, token: window.spots.len() as u64 });
-                    window.spots.push(Spot { file: number, offset });
+                    window.spots.push(Spot { file: window.files.len() - 1, offset });
                 }
-                Extent::Hole { len } => window.blanks.push((number, offset, len)),
-                Extent::Zero { len } => {
-                    if !self.sparse {
-                        self.zeros(window, number, offset, len)?;
-                    }
-                    window.blanks.push((number, offset, len));
+                Extent::Zero { len } if !self.sparse => {
+                    self.writer().zeros(&target, offset, len)?;
+                    self.bytes.fetch_add(len, Ordering::Relaxed);
                 }
+                Extent::Hole { .. } | Extent::Zero { .. } => {}
             }
-            if window.wanted.len() >= WINDOW {
+            if window.wanted.len() >= WINDOW_CHUNKS {
                 self.flush(window)?;
-                if self.failed.contains_key(&at) {
+                if self.failed.contains_key(&target.path) {
                     return Ok(());
                 }
-                window.files.push(Target { entry: at, staged: staged.clone(), inode });
+                window.files.push(Arc::clone(&target));
             }
         }
-        if window.files.len() >= WINDOW / 8 { self.flush(window) } else { Ok(()) }
+        self.writer().release(&target)
     }
 
-    fn zeros(&self, window: &Window, number: usize, mut offset: u64, len: u64) -> Result<()> {
-        let end = offset.saturating_add(len);
-        let Some(target) = window.files.get(number) else { return Ok(()) };
-        let file = self.open.get(self.place, target).map_err(|e| self.error(&target.staged, e))?;
-        while offset < end {
-            let step = (end - offset).min(ZEROS.len() as u64);
-            let piece = ZEROS.get(..step as usize).unwrap_or(ZEROS);
-            file.write_all_at(piece, offset).map_err(|e| self.error(&target.staged, e))?;
-            offset += step;
-        }
-        self.bytes.fetch_add(len, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Fetches and writes what a window wants, reads it back, and empties it.
+    /// Fetches and writes what a window wants, and empties it.
     fn flush(&mut self, window: &mut Window) -> Result<()> {
         if window.files.is_empty() {
+            *window = Window::default();
             return Ok(());
         }
         check_cancelled(self.monitor)?;
         let window = std::mem::take(window);
-        let check = Check::new(window.wanted.len(), self.verify);
         let broken: Mutex<Option<Error>> = Mutex::new(None);
         let fetched = self.supply.fetch(&window.wanted, self.threads, &|token, bytes| {
-            let done = self.write(&window, token, bytes, &check);
-            done.map_err(|e| {
+            self.write(&window, token, bytes).map_err(|e| {
                 let why = e.to_string();
                 broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
                 chronos_store::Error::Refused(why)
@@ -244,18 +298,16 @@ impl Builder<'_> {
         if let Some(e) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(e);
         }
-        let mut lost: HashMap<usize, String> = HashMap::new();
+        let mut lost = BTreeMap::new();
         for (wanted, error) in fetched? {
-            if let Some(spot) = window.spots.get(wanted.token as usize) {
+            let number = usize::try_from(wanted.token).unwrap_or(usize::MAX);
+            if let Some(spot) = window.spots.get(number) {
                 lost.entry(spot.file).or_insert_with(|| error.to_string());
             }
         }
-        if self.verify {
-            verify::contents(self, &window, &check, &lost)?;
-        }
         for (number, why) in lost {
             if let Some(target) = window.files.get(number) {
-                self.damage(target.entry, Some(target), why)?;
+                self.damage(target, why)?;
             }
         }
         self.monitor.advance(window.files.len() as u64, 0);
@@ -263,168 +315,58 @@ impl Builder<'_> {
     }
 
     /// Writes one chunk at its place.
-    fn write(&self, window: &Window, token: u64, bytes: &[u8], check: &Check) -> Result<()> {
+    fn write(&self, window: &Window, token: u64, bytes: &[u8]) -> Result<()> {
         let number = usize::try_from(token).unwrap_or(usize::MAX);
-        let (Some(spot), Some(_)) = (window.spots.get(number), window.wanted.get(number)) else {
+        let spot = window.spots.get(number);
+        let Some((spot, target)) = spot.and_then(|s| Some((s, window.files.get(s.file)?))) else {
             return Err(Error::Invalid(format!("a chunk came back that was not wanted ({token})")));
         };
-        let Some(target) = window.files.get(spot.file) else { return Ok(()) };
         check_cancelled(self.monitor)?;
-        let file = self.open.get(self.place, target).map_err(|e| self.error(&target.staged, e))?;
-        let error = |e| self.error(&target.staged, e);
-        if self.sparse {
-            write_with_holes(&file, bytes, spot.offset).map_err(error)?;
-        } else {
-            file.write_all_at(bytes, spot.offset).map_err(error)?;
-        }
-        check.remember(number, bytes);
+        self.writer().write(target, bytes, spot.offset)?;
         self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         self.monitor.advance(0, bytes.len() as u64);
         Ok(())
     }
 
     /// A file that the repository cannot give: a new place goes on without it, all else ends here.
-    fn damage(&mut self, at: usize, target: Option<&Target>, why: String) -> Result<()> {
-        let shown = self.plan.entries.get(at).map(|e| e.path.to_string()).unwrap_or_default();
+    fn damage(&mut self, target: &Target, why: String) -> Result<()> {
         if self.strategy != Strategy::NewLocation {
-            return Err(Error::Damaged { what: shown, why });
+            return Err(Error::Damaged { what: target.path.to_string(), why });
         }
-        if let Some(target) = target {
-            self.open.remove(&target.staged);
-            match self.place.remove_file(&target.staged) {
-                Ok(()) => self.files = self.files.saturating_sub(1),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => return Err(self.error(&target.staged, e)),
-            }
+        if self.writer().give_up(target)? {
+            self.files = self.files.saturating_sub(1);
         }
         self.damaged = true;
-        if !self.failed.contains_key(&at) {
-            self.fail(at, format!("not restored: {why}"));
+        if !self.failed.contains_key(&target.path) {
+            self.fail(&target.path, format!("not restored: {why}"));
         }
         Ok(())
     }
 
     fn hard_links(&mut self) -> Result<()> {
         let plan = self.plan;
-        self.open.clear();
-        for (at, entry) in plan.entries.iter().enumerate() {
-            let Some(first) = entry.link else { continue };
-            if let Some(why) = self.failed.get(&first).cloned() {
-                self.fail(at, why);
+        for entry in &plan.entries {
+            let Some(first) = entry.link.and_then(|first| plan.entries.get(first)) else { continue };
+            if let Some(why) = self.failed.get(&first.path).cloned() {
+                self.fail(&entry.path, why);
                 continue;
             }
-            let from = plan.entries.get(first).and_then(|f| plan.staged(f));
-            let (Some(from), Some(to)) = (from, plan.staged(entry)) else { continue };
+            let (Some(from), Some(to)) = (plan.staged(first), plan.staged(entry)) else { continue };
             self.place.make_hard_link(&from, &to).map_err(|e| self.error(&entry.path, e))?;
             self.files += 1;
         }
         Ok(())
     }
 
-    /// Sets the attributes of all that was built, the deepest first.
-    fn attributes(&mut self) -> Result<()> {
-        let plan = self.plan;
-        for (at, entry) in plan.entries.iter().enumerate().rev() {
-            if self.failed.contains_key(&at) || entry.link.is_some() {
-                continue;
-            }
-            let Some(staged) = plan.staged(entry) else { continue };
-            let want = self.attributes_of(entry, &staged)?;
-            exchange::set(self.place, &staged, &want, &self.tally)?;
-            if self.verify {
-                verify::attributes(self, entry, &staged, &want)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Those of the snapshot, or of an ordinary folder where the snapshot has none.
-    fn attributes_of(&self, entry: &Planned, staged: &TreePath) -> Result<Attributes> {
-        if let Some(node) = &entry.node {
-            return Ok(Attributes::of(node, self.owners));
-        }
-        let now = self.place.handle(staged).and_then(|h| Attributes::read(&h));
-        let now = now.map_err(|e| self.error(&entry.path, e))?;
-        Ok(Attributes { mode: 0o755, xattrs: Vec::new(), ..now })
+    /// The folders in which units are built.
+    pub(crate) fn unit_folders(&self) -> Vec<TreePath> {
+        let folders: BTreeSet<_> = self.plan.units.iter().filter_map(|u| u.temp.parent()).collect();
+        folders.into_iter().collect()
     }
 
     /// The inodes of the units, in their order.
     pub(crate) fn inodes(&self) -> Result<Vec<Option<u64>>> {
         let look = |path: &TreePath| self.place.look(path).map_err(|e| self.error(path, e));
         self.plan.units.iter().map(|u| Ok(look(&u.temp)?.map(|s| s.inode))).collect()
-    }
-}
-
-/// Writes all but aligned blocks of zeros.
-fn write_with_holes(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-    let lead = (HOLE_BYTES - (offset % HOLE_BYTES as u64) as usize) % HOLE_BYTES;
-    let (head, body) = bytes.split_at(lead.min(bytes.len()));
-    let blocks = std::iter::once(head).chain(body.chunks(HOLE_BYTES)).filter(|b| !b.is_empty());
-    let (mut start, mut at) = (0, 0);
-    for block in blocks {
-        let is_hole = block.len() == HOLE_BYTES && block.iter().all(|b| *b == 0);
-        if is_hole {
-            file.write_all_at(bytes.get(start..at).unwrap_or_default(), offset + start as u64)?;
-            start = at + block.len();
-        }
-        at += block.len();
-    }
-    file.write_all_at(bytes.get(start..).unwrap_or_default(), offset + start as u64)
-}
-
-/// Files kept open for writing, a bounded number, the longest unused closed first.
-#[derive(Debug, Default)]
-pub(crate) struct OpenFiles {
-    files: Mutex<Files>,
-}
-
-#[derive(Debug, Default)]
-struct Files {
-    by_path: HashMap<TreePath, (Arc<File>, u64)>,
-    clock: u64,
-}
-
-impl OpenFiles {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Files> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn insert(&self, path: &TreePath, file: File) -> Arc<File> {
-        let file = Arc::new(file);
-        let mut files = self.lock();
-        if files.by_path.len() >= OPEN_FILES_MAX {
-            // Half at once, so that closing costs little per file.
-            let mut ages: Vec<u64> = files.by_path.values().map(|(_, used)| *used).collect();
-            ages.sort_unstable();
-            let middle = ages.get(ages.len() / 2).copied().unwrap_or(0);
-            files.by_path.retain(|_, (_, used)| *used > middle);
-        }
-        files.clock += 1;
-        let now = files.clock;
-        files.by_path.insert(path.clone(), (Arc::clone(&file), now));
-        file
-    }
-
-    /// The open file, opened again if it was closed meanwhile.
-    pub(crate) fn get(&self, place: &Place, target: &Target) -> io::Result<Arc<File>> {
-        {
-            let mut files = self.lock();
-            files.clock += 1;
-            let now = files.clock;
-            if let Some((file, used)) = files.by_path.get_mut(&target.staged) {
-                *used = now;
-                return Ok(Arc::clone(file));
-            }
-        }
-        let file = place.open_file(&target.staged, target.inode, OFlags::RDWR)?;
-        Ok(self.insert(&target.staged, file))
-    }
-
-    fn remove(&self, path: &TreePath) {
-        self.lock().by_path.remove(path);
-    }
-
-    fn clear(&self) {
-        self.lock().by_path.clear();
     }
 }

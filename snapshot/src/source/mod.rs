@@ -37,7 +37,7 @@ pub(crate) use memory::made;
 pub(crate) use merge::Merged;
 pub(crate) use names::Names;
 pub use options::Preset;
-pub(crate) use stat::{Stat, look, names_in, open, open_holder};
+pub(crate) use stat::{Stat, look, names_in, open, open_holder, xattrs_at, xattrs_of};
 
 /// Gives the entries of one part of a snapshot.
 pub trait Source: Send + fmt::Debug {
@@ -88,7 +88,8 @@ pub enum Origin {
     Nothing,
     /// Not a regular file, and above the roots: its times say nothing about what is backed up.
     AboveRoot,
-    /// At the same path of the file system, in a folder of this device and inode.
+    /// At the same path of the file system, in a folder of this device and inode; so are its extended attributes, which
+    /// the node does not have yet.
     File((u64, u64)),
     /// Here.
     Bytes(Vec<u8>),

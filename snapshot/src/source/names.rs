@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Most numbers asked of `getent` per database; a tree full of foreign numbers must not start a process for each.
 const GETENT_MAX: usize = 256;
@@ -22,7 +22,7 @@ pub(crate) struct Names {
 struct Database {
     name: &'static str,
     has_service: bool,
-    known: Mutex<Known>,
+    known: RwLock<Known>,
 }
 
 #[derive(Debug)]
@@ -63,12 +63,20 @@ impl Names {
 impl Database {
     fn new(name: &'static str, text: &str, services: &str) -> Self {
         let names = parse(text).into_iter().map(|(id, name)| (id, Some(name))).collect();
-        Self { name, has_service: beyond_files(services, name), known: Mutex::new(Known { names, asked: 0 }) }
+        Self {
+            name,
+            has_service: beyond_files(services, name),
+            known: RwLock::new(Known { names, asked: 0 }),
+        }
     }
 
     fn get(&self, id: u32) -> Option<Arc<str>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = self.known.read().unwrap_or_else(PoisonError::into_inner).names.get(&id) {
+            return name.clone();
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(name) = known.names.get(&id) {
+            // Another thread asked meanwhile.
             return name.clone();
         }
         let name = if self.has_service && known.asked < GETENT_MAX {

@@ -84,7 +84,8 @@ impl From<Statx> for Stat {
     }
 }
 
-/// The node of `name` in `dir`, which looks like `stat`. A regular file's content is empty yet but for its size.
+/// The node of `name` in `dir`, which looks like `stat`. Of a regular file only what `stat` tells: its content is read
+/// later, and so are its extended attributes, through the open file or not at all if its time of change is as it was.
 pub(crate) fn node(dir: BorrowedFd<'_>, name: &[u8], stat: &Stat, names: &Names) -> io::Result<Node> {
     let kind = match stat.file_type() {
         FileType::Directory => NodeKind::Dir,
@@ -96,7 +97,9 @@ pub(crate) fn node(dir: BorrowedFd<'_>, name: &[u8], stat: &Stat, names: &Names)
         _ => NodeKind::File(Content { class: ChunkClass::Std, size: stat.size, extents: Vec::new() }),
     };
     let mut node = bare(kind, stat, names);
-    node.xattrs = xattrs(&proc_path(dir, name))?;
+    if stat.file_type() != FileType::RegularFile {
+        node.xattrs = xattrs(&proc_path(dir, name))?;
+    }
     Ok(node)
 }
 
@@ -132,7 +135,16 @@ fn proc_path(dir: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
 /// The extended attributes of what lies at `path`, sorted. A file system without them gives none; an attribute that
 /// may not be read or is gone again is left out.
 pub(crate) fn xattrs(path: &[u8]) -> io::Result<Vec<Xattr>> {
-    let list = match sized(|buffer| rustix::fs::llistxattr(path, buffer)) {
+    collect(sized(|buffer| rustix::fs::llistxattr(path, buffer)), |name| {
+        sized(|buffer| rustix::fs::lgetxattr(path, name, buffer))
+    })
+}
+
+fn collect(
+    list: Result<Vec<u8>, Errno>,
+    get: impl Fn(&[u8]) -> Result<Vec<u8>, Errno>,
+) -> io::Result<Vec<Xattr>> {
+    let list = match list {
         Ok(list) => list,
         Err(Errno::NOTSUP | Errno::NOSYS | Errno::ACCESS | Errno::PERM | Errno::NOENT) => {
             return Ok(Vec::new());
@@ -141,7 +153,7 @@ pub(crate) fn xattrs(path: &[u8]) -> io::Result<Vec<Xattr>> {
     };
     let mut found = Vec::new();
     for name in list.split(|b| *b == 0).filter(|n| !n.is_empty()) {
-        match sized(|buffer| rustix::fs::lgetxattr(path, name, buffer)) {
+        match get(name) {
             Ok(value) => found.push(Xattr { name: name.to_vec(), value }),
             Err(Errno::NODATA | Errno::NOTSUP | Errno::ACCESS | Errno::PERM | Errno::NOENT) => {}
             Err(e) => return Err(e.into()),
@@ -206,9 +218,28 @@ pub(crate) fn folder(path: &[u8], names: &Names) -> io::Result<(Node, Stat)> {
     Ok((node(dir.as_fd(), b".", &stat, names)?, stat))
 }
 
-/// The node of `name` in `dir` as it is now.
+/// The node of `name` in `dir` as it is now, with its extended attributes.
 pub(crate) fn look(dir: BorrowedFd<'_>, name: &[u8], names: &Names) -> io::Result<Node> {
-    node(dir, name, &Stat::at(dir, name)?, names)
+    let mut node = node(dir, name, &Stat::at(dir, name)?, names)?;
+    if matches!(node.kind, NodeKind::File(_)) {
+        node.xattrs = xattrs(&proc_path(dir, name))?;
+    }
+    Ok(node)
+}
+
+/// The extended attributes of an open file, see [`xattrs`].
+pub(crate) fn xattrs_of(file: impl AsFd) -> io::Result<Vec<Xattr>> {
+    let file = file.as_fd();
+    collect(sized(|buffer| rustix::fs::flistxattr(file, buffer)), |name| {
+        sized(|buffer| rustix::fs::fgetxattr(file, name, buffer))
+    })
+}
+
+/// The extended attributes of what lies at an absolute path, in a folder of this device and inode.
+pub(crate) fn xattrs_at(path: &[u8], folder: (u64, u64)) -> io::Result<Vec<Xattr>> {
+    let dir = open_holder(path, folder)?;
+    let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    xattrs(&proc_path(dir.as_fd(), name))
 }
 
 /// Opens the folder that holds what lies at an absolute path, if it is still the one of this device and inode: no

@@ -81,6 +81,8 @@ struct Queue {
     waiting: BTreeMap<Key, Arc<Slot>>,
     /// Entries listed and not yet taken by the consumer.
     ahead: usize,
+    /// So many wait that nobody begins a slot until half of them are taken: waking threads costs more than their work.
+    paused: bool,
     stop: bool,
 }
 
@@ -106,7 +108,7 @@ impl Walk {
         names: Arc<Names>,
         threads: usize,
     ) -> Self {
-        let queue = Queue { waiting: BTreeMap::new(), ahead: 0, stop: false };
+        let queue = Queue { waiting: BTreeMap::new(), ahead: 0, paused: false, stop: false };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), work: Condvar::new(), filter, names });
         let steps = steps.into_iter().map(|s| shared.queued(s)).collect();
         let thread = |_| {
@@ -175,8 +177,12 @@ impl Shared {
     fn enqueue(&self, key: Key, job: Job) -> Arc<Slot> {
         let slot =
             Arc::new(Slot { key: key.clone(), phase: Mutex::new(Phase::Waiting(job)), done: Condvar::new() });
-        self.lock().waiting.insert(key, Arc::clone(&slot));
-        self.work.notify_one();
+        let mut queue = self.lock();
+        queue.waiting.insert(key, Arc::clone(&slot));
+        if !queue.paused {
+            self.work.notify_one();
+        }
+        drop(queue);
         slot
     }
 
@@ -184,7 +190,7 @@ impl Shared {
     fn run(&self) {
         loop {
             let mut queue = self.lock();
-            while !queue.stop && (queue.waiting.is_empty() || queue.ahead >= AHEAD_MAX) {
+            while !queue.stop && (queue.waiting.is_empty() || queue.paused) {
                 queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
             if queue.stop {
@@ -195,7 +201,10 @@ impl Shared {
             let Some(job) = slot.begin() else { continue };
             let mut slot = Begun { slot: &slot, found: None };
             let found = self.work(job);
-            self.lock().ahead += found.len();
+            let mut queue = self.lock();
+            queue.ahead += found.len();
+            queue.paused |= queue.ahead >= AHEAD_MAX;
+            drop(queue);
             slot.found = Some(found);
         }
     }
@@ -209,8 +218,10 @@ impl Shared {
         let found = slot.wait();
         let mut queue = self.lock();
         queue.ahead = queue.ahead.saturating_sub(found.len());
-        drop(queue);
-        self.work.notify_all();
+        if queue.paused && queue.ahead < AHEAD_MAX / 2 {
+            queue.paused = false;
+            self.work.notify_all();
+        }
         found
     }
 

@@ -9,8 +9,11 @@ use crate::error::{Error, Result};
 use crate::format::{CHUNKS_PER_FRAME_MAX, Origin, TocChunk, seal_frame};
 use crate::id::{ChunkId, ChunkKind};
 
-/// A frame ends once it holds this many plain bytes; compression gains little beyond.
-const FRAME_BYTES: usize = 512 << 10;
+/// A frame of content ends once it holds this many plain bytes. Measured on a source tree, zstd 3 stores 5 % less in
+/// 2 MiB than in 512 KiB; beyond, its window of 2 MiB ends the gain.
+const DATA_FRAME_BYTES: usize = 2 << 20;
+/// The same of what trees are made of: of them single chunks are read.
+const TREE_FRAME_BYTES: usize = 512 << 10;
 /// Longest chunk in bytes: with it even the longest frame stays far below what a reader accepts.
 const CHUNK_BYTES_MAX: usize = 8 << 20;
 
@@ -60,14 +63,18 @@ impl<'a> ChunkWriter<'a> {
     /// Adds a chunk to the open frame.
     fn take(&mut self, id: ChunkId, bytes: &[u8]) -> Result<()> {
         let counters = &self.session.counters;
-        if self.frame.len() + bytes.len() > FRAME_BYTES && bytes.len() >= FRAME_BYTES {
+        let full = match self.kind {
+            ChunkKind::Data => DATA_FRAME_BYTES,
+            ChunkKind::Refs | ChunkKind::Meta => TREE_FRAME_BYTES,
+        };
+        if self.frame.len() + bytes.len() > full && bytes.len() >= full {
             self.cut()?;
         }
         self.frame.extend_from_slice(bytes);
         self.chunks.push(TocChunk { id, length: bytes.len() as u32 });
         counters.chunks_new.fetch_add(1, Ordering::Relaxed);
         counters.bytes_added.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        if self.frame.len() >= FRAME_BYTES || self.chunks.len() >= CHUNKS_PER_FRAME_MAX {
+        if self.frame.len() >= full || self.chunks.len() >= CHUNKS_PER_FRAME_MAX {
             self.cut()?;
         }
         Ok(())

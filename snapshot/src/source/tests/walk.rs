@@ -183,6 +183,10 @@ fn slow(root: &Path, into: &mut BTreeMap<TreePath, Node>) {
             })
             .collect();
         xattrs.sort();
+        if t.is_file() {
+            // Those of files are read with their content.
+            xattrs.clear();
+        }
         let node = Node {
             kind,
             mode: m.mode() & 0o7777,

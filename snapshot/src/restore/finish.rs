@@ -1,0 +1,152 @@
+//! The last walk of a restore over what it built: reads everything back, and gives folders their attributes.
+//!
+//! A folder gets its attributes when the walk leaves it: nothing is made in it any more. Files are opened by the walk
+//! and read by several threads, so that a folder that may no longer be entered stops nobody.
+
+use std::fs::File;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chronos_store::check_cancelled;
+
+use crate::error::{Error, Result};
+use crate::node::{Node, NodeKind};
+use crate::path::TreePath;
+use crate::restore::chosen::Walk;
+use crate::restore::exchange;
+use crate::restore::metadata::Attributes;
+use crate::restore::verify::{self, Verifier};
+use crate::restore::write::{Builder, Units};
+
+/// Threads that read back: small files wait for the disk one by one, and a disk serves several at once.
+const READERS: usize = 4;
+/// Files that are handed to a reader at once, and how many such parcels wait at most; all of them are open.
+const PARCEL: usize = 16;
+const WAITING: usize = 8;
+
+/// A file to be read back.
+pub(crate) struct Restored {
+    pub(crate) path: TreePath,
+    pub(crate) file: File,
+    pub(crate) node: Node,
+}
+
+/// A folder that the walk is in.
+struct Entered {
+    path: TreePath,
+    staged: TreePath,
+    node: Option<Node>,
+}
+
+impl Builder<'_> {
+    /// Reads back what was built if that is wanted, and sets the attributes of folders.
+    pub(crate) fn finish(&self) -> Result<()> {
+        if !self.verify {
+            return self.last_walk(None);
+        }
+        // What is not on the disk yet cannot be read from there.
+        let root = TreePath::root();
+        self.place.sync(&self.unit_folders()).map_err(|e| self.error(&root, e))?;
+        let verifier = Verifier {
+            place: self.place,
+            supply: self.supply,
+            owners: self.owners,
+            is_complete: self.tally.is_empty(),
+            past_cache: !self.place.is_memory().map_err(|e| self.error(&root, e))?,
+        };
+        std::thread::scope(|scope| {
+            let (send, receive) = sync_channel(WAITING);
+            let receive = Arc::new(Mutex::new(receive));
+            let spawn = |receive: Arc<_>| scope.spawn(|| read_back(&verifier, receive));
+            let readers: Vec<_> = (0..READERS).map(|_| spawn(Arc::clone(&receive))).collect();
+            // Once no reader is left the walk is told so.
+            drop(receive);
+            let walked = self.last_walk(Some(send));
+            // All are joined before the first error is looked at; a reader that failed is why the walk stopped.
+            let ended: Vec<Result<()>> = readers
+                .into_iter()
+                .map(|r| r.join().map_err(|_| Error::Invalid("reading back stopped".to_owned())).flatten())
+                .collect();
+            ended.into_iter().collect::<Result<()>>().and(walked)
+        })
+    }
+
+    fn last_walk(&self, readers: Option<SyncSender<Vec<Restored>>>) -> Result<()> {
+        let mut units = Units::new(self.plan);
+        let mut inside: Vec<Entered> = Vec::new();
+        let mut parcel = Vec::new();
+        for chosen in Walk::new(self.supply, self.selection) {
+            let Some(chosen) = self.known(chosen)? else { continue };
+            while inside.last().is_some_and(|f| chosen.path.strip(&f.path).is_none()) {
+                self.leave(inside.pop())?;
+            }
+            let Some(staged) = units.staged(&chosen.path) else { continue };
+            if self.failed.contains_key(&chosen.path) || self.is_further_name(&chosen) {
+                continue;
+            }
+            check_cancelled(self.monitor)?;
+            if chosen.is_dir() {
+                inside.push(Entered { path: chosen.path, staged, node: chosen.node });
+                continue;
+            }
+            let (Some(readers), Some(node)) = (&readers, chosen.node) else { continue };
+            match &node.kind {
+                NodeKind::File(_) => {
+                    let file = self.place.open_to_read(&staged).map_err(|e| self.error(&chosen.path, e))?;
+                    parcel.push(Restored { path: chosen.path, file, node });
+                }
+                NodeKind::Socket | NodeKind::Dir => {}
+                _ => self.check_attributes(&chosen.path, &staged, &node)?,
+            }
+            if parcel.len() >= PARCEL && readers.send(std::mem::take(&mut parcel)).is_err() {
+                // The reason is the readers' to tell.
+                return Ok(());
+            }
+        }
+        while let Some(folder) = inside.pop() {
+            self.leave(Some(folder))?;
+        }
+        if let Some(readers) = readers {
+            // An error means that the readers have stopped, for a reason that is theirs to tell.
+            drop(readers.send(parcel));
+        }
+        Ok(())
+    }
+
+    fn leave(&self, folder: Option<Entered>) -> Result<()> {
+        let Some(Entered { path, staged, node }) = folder else { return Ok(()) };
+        let want = match &node {
+            Some(node) => Attributes::of(node, self.owners),
+            // An ordinary folder where the snapshot has no entry.
+            None => {
+                let now = self.place.handle(&staged).and_then(|h| Attributes::read(&h));
+                let now = now.map_err(|e| self.error(&path, e))?;
+                Attributes { mode: 0o755, xattrs: Vec::new(), ..now }
+            }
+        };
+        exchange::set(self.place, &staged, &want, &self.tally)?;
+        match &node {
+            Some(node) if self.verify => self.check_attributes(&path, &staged, node),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_attributes(&self, path: &TreePath, staged: &TreePath, node: &Node) -> Result<()> {
+        let handle = self.place.handle(staged).map_err(|e| self.error(path, e))?;
+        let want = Attributes::of(node, self.owners);
+        let same = verify::attributes(&handle, node, &want, self.tally.is_empty());
+        same.and_then(|same| if same { Ok(()) } else { Err(verify::other_attributes()) })
+            .map_err(|e| self.error(path, e))
+    }
+}
+
+fn read_back(verifier: &Verifier<'_>, receive: Arc<Mutex<Receiver<Vec<Restored>>>>) -> Result<()> {
+    let mut buffer = Vec::new();
+    loop {
+        let parcel = receive.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(parcel) = parcel else { return Ok(()) };
+        for restored in parcel {
+            verifier.file(&restored, &mut buffer)?;
+        }
+    }
+}
