@@ -72,7 +72,12 @@ fn look(path: &Path, meta: &fs::Metadata, first_name: PathBuf) -> Captured {
     } else {
         format!("{} device {}", if kind.is_block_device() { "block" } else { "character" }, meta.rdev())
     };
-    let xattrs = xattr::list(path).unwrap().map(|name| {
+    let names = match xattr::list(path) {
+        // Some file systems have none.
+        Err(e) if e.kind() == std::io::ErrorKind::Unsupported => Vec::new(),
+        names => names.unwrap().collect(),
+    };
+    let xattrs = names.into_iter().map(|name| {
         let value = xattr::get(path, &name).unwrap().unwrap_or_default();
         (name.as_bytes().to_vec(), value)
     });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use chronos_tests::compare::{Captured, between, capture, differences};
@@ -155,6 +155,46 @@ fn a_restore_that_cannot_even_be_undone_says_so_and_the_next_one_undoes_it() {
         assert_eq!(between(&before, &capture(&to)), [""; 0], "call {n}");
     }
     assert!(not_undone >= 3, "{not_undone}");
+}
+
+#[test]
+fn a_memory_stick_gets_all_that_it_can_keep_and_the_rest_is_named() {
+    let stage = Stage::new(|root| {
+        lay(root);
+        fs::remove_file(root.join("link")).unwrap();
+        fs::write(root.join("one name"), vec![5; 200_000]).unwrap();
+        fs::hard_link(root.join("one name"), root.join("other name")).unwrap();
+        fs::set_permissions(root.join("changed"), fs::Permissions::from_mode(0o640)).unwrap();
+    });
+    let disk = stage.home.join("stick");
+    let _mounted = Mounted::exfat(&disk);
+    for (strategy, with_owner) in [("new-location", false), ("replace", false), ("replace", true)] {
+        if with_owner {
+            chown(stage.from().join("changed"), Some(1000), Some(1000)).unwrap();
+            stage.program.run(["backup", "from"]).expect_code(0);
+        }
+        let ran = stage.restore(strategy, &disk.join("to")).expect_code(0);
+        let told = format!("{}{}", ran.stdout, ran.stderr);
+        let wanted =
+            if with_owner { "owner could not be set" } else { "mode is not kept by this file system" };
+        assert!(told.contains(wanted), "{told}");
+        let bytes = |of: &Path| {
+            let found = plainly(of).into_iter().map(|(path, c)| (path, (c.kind, c.size, c.content)));
+            found.collect::<BTreeMap<_, _>>()
+        };
+        assert_eq!(bytes(&stage.from()), bytes(&disk.join("to")), "{strategy}");
+    }
+    // Kinds that it does not know are named, one by one; all else is there.
+    symlink("changed", stage.from().join("sub/link")).unwrap();
+    stage.program.run(["backup", "from"]).expect_code(0);
+    let ran = stage.restore("new-location", &disk.join("partial")).expect_code(3);
+    assert!(
+        ran.stderr.contains("sub/link: not restored") && ran.stderr.contains("not on this"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(fs::read(disk.join("partial/other name")).unwrap(), vec![5; 200_000]);
+    assert_eq!(names_left_behind(&disk), [""; 0]);
 }
 
 #[test]

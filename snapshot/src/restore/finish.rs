@@ -52,6 +52,7 @@ impl Builder<'_> {
             supply: self.supply,
             owners: self.owners,
             is_complete: self.tally.is_empty(),
+            unkept: &self.unkept,
             past_cache: !self.place.is_memory().map_err(|e| self.error(&root, e))?,
         };
         std::thread::scope(|scope| {
@@ -134,8 +135,7 @@ impl Builder<'_> {
     fn check_attributes(&self, path: &TreePath, staged: &TreePath, node: &Node) -> Result<()> {
         let handle = self.place.handle(staged).map_err(|e| self.error(path, e))?;
         let want = Attributes::of(node, self.owners);
-        let same = verify::attributes(&handle, node, &want, self.tally.is_empty());
-        same.and_then(|same| if same { Ok(()) } else { Err(verify::other_attributes()) })
+        verify::attributes(&handle, node, &want, self.tally.is_empty(), &self.unkept)
             .map_err(|e| self.error(path, e))
     }
 }

@@ -285,6 +285,8 @@ impl Job<'_> {
                 given => given,
             },
             tally: Tally::default(),
+            unkept: Tally::default(),
+            copied: BTreeSet::new(),
             failed: BTreeMap::new(),
             problems: Vec::new(),
             damaged: false,
@@ -302,6 +304,7 @@ impl Job<'_> {
         journal.append(&[Record::Committed])?;
         let mut notes = plan.notes.clone();
         notes.extend(builder.tally.lines());
+        notes.extend(builder.unkept.lines());
         Ok(Done {
             files: builder.files,
             bytes: builder.bytes.load(Ordering::Relaxed),

@@ -113,7 +113,8 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn add(&self, what: String) {
+    /// Counts one more entry of which this is true.
+    pub(crate) fn add(&self, what: String) {
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
     }
 

@@ -18,6 +18,7 @@ mod place;
 mod plan;
 mod recover;
 mod report;
+mod second;
 mod select;
 mod supply;
 mod target;

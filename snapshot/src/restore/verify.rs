@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::error::Result;
 use crate::node::{Content, Extent, Node, NodeKind, Time};
 use crate::restore::finish::Restored;
-use crate::restore::metadata::{self, Attributes, Owners};
+use crate::restore::metadata::{self, Attributes, Owners, Tally};
 use crate::restore::place::Place;
 use crate::restore::plan::pieces;
 use crate::restore::supply::Supply;
@@ -28,6 +28,8 @@ pub(crate) struct Verifier<'a> {
     pub(crate) owners: &'a Owners,
     /// Whether every attribute could be set.
     pub(crate) is_complete: bool,
+    /// Where attributes are counted that this file system does not keep.
+    pub(crate) unkept: &'a Tally,
     /// Whether to read from the disk, not from what the system still remembers.
     pub(crate) past_cache: bool,
 }
@@ -53,7 +55,7 @@ impl Verifier<'_> {
             // It was readable for this comparison only.
             rustix::fs::fchmod(file, Mode::from_raw_mode(want.mode))?;
         }
-        if attributes(file, node, &want, self.is_complete)? { Ok(()) } else { Err(other_attributes()) }
+        attributes(file, node, &want, self.is_complete, self.unkept)
     }
 
     fn same_content(&self, file: &File, content: &Content, buffer: &mut Vec<u8>) -> io::Result<bool> {
@@ -102,27 +104,31 @@ fn is_blank(file: &File, offset: u64, len: u64, buffer: &mut Vec<u8>) -> io::Res
     Ok(true)
 }
 
-/// The error of attributes that differ.
-pub(crate) fn other_attributes() -> io::Error {
-    io::Error::other("attributes do not read back the same")
-}
-
-/// Compares attributes. Where some could not be set (`is_complete` is false), those are not compared.
+/// Compares attributes. Where some could not be set (`is_complete` is false), those are not compared. Each was set
+/// without an error, so that a mode, owner or time that is different now is not kept here: that is counted.
 pub(crate) fn attributes(
     handle: &impl AsFd,
     node: &Node,
     want: &Attributes,
     is_complete: bool,
-) -> io::Result<bool> {
+    unkept: &Tally,
+) -> io::Result<()> {
     let stat = Stat::of(handle)?;
     let now = Attributes::without_xattrs(&stat);
-    let is_link = matches!(node.kind, NodeKind::Symlink(_));
     let is_file = matches!(node.kind, NodeKind::File(_));
-    let time = now.mtime() == want.mtime() || is_rounded(now.mtime(), want.mtime());
+    if (is_file && stat.size != node.size()) || (is_complete && !has_xattrs(handle, want)?) {
+        return Err(io::Error::other("attributes do not read back the same"));
+    }
+    let is_link = matches!(node.kind, NodeKind::Symlink(_));
     let mode = is_link || now.mode == want.mode || !is_complete;
     let owner = (now.uid, now.gid) == (want.uid, want.gid) || !is_complete;
-    let size = !is_file || stat.size == node.size();
-    Ok(size && time && mode && owner && (!is_complete || has_xattrs(handle, want)?))
+    let time = now.mtime() == want.mtime() || is_rounded(now.mtime(), want.mtime());
+    for (what, is_kept) in [("mode", mode), ("owner", owner), ("time", time)] {
+        if !is_kept {
+            unkept.add(format!("the {what} is not kept by this file system"));
+        }
+    }
+    Ok(())
 }
 
 /// Whether every wanted attribute is there; the kernel may have added labels of its own.

@@ -34,6 +34,13 @@ const WINDOW_FILES: usize = 1 << 13;
 /// Most folders of a window: each is kept open, and 1,024 descriptors are all that many systems give.
 const WINDOW_FOLDERS: usize = 256;
 
+/// Whether an error says that what was asked for cannot be had here, and not that it failed.
+pub(crate) fn is_impossible(error: &io::Error) -> bool {
+    [Errno::PERM, Errno::NOSYS, Errno::OPNOTSUPP]
+        .iter()
+        .any(|e| error.raw_os_error() == Some(e.raw_os_error()))
+}
+
 /// Where a wanted chunk goes.
 #[derive(Clone, Copy, Debug)]
 struct Spot {
@@ -108,6 +115,10 @@ pub(crate) struct Builder<'a> {
     pub(crate) verify: bool,
     pub(crate) threads: usize,
     pub(crate) tally: Tally,
+    /// Attributes that were set and read back as something else.
+    pub(crate) unkept: Tally,
+    /// Further names of files that became files of their own.
+    pub(crate) copied: BTreeSet<TreePath>,
     /// Entries that could not be built, and why.
     pub(crate) failed: BTreeMap<TreePath, String>,
     pub(crate) problems: Vec<PathError>,
@@ -120,7 +131,7 @@ impl Builder<'_> {
     /// Builds everything; nothing is in its place yet.
     pub(crate) fn run(&mut self) -> Result<()> {
         self.contents()?;
-        self.hard_links()?;
+        self.second_names()?;
         self.finish()
     }
 
@@ -140,6 +151,7 @@ impl Builder<'_> {
     /// Whether an entry is another name of one that is built before it.
     pub(crate) fn is_further_name(&self, chosen: &Chosen) -> bool {
         chosen.node.as_ref().is_some_and(|n| n.links > 1)
+            && !self.copied.contains(&chosen.path)
             && self
                 .plan
                 .find(&chosen.path)
@@ -207,7 +219,14 @@ impl Builder<'_> {
         made.map_err(|e| self.error(path, e))
     }
 
-    fn special(&mut self, path: &TreePath, staged: &TreePath, kind: &NodeKind, node: &Node) -> Result<()> {
+    /// Makes what has no content; what this file system or user cannot make is named and left out.
+    pub(crate) fn special(
+        &mut self,
+        path: &TreePath,
+        staged: &TreePath,
+        kind: &NodeKind,
+        node: &Node,
+    ) -> Result<()> {
         let made = match kind {
             NodeKind::Symlink(target) => self.place.make_symlink(staged, target),
             NodeKind::Fifo => self.place.make_special(staged, FileType::Fifo, 0),
@@ -224,15 +243,17 @@ impl Builder<'_> {
                 let want = Attributes::of(node, self.owners);
                 super::exchange::set(self.place, staged, &want, &self.tally)
             }
-            Err(e) if e.raw_os_error() == Some(Errno::PERM.raw_os_error()) => {
-                self.fail(path, format!("not restored: {e} (only root can make devices)"));
+            Err(e) if is_impossible(&e) => {
+                let is_device = matches!(kind, NodeKind::CharDevice { .. } | NodeKind::BlockDevice { .. });
+                let why = if is_device { "only root can make devices" } else { "not on this file system" };
+                self.fail(path, format!("not restored: {e} ({why})"));
                 Ok(())
             }
             Err(e) => Err(self.error(path, e)),
         }
     }
 
-    fn fail(&mut self, path: &TreePath, why: String) {
+    pub(crate) fn fail(&mut self, path: &TreePath, why: String) {
         self.monitor.left_out(&format!("{path}: {why}"));
         self.problems.push(PathError { path: self.place.show(path), error: why.clone() });
         self.failed.insert(path.clone(), why);
@@ -339,21 +360,6 @@ impl Builder<'_> {
         self.damaged = true;
         if !self.failed.contains_key(&target.path) {
             self.fail(&target.path, format!("not restored: {why}"));
-        }
-        Ok(())
-    }
-
-    fn hard_links(&mut self) -> Result<()> {
-        let plan = self.plan;
-        for entry in &plan.entries {
-            let Some(first) = entry.link.and_then(|first| plan.entries.get(first)) else { continue };
-            if let Some(why) = self.failed.get(&first.path).cloned() {
-                self.fail(&entry.path, why);
-                continue;
-            }
-            let (Some(from), Some(to)) = (plan.staged(first), plan.staged(entry)) else { continue };
-            self.place.make_hard_link(&from, &to).map_err(|e| self.error(&entry.path, e))?;
-            self.files += 1;
         }
         Ok(())
     }
