@@ -31,6 +31,7 @@ mod repository;
 mod session;
 mod state;
 mod view;
+mod visited;
 
 pub use catalogue::Catalogue;
 pub use check::{CheckReport, Finding, ReadData, RepairReport, StoreStats, VerifyReport};

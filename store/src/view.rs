@@ -146,7 +146,8 @@ impl View {
         Ok(self.index.get_or_init(|| built))
     }
 
-    fn open_run(&self, run: &str) -> Result<RunSource> {
+    /// Opens a run: its directory and footer.
+    pub(crate) fn open_run(&self, run: &str) -> Result<RunSource> {
         let size = self.inner.backend.stat(run).map_err(|e| match e {
             BackendError::NotFound(name) => Error::missing(name),
             other => other.into(),

@@ -133,6 +133,11 @@ impl Repository {
             add(&mut report.errors, Finding::of(&e));
             return Ok(report);
         }
+        let bad_runs = repair::damaged_runs(&view)?;
+        if !bad_runs.is_empty() {
+            bad_runs.into_iter().for_each(|run| add(&mut report.errors, run));
+            return Ok(report);
+        }
         let mut bad_packs = structure::packs(&view, &mut report)?;
         bad_packs.extend(data::read(&view, read, &mut report)?);
         structure::walk(&view, &bad_packs, &mut report)?;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::data::read_pack;
 use super::{Finding, RepairReport, add, recover};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::id::{ChunkKind, PackName};
+use crate::index::Source;
 use crate::log::Record;
 use crate::merge::merge;
 use crate::monitor::check_cancelled;
@@ -28,9 +29,7 @@ impl Repository {
         let mut report = RepairReport::default();
         let view = recover::view(inner, dry_run, &mut report)?;
         let bad = damaged_runs(&view)?;
-        for run in &bad {
-            add(&mut report.errors, Finding::new(run, "it is damaged or missing"));
-        }
+        bad.iter().for_each(|run| add(&mut report.errors, run.clone()));
         if bad.is_empty() {
             report.actions.push("merge all tables of contents and runs into new runs".into());
             if !dry_run {
@@ -87,18 +86,17 @@ impl Repository {
     }
 }
 
-fn damaged_runs(view: &View) -> Result<Vec<String>> {
+/// Reads every run in full; what is wrong with those that are damaged.
+pub(super) fn damaged_runs(view: &View) -> Result<Vec<Finding>> {
     let inner = &view.inner;
     let mut bad = Vec::new();
     for run in view.state.runs.iter().chain(view.state.rows.values().flat_map(|r| &r.runs)) {
-        let outcome = inner.backend.stat(run).map_err(Error::from).and_then(|size| {
-            let source =
-                crate::index::Source::Run(Box::new(crate::index::RunSource::open(&inner.packs, run, size)?));
-            source.each(&inner.packs, &mut |_, _| Ok(()))
-        });
+        let outcome = view
+            .open_run(run)
+            .and_then(|source| Source::Run(Box::new(source)).each(&inner.packs, &mut |_, _| Ok(())));
         match outcome {
             Ok(()) => {}
-            Err(e) if e.kind() == ErrorKind::Damaged => bad.push(run.clone()),
+            Err(e) if e.kind() == ErrorKind::Damaged => bad.push(Finding::of(&e)),
             Err(e) => return Err(e),
         }
     }

@@ -14,6 +14,7 @@ use crate::monitor::check_cancelled;
 use crate::names;
 use crate::repository::Inner;
 use crate::view::View;
+use crate::visited::ChunkSet;
 
 /// Key slots, log records, the newest state, decisions.
 pub(super) fn small_objects(inner: &Inner, report: &mut CheckReport) -> Result<()> {
@@ -104,8 +105,8 @@ pub(super) fn packs(view: &Arc<View>, report: &mut CheckReport) -> Result<HashSe
 /// Walks every listed snapshot and every one that can be undeleted, each list once, and names the snapshots that damage concerns.
 pub(super) fn walk(view: &Arc<View>, bad: &HashSet<PackName>, report: &mut CheckReport) -> Result<()> {
     view.inner.monitor.phase("walk");
-    let mut whole = HashSet::new();
     let (reader, index) = (view.reader(), view.index()?);
+    let mut whole = ChunkSet::new(index);
     let in_good_pack = |id: &ChunkId| -> Result<bool> {
         let places = index.readable(id)?;
         Ok(places.iter().any(|p| index.pack(p.pack).is_some_and(|pack| !bad.contains(&pack.name))))
@@ -139,18 +140,18 @@ pub(super) fn walk(view: &Arc<View>, bad: &HashSet<PackName>, report: &mut Check
 /// Deepest nesting of lists that is followed; honest trees stay below 20.
 const DEPTH_MAX: usize = 200;
 
-struct Walk<'w> {
+struct Walk<'w, 'i> {
     reader: &'w crate::reader::Reader,
     in_good_pack: &'w dyn Fn(&ChunkId) -> Result<bool>,
     /// Lists below which nothing is wrong.
-    whole: &'w mut HashSet<ChunkId>,
+    whole: &'w mut ChunkSet<'i>,
     damage: Vec<Finding>,
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     /// Looks at a list and everything below it.
     fn list(&mut self, id: ChunkId, depth: usize) -> Result<()> {
-        if self.whole.contains(&id) {
+        if self.whole.contains(&id)? {
             return Ok(());
         }
         let before = self.damage.len();
@@ -183,7 +184,7 @@ impl Walk<'_> {
             self.list(child, depth + 1)?;
         }
         if self.damage.len() == before {
-            self.whole.insert(id);
+            self.whole.insert(&id)?;
         }
         Ok(())
     }

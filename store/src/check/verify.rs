@@ -1,6 +1,5 @@
 //! Verifying one snapshot: every chunk below its roots is there, or is read and right.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,6 +10,7 @@ use crate::monitor::check_cancelled;
 use crate::reader::{FETCH_MAX, Reader, Wanted};
 use crate::repository::Repository;
 use crate::view::{Verdict, View};
+use crate::visited::ChunkSet;
 
 /// Chunks asked for at once; bounds the memory of the plan.
 const WINDOW: usize = FETCH_MAX / 4;
@@ -24,7 +24,7 @@ impl Repository {
             view,
             reader: view.reader(),
             quick,
-            seen: HashSet::new(),
+            seen: ChunkSet::new(view.places()?),
             waiting: Vec::new(),
             report,
         };
@@ -40,8 +40,9 @@ struct Verification<'v> {
     view: &'v Arc<View>,
     reader: Reader,
     quick: bool,
-    seen: HashSet<ChunkId>,
-    waiting: Vec<Wanted>,
+    seen: ChunkSet<'v>,
+    /// Data chunks that are still to be looked at, some perhaps again.
+    waiting: Vec<ChunkId>,
     report: VerifyReport,
 }
 
@@ -50,7 +51,7 @@ impl Verification<'_> {
         let mut open = vec![root];
         while let Some(id) = open.pop() {
             check_cancelled(self.view.inner.monitor.as_ref())?;
-            if !self.seen.insert(id) {
+            if !self.seen.insert(&id)? {
                 continue;
             }
             let list = match self.reader.refs(&id) {
@@ -61,7 +62,9 @@ impl Verification<'_> {
                 list => list?,
             };
             self.report.chunks += 1;
-            if let Some(meta) = list.meta.filter(|m| self.seen.insert(*m)) {
+            if let Some(meta) = list.meta
+                && self.seen.insert(&meta)?
+            {
                 match self.reader.read(ChunkKind::Meta, &meta) {
                     Err(e) if e.kind() == ErrorKind::Damaged => self.fail(&e),
                     outcome => {
@@ -70,39 +73,47 @@ impl Verification<'_> {
                     }
                 }
             }
-            for id in list.data {
-                if self.seen.insert(id) {
-                    self.data(id)?;
-                }
+            self.waiting.extend(list.data);
+            if self.waiting.len() >= WINDOW {
+                self.flush()?;
             }
             open.extend(list.children);
         }
         Ok(())
     }
 
-    fn data(&mut self, id: ChunkId) -> Result<()> {
-        if self.quick {
+    /// Looks at what waits, in the order of ids: so each block of the index is opened once.
+    fn flush(&mut self) -> Result<()> {
+        let mut ids = std::mem::take(&mut self.waiting);
+        ids.sort_unstable();
+        ids.dedup();
+        let mut wanted = Vec::new();
+        for id in ids {
+            if !self.seen.insert(&id)? {
+                continue;
+            }
+            if !self.quick {
+                wanted.push(Wanted { id, token: 0 });
+                continue;
+            }
             self.report.chunks += 1;
             if !self.view.holds(ChunkKind::Data, &id)? {
                 self.fail(&Error::missing(format!("chunk {id}")));
             }
-            return Ok(());
         }
-        self.waiting.push(Wanted { id, token: 0 });
-        if self.waiting.len() >= WINDOW { self.flush() } else { Ok(()) }
+        wanted.chunks(FETCH_MAX).try_for_each(|some| self.read(some))
     }
 
-    fn flush(&mut self) -> Result<()> {
+    fn read(&mut self, wanted: &[Wanted]) -> Result<()> {
         let (chunks, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let monitor = &self.view.inner.monitor;
-        let failed = self.reader.fetch(&self.waiting, threads, &|_, part| {
+        let failed = self.reader.fetch(wanted, threads, &|_, part| {
             chunks.fetch_add(1, Ordering::Relaxed);
             bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
             monitor.advance(1, part.len() as u64);
             Ok(())
         })?;
-        self.waiting.clear();
         self.report.chunks += chunks.into_inner();
         self.report.bytes += bytes.into_inner();
         for (_, error) in failed {

@@ -15,29 +15,7 @@ use crate::monitor::check_cancelled;
 use crate::names;
 use crate::reader::Reader;
 use crate::view::View;
-
-/// One bit per record.
-#[derive(Debug)]
-struct Bits(Vec<u64>);
-
-impl Bits {
-    fn new(len: u64) -> Self {
-        Self(vec![0; (len / 64 + 1) as usize])
-    }
-
-    fn get(&self, at: u64) -> bool {
-        self.0.get((at / 64) as usize).is_some_and(|w| w >> (at % 64) & 1 == 1)
-    }
-
-    /// Sets a bit; whether it was clear.
-    fn set(&mut self, at: u64) -> bool {
-        let Some(word) = self.0.get_mut((at / 64) as usize) else { return false };
-        let bit = 1 << (at % 64);
-        let clear = *word & bit == 0;
-        *word |= bit;
-        clear
-    }
-}
+use crate::visited::RecordSet;
 
 /// How gladly a copy is kept, the least first: damaged, to be avoided, shunned, number of the pack.
 type Rank = (bool, bool, bool, u32);
@@ -54,7 +32,7 @@ pub(crate) struct PackUse {
 /// What is needed.
 #[derive(Debug)]
 pub(crate) struct Marked {
-    bits: Vec<Bits>,
+    records: RecordSet,
     /// By number of the pack in the index.
     pub(crate) packs: Vec<PackUse>,
 }
@@ -62,7 +40,7 @@ pub(crate) struct Marked {
 impl Marked {
     /// Whether the copy of record `ordinal` in `source` is needed.
     pub(crate) fn is_live(&self, source: usize, ordinal: u64) -> bool {
-        self.bits.get(source).is_some_and(|b| b.get(ordinal))
+        self.records.contains(source, ordinal)
     }
 }
 
@@ -96,8 +74,8 @@ impl<'v> Marker<'v> {
             .filter(|(_, p)| stored.get(names::pack(&p.name).as_str()) != Some(&p.size))
             .map(|(n, _)| n)
             .collect();
-        let bits = index.sources().iter().map(|s| Bits::new(s.len())).collect();
-        let marked = Marked { bits, packs: vec![PackUse::default(); index.packs().len()] };
+        let records = RecordSet::new(index);
+        let marked = Marked { records, packs: vec![PackUse::default(); index.packs().len()] };
         Ok(Self { view, index, reader: view.reader(), avoid, gone, marked })
     }
 
@@ -147,7 +125,7 @@ impl<'v> Marker<'v> {
                 "chunk {id}, which a snapshot needs: run check; nothing was deleted; it"
             )));
         };
-        let fresh = self.marked.bits.get_mut(source).is_some_and(|b| b.set(ordinal));
+        let fresh = self.marked.records.insert(source, ordinal);
         if fresh && let Some(used) = self.marked.packs.get_mut(place.pack as usize) {
             used.live += u64::from(place.length);
         }

@@ -173,3 +173,18 @@ fn a_damaged_old_record_is_named_once_and_known_from_then_on() {
     assert!(found.notes.iter().any(|f| f.object == *old), "{:?}", found.notes);
     goes_on(&fixture, &kept);
 }
+
+#[test]
+fn a_damaged_block_of_a_run_is_named_and_the_index_made_anew() {
+    let (fixture, kept) = prepared();
+    let run = names(&fixture, "index/").remove(0);
+    let mut bytes = fixture.backend.read(&run, None).unwrap();
+    bytes[100] ^= 1;
+    fixture.backend.damage(&run, Some(&bytes));
+    let found = fixture.open().check(ReadData::None).unwrap();
+    assert!(found.errors.iter().any(|f| f.object == run), "{found:?}");
+    fixture.open().repair_index(false).unwrap();
+    let found = fixture.open().check(ReadData::All).unwrap();
+    assert!(found.errors.is_empty(), "{:?}", found.errors);
+    goes_on(&fixture, &kept);
+}
