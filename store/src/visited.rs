@@ -13,7 +13,7 @@ use crate::index::Index;
 const UNKNOWN_MAX: usize = 1 << 16;
 
 /// A set of index records, by source and number in it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RecordSet(Vec<Vec<u64>>);
 
 impl RecordSet {

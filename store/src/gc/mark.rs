@@ -3,11 +3,11 @@
 //! Walks reference lists from the roots, each distinct list once. Of several copies of a chunk one is chosen; the others
 //! count as dead, so that a pack of copies can go.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::backend::BackendExt;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::Place;
 use crate::id::{ChunkId, PackName, SessionId};
 use crate::index::Index;
@@ -44,9 +44,60 @@ impl Marked {
     }
 }
 
+/// What an earlier mark of the same prune found. Chunks never change, so what was below a root still is: only roots that came since
+/// have to be walked.
+#[derive(Debug)]
+struct Memory {
+    view: Arc<View>,
+    live: RecordSet,
+    roots: BTreeSet<SessionId>,
+}
+
+/// The marks of one prune, each of which begins with what the one before found.
+#[derive(Debug, Default)]
+pub(crate) struct Marks(Option<Memory>);
+
+impl Marks {
+    /// Marks everything below the roots of `snapshots`; of the copies of a chunk one outside of the packs to `avoid` is chosen,
+    /// and outside of those condemned already.
+    pub(crate) fn mark(
+        &mut self,
+        view: &Arc<View>,
+        snapshots: &[SessionId],
+        avoid: &dyn Fn(&PackName) -> bool,
+    ) -> Result<Marked> {
+        view.inner.monitor.phase("mark");
+        let roots: BTreeSet<SessionId> = snapshots.iter().cloned().collect();
+        // If a snapshot went since, what only it needed may be gone too: then everything is walked.
+        let memory = self.0.take().filter(|memory| memory.roots.is_subset(&roots));
+        let known = match memory {
+            None => None,
+            Some(memory) => {
+                let mut marker = Marker::new(view, avoid)?;
+                match marker.recall(&memory) {
+                    // A run of the earlier view was merged away meanwhile, or a chunk is gone: walking tells.
+                    Err(e) if e.kind() == ErrorKind::Damaged => None,
+                    outcome => {
+                        outcome?;
+                        Some((marker, memory.roots))
+                    }
+                }
+            }
+        };
+        let (mut marker, walked) = match known {
+            Some(known) => known,
+            None => (Marker::new(view, avoid)?, BTreeSet::new()),
+        };
+        marker.mark(roots.difference(&walked))?;
+        let marked = marker.finish()?;
+        self.0 = Some(Memory { view: Arc::clone(view), live: marked.records.clone(), roots });
+        Ok(marked)
+    }
+}
+
 /// Marks in one view.
 #[derive(Debug)]
-pub(crate) struct Marker<'v> {
+struct Marker<'v> {
     view: &'v Arc<View>,
     index: &'v Index,
     reader: Reader,
@@ -59,7 +110,7 @@ pub(crate) struct Marker<'v> {
 
 impl<'v> Marker<'v> {
     /// A marker that avoids the copies in `avoid`, and in packs that are condemned already.
-    pub(crate) fn new(view: &'v Arc<View>, avoid: &dyn Fn(&PackName) -> bool) -> Result<Self> {
+    fn new(view: &'v Arc<View>, avoid: &dyn Fn(&PackName) -> bool) -> Result<Self> {
         let index = view.index()?;
         let condemned: HashSet<&PackName> = view.state.condemned.iter().flat_map(|c| &c.packs).collect();
         let avoid = (0..)
@@ -80,12 +131,28 @@ impl<'v> Marker<'v> {
     }
 
     /// Marks everything below the roots of `snapshots`.
-    pub(crate) fn mark(mut self, snapshots: &[SessionId]) -> Result<Marked> {
-        self.view.inner.monitor.phase("mark");
+    fn mark<'s>(&mut self, snapshots: impl Iterator<Item = &'s SessionId>) -> Result<()> {
         for session in snapshots {
             let roots = self.view.state.rows.get(session).map(|r| r.roots.clone()).unwrap_or_default();
             roots.into_iter().try_for_each(|root| self.walk(root))?;
         }
+        Ok(())
+    }
+
+    /// Marks all chunks that were needed when `memory` was made, without reading any.
+    fn recall(&mut self, memory: &Memory) -> Result<()> {
+        for (number, source) in memory.view.index()?.sources().iter().enumerate() {
+            source.each(&self.view.inner.packs, &mut |ordinal, record| {
+                if memory.live.contains(number, ordinal) {
+                    self.take(&record.id)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Marked> {
         self.count_all()?;
         Ok(self.marked)
     }

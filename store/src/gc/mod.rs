@@ -21,8 +21,7 @@ use crate::merge::merge;
 use crate::repository::{Inner, Repository};
 use crate::view::View;
 
-pub(crate) use mark::Marker;
-
+use mark::Marks;
 use plan::Plan;
 
 /// How much a prune may do.
@@ -76,7 +75,7 @@ impl Repository {
         let mut report = PruneReport::default();
         if options.dry_run {
             let view = inner.view()?;
-            let plan = survey(&view, options, &mut report)?;
+            let plan = survey(&view, options, &mut Marks::default(), &mut report)?;
             report.packs_deleted = plan.condemned().len() as u64;
             report.packs_repacked = plan.repack.len() as u64;
             report.bytes_freed = plan.bytes_freed;
@@ -84,18 +83,17 @@ impl Repository {
             return Ok(report);
         }
         inner.close_dead_sessions()?;
+        let marks = &mut Marks::default();
         // First what earlier prunes left: on a full disk this gives room to copy.
-        let finish =
-            |report: &mut PruneReport| inner.in_view(&mut |_| sweep::finish_all(inner, options, report));
-        finish(&mut report)?;
+        sweep::finish(inner, options, marks, &mut report)?;
         inner.in_view(&mut |_| rubbish::remove(inner, &mut report))?;
-        let plan = inner.in_view(&mut |view| survey(view, options, &mut report))?;
-        sweep::condemn(inner, &plan.delete, options)?;
-        finish(&mut report)?;
+        let plan = inner.in_view(&mut |view| survey(view, options, marks, &mut report))?;
+        sweep::condemn(inner, &plan.delete, options, marks)?;
+        sweep::finish(inner, options, marks, &mut report)?;
         if !plan.repack.is_empty() {
-            let repacked = inner.in_view(&mut |view| copy_out(view, &plan, options, &mut report))?;
-            sweep::condemn(inner, &repacked, options)?;
-            finish(&mut report)?;
+            let repacked = inner.in_view(&mut |view| copy_out(view, &plan, options, marks, &mut report))?;
+            sweep::condemn(inner, &repacked, options, marks)?;
+            sweep::finish(inner, options, marks, &mut report)?;
         }
         sweep::purge(inner, options, &mut report)?;
         inner.in_view(&mut |_| merge(inner, false))?;
@@ -110,9 +108,10 @@ fn copy_out(
     view: &Arc<View>,
     plan: &Plan,
     options: &PruneOptions,
+    marks: &mut Marks,
     report: &mut PruneReport,
 ) -> Result<BTreeSet<PackName>> {
-    let marked = Marker::new(view, &|_| false)?.mark(&roots(view, options))?;
+    let marked = marks.mark(view, &roots(view, options), &|_| false)?;
     let present = view.index()?.packs().iter().filter(|p| !p.shunned).map(|p| p.name.clone()).collect();
     let packs = plan.repack.intersection(&present).cloned().collect();
     repack::repack(view, &marked, &packs, report)?;
@@ -129,8 +128,13 @@ fn upkeep(inner: &Inner) {
 }
 
 /// Marks, counts and plans.
-fn survey(view: &Arc<View>, options: &PruneOptions, report: &mut PruneReport) -> Result<Plan> {
-    let marked = Marker::new(view, &|_| false)?.mark(&roots(view, options))?;
+fn survey(
+    view: &Arc<View>,
+    options: &PruneOptions,
+    marks: &mut Marks,
+    report: &mut PruneReport,
+) -> Result<Plan> {
+    let marked = marks.mark(view, &roots(view, options), &|_| false)?;
     let index = view.index()?;
     let plan = Plan::make(index, &marked, options);
     let there = || index.packs().iter().filter(|p| !p.swept);

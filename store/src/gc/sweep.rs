@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Marker, PruneOptions, PruneReport, expired, pending, roots};
+use super::mark::Marks;
+use super::{PruneOptions, PruneReport, expired, pending, roots};
 use crate::error::{Error, Result};
 use crate::id::PackName;
 use crate::log::Record;
@@ -17,8 +18,9 @@ fn unneeded(
     view: &Arc<View>,
     packs: &BTreeSet<PackName>,
     options: &PruneOptions,
+    marks: &mut Marks,
 ) -> Result<BTreeSet<PackName>> {
-    let marked = Marker::new(view, &|name| packs.contains(name))?.mark(&roots(view, options))?;
+    let marked = marks.mark(view, &roots(view, options), &|name| packs.contains(name))?;
     let index = view.index()?;
     let used = index.packs().iter().zip(&marked.packs);
     Ok(used
@@ -28,15 +30,23 @@ fn unneeded(
 }
 
 /// G1 and G2: announces that packs will go; none that is needed, or announced already.
-pub(super) fn condemn(inner: &Arc<Inner>, packs: &BTreeSet<PackName>, options: &PruneOptions) -> Result<()> {
+pub(super) fn condemn(
+    inner: &Arc<Inner>,
+    packs: &BTreeSet<PackName>,
+    options: &PruneOptions,
+    marks: &mut Marks,
+) -> Result<()> {
     if packs.is_empty() {
         return Ok(());
     }
     inner.append(&mut |view| {
         let gone: BTreeSet<&PackName> =
             view.state.condemned.iter().flat_map(|c| &c.packs).chain(&view.state.swept).collect();
-        let fresh = packs.iter().filter(|p| !gone.contains(p)).cloned().collect();
-        let packs = unneeded(view, &fresh, options)?;
+        let fresh: BTreeSet<PackName> = packs.iter().filter(|p| !gone.contains(p)).cloned().collect();
+        if fresh.is_empty() {
+            return Ok(None);
+        }
+        let packs = unneeded(view, &fresh, options, marks)?;
         let roots = roots(view, options).into_iter().collect();
         Ok((!packs.is_empty()).then_some(Record::Condemn { packs, roots }))
     })?;
@@ -44,7 +54,21 @@ pub(super) fn condemn(inner: &Arc<Inner>, packs: &BTreeSet<PackName>, options: &
 }
 
 /// G3 to G7 for every pending condemnation, also those of prunes that were stopped.
-pub(super) fn finish_all(inner: &Arc<Inner>, options: &PruneOptions, report: &mut PruneReport) -> Result<()> {
+pub(super) fn finish(
+    inner: &Arc<Inner>,
+    options: &PruneOptions,
+    marks: &mut Marks,
+    report: &mut PruneReport,
+) -> Result<()> {
+    inner.in_view(&mut |_| finish_all(inner, options, marks, report))
+}
+
+fn finish_all(
+    inner: &Arc<Inner>,
+    options: &PruneOptions,
+    marks: &mut Marks,
+    report: &mut PruneReport,
+) -> Result<()> {
     let view = inner.view()?;
     delete_swept(inner, &view, report)?;
     report.bytes_pending = 0;
@@ -54,7 +78,7 @@ pub(super) fn finish_all(inner: &Arc<Inner>, options: &PruneOptions, report: &mu
             report.bytes_pending += bytes_of(&view, &condemned.packs)?;
             continue;
         }
-        sweep(inner, condemned, options, report)?;
+        sweep(inner, condemned, options, marks, report)?;
     }
     Ok(())
 }
@@ -64,6 +88,7 @@ fn sweep(
     inner: &Arc<Inner>,
     condemned: &Condemned,
     options: &PruneOptions,
+    marks: &mut Marks,
     report: &mut PruneReport,
 ) -> Result<()> {
     let mut purged_now = 0;
@@ -71,7 +96,7 @@ fn sweep(
         if !view.state.condemned.iter().any(|c| c.n == condemned.n) {
             return Ok(None);
         }
-        let swept = unneeded(view, &condemned.packs, options)?;
+        let swept = unneeded(view, &condemned.packs, options, marks)?;
         let purged: BTreeSet<_> = expired(view, options).into_iter().collect();
         purged_now = purged.len() as u64;
         Ok(Some(Record::Sweep { condemned: condemned.n, swept, purged }))

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step fails its test")]
 
+mod cost;
 mod fixture;
 mod interrupted;
 mod recovery;
