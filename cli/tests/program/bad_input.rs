@@ -9,9 +9,18 @@ use crate::support::{Home, finish};
 #[test]
 fn a_path_that_is_not_there_leaves_no_repository_behind() {
     let home = Home::new();
-    let ran = home.run(["backup", "nowhere"]);
-    assert!(matches!(ran.code, 1..=3), "{ran:?}");
-    assert!(ran.stderr.contains("nowhere"), "{}", ran.stderr);
+    home.run(["backup", "nowhere"]).code(1).says("nowhere\" not found");
+    assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 0, "not even a folder was made");
+}
+
+#[test]
+fn a_path_that_is_not_there_is_named_and_the_others_are_kept() {
+    let home = Home::new();
+    home.file("data/a", b"1");
+    let ran = home.run(["backup", "data", "nowhere"]).code(3).says("nowhere: No such file or directory");
+    assert!(ran.stdout.contains("partial"), "{}", ran.stdout);
+    let rows = home.run(["snapshots", "--json"]).code(0).json();
+    assert_eq!((&rows[0]["status"], &rows[0]["file_count"]), (&"partial".into(), &1.into()));
 }
 
 #[test]

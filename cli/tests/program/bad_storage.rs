@@ -52,7 +52,7 @@ fn what_is_readable_of_a_damaged_snapshot_is_saved() {
     home.run(["backup", "data"]).code(0);
     home.file("data/noise", &noise(0, 3 << 20));
     home.run(["backup", "data"]).code(0);
-    let pack = packs(&home).into_iter().max_by_key(|p| std::fs::metadata(p).unwrap().len()).unwrap();
+    let pack = home.packs().into_iter().max_by_key(|p| std::fs::metadata(p).unwrap().len()).unwrap();
     damage(&pack);
     let answer = home.run(["repair", "snapshots", "--json"]).code(4).json();
     assert_eq!(answer["actions"].as_array().unwrap().len(), 1, "{answer}");
@@ -62,11 +62,6 @@ fn what_is_readable_of_a_damaged_snapshot_is_saved() {
     let saved = saved["backup_id"].as_str().unwrap();
     home.run(["restore", saved, "--to", "out"]).code(0);
     assert!(home.path("out").join(home.inside("data/a.txt")).exists());
-}
-
-fn packs(home: &Home) -> Vec<std::path::PathBuf> {
-    let sessions = std::fs::read_dir(home.repository().join("packs")).unwrap();
-    sessions.flat_map(|s| std::fs::read_dir(s.unwrap().path()).unwrap()).map(|e| e.unwrap().path()).collect()
 }
 
 fn damage(pack: &std::path::Path) {
@@ -81,7 +76,7 @@ fn damage(pack: &std::path::Path) {
 #[test]
 fn damage_is_found_named_and_ends_with_4() {
     let home = Home::with_snapshot();
-    damage(packs(&home).first().unwrap());
+    damage(home.packs().first().unwrap());
     let ran = home.run(["check", "--read-data", "--json"]).code(4);
     let document = ran.json();
     assert_eq!(document["status"], "damaged");

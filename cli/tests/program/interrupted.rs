@@ -48,3 +48,58 @@ fn a_shutdown_while_files_are_read() {
 fn a_closed_terminal_while_files_are_read() {
     interrupted_by("SIGHUP");
 }
+
+/// A home with a snapshot of files that fill a pack, and that pack.
+fn with_a_big_pack() -> (Home, std::path::PathBuf) {
+    let home = Home::new();
+    for n in 0..FILES {
+        home.file(&format!("big/{n}"), &noise(n, LEN));
+    }
+    home.run(["backup", "big"]).code(0);
+    let pack = home.packs().into_iter().max_by_key(|p| std::fs::metadata(p).unwrap().len()).unwrap();
+    (home, pack)
+}
+
+#[test]
+fn ctrl_c_during_a_restore_leaves_the_target_as_it_was() {
+    let (home, pack) = with_a_big_pack();
+    let part = format!("latest:/{}", home.inside("big"));
+    home.file("old/0", b"of today");
+    for (to, strategy) in [("new", "new-location"), ("old", "replace")] {
+        let args = ["restore", &part, "--to", to, "--strategy", strategy, "--no-restore-point"];
+        let ran = Traced::start(&home, &pack, "SIGINT", "3", &args).finish().code(130);
+        assert!(ran.stderr.contains("the target is as it was before"), "{}", ran.stderr);
+    }
+    assert!(!home.path("new").exists());
+    assert_eq!(std::fs::read_dir(home.path("old")).unwrap().count(), 1);
+    assert_eq!(std::fs::read(home.path("old/0")).unwrap(), b"of today");
+    home.run(["restore", &part, "--to", "old", "--strategy", "replace"]).code(0);
+    assert!(std::fs::read(home.path("old/0")).unwrap() == noise(0, LEN));
+}
+
+#[test]
+fn ctrl_c_during_an_export_leaves_no_file_that_looks_whole() {
+    let (home, pack) = with_a_big_pack();
+    let names = || -> Vec<_> {
+        let entries = std::fs::read_dir(home.path("")).unwrap().map(|e| e.unwrap().file_name());
+        entries.filter(|name| !name.as_encoded_bytes().starts_with(b".")).collect()
+    };
+    let before = names();
+    Traced::start(&home, &pack, "SIGINT", "3", &["export", "latest", "-o", "all.tar"]).finish().code(130);
+    std::fs::remove_file(home.path("trace")).unwrap();
+    assert!(!home.path("all.tar").exists());
+    assert_eq!(names(), before);
+    home.run(["export", "latest", "-o", "all.tar"]).code(0);
+}
+
+#[test]
+fn ctrl_c_while_everything_is_read_says_nothing_about_damage() {
+    let (home, pack) = with_a_big_pack();
+    for args in [&["check", "--read-data"][..], &["verify", "latest"]] {
+        let ran = Traced::start(&home, &pack, "SIGINT", "3", args).finish().code(130);
+        assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("amage"), "{ran:?}");
+    }
+    assert_eq!(home.run(["snapshots", "--json"]).json()[0]["status"], "completed");
+    home.run(["verify", "latest"]).code(0);
+    home.is_sound();
+}

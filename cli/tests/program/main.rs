@@ -12,6 +12,7 @@ mod changing;
 mod documents;
 mod exporting;
 mod failing_disk;
+mod full_disk;
 mod interrupted;
 mod keys;
 mod odd_names;

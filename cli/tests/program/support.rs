@@ -66,6 +66,15 @@ impl Home {
         self.path(".local/share/chronos/repository")
     }
 
+    /// The packs of the default repository.
+    pub(crate) fn packs(&self) -> Vec<PathBuf> {
+        let sessions = std::fs::read_dir(self.repository().join("packs")).unwrap();
+        sessions
+            .flat_map(|s| std::fs::read_dir(s.unwrap().path()).unwrap())
+            .map(|e| e.unwrap().path())
+            .collect()
+    }
+
     /// The path of a file of this home inside a snapshot.
     pub(crate) fn inside(&self, below: &str) -> String {
         self.path(below).display().to_string().trim_start_matches('/').to_owned()
