@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use chronos_server::{parse_duration, parse_size};
 use chronos_snapshot::{BACKUP_TYPES, TIERS};
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Args, Parser};
+use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use jiff::Timestamp;
 
 use crate::commands::Command;
@@ -32,6 +32,18 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The command line with its help.
+pub(crate) fn program() -> clap::Command {
+    crate::commands::examples::added(Cli::command())
+}
+
+impl Cli {
+    /// Reads the command line of this process.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&program().try_get_matches()?)
+    }
 }
 
 /// Options that every command takes.
@@ -171,13 +183,14 @@ pub(crate) fn usage_error(error: &clap::Error) -> Exit {
     let wants_json = std::env::args_os().skip(1).take_while(|a| a != "--").any(|a| a == "--json");
     if !error.use_stderr() {
         let text = error.render();
-        let written = if std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+        let is_plain = crate::context::variable("NO_COLOR").is_some();
+        let written = if !is_plain && std::io::IsTerminal::is_terminal(&std::io::stdout()) {
             writeln!(std::io::stdout(), "{}", text.ansi())
         } else {
             write!(std::io::stdout(), "{text}")
         };
         // A reader that closes the pipe has read enough of the help.
-        return if written.is_ok_and(|()| true) { Exit::Done } else { Exit::Failed };
+        return if written.is_ok() { Exit::Done } else { Exit::Failed };
     }
     if wants_json {
         let text = error.render().to_string();
@@ -196,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        program().debug_assert();
     }
 
     #[test]

@@ -172,6 +172,8 @@ impl From<chronos_snapshot::Error> for Failure {
                     "`chronos snapshots --target {name}` lists all of it; a path at the top of a snapshot is written latest:/{name}"
                 ))
             }
+            Error::Command { .. } => Self::new(Exit::Failed, error)
+                .hint("no snapshot was made: half an output is no backup"),
             _ => Self::of_kind(error.kind(), error.to_string()),
         }
     }

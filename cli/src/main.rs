@@ -10,8 +10,6 @@ mod signals;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
-
 use args::Cli;
 use context::App;
 use error::{Exit, Failure};
@@ -19,7 +17,7 @@ use output::Output;
 use output::progress::Progress;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => return args::usage_error(&error).into(),
     };

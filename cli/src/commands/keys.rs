@@ -76,6 +76,7 @@ impl Keys {
             Action::Add(new) => {
                 let slot = new.add(app, &repository)?;
                 app.output.summary(format!("Added: {slot}"))?;
+                new.note_elsewhere(app)?;
                 app.output.document(&Changed { status: "added", slot: &slot, removed: None })?;
             }
             Action::Remove { slot } => {
@@ -92,6 +93,7 @@ impl Keys {
                 }
                 app.output
                     .summary("The old key is replaced: from now on the new one opens this repository.")?;
+                new.note_elsewhere(app)?;
                 app.output.document(&Changed { status: "replaced", slot: &slot, removed: old.as_deref() })?;
             }
         }
@@ -121,6 +123,21 @@ fn list(app: &App, repository: &Repository) -> Result<(), Failure> {
 }
 
 impl New {
+    /// Key files are found by themselves only in this user's own folder.
+    fn note_elsewhere(&self, app: &App) -> Result<(), Failure> {
+        let Some(file) = &self.new_key_file else { return Ok(()) };
+        let folder = std::path::absolute(file).map_err(|e| Failure::file(file, &e))?;
+        let own = app.settings()?.places.keys();
+        if folder.parent() != Some(&own) || folder.extension().is_none_or(|e| e != "key") {
+            app.output.note(format!(
+                "Give it with --key-file {}; a file *.key in {} is found by itself.",
+                crate::context::location::shown(file),
+                crate::context::location::shown(&own)
+            ));
+        }
+        Ok(())
+    }
+
     fn add(&self, app: &App, repository: &Repository) -> Result<String, Failure> {
         let secret = self.secret(app, repository)?;
         Ok(repository.add_key(&secret, &self.label)?)

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use chronos_store::durable;
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_mangen::Man as Page;
 
-use crate::args::Cli;
+use crate::args::program;
 use crate::context::App;
 use crate::context::location::shown;
 use crate::error::{Exit, Failure};
@@ -27,7 +27,7 @@ pub(crate) struct Man {
 impl Man {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
-        let mut program = Cli::command();
+        let mut program = program();
         program.build();
         let pages = pages(&program)?;
         if let Some(dir) = &self.dir {

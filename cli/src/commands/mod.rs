@@ -12,6 +12,7 @@ mod config;
 mod delete;
 mod diff;
 mod doctor;
+pub(crate) mod examples;
 mod export;
 mod find;
 mod forget;

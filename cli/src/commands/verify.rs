@@ -71,6 +71,11 @@ impl Verify {
                 errors: report.errors,
             });
         }
+        if answers.iter().any(|a| !a.valid) {
+            app.output.note(
+                "Nothing was deleted. `chronos backup` stores anew what still exists; then `chronos repair packs`.",
+            );
+        }
         app.output.document(&answers)?;
         Ok(exit)
     }

@@ -19,6 +19,9 @@ const BAR_RATE: u8 = 8;
 /// Longest name shown beside the bar, in characters.
 const ITEM_LEN_MAX: usize = 60;
 
+/// Columns that a bar with its numbers needs.
+const WIDTH_MIN: u16 = 72;
+
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Mode {
@@ -130,15 +133,15 @@ impl Progress {
         if !state.styled {
             state.styled = true;
             let template = match (state.items_total, state.bytes_total) {
+                (1.., _) | (_, 1..) if is_narrow() => "{prefix} {percent}%",
+                _ if is_narrow() => "{prefix} {binary_bytes}",
                 (_, 1..) => {
-                    "{prefix} [{bar:24}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} ETA {eta} {msg}"
+                    "{prefix} [{bar:24}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} ETA {eta} {wide_msg}"
                 }
-                (1.., 0) => "{prefix} [{bar:24}] {pos}/{len} {per_sec} ETA {eta} {msg}",
-                _ => "{spinner} {prefix} {binary_bytes} {binary_bytes_per_sec} {msg}",
+                (1.., 0) => "{prefix} [{bar:24}] {pos}/{len} {per_sec} ETA {eta} {wide_msg}",
+                _ => "{spinner} {prefix} {binary_bytes} {binary_bytes_per_sec} {wide_msg}",
             };
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                self.bar.set_style(style.progress_chars("=> "));
-            }
+            self.style(template);
         }
         let by_items = state.bytes_total == 0 && state.items_total > 0;
         let (done, total) =
@@ -149,6 +152,12 @@ impl Progress {
         self.bar.set_position(done);
         let item: String = state.item.chars().take(ITEM_LEN_MAX).collect();
         self.bar.set_message(if by_items { item } else { format!("{} items {item}", state.items) });
+    }
+
+    fn style(&self, template: &str) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style.progress_chars("=> "));
+        }
     }
 
     fn write_json(&self, state: &mut State) {
@@ -171,6 +180,12 @@ impl Progress {
             self.say(&line);
         }
     }
+}
+
+/// Whether a line with a bar would not fit the terminal.
+fn is_narrow() -> bool {
+    // What is no terminal has no width.
+    rustix::termios::tcgetwinsize(io::stderr()).is_ok_and(|size| (1..WIDTH_MIN).contains(&size.ws_col))
 }
 
 /// No progress, for what is said before a command begins.
@@ -196,6 +211,7 @@ impl Monitor for Progress {
             styled: false,
         };
         if self.mode == Mode::Bar {
+            self.style("{prefix} {wide_msg}");
             self.bar.reset();
             self.bar.set_prefix(name);
         } else if self.mode == Mode::Json {

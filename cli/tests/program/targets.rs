@@ -81,3 +81,34 @@ fn explain_knows_the_rules_of_a_configured_target() {
     assert!(answers[0]["reason"].as_str().unwrap().contains("*.tmp"), "{answers}");
     assert!(!home.repository().exists());
 }
+
+#[test]
+fn a_project_keeps_to_its_limits_after_every_backup() {
+    let home = Home::new();
+    home.file("app/main.py", b"1");
+    let text = format!(
+        "[[target]]\nname = \"app\"\npreset = \"project\"\nmax_backups = 2\npaths = [\"{}\"]\n",
+        home.path("app").display()
+    );
+    home.file(".config/chronos/chronos.toml", text.as_bytes());
+    for day in 1..=4 {
+        let time = format!("2026-01-0{day}");
+        home.file("app/main.py", time.as_bytes());
+        home.run(["backup", "--target", "app", "--time", &time]).code(0);
+    }
+    assert_eq!(home.snapshots(), ["app_manual_20260104_000000"], "30 days is a limit too");
+    for content in ["2", "3", "4"] {
+        home.file("app/main.py", content.as_bytes());
+        home.run(["backup", "--target", "app"]).code(0);
+    }
+    assert_eq!(home.snapshots().len(), 2);
+}
+
+#[test]
+fn what_cannot_be_there_is_refused_and_an_empty_backup_is_told() {
+    let home = Home::with_snapshot();
+    home.run(["backup", "data", "--module", "sub"]).code(0);
+    home.run(["backup", "data", "--module", "sbu"]).code(1).says("module \"sbu\" not found");
+    home.run(["backup", "data", "--include", "nothing"]).code(0).says("not one file");
+    home.run(["backup", "--command", "echo half; false"]).code(1).says("no snapshot was made");
+}

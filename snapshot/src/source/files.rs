@@ -71,6 +71,7 @@ impl FileSource {
     pub fn new(options: FileOptions) -> Result<Self> {
         let filter = Arc::new(options::filter(&options)?);
         let (mut roots, missing) = roots::resolve(&options.roots)?;
+        roots::check_modules(&roots, &options.modules)?;
         let shown = shown(&options.roots);
         for root in &roots {
             refuse_own(root, &filter)?;

@@ -1,6 +1,8 @@
 //! The roots of a file source: absolute, existing, sorted into layers in which none lies below another.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -49,16 +51,32 @@ pub(crate) fn resolve(given: &[PathBuf]) -> Result<(Vec<Root>, Vec<PathError>)> 
 
 fn look(given: &Path) -> Result<Root> {
     let path = absolute(given)?;
-    let error = |e| Error::File {
-        path: printable(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())),
-        source: e,
-    };
+    let error = |e| Error::File { path: printable(path.as_os_str().as_bytes()), source: e };
     let itself = std::fs::symlink_metadata(&path).map_err(error)?;
     // A link that leads nowhere, or to something else than a folder, is backed up as a link.
     let followed = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_dir);
     let is_dir = followed.is_some();
     let dev = followed.unwrap_or(itself).dev();
     Ok(Root { path: TreePath::from_absolute(&path)?, is_dir, dev })
+}
+
+/// Refuses a module that is in none of the roots: a mistyped one would back up nothing.
+pub(crate) fn check_modules(roots: &[Root], modules: &[String]) -> Result<()> {
+    let mut there: Vec<Vec<u8>> = Vec::new();
+    for root in roots.iter().filter(|r| r.is_dir && !modules.is_empty()) {
+        let path = Path::new("/").join(OsStr::from_bytes(root.path.as_bytes()));
+        // A root that cannot be listed is a problem of the walk.
+        let Ok(entries) = std::fs::read_dir(&path) else { return Ok(()) };
+        for entry in entries {
+            let name = entry.map_err(|e| Error::file(&path, e))?.file_name();
+            there.extend(Path::new(&name).file_stem().map(|s| s.as_bytes().to_vec()));
+            there.push(name.into_encoded_bytes());
+        }
+    }
+    match modules.iter().find(|m| !there.iter().any(|t| t == m.as_bytes())) {
+        Some(module) => Err(Error::NotFound { what: "module", name: module.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// Splits sorted roots into layers; within one no root lies below another, so that their walks follow each other.

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::args::{parse_label, parse_pair, parse_target, parse_tier, parse_time, parse_type};
 use crate::commands::catalog::{Catalog, canonical};
+use crate::commands::forget::limit;
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::table::{duration, size};
@@ -207,6 +208,9 @@ impl Backup {
         let report = backup(&repository, sources, &options)?;
         app.output.finish();
         Self::show(app, &repository, &report)?;
+        if let Some(target) = target.filter(|t| t.preset.is_some() && report.snapshot.is_some()) {
+            tidy(app, repository, &target.name);
+        }
         Ok(if report.error_count > 0 { Exit::Partial } else { Exit::Done })
     }
 
@@ -311,6 +315,9 @@ impl Backup {
                 report.error_count - ERRORS_SHOWN as u64
             ));
         }
+        if report.files() == 0 && report.bytes_processed == 0 && report.error_count == 0 {
+            out.note("There was not one file to back up.");
+        }
         match (&report.snapshot, report.dry_run) {
             (Some(_), _) => {
                 let what = match (report.error_count, report.unchanged) {
@@ -323,6 +330,19 @@ impl Backup {
             (None, false) => out.summary("Nothing has changed: no snapshot was made"),
             (None, true) => Ok(()),
         }
+    }
+}
+
+/// Applies the limits of a project target, which hold after every backup. The snapshot is safe whatever becomes of it.
+fn tidy(app: &App, repository: Repository, target: &str) {
+    let removed = Catalog::new(app, repository).and_then(|catalog| limit(app, &catalog, target));
+    match removed {
+        Ok(removed) => {
+            for one in removed {
+                app.output.note(format!("Removed {}: past the limits of {target}", one.backup_id()));
+            }
+        }
+        Err(failure) => app.output.warning(format!("old snapshots were not removed: {}", failure.message)),
     }
 }
 

@@ -3,7 +3,7 @@
 mod policy;
 
 use chronos_snapshot::Snapshot;
-use chronos_snapshot::retention::{Choice, Row, Timing, Trigger, plan};
+use chronos_snapshot::retention::{Choice, PolicySet, Row, Timing, Trigger, plan};
 use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -81,6 +81,13 @@ impl Forget {
     }
 }
 
+/// What was decided over a snapshot.
+struct Decided<'a> {
+    snapshot: &'a Snapshot,
+    keep: bool,
+    decision: Decision,
+}
+
 /// Decides over all snapshots, says so, and forgets what goes.
 pub(crate) fn apply(
     app: &App,
@@ -89,24 +96,14 @@ pub(crate) fn apply(
     scope: &Scope,
     dry_run: bool,
 ) -> Result<Forgotten, Failure> {
-    let policies = keep.policies(app)?;
     let targets: Vec<String> = scope.targets.iter().map(|t| canonical(app, t)).collect::<Result<_, _>>()?;
-    let chosen: Vec<&Snapshot> = catalog
-        .snapshots
-        .iter()
-        .filter(|s| targets.is_empty() || targets.contains(&s.manifest.target))
-        .collect();
-    let rows: Vec<Row> = chosen.iter().map(|s| Row::of(s)).collect();
-    let now = Timestamp::from_nanosecond(app.env.clock.now())
-        .map_err(|e| Failure::new(Exit::Failed, format!("the clock: {e}")))?;
-    let timing = Timing { now, zone: TimeZone::system(), trigger: Trigger::Person };
-    let plan = plan(&rows, &policies, &timing);
-    let (mut kept, mut removed, mut going) = (Vec::new(), Vec::new(), Vec::new());
+    let decided = decide(app, catalog, &keep.policies(app)?, &targets, Trigger::Person)?;
+    if !dry_run {
+        forget_all(catalog, &decided)?;
+    }
     let mut table = Table::new(&["", "BACKUP ID", "TIME", "WHY"]);
-    for choice in &plan.choices {
-        let Some(snapshot) = chosen.get(choice.index) else { continue };
-        let decision = decision(snapshot, choice);
-        let word = match (choice.keep, dry_run) {
+    for Decided { keep, decision, .. } in &decided {
+        let word = match (keep, dry_run) {
             (true, _) => "keep",
             (false, false) => "remove",
             (false, true) => "would remove",
@@ -117,22 +114,48 @@ pub(crate) fn apply(
             local_time(&decision.created_at),
             decision.reasons.join("; "),
         ]);
-        if choice.keep {
-            kept.push(decision);
-        } else {
-            removed.push(decision);
-            going.push((*snapshot).clone());
-        }
-    }
-    if !dry_run {
-        forget(&catalog.repository, &going)?;
     }
     if !table.is_empty() {
         app.output.table(&table)?;
     }
+    let (kept, removed): (Vec<_>, Vec<_>) = decided.into_iter().partition(|d| d.keep);
     let verb = if dry_run { "would be removed" } else { "removed" };
     app.output.summary(format!("{} kept, {} {verb}", kept.len(), removed.len()))?;
-    Ok(Forgotten { dry_run, kept, removed })
+    let decisions = |all: Vec<Decided<'_>>| all.into_iter().map(|d| d.decision).collect();
+    Ok(Forgotten { dry_run, kept: decisions(kept), removed: decisions(removed) })
+}
+
+/// Applies the configured rules to one target, as after a backup, and says what went.
+pub(crate) fn limit(app: &App, catalog: &Catalog, target: &str) -> Result<Vec<Decision>, Failure> {
+    let policies = Keep::default().policies(app)?;
+    let decided = decide(app, catalog, &policies, &[target.to_owned()], Trigger::Schedule)?;
+    forget_all(catalog, &decided)?;
+    Ok(decided.into_iter().filter(|d| !d.keep).map(|d| d.decision).collect())
+}
+
+fn forget_all(catalog: &Catalog, decided: &[Decided<'_>]) -> Result<(), Failure> {
+    let going: Vec<Snapshot> = decided.iter().filter(|d| !d.keep).map(|d| d.snapshot.clone()).collect();
+    forget(&catalog.repository, &going)
+}
+
+fn decide<'a>(
+    app: &App,
+    catalog: &'a Catalog,
+    policies: &PolicySet,
+    targets: &[String],
+    trigger: Trigger,
+) -> Result<Vec<Decided<'a>>, Failure> {
+    let is_meant = |s: &&Snapshot| targets.is_empty() || targets.contains(&s.manifest.target);
+    let chosen: Vec<&Snapshot> = catalog.snapshots.iter().filter(is_meant).collect();
+    let rows: Vec<Row> = chosen.iter().map(|s| Row::of(s)).collect();
+    let now = Timestamp::from_nanosecond(app.env.clock.now())
+        .map_err(|e| Failure::new(Exit::Failed, format!("the clock: {e}")))?;
+    let timing = Timing { now, zone: TimeZone::system(), trigger };
+    let decided = plan(&rows, policies, &timing).choices.into_iter().filter_map(|choice| {
+        let snapshot = *chosen.get(choice.index)?;
+        Some(Decided { snapshot, keep: choice.keep, decision: decision(snapshot, &choice) })
+    });
+    Ok(decided.collect())
 }
 
 fn decision(snapshot: &Snapshot, choice: &Choice) -> Decision {

@@ -1,0 +1,97 @@
+//! Examples below the help of each command. Each is a line that the command line accepts.
+
+/// Commands and what people type.
+const EXAMPLES: &[(&str, &str)] = &[
+    (
+        "init",
+        "chronos -r /mnt/disk/backups init\nchronos -r /mnt/disk/backups init --password-file ~/.backup-password",
+    ),
+    (
+        "backup",
+        "chronos backup ~/Documents /etc\n\
+         chronos backup ~/project --preset project --tag before-move\n\
+         chronos backup / --one-file-system --exclude '/var/cache/**'\n\
+         chronos backup --command 'pg_dump -Fp shop' --stdin-filename shop.sql --target shop\n\
+         chronos backup ~/project --exclude '*.o' --explain ~/project/main.o",
+    ),
+    ("snapshots", "chronos snapshots\nchronos snapshots --target shop --since 2026-01-01 --json"),
+    ("ls", "chronos ls latest\nchronos ls -l latest:etc/ssh\nchronos ls -R latest:home/me"),
+    ("find", "chronos find '*.pdf'\nchronos find 'etc/**/hosts' --below etc --ignore-case"),
+    ("cat", "chronos cat latest:etc/hosts\nchronos cat latest:var/log/syslog --offset 4096 --length 512"),
+    (
+        "diff",
+        "chronos diff latest live\n\
+         chronos diff files_manual_20260101_000000 latest --path etc\n\
+         chronos diff latest:etc/app.json live",
+    ),
+    ("versions", "chronos versions ~/Documents/letter.txt\nchronos versions etc/hosts --since 2026-01-01"),
+    (
+        "restore",
+        "chronos restore latest --to /tmp/back\n\
+         chronos restore latest:home/me/Documents --to /tmp/documents\n\
+         chronos restore latest --strategy overwrite --include '*.conf' --dry-run\n\
+         chronos restore latest:shop --component database --to /tmp/dump",
+    ),
+    (
+        "export",
+        "chronos export latest -o backup.tar.zst\nchronos export latest:etc --format zip -o etc.zip --force",
+    ),
+    ("verify", "chronos verify latest\nchronos verify latest:shop --quick"),
+    ("check", "chronos check\nchronos check --read-data=5%"),
+    ("forget", "chronos forget --dry-run\nchronos forget --keep-daily 7 --keep-weekly 4 --target shop"),
+    ("prune", "chronos prune\nchronos prune --keep-deleted 7d --max-repack 2G"),
+    ("cleanup", "chronos cleanup --keep-last 10 --dry-run\nchronos cleanup"),
+    ("delete", "chronos delete files_manual_20260101_000000"),
+    ("undelete", "chronos undelete files_manual_20260101_000000"),
+    ("hold", "chronos hold latest"),
+    ("release", "chronos release latest"),
+    ("tag", "chronos tag latest --add before-move\nchronos tag latest --set keep"),
+    ("rewrite", "chronos rewrite latest --exclude id_rsa --dry-run"),
+    ("stats", "chronos stats --json"),
+    ("repair", "chronos repair packs --dry-run\nchronos repair index\nchronos repair snapshots"),
+    ("keys", "chronos keys list\nchronos keys add --new-password-file ~/.backup-password --label office"),
+    ("config", "chronos config init\nchronos config check\nchronos config show"),
+    ("doctor", "chronos doctor"),
+    ("completions", "chronos completions bash"),
+    ("man", "chronos man restore\nchronos man --dir /usr/local/share/man/man1"),
+];
+
+/// The program with an example or more below each command's help.
+pub(crate) fn added(program: clap::Command) -> clap::Command {
+    EXAMPLES.iter().fold(program, |program, (name, lines)| {
+        let text = lines.lines().fold("Examples:".to_owned(), |text, line| text + "\n  " + line);
+        program.mut_subcommand(name, |command| command.after_help(text))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::args::program;
+
+    /// The words of a line, with single quotes around what holds spaces.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for (number, part) in line.split('\'').enumerate() {
+            if number % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn every_command_has_examples_that_it_accepts() {
+        for command in program().get_subcommands() {
+            let (_, lines) = EXAMPLES.iter().find(|(name, _)| *name == command.get_name()).unwrap();
+            for line in lines.lines() {
+                let parsed = program().try_get_matches_from(words(line));
+                assert_eq!(parsed.unwrap().subcommand_name(), Some(command.get_name()), "{line}");
+            }
+        }
+        assert_eq!(EXAMPLES.len(), program().get_subcommands().count());
+    }
+}
