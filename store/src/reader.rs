@@ -83,8 +83,13 @@ impl Reader {
     }
 
     fn read_here(&self, kind: ChunkKind, id: &ChunkId) -> Result<Arc<[u8]>> {
-        let mut last = Error::missing(format!("chunk {id}"));
-        for place in self.view.places()?.readable(id)? {
+        let places = self.view.places()?;
+        let Some(near) = places.nearest(id)? else { return Err(Error::missing(format!("chunk {id}"))) };
+        let mut last = match self.read_at(kind, id, near) {
+            Err(e) if e.kind() == ErrorKind::Damaged => e,
+            outcome => return outcome,
+        };
+        for place in places.readable(id)?.into_iter().filter(|place| *place != near) {
             match self.read_at(kind, id, place) {
                 Ok(bytes) => return Ok(bytes),
                 Err(e) if e.kind() == ErrorKind::Damaged => last = e,
@@ -212,21 +217,15 @@ impl Reader {
     /// The first choice of a place for each wanted chunk; what has none goes to `failures`.
     fn locate(&self, wanted: &[Wanted], failures: &mut Vec<Wanted>) -> Result<Vec<Located>> {
         let places = self.view.places()?;
-        // In the order of ids every block of a run is opened once.
-        let mut by_id: Vec<&Wanted> = wanted.iter().collect();
-        by_id.sort_unstable_by_key(|w| w.id);
         let mut located = Vec::with_capacity(wanted.len());
-        for same in by_id.chunk_by(|a, b| a.id == b.id) {
-            let Some(one) = same.first() else { continue };
-            let place = match places.readable(&one.id) {
-                Ok(found) => found.first().copied(),
+        // As they are asked for: neighbours lie together, and after the first the others cost no look into a run.
+        for wanted in wanted {
+            match places.nearest(&wanted.id) {
+                Ok(Some(place)) => located.push(Located { place, wanted: *wanted }),
+                Ok(None) => failures.push(*wanted),
                 // A damaged run, or one that was merged into another meanwhile.
-                Err(e) if e.kind() == ErrorKind::Damaged => None,
+                Err(e) if e.kind() == ErrorKind::Damaged => failures.push(*wanted),
                 Err(e) => return Err(e),
-            };
-            match place {
-                Some(place) => located.extend(same.iter().map(|wanted| Located { place, wanted: **wanted })),
-                None => failures.extend(same.iter().map(|wanted| **wanted)),
             }
         }
         Ok(located)

@@ -183,7 +183,7 @@ impl Index {
 
     /// Whether a chunk lies where a session may deduplicate against (rule R1).
     pub(crate) fn usable(&self, id: &ChunkId) -> Result<bool> {
-        if self.recent.holds(id) {
+        if self.recent.place(id).is_some() {
             return Ok(true);
         }
         for source in &self.sources {
@@ -203,14 +203,34 @@ impl Index {
         Ok(false)
     }
 
-    /// Chunks that lay together before are asked for together: takes the ids of a pack into memory. Data Domain's
-    /// locality-preserved cache (Zhu, Li, Patterson 2008).
+    /// The best place where a chunk can be read. Costs little for chunks that were stored one after the other.
+    pub(crate) fn nearest(&self, id: &ChunkId) -> Result<Option<Place>> {
+        if let Some(place) = self.recent.place(id) {
+            return Ok(Some(place));
+        }
+        let place = self.readable(id)?.first().copied();
+        if let Some(place) = place
+            && self.pack(place.pack).is_some_and(|pack| !pack.shunned)
+            && self.sources.iter().any(|source| matches!(source, Source::Run(_)))
+        {
+            self.remember(place.pack);
+        }
+        Ok(place)
+    }
+
+    /// Chunks that lay together before are asked for together: takes the places in a pack that is not shunned into
+    /// memory. Data Domain's locality-preserved cache (Zhu, Li, Patterson 2008).
     fn remember(&self, number: u32) {
         let Some(pack) = self.pack(number) else { return };
         if self.recent.begin(number) {
             // A pack that cannot be read here is only not remembered; whoever needs its chunks will hear of it.
             if let Ok(toc) = self.reader.toc(&pack.name, Some(pack.size)) {
-                self.recent.add(number, toc.toc.chunks.iter().map(|c| c.id));
+                let places = toc.toc.iter().flat_map(|(frame, _, chunks)| {
+                    (0..).zip(chunks).map(move |(index, chunk)| {
+                        (chunk.id, Place { pack: number, frame, index, length: chunk.length })
+                    })
+                });
+                self.recent.add(number, places);
             }
         }
     }

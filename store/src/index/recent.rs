@@ -1,30 +1,31 @@
-//! Ids of the packs that were hit last: neighbours of a known chunk are known chunks.
+//! Places in the packs that were hit last: chunks that lay together are asked for together.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{PoisonError, RwLock};
 
+use crate::format::Place;
 use crate::id::ChunkId;
 
-/// Most ids held; about 10 MB.
-const IDS_MAX: usize = 200_000;
+/// Most places held; about 12 MB.
+const PLACES_MAX: usize = 200_000;
 /// Packs remembered as looked at, so that a pack that was pushed out is not read again for every chunk.
 const LOOKED_AT_MAX: usize = 4096;
 
 #[derive(Debug, Default)]
 struct Held {
-    ids: HashSet<ChunkId>,
-    packs: VecDeque<(u32, Vec<ChunkId>)>,
+    places: HashMap<ChunkId, Place>,
+    packs: VecDeque<u32>,
     looked_at: VecDeque<u32>,
 }
 
-/// A bounded set of ids that may be deduplicated against.
+/// A bounded set of places that may be deduplicated against.
 #[derive(Debug, Default)]
 pub(super) struct Recent(RwLock<Held>);
 
 impl Recent {
-    /// Whether an id is held.
-    pub(super) fn holds(&self, id: &ChunkId) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).ids.contains(id)
+    /// Where a chunk lies, if it is held.
+    pub(super) fn place(&self, id: &ChunkId) -> Option<Place> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).places.get(id).copied()
     }
 
     /// Whether the caller should load this pack; says so once while it is remembered.
@@ -40,18 +41,21 @@ impl Recent {
         true
     }
 
-    /// Takes the ids of a pack in, and lets the oldest go.
-    pub(super) fn add(&self, pack: u32, ids: impl Iterator<Item = ChunkId>) {
+    /// Takes the places in a pack in, and lets the oldest go.
+    pub(super) fn add(&self, pack: u32, places: impl Iterator<Item = (ChunkId, Place)>) {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let ids: Vec<ChunkId> = ids.collect();
-        held.ids.extend(ids.iter().copied());
-        held.packs.push_back((pack, ids));
-        while held.ids.len() > IDS_MAX && held.packs.len() > 1 {
-            let Some((gone, ids)) = held.packs.pop_front() else { break };
-            for id in ids {
-                held.ids.remove(&id);
-            }
-            held.looked_at.retain(|p| *p != gone);
+        held.places.extend(places);
+        held.packs.push_back(pack);
+        let mut gone = Vec::new();
+        let mut left = held.places.len();
+        while left > PLACES_MAX && held.packs.len() > 1 {
+            let Some(oldest) = held.packs.pop_front() else { break };
+            left -= held.places.values().filter(|p| p.pack == oldest).count();
+            gone.push(oldest);
+        }
+        if !gone.is_empty() {
+            held.places.retain(|_, p| !gone.contains(&p.pack));
+            held.looked_at.retain(|p| !gone.contains(p));
         }
     }
 }
