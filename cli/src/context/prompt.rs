@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 
+use rustix::io::Errno;
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 
 use crate::error::{Exit, Failure};
@@ -57,7 +58,8 @@ pub(crate) fn ask(question: &str) -> Result<String, Failure> {
         write!(&terminal, "{question}: ").map_err(bad)?;
         read(hidden.terminal).map_err(bad)
     };
-    writeln!(&terminal).map_err(bad)?;
+    // Ends the line that the keys did not end; a terminal that is gone needs none.
+    let _ = writeln!(&terminal);
     match typed? {
         None => Err(Failure::new(Exit::Interrupted, "no password was typed; nothing was changed")),
         Some(text) if text.is_empty() => Err(Failure::usage("an empty password opens nothing")),
@@ -84,8 +86,12 @@ fn read(mut terminal: &File) -> io::Result<Option<String>> {
     let mut typed = Vec::with_capacity(PASSWORD_BYTES_MAX);
     let mut byte = [0_u8];
     loop {
-        if terminal.read(&mut byte)? == 0 {
-            return Ok(None);
+        match terminal.read(&mut byte) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            // What a terminal answers whose other end is closed.
+            Err(e) if e.raw_os_error() == Some(Errno::IO.raw_os_error()) => return Ok(None),
+            Err(e) => return Err(e),
         }
         match byte {
             [b'\r' | b'\n'] => break,

@@ -22,7 +22,7 @@ struct Session {
 
 impl Session {
     fn start(home: &Home, args: &[&str]) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let path = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
@@ -112,6 +112,16 @@ fn ctrl_c_at_the_question_ends_with_130_and_leaves_a_terminal_that_shows_what_is
     let (code, shown) = session.finish();
     assert_eq!(code, 130, "{shown}");
     assert!(!shown.contains("rig"), "{shown}");
+}
+
+#[test]
+fn a_terminal_that_goes_away_at_the_question_ends_the_program() {
+    let home = locked();
+    let mut session = Session::start(&home, &["-r", "repo", "snapshots"]);
+    session.answer("repo: ", "rig");
+    let Session { master, slave, mut child, .. } = session;
+    drop((master, slave));
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 #[test]
