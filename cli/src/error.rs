@@ -172,6 +172,9 @@ impl From<chronos_snapshot::Error> for Failure {
                     "`chronos snapshots --target {name}` lists all of it; a path at the top of a snapshot is written latest:/{name}"
                 ))
             }
+            Error::NotFound { what: "path", .. } => {
+                Self::new(Exit::Failed, error).hint("`chronos find` looks in all snapshots")
+            }
             Error::Command { .. } => Self::new(Exit::Failed, error)
                 .hint("no snapshot was made: half an output is no backup"),
             _ => Self::of_kind(error.kind(), error.to_string()),

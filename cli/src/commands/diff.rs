@@ -1,13 +1,14 @@
 //! `chronos diff`: what differs between two snapshots, or between a snapshot and what is on disk.
 
 use std::ffi::OsStr;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use chronos_snapshot::{
-    Aspect, Change, Difference, FileOptions, FileSource, JsonChange, MemorySource, Result as SnapshotResult,
-    Snapshot, Source, Tree, TreePath, parse_path,
+    Aspect, ByteRange, Change, Difference, FileOptions, FileSource, JSON_BYTES_MAX, JsonChange, MemorySource,
+    Node, NodeKind, Result as SnapshotResult, Snapshot, Source, TreePath, json_diff, parse_path,
 };
 use clap::Args;
 use serde::Serialize;
@@ -73,11 +74,11 @@ impl Diff {
         let (from, to) = (side(app, &catalog, &self.from)?, side(app, &catalog, &self.to)?);
         let base = self.base(&from, &to)?;
         let mut document = Document { from: name(&from), to: name(&to), ..Document::default() };
+        document.values = values(&catalog, &from, &to, &base)?;
         match (&from, &to) {
             (Side::Live, Side::Live) => return Err(Failure::usage("at least one side must be a snapshot")),
             (Side::Snapshot(a, _), Side::Snapshot(b, _)) => {
                 let (a, b) = (catalog.tree(a), catalog.tree(b));
-                document.values = values(&a, &b, &base)?;
                 collect(app, a.diff(&b, &base), false, &mut document)?;
             }
             (Side::Snapshot(a, _), Side::Live) => {
@@ -150,8 +151,7 @@ fn against_live(
 ) -> Result<(), Failure> {
     let tree = catalog.tree(snapshot);
     let paths = tree.roots(&snapshot.manifest);
-    let at = |path: &TreePath| Path::new("/").join(OsStr::from_bytes(path.as_bytes()));
-    let roots: Vec<PathBuf> = paths.iter().map(at).collect();
+    let roots: Vec<PathBuf> = paths.iter().map(on_disk).collect();
     if roots.is_empty() {
         return Err(Failure::new(
             Exit::Failed,
@@ -175,11 +175,50 @@ fn against_live(
 }
 
 /// The values that differ, if the path is one JSON file on both sides.
-fn values(a: &Tree, b: &Tree, base: &TreePath) -> Result<Option<Vec<JsonChange>>, Failure> {
+fn values(
+    catalog: &Catalog,
+    from: &Side,
+    to: &Side,
+    base: &TreePath,
+) -> Result<Option<Vec<JsonChange>>, Failure> {
     if base.is_root() || !base.name().ends_with(b".json") {
         return Ok(None);
     }
-    Ok(a.diff_json(b, base)?)
+    match (small_file(catalog, from, base)?, small_file(catalog, to, base)?) {
+        // What is not JSON has no values to compare.
+        (Some(a), Some(b)) => Ok(json_diff(&a, &b).ok()),
+        _ => Ok(None),
+    }
+}
+
+/// The content of a file that is short enough to be compared by its values.
+fn small_file(catalog: &Catalog, side: &Side, path: &TreePath) -> Result<Option<Vec<u8>>, Failure> {
+    let mut bytes = Vec::new();
+    match side {
+        Side::Snapshot(snapshot, _) => {
+            let tree = catalog.tree(snapshot);
+            let is_small = |n: &Node| matches!(n.kind, NodeKind::File(_)) && n.size() <= JSON_BYTES_MAX;
+            if !tree.get(path)?.as_ref().is_some_and(is_small) {
+                return Ok(None);
+            }
+            tree.cat(path, ByteRange::ALL, &mut bytes)?;
+        }
+        Side::Live => {
+            let path = on_disk(path);
+            match path.symlink_metadata() {
+                Ok(found) if found.is_file() && found.len() <= JSON_BYTES_MAX => {}
+                // That it is not there, or not to be read, the comparison of the trees tells.
+                _ => return Ok(None),
+            }
+            let file = File::open(&path).map_err(|e| Failure::file(&path, &e))?;
+            file.take(JSON_BYTES_MAX).read_to_end(&mut bytes).map_err(|e| Failure::file(&path, &e))?;
+        }
+    }
+    Ok(Some(bytes))
+}
+
+fn on_disk(path: &TreePath) -> PathBuf {
+    Path::new("/").join(OsStr::from_bytes(path.as_bytes()))
 }
 
 fn collect(

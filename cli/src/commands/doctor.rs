@@ -17,6 +17,9 @@ const FREE_BYTES_MIN: u64 = 1 << 30;
 /// Age of the newest snapshot after which somebody has probably forgotten something.
 const AGE_DAYS_MAX: i64 = 7;
 
+/// Hours by which clocks of several hosts may differ without anything being wrong.
+const FUTURE_HOURS_MAX: i64 = 24;
+
 /// Check the whole installation, and say what to do
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {}
@@ -198,7 +201,10 @@ fn snapshots(app: &App, catalog: &Catalog, found: &mut Examination) {
         local_time(&newest.manifest.created_at)
     );
     let now = Timestamp::from_nanosecond(app.env.clock.now()).unwrap_or(Timestamp::MAX);
-    if now.duration_since(newest.taken_at()).as_hours() > AGE_DAYS_MAX * 24 {
+    if newest.taken_at().duration_since(now).as_hours() >= FUTURE_HOURS_MAX {
+        let advice = "a clock was wrong, or --time was: until then it is what `latest` means; `chronos delete` takes it away";
+        found.warning("snapshots", format!("{detail}, which lies in the future"), advice);
+    } else if now.duration_since(newest.taken_at()).as_hours() > AGE_DAYS_MAX * 24 {
         found.warning(
             "snapshots",
             detail,

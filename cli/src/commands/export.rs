@@ -132,6 +132,9 @@ impl Export {
                 Failure::usage(format!("{} is a folder", shown(path))).hint("name a file in it with -o")
             );
         }
+        if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
+            return Err(Failure::new(Exit::Failed, format!("there is no folder {}", shown(folder))));
+        }
         if !self.force && path.symlink_metadata().is_ok() {
             return Err(there());
         }

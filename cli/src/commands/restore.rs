@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chronos_snapshot::{
-    BackupOptions, FileOptions, FileSource, Overwrite, Owner, ParentChoice, RestoreOptions, RestorePlan,
-    RestorePoint, RestoreReport, RestoreStatus, Snapshot, Strategy, backup, restore, resume_or_undo,
+    BackupOptions, ErrorKind, FileOptions, FileSource, Overwrite, Owner, ParentChoice, RestoreOptions,
+    RestorePlan, RestorePoint, RestoreReport, RestoreStatus, Snapshot, Strategy, backup, restore,
+    resume_or_undo,
 };
 use chronos_store::{Repository, SessionOptions};
 use clap::Args;
@@ -183,7 +184,14 @@ fn restore_point(repository: &Repository, snapshot: &Snapshot) -> RestorePoint {
             session: SessionOptions { client: client(), level: 3 },
             ..BackupOptions::default()
         };
-        let report = backup(&repository, vec![Box::new(FileSource::new(files)?)], &options)?;
+        let report = backup(&repository, vec![Box::new(FileSource::new(files)?)], &options).map_err(|e| {
+            match e.kind() {
+                ErrorKind::ReadOnly | ErrorKind::NoSpace => chronos_snapshot::Error::Refused(format!(
+                    "no restore point could be made ({e}); nothing was changed. --no-restore-point restores without one"
+                )),
+                _ => e,
+            }
+        })?;
         if let Some(lost) = report.errors.iter().find(|e| plan.touches(&e.path)) {
             return Err(chronos_snapshot::Error::Refused(format!(
                 "the restore point would not be whole ({}: {}); nothing was changed. --no-restore-point restores without one",

@@ -169,3 +169,25 @@ fn errors_are_one_document_too() {
         assert_eq!(document["exit_code"], code);
     }
 }
+
+#[test]
+fn values_of_json_files_are_compared_with_the_disk_too() {
+    let home = Home::with_snapshot();
+    home.file("data/sub/b.json", b"{\"v\": 2}");
+    let file = format!("latest:{}", home.inside("data/sub/b.json"));
+    for (args, before) in [(["diff", &file, "live"], 1), (["diff", "live", &file], 2)] {
+        let answer = home.run(args.iter().copied().chain(["--json"])).code(0).json();
+        assert_eq!(answer["values"][0]["before"], before, "{answer}");
+    }
+}
+
+#[test]
+fn a_dry_run_of_a_restore_gives_the_plan() {
+    let home = Home::with_snapshot();
+    home.file("data/extra", b"extra");
+    let args = ["restore", "latest", "--strategy", "replace", "--dry-run", "--json"];
+    let answer = home.run(args).code(0).json();
+    assert_eq!(answer["status"], "planned");
+    assert_eq!(answer["plan"]["removes"], serde_json::json!([home.inside("data/extra")]));
+    assert_eq!(answer["plan"]["overwrites"].as_array().unwrap().len(), 2);
+}

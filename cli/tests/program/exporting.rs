@@ -33,3 +33,15 @@ fn a_file_is_found_in_the_snapshots_that_have_it() {
     let both = matches[2]["snapshots"].as_array().unwrap();
     assert_eq!((&both[0], &both[1]), (&newest[2].as_str().into(), &newest[0].as_str().into()));
 }
+
+#[test]
+fn a_level_that_a_format_does_not_have_is_refused() {
+    let home = Home::with_snapshot();
+    for (file, level, code) in
+        [("a.zip", "10", 2), ("a.tar.zst", "0", 2), ("a.tar", "1", 2), ("b.zip", "9", 0)]
+    {
+        home.run(["export", "latest", "-o", file, "--compression", level]).code(code);
+        assert_eq!(home.path(file).exists(), code == 0);
+    }
+    home.run(["export", "latest", "-o", "none/a.tar"]).code(1).says("there is no folder none");
+}

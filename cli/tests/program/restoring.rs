@@ -127,3 +127,15 @@ fn a_new_place_on_a_read_only_disk_leaves_nothing_to_undo() {
     drop(disk);
     assert!(!home.run(["restore", "latest", "--to", "out"]).code(0).stderr.contains("interrupted"));
 }
+
+#[test]
+fn from_a_read_only_repository_nothing_is_overwritten_without_a_word() {
+    let home = Home::with_snapshot();
+    home.file("data/a.txt", b"changed since\n");
+    let repository = home.repository();
+    let _disk = Mounted::new(&["--bind", "-o", "ro", repository.to_str().unwrap()], &repository);
+    home.run(["restore", "latest", "--strategy", "overwrite"]).code(1).says("--no-restore-point");
+    assert_eq!(fs::read(home.path("data/a.txt")).unwrap(), b"changed since\n");
+    home.run(["restore", "latest", "--strategy", "overwrite", "--no-restore-point"]).code(0);
+    assert_eq!(fs::read(home.path("data/a.txt")).unwrap(), b"first\n");
+}

@@ -119,6 +119,21 @@ impl Tree {
         out: &mut (dyn Write + '_),
         monitor: &dyn Monitor,
     ) -> Result<ExportReport> {
+        let most = match options.format {
+            ExportFormat::Tar => None,
+            ExportFormat::TarZst => Some(1..=19),
+            ExportFormat::Zip => Some(0..=9),
+        };
+        if let Some(level) = options.level
+            && !most.as_ref().is_some_and(|levels| levels.contains(&level))
+        {
+            let why =
+                most.map_or("it is not compressed".to_owned(), |l| format!("{} to {}", l.start(), l.end()));
+            return Err(Error::Invalid(format!(
+                "{} has no level {level}: {why}",
+                options.format.extension()
+            )));
+        }
         let mut archive: Box<dyn Archive + '_> = match options.format {
             ExportFormat::Tar => Box::new(tar::TarWriter::plain(out)),
             ExportFormat::TarZst => Box::new(tar::TarWriter::zstd(out, options.level)?),

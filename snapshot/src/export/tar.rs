@@ -51,9 +51,6 @@ impl<'a> TarWriter<'a> {
 
     pub(super) fn zstd(out: &'a mut dyn Write, level: Option<i32>) -> Result<Self> {
         let level = level.unwrap_or(ZSTD_LEVEL);
-        if !(1..=19).contains(&level) {
-            return Err(Error::Invalid(format!("{level} is not a zstd level: 1 to 19")));
-        }
         let mut encoder = zstd::Encoder::new(out, level).map_err(output)?;
         encoder.include_checksum(true).map_err(output)?;
         Ok(Self { out: Out::Zstd(encoder) })

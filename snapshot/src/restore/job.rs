@@ -157,8 +157,9 @@ impl Job<'_> {
     fn nothing_chosen(&self) -> Error {
         let options = self.options;
         let Some(manifest) = self.manifest.filter(|_| !options.components.is_empty()) else {
-            let name = "any that the filters choose".to_owned();
-            return Error::NotFound { what: "entry", name };
+            return Error::Refused(
+                "nothing in the snapshot fits the filters; nothing was restored".to_owned(),
+            );
         };
         let known = manifest.sources.iter().flat_map(|s| [s.component(), &s.name]);
         let known: BTreeSet<&str> = known.chain([manifest.target.as_str()]).collect();

@@ -95,7 +95,11 @@ impl Selection {
         let Some(modules) = &self.modules else { return Choice::Take };
         let named = |rest: &[u8]| {
             let first = rest.split(|b| *b == b'/').next().unwrap_or_default();
-            !first.is_empty() && modules.iter().any(|c| c == first)
+            // The module of a file is its name without the ending, as in a backup.
+            let is_file = first.len() == rest.len();
+            let stem = first.iter().rposition(|b| *b == b'.').filter(|at| *at > 0 && is_file);
+            let stem = stem.and_then(|at| first.get(..at));
+            !first.is_empty() && modules.iter().any(|c| c == first || Some(&c[..]) == stem)
         };
         let fits = |root: &TreePath| path.strip(root).is_some_and(named);
         let leads = |root: &TreePath| root.strip(path).is_some();

@@ -43,7 +43,9 @@ pub(crate) fn resolve(given: &[PathBuf]) -> Result<(Vec<Root>, Vec<PathError>)> 
         }
     }
     match missing.first() {
-        Some(first) if roots.is_empty() => Err(Error::NotFound { what: "path", name: first.path.clone() }),
+        Some(first) if roots.is_empty() => {
+            Err(Error::NotFound { what: "file or folder", name: first.path.clone() })
+        }
         None if roots.is_empty() => Err(Error::Invalid("no path to back up was given".to_owned())),
         _ => Ok((roots, missing)),
     }
