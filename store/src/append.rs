@@ -2,7 +2,6 @@
 //!
 //! Whoever makes a record reads state *n*, lists `sess/`, lists `snap/`, then publishes (`docs/design.md`, "Protocol").
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::backend::{BackendError, BackendExt, Durability};
@@ -219,11 +218,6 @@ impl Inner {
             Err(Error::Missing { .. }) => Ok(None),
             Err(e) => Err(e),
         }
-    }
-
-    /// Rows by session that lie above the watermark or in the table, unmerged.
-    pub(crate) fn unmerged(state: &State) -> BTreeMap<&SessionId, &crate::state::Row> {
-        state.rows.iter().filter(|(_, r)| !(r.merged || r.packs.is_empty() && r.runs.is_empty())).collect()
     }
 }
 

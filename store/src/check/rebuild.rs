@@ -1,18 +1,15 @@
 //! Building the index anew when runs are damaged: the tables of contents of all packs say the same.
 //!
-//! Which packs count can no longer be read from the runs. Every pack whose session is in the table, and that is not swept, counts: a pack
-//! too many costs space until the next prune, a pack too few would cost data.
+//! Which packs count can no longer be read from the runs. Every pack that is stored and not swept counts: a pack too many costs space
+//! until the next prune, a pack too few would cost data.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Finding, RepairReport, add};
 use crate::backend::BackendExt;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::id::PackName;
-use crate::index::IndexBuilder;
-use crate::log::Record;
-use crate::merge::{partitions, write_runs};
+use crate::merge;
 use crate::names;
 use crate::repository::Inner;
 use crate::view::View;
@@ -24,41 +21,16 @@ pub(super) fn rebuild(inner: &Arc<Inner>, view: &Arc<View>, report: &mut RepairR
             "the repository has running sessions; repair needs it for itself: it".into(),
         ));
     }
-    let mut builder = IndexBuilder::new(&view.state);
+    let mut packs = Vec::new();
     for entry in inner.backend.list_all(names::PACKS)? {
-        let Some(Ok(name)) = entry.name.strip_prefix(names::PACKS).map(str::parse::<PackName>) else {
-            continue;
-        };
-        if view.state.swept.contains(&name) {
-            continue;
-        }
-        match inner.packs.toc(&name, Some(entry.size)) {
-            Ok(toc) => builder.add_pack(&name, entry.size, &toc.toc),
-            Err(e) if e.kind() == ErrorKind::Damaged => add(&mut report.errors, Finding::of(&e)),
-            Err(e) => return Err(e),
+        if let Some(Ok(name)) = entry.name.strip_prefix(names::PACKS).map(str::parse::<PackName>)
+            && !view.state.swept.contains(&name)
+        {
+            packs.push((name, entry.size));
         }
     }
-    let index = builder.finish(Arc::clone(&inner.packs));
-    let added = write_runs(inner, &index, partitions(&index))?;
-    inner.backend.sync()?;
-    let mut done = false;
-    inner.append(&mut |now| {
-        if now.state.n != view.state.n {
-            return Ok(None);
-        }
-        done = true;
-        let sessions = view.state.rows.keys().cloned().collect();
-        Ok(Some(Record::Merge {
-            sessions,
-            removed: view.state.runs.clone(),
-            added: added.clone(),
-            unswept: BTreeSet::new(),
-        }))
-    })?;
-    if done {
-        report.actions.push(format!("wrote {} new runs over {} packs", added.len(), index.packs().len()));
-        Ok(())
-    } else {
-        Err(Error::Busy("the log of the repository grew meanwhile: run repair again; it".into()))
-    }
+    let mut unreadable = |e: &Error| add(&mut report.errors, Finding::of(e));
+    let runs = merge::rebuild(inner, view, &packs, &mut unreadable)?;
+    report.actions.push(format!("wrote {runs} new runs over {} packs", packs.len()));
+    Ok(())
 }

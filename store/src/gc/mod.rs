@@ -114,7 +114,7 @@ fn copy_out(
     let marked = marks.mark(view, &roots(view, options), &|_| false)?;
     let present = view.index()?.packs().iter().filter(|p| !p.shunned).map(|p| p.name.clone()).collect();
     let packs = plan.repack.intersection(&present).cloned().collect();
-    repack::repack(view, &marked, &packs, report)?;
+    repack::repack(view, &marked, &packs, options.dead_share_max, report)?;
     Ok(packs)
 }
 

@@ -13,8 +13,9 @@ use crate::packs::{PackToc, chunks_of};
 use crate::session::{ChunkWriter, Session, SessionOptions};
 use crate::view::View;
 
-/// A frame with at most this share of dead bytes moves as it is; others are written anew.
-const DEAD_SHARE_MOVED: f64 = 0.1;
+/// A frame moves as it is if its share of dead bytes is at most this part of what makes a pack worth repacking; others are
+/// written anew. So a pack of moved frames has to lose as much again before it is repacked.
+const DEAD_PART_MOVED: f64 = 0.5;
 /// zstd level of frames written anew.
 const LEVEL: i32 = 3;
 
@@ -23,6 +24,7 @@ pub(crate) fn repack(
     view: &Arc<View>,
     marked: &Marked,
     packs: &BTreeSet<PackName>,
+    dead_share_max: f64,
     report: &mut PruneReport,
 ) -> Result<()> {
     if packs.is_empty() {
@@ -31,7 +33,7 @@ pub(crate) fn repack(
     let inner = &view.inner;
     inner.monitor.phase("repack");
     let session = Session::begin(inner, SessionOptions { client: "prune".into(), level: LEVEL })?;
-    let outcome = copy_all(view, marked, packs, &session);
+    let outcome = copy_all(view, marked, packs, &session, dead_share_max * DEAD_PART_MOVED);
     let stats = session.close()?;
     outcome?;
     report.packs_repacked += packs.len() as u64;
@@ -39,12 +41,19 @@ pub(crate) fn repack(
     Ok(())
 }
 
-fn copy_all(view: &Arc<View>, marked: &Marked, packs: &BTreeSet<PackName>, session: &Session) -> Result<()> {
+fn copy_all(
+    view: &Arc<View>,
+    marked: &Marked,
+    packs: &BTreeSet<PackName>,
+    session: &Session,
+    dead_max: f64,
+) -> Result<()> {
     let index = view.index()?;
     let mut writers = Writers {
         data: session.writer(ChunkKind::Data),
         refs: session.writer(ChunkKind::Refs),
         meta: session.writer(ChunkKind::Meta),
+        dead_max,
     };
     for (number, pack) in (0_u32..).zip(index.packs()).filter(|(_, p)| packs.contains(&p.name)) {
         check_cancelled(view.inner.monitor.as_ref())?;
@@ -61,6 +70,8 @@ struct Writers<'s> {
     data: ChunkWriter<'s>,
     refs: ChunkWriter<'s>,
     meta: ChunkWriter<'s>,
+    /// A frame with at most this share of dead bytes moves as it is.
+    dead_max: f64,
 }
 
 impl<'s> Writers<'s> {
@@ -89,7 +100,7 @@ fn copy_pack(
         }
         let sealed =
             view.inner.packs.read(&toc.object, Some(frame.offset..frame.offset + u64::from(frame.sealed)))?;
-        if (u64::from(frame.raw) - bytes) as f64 <= DEAD_SHARE_MOVED * f64::from(frame.raw) {
+        if (u64::from(frame.raw) - bytes) as f64 <= writers.dead_max * f64::from(frame.raw) {
             session.move_frame(toc, frame, chunks, sealed)?;
             continue;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::mark::Marks;
 use super::{PruneOptions, PruneReport, expired, pending, roots};
+use crate::backend::BackendExt;
 use crate::error::{Error, Result};
 use crate::id::PackName;
 use crate::log::Record;
@@ -114,8 +115,13 @@ fn sweep(
 
 /// G7: deletes what the state says is swept; whoever comes finishes.
 fn delete_swept(inner: &Inner, view: &View, report: &mut PruneReport) -> Result<()> {
-    for name in &view.state.swept {
-        let object = names::pack(name);
+    if view.state.swept.is_empty() {
+        return Ok(());
+    }
+    // Runs may name packs that are long gone.
+    let stored: BTreeSet<String> =
+        inner.backend.list_all(names::PACKS)?.into_iter().map(|e| e.name).collect();
+    for object in view.state.swept.iter().map(names::pack).filter(|object| stored.contains(object)) {
         let size = match inner.backend.stat(&object) {
             Err(crate::backend::BackendError::NotFound(_)) => continue,
             size => size?,

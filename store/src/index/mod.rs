@@ -122,6 +122,12 @@ impl IndexBuilder {
 
     /// The finished index.
     pub(crate) fn finish(mut self, reader: Arc<Packs>) -> Index {
+        let runs = self.sources.len();
+        for source in &mut self.sources {
+            if let Source::Run(run) = source {
+                run.share_blocks(runs);
+            }
+        }
         if !self.table.is_empty() {
             self.table.sort_unstable();
             self.table.shrink_to_fit();

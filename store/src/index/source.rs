@@ -8,8 +8,12 @@ use crate::format::{Place, Record, RunIndex};
 use crate::id::ChunkId;
 use crate::packs::{Packs, lock};
 
-/// Opened blocks kept of one run; 16 KiB each as stored, about 4 MB.
+/// Opened blocks kept of one run at most; 16 KiB each as stored, about 4 MB.
 const BLOCKS_MAX: usize = 256;
+/// Opened blocks kept of all runs of an index: about 37 MB.
+const BLOCKS_OF_ALL: usize = 2048;
+/// Opened blocks kept of one run at least.
+const BLOCKS_MIN: usize = 8;
 
 /// One sorted source.
 #[derive(Debug)]
@@ -37,6 +41,22 @@ impl Source {
         match self {
             Self::Run(run) => run.index.len(),
             Self::Table(table) => table.records.len() as u64,
+        }
+    }
+
+    /// Name of the object, if it is one.
+    pub(crate) fn object(&self) -> Option<&str> {
+        match self {
+            Self::Run(run) => Some(&run.object),
+            Self::Table(_) => None,
+        }
+    }
+
+    /// The packs that it names, by their numbers in the index; a table is never asked for old ones.
+    pub(crate) fn packs(&self) -> &[u32] {
+        match self {
+            Self::Run(run) => &run.numbers,
+            Self::Table(_) => &[],
         }
     }
 
@@ -77,6 +97,8 @@ pub(crate) struct RunSource {
     index: RunIndex,
     numbers: Vec<u32>,
     blocks: Mutex<Blocks>,
+    /// How many of them are kept.
+    blocks_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -89,7 +111,13 @@ impl RunSource {
     /// Opens the run `object`.
     pub(crate) fn open(packs: &Packs, object: &str, size: u64) -> Result<Self> {
         let index = RunIndex::open(object, packs.keys(), size, &|range| packs.read(object, Some(range)))?;
-        Ok(Self { object: object.to_owned(), index, numbers: Vec::new(), blocks: Mutex::default() })
+        Ok(Self {
+            object: object.to_owned(),
+            index,
+            numbers: Vec::new(),
+            blocks: Mutex::default(),
+            blocks_max: BLOCKS_MAX,
+        })
     }
 
     /// Its directory.
@@ -99,6 +127,11 @@ impl RunSource {
 
     pub(super) fn with_numbers(self, numbers: Vec<u32>) -> Self {
         Self { numbers, ..self }
+    }
+
+    /// Shares the memory for opened blocks with the other runs of an index.
+    pub(super) fn share_blocks(&mut self, runs: usize) {
+        self.blocks_max = (BLOCKS_OF_ALL / runs.max(1)).clamp(BLOCKS_MIN, BLOCKS_MAX);
     }
 
     /// Whether the run holds an id.
@@ -155,7 +188,7 @@ impl RunSource {
         let sealed = packs.read(&self.object, Some(self.index.block_range(number)))?;
         let block = Arc::new(self.index.open_block(number, sealed)?);
         let mut blocks = lock(&self.blocks);
-        if blocks.held.len() >= BLOCKS_MAX {
+        if blocks.held.len() >= self.blocks_max {
             // Half of them go at once, so that letting go costs nothing on average.
             let mut used: Vec<u64> = blocks.held.values().map(|(used, _)| *used).collect();
             used.sort_unstable();

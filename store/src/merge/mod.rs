@@ -1,67 +1,54 @@
-//! Merging: tables of contents and small runs become large runs, and entries of swept packs are dropped.
+//! Merging: tables of contents and runs become larger runs, and entries of swept packs are dropped.
 //!
 //! Sits above the log and the index; sessions, pruning and repair use it, and it knows none of them.
+
+mod plan;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::backend::{BackendExt, Durability};
+use crate::backend::BackendExt;
 use crate::decision::{OwnPack, own_packs};
-use crate::error::{Error, Result};
-use crate::format::{Place, Record as IndexRecord, encode_run};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{PackName, SessionId};
-use crate::index::{Index, IndexBuilder};
+use crate::index::{Index, IndexBuilder, Source};
 use crate::log::Record;
 use crate::names;
 use crate::repository::Inner;
+use crate::state::{Row, State};
+use crate::view::View;
+
+use plan::{RUN_RECORDS, Size, plan};
+use write::write_runs;
 
 /// Unmerged sessions that a reader may have to look at one by one.
 const SESSIONS_MAX: usize = 32;
-/// Runs that a look-up may have to ask.
-const RUNS_MAX: usize = 12;
-/// Records of one new run: bounds the memory of merging to about 50 MB. A power of two.
-const RUN_RECORDS: u64 = 1 << 20;
 
-/// Merges if there is reason to, or if `always`.
+/// Merges if there is reason to; everything if `always`.
 pub(crate) fn merge(inner: &Arc<Inner>, always: bool) -> Result<()> {
     let view = inner.view()?;
-    let unmerged = Inner::unmerged(&view.state).len();
-    let runs = view.state.runs.len() + view.state.rows.values().map(|r| r.runs.len()).sum::<usize>();
-    let partitions = partitions(view.index()?);
-    let reason = always
-        || unmerged > SESSIONS_MAX
-        || runs > RUNS_MAX.max(partitions * 2)
-        || !view.state.swept.is_empty();
-    if !reason || (unmerged == 0 && runs == 0) {
+    let index = view.index()?;
+    let tables = always || view.state.rows.values().filter(|r| !r.packs.is_empty()).count() > SESSIONS_MAX;
+    let chosen: Vec<&Source> =
+        index.sources().iter().filter(|s| tables || matches!(s, Source::Run(_))).collect();
+    let sizes: Vec<Size> = chosen.iter().map(|source| size(index, source)).collect();
+    let is_table = |at: usize| chosen.get(at).is_some_and(|s| matches!(s, Source::Table(_)));
+    let groups = plan(&sizes, &|at| always || is_table(at));
+    if groups.is_empty() {
         return Ok(());
     }
-    let added = write_runs(inner, view.index()?, partitions)?;
-    let kept: BTreeSet<_> = view.index()?.unreadable().iter().map(|name| &name.session).collect();
-    let unswept: BTreeSet<PackName> =
-        view.state.swept.iter().filter(|name| !kept.contains(&name.session)).cloned().collect();
-    inner.backend.sync()?;
-    let mut outcome = None;
-    inner.append(&mut |now| {
-        // The new runs hold what the state of `view` named. If anything but new decisions came, they may be wrong: leave it.
-        if now.state.n != view.state.n {
-            return Ok(None);
-        }
-        // A pack whose table of contents cannot be read is in no run: its session goes on naming it.
-        let sessions = view.state.rows.keys().filter(|s| !kept.contains(s)).cloned().collect();
-        outcome = Some(());
-        Ok(Some(Record::Merge {
-            sessions,
-            removed: view.state.runs.clone(),
-            added: added.clone(),
-            unswept: unswept.clone(),
-        }))
-    })?;
-    if outcome.is_none() {
-        for run in &added {
-            inner.backend.remove(run)?;
-        }
+    let mut merged = Merged::default();
+    for group in &groups {
+        let sources: Vec<&Source> = group.iter().filter_map(|at| chosen.get(*at).copied()).collect();
+        merged.added.extend(write_runs(inner, index, &sources)?);
+        merged.replaced.extend(sources.into_iter().filter_map(Source::object).map(str::to_owned));
     }
-    Ok(())
+    merged.sessions = sessions(&view, tables)?;
+    // Runs of sessions that are not replaced become runs of the state as they are.
+    let theirs = merged.sessions.iter().filter_map(|s| view.state.rows.get(s)).flat_map(|row| &row.runs);
+    merged.adopted.extend(theirs.filter(|run| !merged.replaced.contains(*run)).cloned());
+    merged.publish(inner, &view).map(|_| ())
 }
 
 /// Takes the tables of contents of unmerged sessions into one run (or a few), and leaves the runs that there are alone: what a
@@ -86,69 +73,146 @@ pub(crate) fn merge_sessions(inner: &Arc<Inner>) -> Result<()> {
         return Ok(());
     }
     let index = builder.finish(Arc::clone(&inner.packs));
-    let added = write_runs(inner, &index, partitions(&index))?;
-    inner.backend.sync()?;
-    let mut done = false;
-    inner.append(&mut |now| {
-        // Only these rows named their packs; as long as they still do, the new runs say the same.
-        let same =
-            merged.iter().all(|(s, packs)| now.state.rows.get(s).is_some_and(|row| row.packs == *packs));
-        done = same && now.state.n == view.state.n;
-        let theirs: BTreeSet<PackName> =
-            merged.iter().flat_map(|(s, packs)| own_packs(s, packs)).map(|(name, _)| name).collect();
-        Ok(done.then(|| Record::Merge {
-            sessions: merged.keys().cloned().collect(),
-            removed: BTreeSet::new(),
-            added: added.clone(),
-            unswept: now.state.swept.intersection(&theirs).cloned().collect(),
-        }))
-    })?;
-    if !done {
-        added.iter().try_for_each(|run| inner.backend.remove(run))?;
+    let added = write_runs(inner, &index, &index.sources().iter().collect::<Vec<_>>())?;
+    let sessions = merged.into_keys().collect();
+    Merged { added, sessions, ..Merged::default() }.publish(inner, &view).map(|_| ())
+}
+
+/// Writes the index anew from the tables of contents of `packs`; tells of packs that cannot be read. [`Error::Busy`] if the log
+/// grew meanwhile. Returns how many runs there are now.
+pub(crate) fn rebuild(
+    inner: &Arc<Inner>,
+    view: &Arc<View>,
+    packs: &[(PackName, u64)],
+    unreadable: &mut dyn FnMut(&Error),
+) -> Result<usize> {
+    let mut added = BTreeSet::new();
+    let mut builder = IndexBuilder::new(&view.state);
+    let mut records = 0;
+    let mut kept = BTreeSet::new();
+    let write = |builder: IndexBuilder, added: &mut BTreeSet<String>| -> Result<()> {
+        let index = builder.finish(Arc::clone(&inner.packs));
+        added.extend(write_runs(inner, &index, &index.sources().iter().collect::<Vec<_>>())?);
+        Ok(())
+    };
+    for (name, size) in packs {
+        match inner.packs.toc(name, Some(*size)) {
+            Ok(toc) => {
+                let chunks = toc.toc.chunks.len() as u64;
+                if records + chunks > RUN_RECORDS {
+                    write(std::mem::replace(&mut builder, IndexBuilder::new(&view.state)), &mut added)?;
+                    records = 0;
+                }
+                records += chunks;
+                builder.add_pack(name, *size, &toc.toc);
+            }
+            Err(e) if e.kind() == ErrorKind::Damaged => {
+                unreadable(&e);
+                kept.insert(&name.session);
+            }
+            Err(e) => return Err(e),
+        }
     }
-    Ok(())
+    write(builder, &mut added)?;
+    let runs = added.len();
+    // A pack whose table of contents cannot be read is in no run: its session goes on naming it.
+    let named = |(session, row): &(&SessionId, &Row)| row.packs.is_empty() || !kept.contains(session);
+    let sessions = view.state.rows.iter().filter(named).map(|(session, _)| session.clone()).collect();
+    let merged = Merged { added, sessions, replaced: view.state.runs.clone(), ..Merged::default() };
+    if merged.publish(inner, view)? {
+        Ok(runs)
+    } else {
+        Err(Error::Busy("the log of the repository grew meanwhile: run repair again; it".into()))
+    }
 }
 
-/// Into how many runs an index goes.
-pub(crate) fn partitions(index: &Index) -> usize {
-    let records: u64 = index.sources().iter().map(crate::index::Source::len).sum();
-    (records.div_ceil(RUN_RECORDS).max(1) as usize).next_power_of_two().min(256)
+fn size(index: &Index, source: &Source) -> Size {
+    let packs = source.packs();
+    let is_swept = |number: &&u32| index.pack(**number).is_some_and(|p| p.swept);
+    Size {
+        records: source.len(),
+        packs: packs.len() as u64,
+        swept: packs.iter().filter(is_swept).count() as u64,
+    }
 }
 
-/// Writes all records of packs that are not swept, as runs over equal parts of the space of ids.
-pub(crate) fn write_runs(inner: &Inner, index: &Index, partitions: usize) -> Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
-    for part in 0..partitions {
-        let mut numbers = vec![u32::MAX; index.packs().len()];
-        let mut packs = Vec::new();
-        let mut records = Vec::new();
+/// Sessions of which all that counts is in runs now; those with tables of contents only if these were merged.
+fn sessions(view: &View, tables: bool) -> Result<BTreeSet<SessionId>> {
+    // A pack whose table of contents cannot be read is in no run: its session goes on naming it.
+    let kept: BTreeSet<&SessionId> = view.index()?.unreadable().iter().map(|name| &name.session).collect();
+    let rows = view.state.rows.iter().filter(|(_, row)| !row.merged && (tables || row.packs.is_empty()));
+    Ok(rows.map(|(session, _)| session).filter(|s| !kept.contains(s)).cloned().collect())
+}
+
+/// What was written, and what it stands for.
+#[derive(Debug, Default)]
+struct Merged {
+    /// New runs.
+    added: BTreeSet<String>,
+    /// Runs of sessions that the state takes over as they are.
+    adopted: BTreeSet<String>,
+    /// Runs that the new ones replace.
+    replaced: BTreeSet<String>,
+    /// Sessions whose packs and runs all are in runs of the state now.
+    sessions: BTreeSet<SessionId>,
+}
+
+impl Merged {
+    /// Publishes the record. The new runs hold what the state of `view` named: if anything but new decisions came since, they may
+    /// be wrong, and go again; `false` then.
+    fn publish(self, inner: &Arc<Inner>, view: &Arc<View>) -> Result<bool> {
+        inner.backend.sync()?;
+        let unswept = self.unswept(inner, view)?;
+        let mut done = false;
+        inner.append(&mut |now| {
+            done = now.state.n == view.state.n && self.still_says(&now.state, &view.state);
+            Ok(done.then(|| Record::Merge {
+                sessions: self.sessions.clone(),
+                removed: self.replaced.intersection(&view.state.runs).cloned().collect(),
+                added: self.added.union(&self.adopted).cloned().collect(),
+                unswept: unswept.clone(),
+            }))
+        })?;
+        if !done {
+            self.added.iter().try_for_each(|run| inner.backend.remove(run))?;
+        }
+        Ok(done)
+    }
+
+    /// Whether the rows of the sessions still name what was merged.
+    fn still_says(&self, now: &State, then: &State) -> bool {
+        self.sessions.iter().all(|s| match (now.rows.get(s), then.rows.get(s)) {
+            (Some(now), Some(then)) => now.packs == then.packs && now.runs == then.runs,
+            _ => false,
+        })
+    }
+
+    /// Swept packs that neither a run nor a session names any more, and that are deleted: were one still there, whoever builds the
+    /// index from packs could take it for one that counts, while a slow prune is about to delete it.
+    fn unswept(&self, inner: &Inner, view: &View) -> Result<BTreeSet<PackName>> {
+        let mut left = view.state.swept.clone();
+        for (session, row) in view.state.rows.iter().filter(|(s, _)| !self.sessions.contains(s)) {
+            for (name, _) in own_packs(session, &row.packs) {
+                left.remove(&name);
+            }
+        }
+        if left.is_empty() {
+            return Ok(left);
+        }
+        let index = view.places()?;
         for source in index.sources() {
-            source.each(&inner.packs, &mut |_, record| {
-                let [first, ..] = record.id.0;
-                let Some(pack) = index.pack(record.place.pack).filter(|p| !p.swept) else { return Ok(()) };
-                if usize::from(first) * partitions / 256 != part {
-                    return Ok(());
+            if source.object().is_some_and(|run| !self.replaced.contains(run)) {
+                for pack in source.packs().iter().filter_map(|number| index.pack(*number)) {
+                    left.remove(&pack.name);
                 }
-                let number = numbers
-                    .get_mut(record.place.pack as usize)
-                    .ok_or_else(|| Error::missing("a pack that the index names"))?;
-                if *number == u32::MAX {
-                    *number = packs.len() as u32;
-                    packs.push((pack.name.clone(), pack.size));
-                }
-                records.push(IndexRecord { place: Place { pack: *number, ..record.place }, ..record });
-                Ok(())
-            })?;
+            }
         }
-        if records.is_empty() {
-            continue;
+        let mut gone = BTreeSet::new();
+        for name in left {
+            if !inner.backend.exists(&names::pack(&name))? {
+                gone.insert(name);
+            }
         }
-        records.sort_unstable();
-        records.dedup();
-        let object = names::merged_run(inner.env.random_bytes()?);
-        let bytes = encode_run(&object, &inner.keys, inner.env.random_bytes()?, &packs, &records)?;
-        inner.backend.create(&object, &bytes, Durability::Deferred)?;
-        names.insert(object);
+        Ok(gone)
     }
-    Ok(names)
 }
