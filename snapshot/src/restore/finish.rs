@@ -116,14 +116,13 @@ impl Builder<'_> {
 
     fn leave(&self, folder: Option<Entered>) -> Result<()> {
         let Some(Entered { path, staged, node }) = folder else { return Ok(()) };
-        let want = match &node {
-            Some(node) => Attributes::of(node, self.owners),
+        let want = if let Some(node) = &node {
+            Attributes::of(node, self.owners)
+        } else {
             // An ordinary folder where the snapshot has no entry.
-            None => {
-                let now = self.place.handle(&staged).and_then(|h| Attributes::read(&h));
-                let now = now.map_err(|e| self.error(&path, e))?;
-                Attributes { mode: 0o755, xattrs: Vec::new(), ..now }
-            }
+            let now = self.place.handle(&staged).and_then(|h| Attributes::read(&h));
+            let now = now.map_err(|e| self.error(&path, e))?;
+            Attributes { mode: 0o755, xattrs: Vec::new(), ..now }
         };
         exchange::set(self.place, &staged, &want, &self.tally)?;
         match &node {

@@ -133,10 +133,7 @@ impl Tally {
 /// Gives what a descriptor names the attributes `want`; touches only what differs.
 pub(crate) fn apply(handle: &OwnedFd, is_link: bool, want: &Attributes, tally: &Tally) -> io::Result<()> {
     let now = Attributes::read(handle)?;
-    let set_mode = |mode| match is_link {
-        true => Ok(()),
-        false => Ok(rustix::fs::chmod(proc_path(handle), mode)?),
-    };
+    let set_mode = |mode| if is_link { Ok(()) } else { Ok(rustix::fs::chmod(proc_path(handle), mode)?) };
     apply_over(handle, &now, want, tally, set_mode)
 }
 

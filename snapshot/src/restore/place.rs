@@ -229,7 +229,7 @@ impl Place {
     }
 
     /// Opens a regular file for writing again; it must still be the one with that inode.
-    pub(crate) fn open_file_in(&self, folder: &OwnedFd, name: &[u8], inode: u64) -> io::Result<File> {
+    pub(crate) fn open_file_in(folder: &OwnedFd, name: &[u8], inode: u64) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let fd = rustix::fs::openat(folder, name, flags, Mode::empty())?;
         let stat = Stat::of(&fd)?;

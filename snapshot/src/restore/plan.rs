@@ -9,7 +9,7 @@ use rustix::fs::FileType;
 
 use crate::error::{Error, Result};
 use crate::node::{Content, Extent, Node, NodeKind};
-use crate::path::TreePath;
+use crate::path::{TreePath, printable};
 use crate::record::PathError;
 use crate::restore::chosen::{Chosen, Walk};
 use crate::restore::links;
@@ -334,7 +334,11 @@ impl<'a> Planner<'a> {
             return Ok(());
         }
         if self.in_place && is_link && self.selection.leads_to_root(&path) {
-            self.conflicts.push(format!("{shown} is a symbolic link: name its real place as the target"));
+            // Where it leads is for the message alone.
+            let real = self.place.link_target(&path).map(|to| printable(&to)).unwrap_or_default();
+            self.conflicts.push(format!(
+                "{shown} is a symbolic link to {real}: restore SNAP:{path} with --to and the real place"
+            ));
             self.closed = Some(path);
             return Ok(());
         }

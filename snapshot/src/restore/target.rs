@@ -173,7 +173,7 @@ impl Writer<'_> {
                 }
                 file
             }
-            State::Parked(inode) => self.place.open_file_in(&target.folder, &target.name, *inode)?,
+            State::Parked(inode) => Place::open_file_in(&target.folder, &target.name, *inode)?,
         };
         let file = Arc::new(file);
         self.place.opened.fetch_add(1, Ordering::Relaxed);
