@@ -4,8 +4,9 @@ use chronos_store::CreateOptions;
 use clap::Args;
 use serde::Serialize;
 
-use crate::context::App;
-use crate::context::location::{parse, shown};
+use crate::context::location::{check_free, parse, shown};
+use crate::context::secret::Given;
+use crate::context::{App, prompt};
 use crate::error::{Exit, Failure};
 
 /// Create a repository
@@ -17,6 +18,10 @@ pub(crate) struct Init {
     /// Cut and name chunks as this repository does, so that copies between the two deduplicate
     #[arg(long, value_name = "REPO")]
     like: Option<String>,
+
+    /// Ask for a password on the terminal, twice
+    #[arg(long, conflicts_with = "secret")]
+    ask_password: bool,
 
     /// Label of the first key
     #[arg(long, value_name = "TEXT", default_value = "first")]
@@ -39,8 +44,19 @@ impl Init {
             Some(other) => Some(app.open_at(&parse(other)?)?.chunk_keys()),
             None => None,
         };
-        let created = app.create(&CreateOptions { like, label: self.label.clone() })?;
-        let path = app.settings()?.location.shown();
+        let location = &app.settings()?.location;
+        let given = if self.ask_password {
+            check_free(&location.path)?;
+            if !prompt::possible() {
+                return Err(Failure::usage("there is no terminal to ask for a password on")
+                    .hint("give it with --password-file or --password-command"));
+            }
+            Some(Given::Password(prompt::ask_new("Password of the new repository")?))
+        } else {
+            app.given()?
+        };
+        let created = app.create(given, &CreateOptions { like, label: self.label.clone() })?;
+        let path = location.shown();
         app.output.summary(format!("Made a new repository: {path}"))?;
         app.note_key(created.key_file.as_deref());
         app.output.document(&Made {

@@ -171,7 +171,7 @@ impl App {
         if location.origin != Origin::Default || exists(&*self.backend()?)? {
             return self.open();
         }
-        let created = self.create(&CreateOptions::default())?;
+        let created = self.create(self.given()?, &CreateOptions::default())?;
         self.output.note(format!("Made a new repository: {}", location.shown()));
         self.note_key(created.key_file.as_deref());
         Ok(created.repository)
@@ -182,7 +182,7 @@ impl App {
         let settings = self.settings()?;
         let backend = self.backend_at(path)?;
         let options = self.open_options()?;
-        if let Some(given) = secret::given(&self.global, &settings.config)? {
+        if let Some(given) = self.given()? {
             if let Given::Key(file) = &given
                 && key_file::is_exposed(file)
             {
@@ -216,12 +216,11 @@ impl App {
     }
 
     /// Creates the repository that is meant, with the secret that was given or a new key file.
-    pub(crate) fn create(&self, create: &CreateOptions) -> Result<Created, Failure> {
+    pub(crate) fn create(&self, given: Option<Given>, create: &CreateOptions) -> Result<Created, Failure> {
         let settings = self.settings()?;
         location::check_free(&settings.location.path)?;
         let backend = self.backend()?;
         let options = self.open_options()?;
-        let given = secret::given(&self.global, &settings.config)?;
         let location = settings.location.shown();
         match given {
             Some(Given::Key(file)) if !file.exists() => {
@@ -243,6 +242,11 @@ impl App {
                 Ok(Created { repository, key_file: Some(file) })
             }
         }
+    }
+
+    /// The secret that somebody named, if anybody did.
+    pub(crate) fn given(&self) -> Result<Option<Given>, Failure> {
+        secret::given(&self.global, &self.settings()?.config)
     }
 
     /// Says where the key of a new repository is.

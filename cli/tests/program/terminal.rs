@@ -146,6 +146,28 @@ fn a_new_password_is_asked_for_twice() {
 }
 
 #[test]
+fn the_password_of_a_new_repository_is_asked_for_twice() {
+    let home = Home::new();
+    let args = ["-r", "repo", "init", "--ask-password"];
+    let mut session = Session::start(&home, &args);
+    session.answer("Password of the new repository: ", "first\n");
+    session.answer("The same again: ", "fisrt\n");
+    let (code, shown) = session.finish();
+    assert_eq!(code, 2, "{shown}");
+    assert!(shown.contains("differ") && !home.path("repo").exists(), "{shown}");
+    let mut session = Session::start(&home, &args);
+    session.answer("Password of the new repository: ", "secret\n");
+    session.answer("The same again: ", "secret\n");
+    let (code, shown) = session.finish();
+    assert_eq!(code, 0, "{shown}");
+    assert!(!shown.contains("secret") && !shown.contains("Its key"), "{shown}");
+    home.file("password", b"secret\n");
+    home.run(["-r", "repo", "snapshots", "--password-file", "password"]).code(0);
+    home.run(["-r", "other", "init", "--ask-password"]).code(2).says("no terminal");
+    home.run(["-r", "other", "init", "--ask-password", "--password-file", "password"]).code(2);
+}
+
+#[test]
 fn nobody_is_asked_when_the_input_is_no_terminal() {
     let home = locked();
     home.run(["-r", "repo", "snapshots"]).code(12).says("--password-file");
