@@ -15,6 +15,7 @@ mod failing_disk;
 mod full_disk;
 mod interrupted;
 mod keys;
+mod killed;
 mod odd_names;
 mod owners;
 mod restoring;
