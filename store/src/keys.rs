@@ -56,14 +56,18 @@ pub(crate) fn slot_name(env: &Env) -> Result<String> {
     Ok(format!("{}{}", names::KEYS, hex::encode(env.random_bytes::<4>()?)))
 }
 
-/// Finds the slot that `secret` opens. A damaged slot is reported and passed over; if nothing opens, damage is told first.
+/// Finds the slot that `secret` opens and whose keys `fit` the config. A slot whose keys do not was left by an attempt
+/// to make the repository that was interrupted, or lost against another one. A damaged slot is reported and passed over;
+/// if nothing opens, damage is told first.
 pub(crate) fn unlock(
     backend: &dyn Backend,
     secret: &Secret,
+    fit: &dyn Fn(&Secrets) -> Result<()>,
     monitor: &dyn Monitor,
 ) -> Result<(String, Secrets)> {
     let mut tried = 0;
     let mut damage = None;
+    let mut misfit = None;
     for entry in backend.list(names::KEYS, None, SLOTS_MAX)? {
         let opened = backend
             .read(&entry.name, None)
@@ -71,7 +75,11 @@ pub(crate) fn unlock(
             .and_then(|bytes| KeySlot::decode(&entry.name, &bytes))
             .and_then(|slot| slot.unwrap(&entry.name, secret));
         match opened {
-            Ok(Some(secrets)) => return Ok((entry.name, secrets)),
+            Ok(Some(secrets)) => match fit(&secrets) {
+                Ok(()) => return Ok((entry.name, secrets)),
+                Err(e) if e.kind() == ErrorKind::Damaged => misfit = Some(e),
+                Err(e) => return Err(e),
+            },
             Ok(None) => tried += 1,
             Err(e) if e.kind() == ErrorKind::Damaged => {
                 monitor.problem(&e.to_string());
@@ -80,7 +88,7 @@ pub(crate) fn unlock(
             Err(e) => return Err(e),
         }
     }
-    match damage {
+    match misfit.or(damage) {
         // With whole slots left, the secret is wrong for all of them: the damaged one may be the one it opens.
         Some(damage) => Err(damage),
         None if tried == 0 => Err(Error::missing("every key slot")),

@@ -134,9 +134,9 @@ impl Repository {
             bytes => bytes?,
         };
         let (config, seal) = Config::decode(&config)?;
-        let (slot, secrets) = crate::keys::unlock(backend.as_ref(), secret, options.monitor.as_ref())?;
+        let fit = |secrets: &Secrets| seal.check(&Keys::new(secrets));
+        let (slot, secrets) = crate::keys::unlock(backend.as_ref(), secret, &fit, options.monitor.as_ref())?;
         let keys = Arc::new(Keys::new(&secrets));
-        seal.check(&keys)?;
         let OpenOptions { dirs, env, monitor } = options;
         let folders = Folders::new(&dirs.cache, &dirs.state, config.id);
         let catalogue =

@@ -171,7 +171,12 @@ impl App {
         if location.origin != Origin::Default || exists(&*self.backend()?)? {
             return self.open();
         }
-        let created = self.create(self.given()?, &CreateOptions::default())?;
+        let created = match self.create(self.given()?, &CreateOptions::default()) {
+            Ok(created) => created,
+            // Another first backup was faster.
+            Err(_) if exists(&*self.backend()?)? => return self.open(),
+            Err(failure) => return Err(failure),
+        };
         self.output.note(format!("Made a new repository: {}", location.shown()));
         self.note_key(created.key_file.as_deref());
         Ok(created.repository)
@@ -190,15 +195,8 @@ impl App {
             }
             return Ok(Repository::open(backend, &given.secret()?, options)?);
         }
-        for file in key_file::list(&settings.places.keys())? {
-            let secret = Secret::Key(key_file::read(&file)?);
-            match Repository::open(Arc::clone(&backend), &secret, options.clone()) {
-                Err(e) if e.kind() == ErrorKind::WrongKey => {}
-                opened => {
-                    self.output.detail(format!("Opened with the key file {}", file.display()));
-                    return Ok(opened?);
-                }
-            }
+        if let Some(repository) = self.open_with_own_keys(&backend, &options)? {
+            return Ok(repository);
         }
         if !prompt::possible() {
             return Err(Failure::new(
@@ -213,6 +211,37 @@ impl App {
         }
         let password = prompt::ask(&format!("Password of {}", location::shown(path)))?;
         Ok(Repository::open(backend, &Secret::Password(password), options)?)
+    }
+
+    /// Tries the key files of this user.
+    fn open_with_own_keys(
+        &self,
+        backend: &Arc<dyn Backend>,
+        options: &OpenOptions,
+    ) -> Result<Option<Repository>, Failure> {
+        let mut waiting = key_file::list(&self.settings()?.places.keys())?;
+        let mut damage = None;
+        while let Some(file) = waiting.pop() {
+            let key = match key_file::read(&file) {
+                Ok(key) => key,
+                // The process that makes it has just given it its last name.
+                Err(_) if !file.exists() => {
+                    waiting = key_file::list(&self.settings()?.places.keys())?;
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
+            match Repository::open(Arc::clone(backend), &Secret::Key(key), options.clone()) {
+                Err(e) if e.kind() == ErrorKind::WrongKey => {}
+                // Also the key of an interrupted attempt to make this repository; another one may be the right one.
+                Err(e) if e.kind() == ErrorKind::Damaged => damage = Some(e),
+                opened => {
+                    self.output.detail(format!("Opened with the key file {}", location::shown(&file)));
+                    return Ok(Some(opened?));
+                }
+            }
+        }
+        damage.map_or(Ok(None), |e| Err(e.into()))
     }
 
     /// Creates the repository that is meant, with the secret that was given or a new key file.

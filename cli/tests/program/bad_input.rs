@@ -168,3 +168,15 @@ fn a_repository_is_not_made_among_other_things() {
     home.run(["-r", "empty", "init"]).code(0);
     home.run(["-r", "empty", "init"]).code(1).says("already exists");
 }
+
+#[test]
+fn first_backups_at_once_share_the_new_repository() {
+    let home = Home::new();
+    home.file("data/a", b"1");
+    let first: Vec<_> = (0..4).map(|_| home.command(["backup", "data"]).spawn().unwrap()).collect();
+    for child in first {
+        finish(child).code(0);
+    }
+    assert_eq!(home.snapshots().len(), 4);
+    assert_eq!(std::fs::read_dir(home.path(".config/chronos/keys")).unwrap().count(), 1);
+}

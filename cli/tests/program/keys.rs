@@ -130,3 +130,30 @@ fn credentials_of_a_service_open_the_repository() {
     let both = [("CREDENTIALS_DIRECTORY", &*credentials("a")), ("CHRONOS_PASSWORD", "wrong")];
     opens_with(&home, &both, &[], 12);
 }
+
+/// Slots of other attempts to make a repository with the same password or with key files of this home.
+fn orphans(home: &Home, args: &[&str]) {
+    for other in ["a", "b", "c"] {
+        home.run(["-r", other, "init"].iter().chain(args)).code(0);
+        for slot in std::fs::read_dir(home.path(other).join("keys")).unwrap() {
+            let slot = slot.unwrap();
+            std::fs::copy(slot.path(), home.path("repo/keys").join(slot.file_name())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_interrupted_attempts_to_make_a_repository_have_left_does_not_keep_it_shut() {
+    let home = Home::new();
+    home.file("word", b"word\n");
+    home.run(["-r", "repo", "init", "--password-file", "word"]).code(0);
+    orphans(&home, &["--password-file", "word"]);
+    home.run(["-r", "repo", "snapshots", "--password-file", "word"]).code(0);
+
+    let home = Home::new();
+    home.run(["-r", "repo", "init"]).code(0);
+    orphans(&home, &[]);
+    home.run(["-r", "repo", "snapshots"]).code(0);
+    std::fs::write(home.path("repo/config"), b"nonsense").unwrap();
+    home.run(["-r", "repo", "snapshots"]).code(4);
+}

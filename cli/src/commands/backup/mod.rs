@@ -10,6 +10,7 @@ use chronos_snapshot::{
     backup,
 };
 use chronos_store::{Repository, SessionOptions};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -65,7 +66,7 @@ pub(crate) struct Backup {
     metadata: Vec<(String, String)>,
 
     /// Host that the files are of [default: this one]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     host: Option<String>,
 
     /// Time of the snapshot [default: now]
