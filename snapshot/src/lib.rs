@@ -18,6 +18,7 @@ pub mod retention;
 mod rewrite;
 mod shown;
 mod source;
+mod successor;
 mod tree;
 
 pub use backup::{

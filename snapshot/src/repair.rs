@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use chronos_store::{ChunkKind, ChunkWriter, Repository, Session, SessionOptions, SnapshotId};
+use chronos_store::{ChunkKind, Repository, Session, SessionOptions, SnapshotId};
 
 use crate::error::{Error, Result};
 use crate::node::{Extent, Node, NodeKind, Time};
 use crate::path::TreePath;
 use crate::record::{Manifest, PathError, Snapshot};
-use crate::rewrite::{RewriteMode, claim};
+use crate::rewrite::RewriteMode;
 use crate::source::made;
+use crate::successor::{commit, store_again, successor};
 use crate::tree::{Tree, TreeBuilder};
 
 /// Errors that stand in the manifest itself; more are only counted.
@@ -49,22 +50,9 @@ pub fn repair_snapshot(
         return Ok(report);
     }
     let session = repository.begin(session.clone())?;
-    match fill(repository, &session, snapshot, &tree) {
-        Ok((manifest, mut done)) => {
-            let bytes =
-                serde_json::to_vec(&manifest).map_err(|e| Error::Invalid(format!("manifest: {e}")))?;
-            let (id, _) = session.commit(&[manifest.tree], &bytes)?;
-            done.snapshot = Some((id, manifest.backup_id));
-            Ok(done)
-        }
-        Err(error) => {
-            // The first error is the one to report; a session that stays open is closed by the next one.
-            if let Err(e) = session.close() {
-                repository.monitor().problem(&format!("the session stays open until the next run: {e}"));
-            }
-            Err(error)
-        }
-    }
+    let made = fill(repository, &session, snapshot, &tree);
+    let (id, name, done) = commit(repository, session, made)?;
+    Ok(SnapshotRepair { snapshot: Some((id, name)), ..done })
 }
 
 /// Hands out every entry that can be read in full, with folders for those whose own are lost; notes the rest.
@@ -139,34 +127,15 @@ fn fill(
     let root = builder.finish()?;
     let old = &snapshot.manifest;
     let mut manifest = Manifest {
-        backup_id: claim(repository, &old.backup_id)?,
-        tree: root,
         status: "partial".to_owned(),
-        report: None,
-        unchanged: false,
-        signature: None,
         files: done.files,
         dirs: done.dirs,
         size_bytes: done.bytes,
         added_bytes: session.stats().bytes_added,
         error_count: old.error_count + done.lost.len() as u64,
-        ..old.clone()
+        ..successor(repository, old, root, ORIGIN_KEY)?
     };
     manifest.errors.extend(done.lost.iter().cloned());
     manifest.errors.truncate(MANIFEST_ERRORS_MAX);
-    manifest.metadata.insert(ORIGIN_KEY.into(), old.backup_id.clone());
     Ok((manifest, done))
-}
-
-/// Stores what this session may not refer to.
-fn store_again(session: &Session, tree: &Tree, data: &mut ChunkWriter<'_>, node: &Node) -> Result<()> {
-    let NodeKind::File(content) = &node.kind else { return Ok(()) };
-    for extent in &content.extents {
-        if let Extent::Data { id, .. } = extent
-            && !session.usable(ChunkKind::Data, id)?
-        {
-            data.put(&tree.nodes().data(id)?)?;
-        }
-    }
-    Ok(())
 }

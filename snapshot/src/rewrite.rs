@@ -4,17 +4,15 @@
 //! chunks go with the next prune. Nothing of files that stay is stored again unless the rules of
 //! deduplication ask for it.
 
-use chronos_store::{Change, ChunkKind, ChunkWriter, Repository, Session, SessionOptions, SnapshotId};
+use chronos_store::{Change, ChunkKind, Repository, Session, SessionOptions, SnapshotId};
 
 use crate::error::{Error, Result};
-use crate::node::{Extent, Node, NodeKind};
+use crate::node::NodeKind;
 use crate::path::TreePath;
 use crate::read::Patterns;
 use crate::record::{Manifest, Snapshot};
+use crate::successor::{commit, store_again, successor};
 use crate::tree::{RawEntry, Tree, TreeBuilder};
-
-/// Most snapshots of one backup id; a name beyond it is refused.
-const NAMES_MAX: u32 = 10_000;
 
 /// Key of the metadata that names the snapshot that was rewritten.
 const ORIGIN_KEY: &str = "rewritten_from";
@@ -75,21 +73,11 @@ pub fn rewrite(
         return Ok(report);
     }
     let session = repository.begin(options.session.clone())?;
-    let manifest = match fill(repository, &session, snapshot, options, &report) {
-        Ok(manifest) => manifest,
-        Err(error) => {
-            // The first error is the one to report; a session that stays open is closed by the next one.
-            if let Err(e) = session.close() {
-                repository.monitor().problem(&format!("the session stays open until the next run: {e}"));
-            }
-            return Err(error);
-        }
-    };
-    let bytes = serde_json::to_vec(&manifest).map_err(|e| Error::Invalid(format!("manifest: {e}")))?;
-    let (new, _) = session.commit(&[manifest.tree], &bytes)?;
+    let manifest = fill(repository, &session, snapshot, options, &report);
+    let (new, name, ()) = commit(repository, session, manifest.map(|manifest| (manifest, ())))?;
     let old = snapshot.session.clone();
     repository.change(&|_| Ok(Some(Change::Forget { snapshots: vec![old.clone()] })))?;
-    report.snapshot = Some((new, manifest.backup_id));
+    report.snapshot = Some((new, name));
     Ok(report)
 }
 
@@ -138,60 +126,25 @@ fn fill(
         }
         let path = entry.path.clone();
         let node = tree.complete(entry)?;
-        keep_chunks(session, &tree, &mut data, &node)?;
+        store_again(session, &tree, &mut data, &node)?;
         builder.add(&path, &node)
     })?;
     data.finish()?;
     let root = builder.finish()?;
     let old = &snapshot.manifest;
     let mut manifest = Manifest {
-        backup_id: claim(repository, &old.backup_id)?,
         tags: snapshot.tags().to_vec(),
-        tree: root,
-        // The full list of errors may name what must go; the first ones are sifted below.
-        report: None,
-        unchanged: false,
-        signature: None,
         files: old.files.saturating_sub(gone.files),
         dirs: old.dirs.saturating_sub(gone.dirs),
         size_bytes: old.size_bytes.saturating_sub(gone.bytes),
         added_bytes: session.flush()?.bytes_stored,
-        ..old.clone()
+        ..successor(repository, old, root, ORIGIN_KEY)?
     };
+    // The full list of errors may name what must go; it is not taken over, and the first ones are sifted.
     manifest.errors.retain(|e| !names_excluded(&options.exclude, &e.path));
-    manifest.metadata.insert(ORIGIN_KEY.into(), old.backup_id.clone());
     Ok(manifest)
 }
 
 fn names_excluded(exclude: &Patterns, path: &str) -> bool {
     crate::resolve::parse_path(path).is_ok_and(|path| exclude.covers(&path))
-}
-
-/// Stores again what may not be referred to in this session.
-fn keep_chunks(session: &Session, tree: &Tree, data: &mut ChunkWriter<'_>, node: &Node) -> Result<()> {
-    let NodeKind::File(content) = &node.kind else { return Ok(()) };
-    for extent in &content.extents {
-        if let Extent::Data { id, .. } = extent
-            && !session.usable(ChunkKind::Data, id)?
-        {
-            data.put(&tree.nodes().data(id)?)?;
-        }
-    }
-    Ok(())
-}
-
-/// Takes the next free name after `old`, which ends with `_n` or not.
-pub(crate) fn claim(repository: &Repository, old: &str) -> Result<String> {
-    let is_count = |n: &str| (1..6).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit());
-    let base = match old.rsplit_once('_') {
-        Some((base, n)) if is_count(n) => base,
-        _ => old,
-    };
-    for n in 2..NAMES_MAX {
-        let id = format!("{base}_{n}");
-        if repository.claim_name(&id)? {
-            return Ok(id);
-        }
-    }
-    Err(Error::Refused(format!("no free name is left after {old}; nothing was committed")))
 }

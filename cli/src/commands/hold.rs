@@ -1,4 +1,4 @@
-//! `chronos hold`: snapshots that nothing may remove.
+//! `chronos hold` and `chronos release`: snapshots that nothing may remove, and the end of that.
 
 use clap::Args;
 use serde::Serialize;
@@ -11,6 +11,20 @@ use crate::error::{Exit, Failure};
 /// Protect snapshots: neither retention nor delete removes them
 #[derive(Debug, Args)]
 pub(crate) struct Hold {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Give held snapshots back to retention
+#[derive(Debug, Args)]
+pub(crate) struct Release {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Which snapshots, and whether anything is written.
+#[derive(Debug, Args)]
+struct Which {
     /// Snapshots
     #[arg(value_name = "SNAP", required = true)]
     snapshots: Vec<String>,
@@ -23,25 +37,53 @@ pub(crate) struct Hold {
 /// The JSON document.
 #[derive(Serialize)]
 struct Document {
-    held: Vec<Named>,
+    #[serde(flatten)]
+    outcome: Outcome,
     dry_run: bool,
+}
+
+/// What was done with which snapshots.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Held(Vec<Named>),
+    Released(Vec<Named>),
 }
 
 impl Hold {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        self.which.mark(app, true, "held: neither retention nor delete removes it", Outcome::Held)
+    }
+}
+
+impl Release {
+    /// Runs the command.
+    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        self.which.mark(app, false, "released: retention decides about it again", Outcome::Released)
+    }
+}
+
+impl Which {
+    fn mark(
+        &self,
+        app: &App,
+        held: bool,
+        said: &str,
+        outcome: fn(Vec<Named>) -> Outcome,
+    ) -> Result<Exit, Failure> {
         let catalog = Catalog::open(app)?;
         let chosen = catalog.resolve_all(app, &self.snapshots)?;
         if !self.dry_run {
-            set(&catalog.repository, &chosen, &|marks| marks.held = true)?;
+            set(&catalog.repository, &chosen, &|marks| marks.held = held)?;
         }
         for snapshot in &chosen {
             let id = &snapshot.manifest.backup_id;
             let verb = if self.dry_run { "would be" } else { "is" };
-            app.output.summary(format!("{id} {verb} held: neither retention nor delete removes it"))?;
+            app.output.summary(format!("{id} {verb} {said}"))?;
         }
-        app.output
-            .document(&Document { held: chosen.iter().map(Named::from).collect(), dry_run: self.dry_run })?;
+        let outcome = outcome(chosen.iter().map(Named::from).collect());
+        app.output.document(&Document { outcome, dry_run: self.dry_run })?;
         Ok(catalog.exit())
     }
 }

@@ -23,7 +23,6 @@ mod ls;
 mod man;
 mod marks;
 mod prune;
-mod release;
 mod repair;
 mod restore;
 mod rewrite;
@@ -60,7 +59,7 @@ pub(crate) enum Command {
     Delete(delete::Delete),
     Undelete(undelete::Undelete),
     Hold(hold::Hold),
-    Release(release::Release),
+    Release(hold::Release),
     Tag(tag::Tag),
     Rewrite(rewrite::Rewrite),
     Stats(stats::Stats),

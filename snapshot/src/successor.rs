@@ -1,0 +1,89 @@
+//! Snapshots that are made of an earlier one: its manifest carried on under the next free name, its chunks stored again where the
+//! rules of deduplication ask for it. Rewriting and repairing use it.
+
+use chronos_store::{ChunkId, ChunkKind, ChunkWriter, Repository, Session, SnapshotId};
+
+use crate::error::{Error, Result};
+use crate::node::{Extent, Node, NodeKind};
+use crate::record::Manifest;
+use crate::tree::Tree;
+
+/// Most snapshots of one backup id; a name beyond it is refused.
+const NAMES_MAX: u32 = 10_000;
+
+/// The manifest of a successor of `old` with the tree `tree`, whose metadata names `old` under `origin_key`. What was said of the old
+/// tree alone is left out.
+pub(crate) fn successor(
+    repository: &Repository,
+    old: &Manifest,
+    tree: ChunkId,
+    origin_key: &str,
+) -> Result<Manifest> {
+    let mut manifest = Manifest {
+        backup_id: claim(repository, &old.backup_id)?,
+        tree,
+        report: None,
+        unchanged: false,
+        signature: None,
+        ..old.clone()
+    };
+    manifest.metadata.insert(origin_key.into(), old.backup_id.clone());
+    Ok(manifest)
+}
+
+/// Commits what was made; after an error the session is closed instead. Returns content id and name of the new snapshot.
+pub(crate) fn commit<T>(
+    repository: &Repository,
+    session: Session,
+    made: Result<(Manifest, T)>,
+) -> Result<(SnapshotId, String, T)> {
+    match made {
+        Ok((manifest, rest)) => {
+            let bytes =
+                serde_json::to_vec(&manifest).map_err(|e| Error::Invalid(format!("manifest: {e}")))?;
+            let (id, _) = session.commit(&[manifest.tree], &bytes)?;
+            Ok((id, manifest.backup_id, rest))
+        }
+        Err(error) => {
+            // The first error is the one to report; a session that stays open is closed by the next one.
+            if let Err(e) = session.close() {
+                repository.monitor().problem(&format!("the session stays open until the next run: {e}"));
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Stores again what may not be referred to in this session.
+pub(crate) fn store_again(
+    session: &Session,
+    tree: &Tree,
+    data: &mut ChunkWriter<'_>,
+    node: &Node,
+) -> Result<()> {
+    let NodeKind::File(content) = &node.kind else { return Ok(()) };
+    for extent in &content.extents {
+        if let Extent::Data { id, .. } = extent
+            && !session.usable(ChunkKind::Data, id)?
+        {
+            data.put(&tree.nodes().data(id)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the next free name after `old`, which ends with `_n` or not.
+fn claim(repository: &Repository, old: &str) -> Result<String> {
+    let is_count = |n: &str| (1..6).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit());
+    let base = match old.rsplit_once('_') {
+        Some((base, n)) if is_count(n) => base,
+        _ => old,
+    };
+    for n in 2..NAMES_MAX {
+        let id = format!("{base}_{n}");
+        if repository.claim_name(&id)? {
+            return Ok(id);
+        }
+    }
+    Err(Error::Refused(format!("no free name is left after {old}; nothing was committed")))
+}
