@@ -51,7 +51,7 @@ impl Init {
                 return Err(Failure::usage("there is no terminal to ask for a password on")
                     .hint("give it with --password-file or --password-command"));
             }
-            Some(Given::Password(prompt::ask_new("Password of the new repository")?))
+            Some(Given::Password(prompt::ask_new("Password of the new repository", &*app.output.monitor())?))
         } else {
             app.given()?
         };

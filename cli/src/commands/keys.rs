@@ -162,6 +162,6 @@ impl New {
             return Err(Failure::usage("no new key was given")
                 .hint("give it with --new-password-file, --new-password-command or --new-key-file"));
         }
-        Ok(Secret::Password(prompt::ask_new("New password")?))
+        Ok(Secret::Password(prompt::ask_new("New password", &*app.output.monitor())?))
     }
 }

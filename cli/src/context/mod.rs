@@ -209,7 +209,8 @@ impl App {
             )
             .hint("give it with --password-file, --password-command, --key-file or CHRONOS_PASSWORD"));
         }
-        let password = prompt::ask(&format!("Password of {}", location::shown(path)))?;
+        let password =
+            prompt::ask(&format!("Password of {}", location::shown(path)), &*self.output.monitor())?;
         Ok(Repository::open(backend, &Secret::Password(password), options)?)
     }
 

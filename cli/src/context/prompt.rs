@@ -3,6 +3,8 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 
+use chronos_store::Monitor;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 
@@ -10,6 +12,8 @@ use crate::error::{Exit, Failure};
 
 /// Longest password that can be typed, in bytes.
 const PASSWORD_BYTES_MAX: usize = 1024;
+/// How long a signal may wait for being noticed.
+const PATIENCE_NANOS: i64 = 200_000_000;
 /// Ctrl-C, as it arrives while the terminal gives bytes as they are typed.
 const INTERRUPT: u8 = 3;
 /// Ctrl-D.
@@ -48,15 +52,15 @@ pub(crate) fn possible() -> bool {
     io::IsTerminal::is_terminal(&io::stdin()) && open().is_ok()
 }
 
-/// Asks once.
-pub(crate) fn ask(question: &str) -> Result<String, Failure> {
+/// Asks once; gives up when `monitor` tells that a signal came.
+pub(crate) fn ask(question: &str, monitor: &dyn Monitor) -> Result<String, Failure> {
     let bad = |e: io::Error| Failure::new(Exit::Failed, format!("the terminal: {e}"));
     let terminal = open().map_err(bad)?;
     let typed = {
         // Before the question: whoever answers it at once must neither be shown nor lost.
         let hidden = Hidden::new(&terminal).map_err(bad)?;
         write!(&terminal, "{question}: ").map_err(bad)?;
-        read(hidden.terminal).map_err(bad)
+        read(hidden.terminal, monitor).map_err(bad)
     };
     // Ends the line that the keys did not end; a terminal that is gone needs none.
     let _ = writeln!(&terminal);
@@ -68,9 +72,9 @@ pub(crate) fn ask(question: &str) -> Result<String, Failure> {
 }
 
 /// Asks twice, so that a slip of the finger does not become the password.
-pub(crate) fn ask_new(question: &str) -> Result<String, Failure> {
-    let first = ask(question)?;
-    let second = ask("The same again")?;
+pub(crate) fn ask_new(question: &str, monitor: &dyn Monitor) -> Result<String, Failure> {
+    let first = ask(question, monitor)?;
+    let second = ask("The same again", monitor)?;
     if first == second {
         Ok(first)
     } else {
@@ -82,10 +86,15 @@ fn open() -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open("/dev/tty")
 }
 
-fn read(mut terminal: &File) -> io::Result<Option<String>> {
+fn read(mut terminal: &File, monitor: &dyn Monitor) -> io::Result<Option<String>> {
     let mut typed = Vec::with_capacity(PASSWORD_BYTES_MAX);
     let mut byte = [0_u8];
     loop {
+        while !is_ready(terminal)? {
+            if monitor.cancelled() {
+                return Ok(None);
+            }
+        }
         match terminal.read(&mut byte) {
             Ok(0) => return Ok(None),
             Ok(_) => {}
@@ -106,6 +115,16 @@ fn read(mut terminal: &File) -> io::Result<Option<String>> {
     String::from_utf8(typed)
         .map(Some)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the password is not UTF-8"))
+}
+
+/// Whether something was typed or the terminal is gone; waits a little for it.
+fn is_ready(terminal: &File) -> io::Result<bool> {
+    let patience = Timespec { tv_sec: 0, tv_nsec: PATIENCE_NANOS };
+    match poll(&mut [PollFd::new(terminal, PollFlags::IN)], Some(&patience)) {
+        Ok(found) => Ok(found > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Removes one character, which may have several bytes.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
@@ -112,6 +112,20 @@ fn ctrl_c_at_the_question_ends_with_130_and_leaves_a_terminal_that_shows_what_is
     let (code, shown) = session.finish();
     assert_eq!(code, 130, "{shown}");
     assert!(!shown.contains("rig"), "{shown}");
+}
+
+#[test]
+fn a_signal_at_the_question_ends_the_program() {
+    let home = locked();
+    for signal in ["-TERM", "-INT"] {
+        let mut session = Session::start(&home, &["-r", "repo", "snapshots"]);
+        session.answer("repo: ", "rig");
+        let id = session.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        let (code, shown) = session.finish();
+        assert_eq!(code, 130, "{shown}");
+        assert!(!shown.contains("rig"), "{shown}");
+    }
 }
 
 #[test]
