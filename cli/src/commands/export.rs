@@ -1,6 +1,7 @@
 //! `chronos export`: a snapshot as an archive that any system can read.
 
 use std::io::{BufWriter, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use chronos_snapshot::{ExportFormat, ExportOptions, ExportReport, Tree};
@@ -72,6 +73,10 @@ impl Export {
                 "the archive and the JSON document cannot both go to standard output",
             )
             .hint("name a file with -o"));
+        }
+        if to_stdout && std::io::IsTerminal::is_terminal(&std::io::stdout()) {
+            return Err(Failure::usage("standard output is a terminal, which cannot show an archive")
+                .hint("name a file with -o, or send it to a program: chronos export latest -o - | …"));
         }
         let catalog = Catalog::open(app)?;
         let (snapshot, path) = catalog.locate(app, &self.snapshot)?;
@@ -177,7 +182,9 @@ fn write_draft(
     options: &ExportOptions,
     draft: &Path,
 ) -> Result<ExportReport, Failure> {
-    let file = std::fs::File::create_new(draft).map_err(|e| Failure::file(draft, &e))?;
+    // What only its owner may read is in it too.
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft);
+    let file = file.map_err(|e| Failure::file(draft, &e))?;
     let mut out = BufWriter::new(file);
     let report = tree.export(options, &mut out, &*app.output.monitor())?;
     out.flush().and_then(|()| out.get_ref().sync_all()).map_err(|e| Failure::file(draft, &e))?;

@@ -1,6 +1,7 @@
 //! Archives, there whole or not at all; and files found in many snapshots.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::support::Home;
 
@@ -12,6 +13,7 @@ fn an_archive_replaces_only_by_force_and_leaves_nothing_else() {
     assert_eq!(fs::read(home.path("out/x.tar")).unwrap(), b"mine");
     home.run(["export", "latest", "-o", "out/x.tar", "--force"]).code(0);
     assert!(fs::read(home.path("out/x.tar")).unwrap().len() > 512);
+    assert_eq!(fs::metadata(home.path("out/x.tar")).unwrap().permissions().mode() & 0o777, 0o600);
     home.run(["export", "latest", "-o", "out", "--force"]).code(2).says("is a folder");
     home.run(["export", "latest:no/such/path", "-o", "out/y.tar"]).code(1);
     assert_eq!(fs::read_dir(home.path("out")).unwrap().count(), 1);

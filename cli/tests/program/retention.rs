@@ -72,3 +72,17 @@ fn a_secret_is_taken_out_of_a_snapshot() {
     home.run(["prune"]).code(0);
     home.is_sound();
 }
+
+#[test]
+fn decisions_are_told_in_the_order_of_time_and_a_mistyped_target_is_told() {
+    let home = Home::new();
+    home.file("data/a", b"1");
+    for day in ["03", "01", "02"] {
+        home.run(["backup", "data", "--time", &format!("2026-01-{day}")]).code(0);
+    }
+    let forgotten = home.run(["forget", "--keep-last", "1", "--dry-run", "--json"]).code(0).json();
+    let times: Vec<&str> =
+        forgotten["removed"].as_array().unwrap().iter().map(|r| r["created_at"].as_str().unwrap()).collect();
+    assert_eq!(times, ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]);
+    home.run(["forget", "--target", "flies"]).code(0).says("no snapshot of target flies");
+}

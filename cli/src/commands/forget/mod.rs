@@ -155,7 +155,12 @@ fn decide<'a>(
         let snapshot = *chosen.get(choice.index)?;
         Some(Decided { snapshot, keep: choice.keep, decision: decision(snapshot, &choice) })
     });
-    Ok(decided.collect())
+    let mut decided: Vec<Decided<'_>> = decided.collect();
+    decided.sort_by_key(|d| d.snapshot.taken_at());
+    for target in targets.iter().filter(|t| decided.iter().all(|d| d.snapshot.manifest.target != **t)) {
+        app.output.warning(format!("there is no snapshot of target {target}"));
+    }
+    Ok(decided)
 }
 
 fn decision(snapshot: &Snapshot, choice: &Choice) -> Decision {
