@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chronos_store::backend::{Method, RecordBackend};
 
-use crate::fixture::{Fixture, assert_whole, begin, commit, forget, noise, prune, snapshot};
+use super::kept::{assert_whole, begin, commit, forget, prune, snapshot};
+use crate::fixture::{Fixture, noise};
 
 #[test]
 fn a_prune_that_marks_six_times_reads_each_reference_list_once() {
@@ -20,7 +21,7 @@ fn a_prune_that_marks_six_times_reads_each_reference_list_once() {
     forget(&repository, &gone);
     forget(&repository, &worn);
     let recorded = RecordBackend::new(Arc::new(fixture.backend.clone()));
-    let repository = fixture.open_on(Arc::new(recorded.clone()), "host");
+    let repository = fixture.open_through(Arc::new(recorded.clone()));
     // Tables of contents are in the catalogue already.
     assert_whole(&repository, &[]);
     recorded.clear();
@@ -35,7 +36,8 @@ fn a_prune_that_marks_six_times_reads_each_reference_list_once() {
 #[test]
 fn an_ordinary_prune_leaves_the_most_of_the_index_as_it_is() {
     let fixture = Fixture::new();
-    let tiny = |seeds: std::ops::Range<u32>| -> Vec<Vec<u8>> { seeds.map(|n| noise(n, 100)).collect() };
+    let tiny =
+        |seeds: std::ops::Range<u32>| -> Vec<Vec<u8>> { seeds.map(|n| noise(u64::from(n), 100)).collect() };
     // In a pack that is too large to be joined with others.
     let large = commit(begin(&fixture.open()), &tiny(0..60_000));
     fixture.open().repair_index(false).unwrap();
@@ -49,7 +51,7 @@ fn an_ordinary_prune_leaves_the_most_of_the_index_as_it_is() {
             kept.push(commit(begin(&fixture.open()), &tiny(seed..seed + 50)));
         }
         forget(&fixture.open(), &kept.pop().unwrap());
-        prune(&fixture.open_on(Arc::new(recorded.clone()), "host"));
+        prune(&fixture.open_through(Arc::new(recorded.clone())));
     }
     assert!(runs().any(|(name, _)| name == first), "the large run is still there");
     let written = recorded.bytes(Method::WriteNew, "index/");

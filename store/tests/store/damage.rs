@@ -1,14 +1,11 @@
 //! Damage: every changed byte is noticed and the object is named; what is undamaged stays readable.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step fails its test")]
-
-mod fixture;
-
 use std::sync::Arc;
+
+use crate::fixture::{Fixture, KEY, all_readable, noise, readable, snapshot};
 
 use chronos_store::backend::{Backend, BackendExt};
 use chronos_store::{ChunkKind, ErrorKind, OpenOptions, ReadData, Repository, Secret};
-use fixture::{Fixture, KEY, all_readable, noise, snapshot};
 
 fn only(fixture: &Fixture, prefix: &str) -> String {
     let entries = fixture.backend.list_all(prefix).unwrap();
@@ -115,7 +112,7 @@ fn a_lost_run_is_named_and_its_chunks_are_stored_anew() {
     let (ids, stats) = snapshot(&repository, &chunks[..3], "two");
     assert_eq!(stats.chunks_new, 4);
     assert!(monitor.problems().iter().any(|p| p.contains(&run)));
-    fixture::readable(&repository, &ids, &chunks[..3]);
+    readable(&repository, &ids, &chunks[..3]);
 }
 
 #[test]

@@ -1,15 +1,12 @@
 //! Several threads, sessions and processes at once; costs counted in calls.
 
-#![expect(clippy::unwrap_used, reason = "a failed step fails its test")]
-
-mod fixture;
-
 use std::sync::Arc;
 use std::thread;
 
+use crate::fixture::{Fixture, KEY, all_readable, begin, noise, readable, snapshot, try_snapshot};
+
 use chronos_store::backend::{Backend, LocalBackend, Method, RecordBackend};
 use chronos_store::{ChunkKind, CreateOptions, RefList, Repository};
-use fixture::{Fixture, KEY, all_readable, begin, noise, readable, snapshot, try_snapshot};
 
 #[test]
 fn threads_of_one_session_store_a_chunk_once() {
@@ -90,7 +87,7 @@ fn a_folder_on_disk_works_like_memory() {
 fn repositories_made_alike_share_chunk_ids_and_others_do_not() {
     let (one, two) = (Fixture::new(), Fixture::new());
     let like = CreateOptions { like: Some(one.open().chunk_keys()), label: "copy".into() };
-    let three = fixture::Fixture { backend: chronos_store::backend::MemoryBackend::new(), ..Fixture::new() };
+    let three = Fixture { backend: chronos_store::backend::MemoryBackend::new(), ..Fixture::new() };
     Repository::create(three.shared(), &KEY, &like, three.options()).unwrap();
     let id = |fixture: &Fixture| try_snapshot(&fixture.open(), &[noise(1, 100)], "x").unwrap().0;
     assert_eq!(id(&one), id(&three));

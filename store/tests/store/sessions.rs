@@ -1,17 +1,14 @@
 //! Sessions from outside: what is put comes back, counts are exact, undecided sessions have no effect.
 
-#![expect(clippy::unwrap_used, reason = "a failed step fails its test")]
-
-mod fixture;
-
 use std::sync::Arc;
+
+use crate::fixture::{Fixture, KEY, noise, readable, snapshot};
 
 use chronos_store::backend::MemoryBackend;
 use chronos_store::{ChunkKind, Error, Repository, Secret};
-use fixture::{Fixture, KEY, noise, readable, snapshot};
 
 fn begin(repository: &Repository) -> chronos_store::Session {
-    fixture::begin(repository).unwrap()
+    crate::fixture::begin(repository).unwrap()
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use chronos_store::PruneOptions;
 
-use crate::fixture::{Fixture, assert_whole, begin, chunks, forget, prune, snapshot};
+use super::kept::{assert_sound, assert_whole, begin, chunks, forget, prune, snapshot};
+use crate::fixture::Fixture;
 use chronos_store::ChunkKind;
 
 #[test]
@@ -72,6 +73,7 @@ fn small_packs_are_joined_once_there_are_many() {
     assert_eq!(fixture.packs(), 40);
     prune(&repository);
     assert!(fixture.packs() <= 2, "{} packs", fixture.packs());
+    assert_sound(&fixture.open(), 40);
     assert_whole(&fixture.open(), &all.iter().collect::<Vec<_>>());
 }
 

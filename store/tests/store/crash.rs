@@ -1,15 +1,12 @@
 //! Sessions that are stopped, lose their storage, or die: nothing reported is lost, what was uploaded is found again.
 
-#![expect(clippy::unwrap_used, reason = "a failed step fails its test")]
-
-mod fixture;
-
 use std::io;
 use std::sync::Arc;
 
+use crate::fixture::{Fixture, all_readable, begin, noise, snapshot, try_snapshot};
+
 use chronos_store::backend::{BackendExt, Fault, FaultBackend, FaultRule, Method, RecordBackend};
 use chronos_store::{Change, ChunkKind, Error, ErrorKind};
-use fixture::{Fixture, all_readable, begin, noise, snapshot, try_snapshot};
 
 /// Chunks that share half with those of the number before.
 fn chunks(number: u64) -> Vec<Vec<u8>> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use chronos_store::{Clock, Env, Error, PruneReport};
 
-use crate::fixture::{Fixture, Kept, begin, chunks, commit, forget, prune, snapshot, try_commit};
+use super::kept::{Kept, begin, chunks, commit, forget, prune, snapshot, try_commit};
+use crate::fixture::Fixture;
 
 const HOUR: u64 = 3600;
 
@@ -84,5 +85,5 @@ fn a_sign_of_life_begins_the_watch_anew() {
     }
     let two = commit(session, &chunks(0..50));
     prune(&fixture.open());
-    crate::fixture::assert_whole(&fixture.open(), &[&two]);
+    super::kept::assert_whole(&fixture.open(), &[&two]);
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use chronos_store::PruneOptions;
 use chronos_store::backend::{Fault, FaultBackend, FaultRule};
 
-use crate::fixture::{Fixture, assert_whole, forget, prune, snapshot};
+use super::kept::{assert_whole, forget, prune, snapshot};
+use crate::fixture::Fixture;
 
 #[test]
 fn stopped_after_any_call_the_next_prune_finishes() {
@@ -21,7 +22,7 @@ fn stopped_after_any_call_the_next_prune_finishes() {
     for n in 0.. {
         let fork = fixture.fork();
         let faulty = FaultBackend::new(Arc::new(fork.backend.clone()));
-        let repository = fork.open_on(Arc::new(faulty.clone()), "host");
+        let repository = fork.open_through(Arc::new(faulty.clone()));
         faulty.add(FaultRule::at_call(n, Fault::StopAfter));
         let stopped = repository.prune(&PruneOptions::default());
         drop(repository);

@@ -3,7 +3,8 @@
 use chronos_store::backend::{Backend, BackendExt};
 use chronos_store::{Change, ErrorKind, Marks, ReadData, Repository, SnapshotRow};
 
-use crate::fixture::{Fixture, Kept, assert_whole, forget, prune, snapshot};
+use super::kept::{Kept, assert_whole, forget, prune, snapshot};
+use crate::fixture::Fixture;
 
 /// A repository with a history of every kind of record, and its snapshots that can be restored.
 fn prepared() -> (Fixture, Vec<Kept>) {

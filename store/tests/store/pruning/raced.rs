@@ -1,15 +1,12 @@
 //! Pruning that is stopped, raced and repeated: whatever is listed stays readable.
 
-#![expect(clippy::unwrap_used, reason = "a failed step fails its test")]
-
-mod fixture;
-
 use std::sync::Arc;
 use std::thread;
 
+use crate::fixture::{Fixture, all_readable, begin, noise, snapshot};
+
 use chronos_store::backend::{BackendExt, Fault, FaultBackend, FaultRule};
 use chronos_store::{Change, ChunkKind, PruneOptions, ReadData, RefList, Repository, View};
-use fixture::{Fixture, all_readable, begin, noise, snapshot};
 
 /// Three snapshots that share chunks; the first two forgotten.
 fn prepared() -> Fixture {

@@ -1,0 +1,10 @@
+//! The store from outside: one program, so that all tests share one fixture.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step fails its test")]
+
+mod concurrent;
+mod crash;
+mod damage;
+mod fixture;
+mod pruning;
+mod sessions;

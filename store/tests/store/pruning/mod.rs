@@ -1,0 +1,11 @@
+//! Pruning: what is unreferenced goes, everything else stays, whatever happens meanwhile.
+
+mod cost;
+mod damage;
+mod interrupted;
+mod kept;
+mod raced;
+mod recovery;
+mod silence;
+mod space;
+mod together;
