@@ -37,6 +37,10 @@ fn damage_is_found_named_and_written_anew() {
     let two = commit(session, &chunks(0..200));
     prune(&fixture.open());
     assert_whole(&fixture.open(), &[&two]);
+    assert!(fixture.backend.content().contains_key(&name), "the first snapshot's names are only there");
+    fixture.open().repair_packs(false).unwrap();
+    prune(&fixture.open());
+    assert!(!fixture.backend.content().contains_key(&name));
     assert_sound(&fixture.open(), 2);
 }
 
