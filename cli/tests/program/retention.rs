@@ -81,8 +81,8 @@ fn decisions_are_told_in_the_order_of_time_and_a_mistyped_target_is_told() {
         home.run(["backup", "data", "--time", &format!("2026-01-{day}")]).code(0);
     }
     let forgotten = home.run(["forget", "--keep-last", "1", "--dry-run", "--json"]).code(0).json();
-    let times: Vec<&str> =
-        forgotten["removed"].as_array().unwrap().iter().map(|r| r["created_at"].as_str().unwrap()).collect();
-    assert_eq!(times, ["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]);
+    let removed = forgotten["removed"].as_array().unwrap().iter();
+    let days: Vec<&str> = removed.map(|r| &r["created_at"].as_str().unwrap()[..10]).collect();
+    assert_eq!(days, ["2026-01-01", "2026-01-02"]);
     home.run(["forget", "--target", "flies"]).code(0).says("no snapshot of target flies");
 }
