@@ -109,17 +109,18 @@ fn replaced_runs(inner: &Arc<Inner>) -> Result<()> {
 fn old_states(inner: &Inner) -> Result<()> {
     let Some(mut n) = inner.log_len()?.checked_sub(STATES_KEPT + 1) else { return Ok(()) };
     loop {
-        let record = match inner.read(&names::log(n)).and_then(|b| LogRecord::decode(&inner.keys, n, &b)) {
-            Ok(record) => record,
+        match inner.read(&names::log(n)).and_then(|b| LogRecord::decode(&inner.keys, n, &b)) {
+            Ok(record) => {
+                match inner.backend.stat(&record.state) {
+                    Err(BackendError::NotFound(_)) => return Ok(()),
+                    size => size.map(|_| ())?,
+                }
+                inner.backend.remove(&record.state)?;
+            }
             // A damaged old record is for check to tell; its state stays.
-            Err(e) if e.kind() == ErrorKind::Damaged => return Ok(()),
+            Err(e) if e.kind() == ErrorKind::Damaged => {}
             Err(e) => return Err(e),
-        };
-        match inner.backend.stat(&record.state) {
-            Err(BackendError::NotFound(_)) => return Ok(()),
-            size => size.map(|_| ())?,
         }
-        inner.backend.remove(&record.state)?;
         match n.checked_sub(1) {
             Some(before) => n = before,
             None => return Ok(()),

@@ -1,6 +1,8 @@
 //! Damage to the log and its states: repair makes the newest state anew, and everything listed is as it was.
 
-use chronos_store::backend::{Backend, BackendExt};
+use std::sync::Arc;
+
+use chronos_store::backend::{Backend, BackendExt, Fault, FaultBackend, FaultRule};
 use chronos_store::{Change, ErrorKind, Marks, ReadData, Repository, SnapshotRow};
 
 use super::kept::{Kept, assert_whole, forget, prune, snapshot};
@@ -188,4 +190,30 @@ fn a_damaged_block_of_a_run_is_named_and_the_index_made_anew() {
     let found = fixture.open().check(ReadData::All).unwrap();
     assert!(found.errors.is_empty(), "{:?}", found.errors);
     goes_on(&fixture, &kept);
+}
+
+#[test]
+fn a_repair_that_is_stopped_anywhere_can_be_run_again() {
+    let (whole, kept) = prepared();
+    let expected = rows(&whole.open());
+    for state in names(&whole, "state/").into_iter().chain(names(&whole, "index/")) {
+        whole.backend.damage(&state, None);
+    }
+    for n in 0.. {
+        let fixture = whole.fork();
+        let faulty = FaultBackend::new(fixture.shared());
+        let repository = fixture.open_through(Arc::new(faulty.clone()));
+        faulty.add(FaultRule::at_call(n, if n % 2 == 0 { Fault::StopBefore } else { Fault::StopAfter }));
+        let done = repository.repair_index(false).is_ok();
+        let struck = faulty.stopped();
+        drop(repository);
+        fixture.open().repair_index(false).unwrap();
+        assert_eq!(rows(&fixture.open()), expected, "stopped at {n}");
+        assert_whole(&fixture.open(), &kept.iter().collect::<Vec<_>>());
+        if !struck {
+            assert!(done && n > 20);
+            goes_on(&fixture, &kept);
+            break;
+        }
+    }
 }
