@@ -25,12 +25,21 @@ pub(super) fn small_objects(inner: &Inner, report: &mut CheckReport) -> Result<(
         note(outcome, &mut report.errors)?;
     }
     log(inner, report)?;
+    let mut newest = 0;
     for entry in inner.backend.list_all(names::DECISIONS)? {
         let Some(session) = names::session_of(names::DECISIONS, &entry.name) else {
             add(&mut report.notes, Finding::new(&entry.name, "it is no decision; it is left alone"));
             continue;
         };
         note(inner.decision(&session).map(|_| ()), &mut report.errors)?;
+        newest = newest.max(session.generation());
+    }
+    // The log only grows, so it is at least as long as it was when any of these sessions began.
+    let length = inner.log_len()?;
+    if newest > length {
+        let problem =
+            format!("it has {length} records and had {newest}: the newest are lost, or were taken back");
+        add(&mut report.errors, Finding::new("the log", problem));
     }
     Ok(())
 }

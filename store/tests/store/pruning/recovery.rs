@@ -217,3 +217,14 @@ fn a_repair_that_is_stopped_anywhere_can_be_run_again() {
         }
     }
 }
+
+#[test]
+fn a_log_that_is_shorter_than_a_session_saw_it_is_noticed() {
+    let (fixture, _) = prepared();
+    snapshot(&fixture.open(), 500..505);
+    assert!(fixture.open().check(ReadData::None).unwrap().errors.is_empty());
+    let newest = names(&fixture, "log/").remove(0);
+    fixture.backend.damage(&newest, None);
+    let found = fixture.open().check(ReadData::None).unwrap();
+    assert!(found.errors.iter().any(|f| f.object == "the log"), "{found:?}");
+}
