@@ -214,8 +214,10 @@ fn show(app: &App, report: &RestoreReport) -> Result<(), Failure> {
         out.warning(format!("not restored: {}: {}", error.path, error.error));
     }
     if let Some(point) = &report.restore_point {
+        // Without the roots nothing can be told of what is there beyond them.
+        let how = if report.plan.covers.is_empty() { "overwrite" } else { "replace" };
         out.summary(format!(
-            "What was there before is in snapshot {point}; `chronos restore {point} --strategy replace` brings it back"
+            "What was there before is in snapshot {point}; `chronos restore {point} --strategy {how}` brings it back"
         ))?;
     }
     if report.status != RestoreStatus::Planned {
