@@ -9,6 +9,7 @@ use super::{CheckReport, Finding, add};
 use crate::backend::BackendExt;
 use crate::crypto::KeySlot;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Place;
 use crate::id::{ChunkId, ChunkKind, PackName, SessionId};
 use crate::monitor::check_cancelled;
 use crate::names;
@@ -117,8 +118,12 @@ pub(super) fn walk(view: &Arc<View>, bad: &HashSet<PackName>, report: &mut Check
     let (reader, index) = (view.reader(), view.index()?);
     let mut whole = ChunkSet::new(index);
     let in_good_pack = |id: &ChunkId| -> Result<bool> {
+        let is_good = |place: Place| index.pack(place.pack).is_some_and(|pack| !bad.contains(&pack.name));
+        if index.nearest(id)?.is_some_and(is_good) {
+            return Ok(true);
+        }
         let places = index.readable(id)?;
-        Ok(places.iter().any(|p| index.pack(p.pack).is_some_and(|pack| !bad.contains(&pack.name))))
+        Ok(places.into_iter().any(is_good))
     };
     let rows: Vec<(SessionId, Vec<ChunkId>)> =
         view.state.unpurged().map(|(s, r)| (s.clone(), r.roots.clone())).collect();

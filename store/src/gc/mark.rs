@@ -17,6 +17,9 @@ use crate::reader::Reader;
 use crate::view::View;
 use crate::visited::RecordSet;
 
+/// Leaves marked in one go over the index: 16 MB of ids.
+const LEAVES_MAX: usize = 512 << 10;
+
 /// How gladly a copy is kept, the least first: damaged, to be avoided, shunned, number of the pack.
 type Rank = (bool, bool, bool, u32);
 
@@ -106,6 +109,8 @@ struct Marker<'v> {
     /// Packs that are not stored, or with another size: no copy in them counts.
     gone: HashSet<u32>,
     marked: Marked,
+    /// Chunks that refer to nothing, still to be marked.
+    leaves: Vec<ChunkId>,
 }
 
 impl<'v> Marker<'v> {
@@ -127,7 +132,7 @@ impl<'v> Marker<'v> {
             .collect();
         let records = RecordSet::new(index);
         let marked = Marked { records, packs: vec![PackUse::default(); index.packs().len()] };
-        Ok(Self { view, index, reader: view.reader(), avoid, gone, marked })
+        Ok(Self { view, index, reader: view.reader(), avoid, gone, marked, leaves: Vec::new() })
     }
 
     /// Marks everything below the roots of `snapshots`.
@@ -136,6 +141,19 @@ impl<'v> Marker<'v> {
             let roots = self.view.state.rows.get(session).map(|r| r.roots.clone()).unwrap_or_default();
             roots.into_iter().try_for_each(|root| self.walk(root))?;
         }
+        self.take_leaves()
+    }
+
+    /// Marks the leaves that wait, in the order of ids: each block of the index is opened once.
+    fn take_leaves(&mut self) -> Result<()> {
+        let mut leaves = std::mem::take(&mut self.leaves);
+        leaves.sort_unstable();
+        leaves.dedup();
+        for id in &leaves {
+            self.take(id)?;
+        }
+        leaves.clear();
+        self.leaves = leaves;
         Ok(())
     }
 
@@ -165,8 +183,9 @@ impl<'v> Marker<'v> {
                 continue;
             }
             let list = self.reader.refs(&id)?;
-            for id in list.meta.iter().chain(&list.data) {
-                self.take(id)?;
+            self.leaves.extend(list.meta.iter().chain(&list.data));
+            if self.leaves.len() >= LEAVES_MAX {
+                self.take_leaves()?;
             }
             open.extend(list.children);
         }

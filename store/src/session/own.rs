@@ -13,8 +13,8 @@ use crate::repository::Inner;
 
 /// Shards of the set of ids: more than threads that put.
 const SHARDS: usize = 16;
-/// Records held before they become a run; with their ids about 50 MB.
-const RECORDS_MAX: usize = 512 << 10;
+/// Records held before they become a run; with their ids about 15 MB.
+const RECORDS_MAX: usize = 128 << 10;
 
 /// Everything that a session has put.
 #[derive(Debug)]

@@ -18,6 +18,8 @@ use crate::repository::Inner;
 
 /// A pack is closed once its frames reach this many bytes.
 const PACK_BYTES: usize = 16 << 20;
+/// Or once they hold this many chunks: a table of contents stays below 3 MB of memory however small the chunks are.
+const PACK_CHUNKS: usize = 1 << 16;
 
 /// A frame, sealed under its writer's salt: it fits into any pack.
 #[derive(Debug)]
@@ -75,7 +77,9 @@ impl OpenPack {
     }
 
     fn is_full(&self) -> bool {
-        self.body.len() >= PACK_BYTES || self.toc.frames.len() >= FRAMES_PER_PACK_MAX
+        self.body.len() >= PACK_BYTES
+            || self.toc.chunks.len() >= PACK_CHUNKS
+            || self.toc.frames.len() >= FRAMES_PER_PACK_MAX
     }
 
     /// Takes all frames of another open pack over, as they are.
