@@ -26,8 +26,8 @@ use crate::record::PathError;
 use crate::source::{Entry, Item, Merged, Names, Origin, xattrs_at};
 use crate::tree::RawEntry;
 
-/// Entries between the walk and the tree; what comes behind a big file waits here. About 10 MB.
-const PLACES_MAX: usize = 16 << 10;
+/// Entries between the walk and the tree; what comes behind a big file waits here. About 5 MB.
+const PLACES_MAX: usize = 8 << 10;
 /// Small files are handed to a thread together until they have this many bytes: one frame.
 const BATCH_BYTES: u64 = 512 << 10;
 /// And at most this many, so that a batch of empty files is no long wait.

@@ -19,8 +19,8 @@ use crate::source::names::Names;
 use crate::source::stat::{self, Stat};
 use crate::source::{Entry, Origin};
 
-/// Entries that may be listed ahead of the consumer; at about 500 bytes each some 16 MB.
-const AHEAD_MAX: usize = 32 << 10;
+/// Entries that may be listed ahead of the consumer; at about 500 bytes each some 4 MB.
+const AHEAD_MAX: usize = 8 << 10;
 /// Names of one folder that are looked at in one piece of work.
 const PART_NAMES: usize = 1024;
 

@@ -18,6 +18,8 @@ use crate::repository::Inner;
 
 /// A pack is closed once its frames reach this many bytes.
 const PACK_BYTES: usize = 16 << 20;
+/// What may come on top: the frame that fills it, table of contents and footer, unless a chunk is very long.
+const PACK_ROOM: usize = 6 << 20;
 /// Or once they hold this many chunks: a table of contents stays below 3 MB of memory however small the chunks are.
 const PACK_CHUNKS: usize = 1 << 16;
 
@@ -49,9 +51,9 @@ struct OpenPack {
 }
 
 impl OpenPack {
-    fn new(inner: &Inner, capsule: Capsule) -> Result<Self> {
+    /// `body` is empty memory.
+    fn new(inner: &Inner, capsule: Capsule, mut body: Vec<u8>) -> Result<Self> {
         let head = PackHead { salt: inner.env.random_bytes()?, capsule };
-        let mut body = Vec::with_capacity(1 << 20);
         body.extend(head.encode());
         Ok(Self { head, body, toc: Toc::default() })
     }
@@ -132,7 +134,7 @@ impl Packer {
         let group = if frame.kind == ChunkKind::Data { &self.data } else { &self.tree };
         let mut open = lock(group);
         if open.is_none() {
-            *open = Some(OpenPack::new(inner, self.capsule)?);
+            *open = Some(OpenPack::new(inner, self.capsule, self.uploader.buffer(PACK_BYTES + PACK_ROOM))?);
         }
         let full = open.as_mut().is_some_and(|pack| {
             pack.add(&frame);

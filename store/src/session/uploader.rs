@@ -20,11 +20,31 @@ pub(super) struct Uploader {
     thread: Mutex<Option<(SyncSender<Job>, JoinHandle<()>)>>,
     failure: Arc<Mutex<Option<BackendError>>>,
     failed: Mutex<Option<String>>,
+    /// The memory of the last pack written, for the next one.
+    spare: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 impl Uploader {
     pub(super) fn new(backend: Arc<dyn Backend>) -> Self {
-        Self { backend, thread: Mutex::default(), failure: Arc::default(), failed: Mutex::default() }
+        Self {
+            backend,
+            thread: Mutex::default(),
+            failure: Arc::default(),
+            failed: Mutex::default(),
+            spare: Arc::default(),
+        }
+    }
+
+    /// An empty buffer of at least `capacity` bytes.
+    pub(super) fn buffer(&self, capacity: usize) -> Vec<u8> {
+        match lock(&self.spare).take() {
+            Some(mut spare) if spare.capacity() >= capacity => {
+                spare.clear();
+                spare
+            }
+            // All of it at once: untouched memory costs nothing, and growing by doubling takes twice as much.
+            _ => Vec::with_capacity(capacity),
+        }
     }
 
     /// The failure of an earlier write, if there was one. The first to ask gets it as it was.
@@ -47,8 +67,9 @@ impl Uploader {
             if thread.is_none() {
                 let (sender, receiver) = sync_channel(WAITING);
                 let (backend, failure) = (Arc::clone(&self.backend), Arc::clone(&self.failure));
-                *thread =
-                    Some((sender, std::thread::spawn(move || write(backend.as_ref(), &receiver, &failure))));
+                let spare = Arc::clone(&self.spare);
+                let run = move || write(backend.as_ref(), &receiver, &failure, &spare);
+                *thread = Some((sender, std::thread::spawn(run)));
             }
             thread.as_ref().map(|(sender, _)| sender.clone())
         };
@@ -68,12 +89,18 @@ impl Uploader {
     }
 }
 
-fn write(backend: &dyn Backend, jobs: &Receiver<Job>, failure: &Mutex<Option<BackendError>>) {
+fn write(
+    backend: &dyn Backend,
+    jobs: &Receiver<Job>,
+    failure: &Mutex<Option<BackendError>>,
+    spare: &Mutex<Option<Vec<u8>>>,
+) {
     for (object, bytes) in jobs {
         if let Err(e) = backend.create(&object, &bytes, Durability::Deferred) {
             *lock(failure) = Some(e);
             // Dropping the receiver tells the senders.
             return;
         }
+        *lock(spare) = Some(bytes);
     }
 }
