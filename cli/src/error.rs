@@ -94,7 +94,7 @@ impl Failure {
             io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
             _ => ErrorKind::Io,
         };
-        Self::of_kind(kind, format!("{}: {error}", crate::context::location::shown(path.as_ref())))
+        Self::of_kind(kind, format!("{}: {error}", crate::values::shown(path.as_ref())))
     }
 
     /// Standard output failed. A reader that went away wants no more, and no message either.

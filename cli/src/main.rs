@@ -4,8 +4,11 @@ mod args;
 mod commands;
 mod context;
 mod error;
+mod examples;
+mod global;
 mod output;
 mod signals;
+mod values;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -32,7 +35,7 @@ fn main() -> ExitCode {
     let global = &cli.global;
     let progress = Arc::new(Progress::new(global.progress, global.quiet, stop));
     let output = Output::new(global.json, global.quiet, global.verbose, progress);
-    let app = App::new(cli.global, output);
+    let app = App::new(cli.global, output, args::program);
     let ended = cli.command.run(&app).unwrap_or_else(|failure| {
         app.output.failure(&failure);
         failure.exit

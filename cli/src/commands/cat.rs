@@ -5,16 +5,16 @@ use std::io::Write;
 use chronos_snapshot::ByteRange;
 use clap::Args;
 
-use crate::args::shown as shown_text;
 use crate::commands::catalog::Catalog;
 use crate::context::App;
 use crate::error::{Exit, Failure};
+use crate::values::parse_shown;
 
 /// Write a file of a snapshot to standard output
 #[derive(Debug, Args)]
 pub(crate) struct Cat {
     /// Snapshot and the file in it
-    #[arg(value_name = "SNAP:PATH", required = true, value_parser = shown_text())]
+    #[arg(value_name = "SNAP:PATH", required = true, value_parser = parse_shown())]
     files: Vec<String>,
 
     /// First byte

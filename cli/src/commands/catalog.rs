@@ -8,9 +8,9 @@ use chronos_store::{Repository, View};
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::args::{parse_target, parse_tier, parse_time};
 use crate::context::App;
 use crate::error::{Exit, Failure};
+use crate::values::{parse_target, parse_tier, parse_time};
 
 /// A repository at one moment.
 #[derive(Debug)]
@@ -202,5 +202,5 @@ impl Filter {
 
 fn absolute(path: &str) -> Result<String, Failure> {
     let full = std::path::absolute(path).map_err(|e| Failure::usage(format!("{path}: {e}")))?;
-    Ok(crate::context::location::shown(&full).trim_end_matches('/').to_owned())
+    Ok(crate::values::shown(&full).trim_end_matches('/').to_owned())
 }

@@ -5,7 +5,6 @@ use std::io::Write;
 use clap::Args;
 use clap_complete::Shell;
 
-use crate::args::program;
 use crate::context::App;
 use crate::error::{Exit, Failure};
 
@@ -23,7 +22,7 @@ impl Completions {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut program(), "chronos", &mut script);
+        clap_complete::generate(self.shell, &mut (app.program)(), "chronos", &mut script);
         if app.output.is_json() {
             let script = String::from_utf8_lossy(&script).into_owned();
             app.output.document(&serde_json::json!({ "shell": self.shell.to_string(), "script": script }))?;

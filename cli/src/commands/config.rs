@@ -8,8 +8,9 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::context::App;
-use crate::context::location::{Origin, shown};
+use crate::context::location::Origin;
 use crate::error::{Exit, Failure};
+use crate::values::shown;
 
 /// The file that `config init` writes: everything there is, switched off.
 const TEMPLATE: &str = r#"# Configuration of chronos. Unknown keys are errors. Relative paths start from the folder of this file.

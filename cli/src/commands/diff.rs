@@ -13,11 +13,11 @@ use chronos_snapshot::{
 use clap::Args;
 use serde::Serialize;
 
-use crate::args::shown as shown_text;
 use crate::commands::catalog::Catalog;
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::entry::Entry;
+use crate::values::parse_shown;
 
 /// Show what differs between two snapshots, or between a snapshot and the files on disk
 ///
@@ -26,11 +26,11 @@ use crate::output::entry::Entry;
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
     /// The older side: SNAP, SNAP:PATH, or `live`
-    #[arg(value_name = "A", value_parser = shown_text())]
+    #[arg(value_name = "A", value_parser = parse_shown())]
     from: String,
 
     /// The newer side: SNAP, SNAP:PATH, or `live`
-    #[arg(value_name = "B", value_parser = shown_text())]
+    #[arg(value_name = "B", value_parser = parse_shown())]
     to: String,
 
     /// Only at and below this path

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::commands::catalog::Catalog;
-use crate::context::location::shown;
 use crate::context::{App, exists, key_file};
 use crate::error::{Exit, Failure};
 use crate::output::table::{local_time, size};
+use crate::values::shown;
 
 /// Free space below which a backup is likely to fail soon.
 const FREE_BYTES_MIN: u64 = 1 << 30;

@@ -9,19 +9,18 @@ use chronos_store::durable::{self, Taken};
 use clap::Args;
 use serde::Serialize;
 
-use crate::args::shown as shown_text;
 use crate::commands::catalog::Catalog;
 use crate::context::App;
-use crate::context::location::shown;
 use crate::error::{Exit, Failure};
 use crate::output::snapshot::export_name;
 use crate::output::table::size;
+use crate::values::{parse_shown, shown};
 
 /// Write a snapshot as a tar or zip archive
 #[derive(Debug, Args)]
 pub(crate) struct Export {
     /// Snapshot, and the folder or file in it
-    #[arg(value_name = "SNAP[:PATH]", value_parser = shown_text())]
+    #[arg(value_name = "SNAP[:PATH]", value_parser = parse_shown())]
     snapshot: String,
 
     /// tar, tar.zst or zip [default: what the file's name says, else tar.zst]

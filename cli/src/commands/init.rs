@@ -4,10 +4,11 @@ use chronos_store::CreateOptions;
 use clap::Args;
 use serde::Serialize;
 
-use crate::context::location::{check_free, parse, shown};
+use crate::context::location::{check_free, parse};
 use crate::context::secret::Given;
 use crate::context::{App, prompt};
 use crate::error::{Exit, Failure};
+use crate::values::shown;
 
 /// Create a repository
 ///

@@ -131,8 +131,8 @@ impl New {
         if folder.parent() != Some(&own) || folder.extension().is_none_or(|e| e != "key") {
             app.output.note(format!(
                 "Give it with --key-file {}; a file *.key in {} is found by itself.",
-                crate::context::location::shown(file),
-                crate::context::location::shown(&own)
+                crate::values::shown(file),
+                crate::values::shown(&own)
             ));
         }
         Ok(())
@@ -154,7 +154,7 @@ impl New {
             if !path.exists() {
                 let key = app.env.random_bytes()?;
                 key_file::create(path, &key, &repository.location())?;
-                app.output.note(format!("Made a key file: {}", crate::context::location::shown(path)));
+                app.output.note(format!("Made a key file: {}", crate::values::shown(path)));
             }
             return Given::Key(path.clone()).secret();
         }

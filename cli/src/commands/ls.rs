@@ -4,17 +4,17 @@ use chronos_snapshot::{Entries, Node, TreePath};
 use clap::Args;
 use serde::Serialize;
 
-use crate::args::shown as shown_text;
 use crate::commands::catalog::Catalog;
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::entry::{Entry, long_row, long_table, name};
+use crate::values::parse_shown;
 
 /// List the files of a snapshot
 #[derive(Debug, Args)]
 pub(crate) struct Ls {
     /// Snapshot, and the folder or file in it
-    #[arg(value_name = "SNAP[:PATH]", default_value = "latest", value_parser = shown_text())]
+    #[arg(value_name = "SNAP[:PATH]", default_value = "latest", value_parser = parse_shown())]
     snapshot: String,
 
     /// With type, permissions, owner, size and time

@@ -7,10 +7,9 @@ use chronos_store::durable;
 use clap::Args;
 use clap_mangen::Man as Page;
 
-use crate::args::program;
 use crate::context::App;
-use crate::context::location::shown;
 use crate::error::{Exit, Failure};
+use crate::values::shown;
 
 /// Print a manual page, or write all of them
 #[derive(Debug, Args)]
@@ -27,7 +26,7 @@ pub(crate) struct Man {
 impl Man {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
-        let mut program = program();
+        let mut program = (app.program)();
         program.build();
         let pages = pages(&program)?;
         if let Some(dir) = &self.dir {

@@ -12,7 +12,6 @@ mod config;
 mod delete;
 mod diff;
 mod doctor;
-pub(crate) mod examples;
 mod export;
 mod find;
 mod forget;

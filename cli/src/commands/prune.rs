@@ -4,10 +4,10 @@ use chronos_store::{PruneOptions, PruneReport, Repository};
 use clap::Args;
 use serde::Serialize;
 
-use crate::args::{parse_bytes, parse_nanos};
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::table::size;
+use crate::values::{parse_bytes, parse_nanos};
 
 /// Give back the space that no snapshot needs
 ///

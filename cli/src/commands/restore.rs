@@ -11,12 +11,12 @@ use chronos_snapshot::{
 use chronos_store::{Repository, SessionOptions};
 use clap::Args;
 
-use crate::args::shown as shown_text;
 use crate::commands::backup::{client, host, user};
 use crate::commands::catalog::{Catalog, canonical};
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::table::size;
+use crate::values::parse_shown;
 
 /// Paths of a plan that are printed without `-v`.
 const PLAN_SHOWN: usize = 50;
@@ -30,7 +30,7 @@ const PLAN_SHOWN: usize = 50;
 #[expect(clippy::struct_excessive_bools, reason = "switches of the command line")]
 pub(crate) struct Restore {
     /// Snapshot, and the folder or file in it
-    #[arg(value_name = "SNAP[:PATH]", value_parser = shown_text())]
+    #[arg(value_name = "SNAP[:PATH]", value_parser = parse_shown())]
     snapshot: String,
 
     /// Folder to restore into
@@ -139,7 +139,7 @@ impl Restore {
 fn recover(app: &App, repository: &Repository) -> Result<(), Failure> {
     use chronos_snapshot::RecoveredOutcome;
     for done in resume_or_undo(&repository.dirs().state)? {
-        let place = crate::context::location::shown(&done.path);
+        let place = crate::values::shown(&done.path);
         match done.outcome {
             RecoveredOutcome::Undone => {
                 app.output.note(format!("An interrupted restore was undone: {place} is as it was before"));
@@ -169,7 +169,7 @@ fn restore_point(repository: &Repository, snapshot: &Snapshot) -> RestorePoint {
             return Ok(None);
         }
         let same = roots.len() == manifest.paths.len()
-            && roots.iter().all(|r| manifest.paths.contains(&crate::context::location::shown(r)));
+            && roots.iter().all(|r| manifest.paths.contains(&crate::values::shown(r)));
         // Other snapshots of these roots know better what has not changed since; of a part of them there is none.
         let parent = if same { ParentChoice::Newest } else { ParentChoice::Given(session.clone()) };
         let mut files = FileOptions { roots, one_file_system: true, threads: 2, ..FileOptions::default() };

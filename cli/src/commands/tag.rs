@@ -4,11 +4,11 @@ use chronos_snapshot::Snapshot;
 use clap::Args;
 use serde::Serialize;
 
-use crate::args::parse_label;
 use crate::commands::catalog::Catalog;
 use crate::commands::marks::set;
 use crate::context::App;
 use crate::error::{Exit, Failure};
+use crate::values::parse_label;
 
 /// Add, remove or set tags of snapshots
 #[derive(Debug, Args)]

@@ -7,18 +7,18 @@ use chronos_store::SnapshotId;
 use clap::Args;
 use serde::Serialize;
 
-use crate::args::shown as shown_text;
 use crate::commands::catalog::{Catalog, Filter};
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::entry::{Entry, mtime};
 use crate::output::table::{SHORT_ID_LEN, Table, local_time, size};
+use crate::values::parse_shown;
 
 /// List the distinct versions of a file or folder
 #[derive(Debug, Args)]
 pub(crate) struct Versions {
     /// A path, as it is on disk or as it is in the snapshots
-    #[arg(value_name = "PATH", value_parser = shown_text())]
+    #[arg(value_name = "PATH", value_parser = parse_shown())]
     wanted: String,
 
     #[command(flatten)]

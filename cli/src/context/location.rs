@@ -7,6 +7,7 @@ use chronos_server::{Config, Environment};
 
 use crate::context::places::Places;
 use crate::error::{Exit, Failure};
+use crate::values::shown;
 
 /// Who named the repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,12 +60,6 @@ impl Location {
     pub(crate) fn shown(&self) -> String {
         shown(&self.path)
     }
-}
-
-/// A path as people read it.
-pub(crate) fn shown(path: &Path) -> String {
-    use std::os::unix::ffi::OsStrExt;
-    chronos_snapshot::printable(path.as_os_str().as_bytes())
 }
 
 /// Refuses to make a repository among other things. What an interrupted attempt has left, and what a new file system

@@ -14,9 +14,10 @@ use chronos_server::{Config, Environment, parse_size};
 use chronos_store::backend::{Backend, BackendError, LocationOptions, open_location};
 use chronos_store::{CreateOptions, Env, ErrorKind, LocalDirs, OpenOptions, Repository, Secret};
 
-use crate::args::Global;
 use crate::error::{Exit, Failure};
+use crate::global::Global;
 use crate::output::Output;
+use crate::values::shown;
 use location::{Location, Origin};
 use places::Places;
 use secret::Given;
@@ -33,6 +34,8 @@ pub(crate) struct App {
     pub(crate) global: Global,
     /// Where answers go.
     pub(crate) output: Output,
+    /// The command line as it is described to people.
+    pub(crate) program: fn() -> clap::Command,
     /// Clock and randomness.
     pub(crate) env: Env,
     settings: OnceCell<Settings>,
@@ -69,8 +72,8 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 
 impl App {
     /// A run with these options.
-    pub(crate) fn new(global: Global, output: Output) -> Self {
-        Self { global, output, env: Env::system(), settings: OnceCell::new() }
+    pub(crate) fn new(global: Global, output: Output, program: fn() -> clap::Command) -> Self {
+        Self { global, output, program, env: Env::system(), settings: OnceCell::new() }
     }
 
     /// Where things are; found out once.
@@ -203,14 +206,13 @@ impl App {
                 Exit::WrongKey,
                 format!(
                     "no password was given for {}, and no key file in {} opens it",
-                    location::shown(path),
+                    shown(path),
                     settings.places.keys().display()
                 ),
             )
             .hint("give it with --password-file, --password-command, --key-file or CHRONOS_PASSWORD"));
         }
-        let password =
-            prompt::ask(&format!("Password of {}", location::shown(path)), &*self.output.monitor())?;
+        let password = prompt::ask(&format!("Password of {}", shown(path)), &*self.output.monitor())?;
         Ok(Repository::open(backend, &Secret::Password(password), options)?)
     }
 
@@ -237,7 +239,7 @@ impl App {
                 // Also the key of an interrupted attempt to make this repository; another one may be the right one.
                 Err(e) if e.kind() == ErrorKind::Damaged => damage = Some(e),
                 opened => {
-                    self.output.detail(format!("Opened with the key file {}", location::shown(&file)));
+                    self.output.detail(format!("Opened with the key file {}", shown(&file)));
                     return Ok(Some(opened?));
                 }
             }
@@ -282,7 +284,7 @@ impl App {
     /// Says where the key of a new repository is.
     pub(crate) fn note_key(&self, file: Option<&Path>) {
         if let Some(file) = file {
-            self.output.note(format!("Its key is in {}", location::shown(file)));
+            self.output.note(format!("Its key is in {}", shown(file)));
             self.output.note("Keep a copy of this file elsewhere: without it nothing can be restored.");
         }
     }

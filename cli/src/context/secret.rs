@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use chronos_server::Config;
 use chronos_store::Secret;
 
-use crate::args::Global;
 use crate::context::{key_file, variable};
 use crate::error::Failure;
+use crate::global::Global;
 
 /// Longest password that is read, in bytes.
 const PASSWORD_BYTES_MAX: usize = 4096;

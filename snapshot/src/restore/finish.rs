@@ -3,7 +3,6 @@
 //! A folder gets its attributes when the walk leaves it: nothing is made in it any more. Files are opened by the walk
 //! and read by several threads, so that a folder that may no longer be entered stops nobody.
 
-use std::fs::File;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +14,7 @@ use crate::path::TreePath;
 use crate::restore::chosen::Walk;
 use crate::restore::exchange;
 use crate::restore::metadata::Attributes;
-use crate::restore::verify::{self, Verifier};
+use crate::restore::verify::{self, Restored, Verifier};
 use crate::restore::write::{Builder, Units};
 
 /// Threads that read back: small files wait for the disk one by one, and a disk serves several at once.
@@ -23,13 +22,6 @@ const READERS: usize = 4;
 /// Files that are handed to a reader at once, and how many such parcels wait at most; all of them are open.
 const PARCEL: usize = 16;
 const WAITING: usize = 8;
-
-/// A file to be read back.
-pub(crate) struct Restored {
-    pub(crate) path: TreePath,
-    pub(crate) file: File,
-    pub(crate) node: Node,
-}
 
 /// A folder that the walk is in.
 struct Entered {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use crate::error::Result;
 use crate::node::{Content, Extent, Node, NodeKind, Time};
-use crate::restore::finish::Restored;
+use crate::path::TreePath;
 use crate::restore::metadata::{self, Attributes, Owners, Tally};
 use crate::restore::place::Place;
 use crate::restore::plan::pieces;
@@ -19,6 +19,13 @@ use crate::source::Stat;
 
 /// Bytes of zeros read at once.
 const BUFFER: usize = 1 << 18;
+
+/// A file to be read back.
+pub(crate) struct Restored {
+    pub(crate) path: TreePath,
+    pub(crate) file: File,
+    pub(crate) node: Node,
+}
 
 /// What a reader needs.
 #[derive(Debug)]

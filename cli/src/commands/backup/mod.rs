@@ -15,12 +15,12 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::args::{parse_label, parse_pair, parse_target, parse_tier, parse_time, parse_type};
 use crate::commands::catalog::{Catalog, canonical};
 use crate::commands::forget::limit;
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::table::{duration, size};
+use crate::values::{parse_label, parse_pair, parse_target, parse_tier, parse_time, parse_type};
 
 /// Errors that are printed; the rest are in the snapshot.
 const ERRORS_SHOWN: usize = 20;

@@ -218,9 +218,9 @@ fn read_list(file: &Path, separator: u8) -> Result<Vec<PathBuf>, Failure> {
     if file == Path::new("-") {
         return Ok(read_path_list(io::stdin().lock(), "standard input", separator)?);
     }
-    let open = File::open(file)
-        .map_err(|e| Failure::usage(format!("{}: {e}", crate::context::location::shown(file))))?;
-    Ok(read_path_list(open, &crate::context::location::shown(file), separator)?)
+    let open =
+        File::open(file).map_err(|e| Failure::usage(format!("{}: {e}", crate::values::shown(file))))?;
+    Ok(read_path_list(open, &crate::values::shown(file), separator)?)
 }
 
 fn now(app: &App) -> Time {

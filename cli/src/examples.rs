@@ -1,7 +1,7 @@
 //! Examples below the help of each command. Each is a line that the command line accepts.
 
 /// Commands and what people type.
-const EXAMPLES: &[(&str, &str)] = &[
+pub(crate) const EXAMPLES: &[(&str, &str)] = &[
     (
         "init",
         "chronos -r /mnt/disk/backups init\nchronos -r /mnt/disk/backups init --password-file ~/.backup-password",
@@ -62,36 +62,4 @@ pub(crate) fn added(program: clap::Command) -> clap::Command {
         let text = lines.lines().fold("Examples:".to_owned(), |text, line| text + "\n  " + line);
         program.mut_subcommand(name, |command| command.after_help(text))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-    use crate::args::program;
-
-    /// The words of a line, with single quotes around what holds spaces.
-    fn words(line: &str) -> Vec<String> {
-        let mut words = Vec::new();
-        for (number, part) in line.split('\'').enumerate() {
-            if number % 2 == 1 {
-                words.push(part.to_owned());
-            } else {
-                words.extend(part.split_whitespace().map(str::to_owned));
-            }
-        }
-        words
-    }
-
-    #[test]
-    fn every_command_has_examples_that_it_accepts() {
-        for command in program().get_subcommands() {
-            let (_, lines) = EXAMPLES.iter().find(|(name, _)| *name == command.get_name()).unwrap();
-            for line in lines.lines() {
-                let parsed = program().try_get_matches_from(words(line));
-                assert_eq!(parsed.unwrap().subcommand_name(), Some(command.get_name()), "{line}");
-            }
-        }
-        assert_eq!(EXAMPLES.len(), program().get_subcommands().count());
-    }
 }
