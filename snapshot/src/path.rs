@@ -51,6 +51,11 @@ impl TreePath {
         both.into_iter().flatten().filter_map(|bytes| Self::new(bytes).ok()).collect()
     }
 
+    /// The absolute path of the file system that [`TreePath::from_absolute`] makes this of.
+    pub(crate) fn to_absolute(&self) -> Vec<u8> {
+        [b"/", self.0.as_slice()].concat()
+    }
+
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

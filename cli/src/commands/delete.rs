@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::catalog::Catalog;
-use crate::commands::marks::{Named, forget, refuse_held};
+use crate::commands::marks::{Named, Which, forget, refuse_held};
 use crate::context::App;
 use crate::error::{Exit, Failure};
 
@@ -14,13 +14,8 @@ use crate::error::{Exit, Failure};
 /// Held snapshots are refused.
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
-    /// Snapshots
-    #[arg(value_name = "SNAP", required = true)]
-    snapshots: Vec<String>,
-
-    /// Only say what would be done
-    #[arg(short = 'n', long)]
-    dry_run: bool,
+    #[command(flatten)]
+    which: Which,
 }
 
 /// The JSON document.
@@ -35,22 +30,22 @@ impl Delete {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
         let catalog = Catalog::open(app)?;
-        let chosen = catalog.resolve_all(app, &self.snapshots)?;
+        let chosen = catalog.resolve_all(app, &self.which.snapshots)?;
         refuse_held(&chosen)?;
-        if !self.dry_run {
+        if !self.which.dry_run {
             forget(&catalog.repository, &chosen)?;
         }
         for snapshot in &chosen {
-            let verb = if self.dry_run { "would be deleted" } else { "is deleted" };
+            let verb = if self.which.dry_run { "would be deleted" } else { "is deleted" };
             app.output.summary(format!("{} {verb}: it was named", snapshot.manifest.backup_id))?;
         }
-        if !self.dry_run {
+        if !self.which.dry_run {
             app.output.note("`chronos undelete` brings them back until the next `chronos prune`.");
         }
         app.output.document(&Document {
             deleted: chosen.iter().map(Named::from).collect(),
             count: chosen.len(),
-            dry_run: self.dry_run,
+            dry_run: self.which.dry_run,
         })?;
         Ok(catalog.exit())
     }

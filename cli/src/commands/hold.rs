@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::catalog::Catalog;
-use crate::commands::marks::{Named, set};
+use crate::commands::marks::{Named, Which, set};
 use crate::context::App;
 use crate::error::{Exit, Failure};
 
@@ -20,18 +20,6 @@ pub(crate) struct Hold {
 pub(crate) struct Release {
     #[command(flatten)]
     which: Which,
-}
-
-/// Which snapshots, and whether anything is written.
-#[derive(Debug, Args)]
-struct Which {
-    /// Snapshots
-    #[arg(value_name = "SNAP", required = true)]
-    snapshots: Vec<String>,
-
-    /// Only say what would be done
-    #[arg(short = 'n', long)]
-    dry_run: bool,
 }
 
 /// The JSON document.
@@ -53,37 +41,35 @@ enum Outcome {
 impl Hold {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
-        self.which.mark(app, true, "held: neither retention nor delete removes it", Outcome::Held)
+        mark(&self.which, app, true, "held: neither retention nor delete removes it", Outcome::Held)
     }
 }
 
 impl Release {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
-        self.which.mark(app, false, "released: retention decides about it again", Outcome::Released)
+        mark(&self.which, app, false, "released: retention decides about it again", Outcome::Released)
     }
 }
 
-impl Which {
-    fn mark(
-        &self,
-        app: &App,
-        held: bool,
-        said: &str,
-        outcome: fn(Vec<Named>) -> Outcome,
-    ) -> Result<Exit, Failure> {
-        let catalog = Catalog::open(app)?;
-        let chosen = catalog.resolve_all(app, &self.snapshots)?;
-        if !self.dry_run {
-            set(&catalog.repository, &chosen, &|marks| marks.held = held)?;
-        }
-        for snapshot in &chosen {
-            let id = &snapshot.manifest.backup_id;
-            let verb = if self.dry_run { "would be" } else { "is" };
-            app.output.summary(format!("{id} {verb} {said}"))?;
-        }
-        let outcome = outcome(chosen.iter().map(Named::from).collect());
-        app.output.document(&Document { outcome, dry_run: self.dry_run })?;
-        Ok(catalog.exit())
+fn mark(
+    which: &Which,
+    app: &App,
+    held: bool,
+    said: &str,
+    outcome: fn(Vec<Named>) -> Outcome,
+) -> Result<Exit, Failure> {
+    let catalog = Catalog::open(app)?;
+    let chosen = catalog.resolve_all(app, &which.snapshots)?;
+    if !which.dry_run {
+        set(&catalog.repository, &chosen, &|marks| marks.held = held)?;
     }
+    for snapshot in &chosen {
+        let id = &snapshot.manifest.backup_id;
+        let verb = if which.dry_run { "would be" } else { "is" };
+        app.output.summary(format!("{id} {verb} {said}"))?;
+    }
+    let outcome = outcome(chosen.iter().map(Named::from).collect());
+    app.output.document(&Document { outcome, dry_run: which.dry_run })?;
+    Ok(catalog.exit())
 }

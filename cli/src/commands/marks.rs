@@ -2,9 +2,22 @@
 
 use chronos_snapshot::Snapshot;
 use chronos_store::{Change, Marks, Repository, View};
+use clap::Args;
 use serde::Serialize;
 
 use crate::error::{Exit, Failure};
+
+/// Which snapshots, and whether anything is written.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Snapshots
+    #[arg(value_name = "SNAP", required = true)]
+    pub(crate) snapshots: Vec<String>,
+
+    /// Only say what would be done
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+}
 
 /// One snapshot in the answer of such a command.
 #[derive(Debug, Serialize)]

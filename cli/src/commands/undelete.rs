@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::catalog::Catalog;
-use crate::commands::marks::Named;
+use crate::commands::marks::{Named, Which};
 use crate::context::App;
 use crate::error::{Exit, Failure};
 
@@ -15,13 +15,8 @@ use crate::error::{Exit, Failure};
 /// Possible until a prune has purged them. `chronos snapshots --deleted` lists them.
 #[derive(Debug, Args)]
 pub(crate) struct Undelete {
-    /// Snapshots
-    #[arg(value_name = "SNAP", required = true)]
-    snapshots: Vec<String>,
-
-    /// Only say what would be done
-    #[arg(short = 'n', long)]
-    dry_run: bool,
+    #[command(flatten)]
+    which: Which,
 }
 
 /// The JSON document.
@@ -37,7 +32,7 @@ impl Undelete {
         let catalog = Catalog::open(app)?;
         let trash = catalog.trash()?;
         let mut chosen = Vec::new();
-        for name in &self.snapshots {
+        for name in &self.which.snapshots {
             let found = resolve(&trash, name).map_err(|e| {
                 let failure = Failure::from(e);
                 if resolve(&catalog.snapshots, name).is_ok() {
@@ -47,17 +42,17 @@ impl Undelete {
             })?;
             chosen.push(found.snapshot);
         }
-        if !self.dry_run {
+        if !self.which.dry_run {
             let snapshots: Vec<_> = chosen.iter().map(|s| s.session.clone()).collect();
             catalog.repository.change(&|_| Ok(Some(Change::Undelete { snapshots: snapshots.clone() })))?;
         }
         for snapshot in &chosen {
-            let verb = if self.dry_run { "would be" } else { "is" };
+            let verb = if self.which.dry_run { "would be" } else { "is" };
             app.output.summary(format!("{} {verb} back", snapshot.manifest.backup_id))?;
         }
         app.output.document(&Document {
             undeleted: chosen.iter().map(Named::from).collect(),
-            dry_run: self.dry_run,
+            dry_run: self.which.dry_run,
         })?;
         Ok(catalog.exit())
     }

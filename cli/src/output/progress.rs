@@ -59,6 +59,24 @@ struct State {
     styled: bool,
 }
 
+impl State {
+    /// At the beginning of a phase.
+    fn of(phase: &'static str) -> Self {
+        let now = Instant::now();
+        Self {
+            phase,
+            items: 0,
+            bytes: 0,
+            items_total: 0,
+            bytes_total: 0,
+            item: String::new(),
+            began: now,
+            written: now,
+            styled: false,
+        }
+    }
+}
+
 /// One line of `--progress json`.
 #[derive(Serialize)]
 #[expect(clippy::struct_field_names, reason = "names of the JSON document")]
@@ -86,18 +104,7 @@ impl Progress {
         if mode == Mode::Bar {
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(BAR_RATE));
         }
-        let now = Instant::now();
-        let state = State {
-            phase: "",
-            items: 0,
-            bytes: 0,
-            items_total: 0,
-            bytes_total: 0,
-            item: String::new(),
-            began: now,
-            written: now,
-            styled: false,
-        };
+        let state = State::of("");
         Self { mode, quiet, stop, bar, problems: AtomicU64::new(0), state: Mutex::new(state) }
     }
 
@@ -198,18 +205,7 @@ impl Default for Progress {
 impl Monitor for Progress {
     fn phase(&self, name: &'static str) {
         let mut state = self.state();
-        let now = Instant::now();
-        *state = State {
-            phase: name,
-            items: 0,
-            bytes: 0,
-            items_total: 0,
-            bytes_total: 0,
-            item: String::new(),
-            began: now,
-            written: now,
-            styled: false,
-        };
+        *state = State::of(name);
         if self.mode == Mode::Bar {
             self.style("{prefix} {wide_msg}");
             self.bar.reset();

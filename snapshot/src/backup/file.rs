@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::backup::content::{Cutter, Extents, Failure, Known};
 use crate::node::{Content, Node, NodeKind};
 use crate::path::TreePath;
-use crate::source::{Names, Stat, look, open, open_holder, xattrs_of};
+use crate::source::{Names, Stat, look, open, open_holder, xattrs};
 
 /// How often a file is read that changes while it is read.
 const TRIES: usize = 3;
@@ -90,8 +90,7 @@ struct Opened {
 fn opened(names: &Names, wanted: Wanted<'_>) -> io::Result<Opened> {
     // Not blocking: the file may have been replaced by a pipe.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-    let mut absolute = vec![b'/'];
-    absolute.extend_from_slice(wanted.path.as_bytes());
+    let absolute = wanted.path.to_absolute();
     let file = match open(&absolute, flags | OFlags::NOATIME) {
         // Only an owner may read without a trace in the access time.
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => open(&absolute, flags),
@@ -102,7 +101,7 @@ fn opened(names: &Names, wanted: Wanted<'_>) -> io::Result<Opened> {
     let file = File::from(file?);
     let stat = Stat::of(&file)?;
     if shows(wanted.node, &stat) {
-        let node = Node { xattrs: xattrs_of(&file)?, ..wanted.node.clone() };
+        let node = Node { xattrs: xattrs::of_file(&file)?, ..wanted.node.clone() };
         return Ok(Opened { file, stat, node });
     }
     let dir = open_holder(&absolute, wanted.folder)?;

@@ -20,10 +20,10 @@ use crate::backup::report::BackupReport;
 use crate::backup::sink::{Output, Sink};
 use crate::backup::worker::{self, Answer, Job, Task, lost};
 use crate::error::{Error, Result};
-use crate::node::{Node, NodeKind, Xattr};
+use crate::node::{Node, NodeKind};
 use crate::path::TreePath;
 use crate::record::PathError;
-use crate::source::{Entry, Item, Merged, Names, Origin, xattrs_at};
+use crate::source::{Entry, Item, Merged, Names, Origin, xattrs_since};
 use crate::tree::RawEntry;
 
 /// Entries between the walk and the tree; what comes behind a big file waits here. About 5 MB.
@@ -194,7 +194,7 @@ impl Feeder<'_> {
                 let content = before.as_ref().map(|b| cursor.unchanged(&node, b)).transpose()?.flatten();
                 match (content, &before) {
                     (Some((content, stored)), Some(before)) => {
-                        match known_xattrs(&path, &node, before, folder) {
+                        match xattrs_since(&before.node, &node, &path, folder) {
                             Ok(xattrs) => {
                                 node.kind = NodeKind::File(content);
                                 node.xattrs = xattrs;
@@ -356,21 +356,6 @@ impl Feeder<'_> {
         self.monitor.left_out(&format!("{}: {}", problem.path, problem.error));
         self.report.fail(source, problem);
     }
-}
-
-/// The extended attributes of a file whose content is as it was: the same as before if its inode did not change either.
-fn known_xattrs(
-    path: &TreePath,
-    now: &Node,
-    before: &RawEntry,
-    folder: (u64, u64),
-) -> std::io::Result<Vec<Xattr>> {
-    if (now.ctime, now.inode) == (before.node.ctime, before.node.inode) {
-        return Ok(before.node.xattrs.clone());
-    }
-    let mut absolute = vec![b'/'];
-    absolute.extend_from_slice(path.as_bytes());
-    xattrs_at(&absolute, folder)
 }
 
 fn class_of(entry: &RawEntry) -> Option<ChunkClass> {

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::node::NodeKind;
 use crate::path::TreePath;
 use crate::read::ByteRange;
-use crate::source::{Entry, Item, Origin, xattrs_at};
+use crate::source::{Entry, Item, Origin, xattrs_since};
 use crate::tree::{RawEntry, Tree, Walk};
 
 impl Tree {
@@ -100,13 +100,8 @@ impl<I: Iterator<Item = Item>> LiveDiff<I> {
 
     fn compare(&self, stored: RawEntry, mut live: Entry) -> Result<Option<Difference>> {
         if let Origin::File(folder) = live.origin {
-            let same_inode = (live.node.ctime, live.node.inode) == (stored.node.ctime, stored.node.inode);
-            live.node.xattrs = if same_inode {
-                stored.node.xattrs.clone()
-            } else {
-                let place = place(&live.path);
-                xattrs_at(place.as_os_str().as_bytes(), folder).map_err(|e| Error::file(&place, e))?
-            };
+            live.node.xattrs = xattrs_since(&stored.node, &live.node, &live.path, folder)
+                .map_err(|e| Error::file(place(&live.path), e))?;
         }
         let mut found = aspects(&stored.node, &live.node);
         if matches!(live.origin, Origin::AboveRoot) {

@@ -17,7 +17,7 @@ use crate::node::{Node, Time};
 use crate::path::printable;
 use crate::restore::options::Owner;
 use crate::restore::place::proc_path;
-use crate::source::Stat;
+use crate::source::{Stat, xattrs};
 
 /// The bits that lend an owner's or group's rights to whoever runs the file.
 const SET_ID: u32 = 0o6000;
@@ -73,37 +73,8 @@ impl Attributes {
 
 fn xattrs_of(handle: &impl AsFd) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     // The path of a descriptor means what it names, also if that is a symbolic link.
-    let path = proc_path(handle);
-    let list = match sized(|buffer| rustix::fs::listxattr(path.as_str(), buffer)) {
-        Ok(list) => list,
-        Err(Errno::NOTSUP | Errno::NOSYS | Errno::ACCESS | Errno::PERM) => return Ok(Vec::new()),
-        Err(e) => return Err(e.into()),
-    };
-    let mut found = Vec::new();
-    for name in list.split(|b| *b == 0).filter(|n| !n.is_empty()) {
-        match sized(|buffer| rustix::fs::getxattr(path.as_str(), name, buffer)) {
-            Ok(value) => found.push((name.to_vec(), value)),
-            Err(Errno::NODATA | Errno::NOTSUP | Errno::ACCESS | Errno::PERM) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    found.sort_unstable();
-    Ok(found)
-}
-
-/// Calls with a small buffer, and with the largest that Linux has if that is too small.
-fn sized(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
-    const XATTR_BYTES_MAX: usize = 1 << 16;
-    let mut buffer = vec![0; 512];
-    let got = match call(&mut buffer) {
-        Err(Errno::RANGE) => {
-            buffer.resize(XATTR_BYTES_MAX, 0);
-            call(&mut buffer)?
-        }
-        other => other?,
-    };
-    buffer.truncate(got);
-    Ok(buffer)
+    let found = xattrs::of_path(&proc_path(handle))?;
+    Ok(found.into_iter().map(|x| (x.name, x.value)).collect())
 }
 
 /// What could not be set though the restore is otherwise fine; said once per kind, not once per file.

@@ -139,7 +139,7 @@ impl FileSource {
         let rest = path.strip(&root.path).unwrap_or_default();
         for name in rest.split(|b| *b == b'/').filter(|n| !n.is_empty()) {
             let error = |e| Error::file(format!("/{at}"), e);
-            let dir = stat::open_root(&absolute_bytes(&at)).map_err(error)?;
+            let dir = stat::open_root(&at.to_absolute()).map_err(error)?;
             let names = stat::names_in(dir.as_fd()).map_err(error)?;
             let entered = self.filter.enter(dir.as_fd(), &at, &names, &scope, is_included);
             if let Some(tag) = entered.tagged.filter(|t| t != name) {
@@ -252,16 +252,10 @@ fn shown(roots: &[PathBuf]) -> Vec<String> {
     shown
 }
 
-fn absolute_bytes(path: &TreePath) -> Vec<u8> {
-    let mut bytes = vec![b'/'];
-    bytes.extend_from_slice(path.as_bytes());
-    bytes
-}
-
 fn refuse_own(root: &Root, filter: &Filter) -> Result<()> {
     for path in std::iter::successors(Some(root.path.clone()), TreePath::parent) {
         // A folder above a root that cannot be looked at is not our own.
-        let Ok((_, stat)) = stat::folder(&absolute_bytes(&path), &Names::empty()) else { continue };
+        let Ok((_, stat)) = stat::folder(&path.to_absolute(), &Names::empty()) else { continue };
         if filter.own.contains(&(stat.dev, stat.inode)) {
             let place =
                 if path == root.path { "is".to_owned() } else { format!("lies in /{path}, which is") };
@@ -275,7 +269,7 @@ fn refuse_own(root: &Root, filter: &Filter) -> Result<()> {
 }
 
 fn folder(path: TreePath, origin: Origin, names: &Names) -> Step {
-    Step::Give(match stat::folder(&absolute_bytes(&path), names) {
+    Step::Give(match stat::folder(&path.to_absolute(), names) {
         Ok((node, _)) => Walked::Entry { entry: Entry { path, node, origin }, included: true },
         Err(e) => problem(&path, &e),
     })
@@ -283,7 +277,7 @@ fn folder(path: TreePath, origin: Origin, names: &Names) -> Step {
 
 fn file(path: TreePath, names: &Names) -> Step {
     let found = || {
-        let dir = stat::open_root(&absolute_bytes(&path.parent().unwrap_or_default()))?;
+        let dir = stat::open_root(&path.parent().unwrap_or_default().to_absolute())?;
         let folder = Stat::of(&dir)?;
         Ok((stat::look(dir.as_fd(), path.name(), names)?, (folder.dev, folder.inode)))
     };

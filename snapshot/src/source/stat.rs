@@ -12,10 +12,10 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags, StatxTimest
 use rustix::io::Errno;
 
 use crate::node::{Content, Node, NodeKind, Time, Xattr};
+use crate::path::TreePath;
 use crate::source::names::Names;
+use crate::source::xattrs;
 
-/// Longest list of attribute names and longest value that Linux has (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
-const XATTR_BYTES_MAX: usize = 1 << 16;
 /// Longest path that one system call takes (`PATH_MAX` with its terminating zero).
 const PATH_MAX: usize = 4096;
 
@@ -98,7 +98,7 @@ pub(crate) fn node(dir: BorrowedFd<'_>, name: &[u8], stat: &Stat, names: &Names)
     };
     let mut node = bare(kind, stat, names);
     if stat.file_type() != FileType::RegularFile {
-        node.xattrs = xattrs(&proc_path(dir, name))?;
+        node.xattrs = xattrs::of_link(&proc_path(dir, name))?;
     }
     Ok(node)
 }
@@ -130,52 +130,6 @@ fn proc_path(dir: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
     let mut path = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into_bytes();
     path.extend_from_slice(name);
     path
-}
-
-/// The extended attributes of what lies at `path`, sorted. A file system without them gives none; an attribute that
-/// may not be read or is gone again is left out.
-pub(crate) fn xattrs(path: &[u8]) -> io::Result<Vec<Xattr>> {
-    collect(sized(|buffer| rustix::fs::llistxattr(path, buffer)), |name| {
-        sized(|buffer| rustix::fs::lgetxattr(path, name, buffer))
-    })
-}
-
-fn collect(
-    list: Result<Vec<u8>, Errno>,
-    get: impl Fn(&[u8]) -> Result<Vec<u8>, Errno>,
-) -> io::Result<Vec<Xattr>> {
-    let list = match list {
-        Ok(list) => list,
-        Err(Errno::NOTSUP | Errno::NOSYS | Errno::ACCESS | Errno::PERM | Errno::NOENT) => {
-            return Ok(Vec::new());
-        }
-        Err(e) => return Err(e.into()),
-    };
-    let mut found = Vec::new();
-    for name in list.split(|b| *b == 0).filter(|n| !n.is_empty()) {
-        match get(name) {
-            Ok(value) => found.push(Xattr { name: name.to_vec(), value }),
-            Err(Errno::NODATA | Errno::NOTSUP | Errno::ACCESS | Errno::PERM | Errno::NOENT) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    found.sort_unstable();
-    Ok(found)
-}
-
-/// Calls with a small buffer, and with the largest that can be needed if that is too small.
-fn sized(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
-    let mut small = [0; 512];
-    match call(&mut small) {
-        Ok(n) => Ok(small.get(..n).unwrap_or_default().to_vec()),
-        Err(Errno::RANGE) => {
-            let mut large = vec![0; XATTR_BYTES_MAX];
-            let n = call(&mut large)?;
-            large.truncate(n);
-            Ok(large)
-        }
-        Err(e) => Err(e),
-    }
 }
 
 /// Opens an absolute path of any length, the last component not followed if it is a link.
@@ -222,24 +176,24 @@ pub(crate) fn folder(path: &[u8], names: &Names) -> io::Result<(Node, Stat)> {
 pub(crate) fn look(dir: BorrowedFd<'_>, name: &[u8], names: &Names) -> io::Result<Node> {
     let mut node = node(dir, name, &Stat::at(dir, name)?, names)?;
     if matches!(node.kind, NodeKind::File(_)) {
-        node.xattrs = xattrs(&proc_path(dir, name))?;
+        node.xattrs = xattrs::of_link(&proc_path(dir, name))?;
     }
     Ok(node)
 }
 
-/// The extended attributes of an open file, see [`xattrs`].
-pub(crate) fn xattrs_of(file: impl AsFd) -> io::Result<Vec<Xattr>> {
-    let file = file.as_fd();
-    collect(sized(|buffer| rustix::fs::flistxattr(file, buffer)), |name| {
-        sized(|buffer| rustix::fs::fgetxattr(file, name, buffer))
-    })
-}
-
-/// The extended attributes of what lies at an absolute path, in a folder of this device and inode.
-pub(crate) fn xattrs_at(path: &[u8], folder: (u64, u64)) -> io::Result<Vec<Xattr>> {
-    let dir = open_holder(path, folder)?;
-    let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
-    xattrs(&proc_path(dir.as_fd(), name))
+/// The extended attributes of a file as it is `now`, which was listed in a folder of this device and inode: the same as `before` if its
+/// inode did not change since.
+pub(crate) fn xattrs_since(
+    before: &Node,
+    now: &Node,
+    path: &TreePath,
+    folder: (u64, u64),
+) -> io::Result<Vec<Xattr>> {
+    if (now.ctime, now.inode) == (before.ctime, before.inode) {
+        return Ok(before.xattrs.clone());
+    }
+    let dir = open_holder(&path.to_absolute(), folder)?;
+    xattrs::of_link(&proc_path(dir.as_fd(), path.name()))
 }
 
 /// Opens the folder that holds what lies at an absolute path, if it is still the one of this device and inode: no

@@ -380,8 +380,7 @@ impl Slot {
 
 /// Opens a folder for listing, and makes sure that it is the one that was seen.
 fn open_listed(path: &TreePath, expected: Option<(u64, u64)>) -> io::Result<OwnedFd> {
-    let mut absolute = vec![b'/'];
-    absolute.extend_from_slice(path.as_bytes());
+    let absolute = path.to_absolute();
     let dir = match expected {
         Some(_) => stat::open_dir(&absolute)?,
         None => stat::open_root(&absolute)?,

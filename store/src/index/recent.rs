@@ -14,7 +14,8 @@ const LOOKED_AT_MAX: usize = 4096;
 #[derive(Debug, Default)]
 struct Held {
     places: HashMap<ChunkId, Place>,
-    packs: VecDeque<u32>,
+    /// Packs in the order in which they came, each with the number of its chunks.
+    packs: VecDeque<(u32, usize)>,
     looked_at: VecDeque<u32>,
 }
 
@@ -44,13 +45,15 @@ impl Recent {
     /// Takes the places in a pack in, and lets the oldest go.
     pub(super) fn add(&self, pack: u32, places: impl Iterator<Item = (ChunkId, Place)>) {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let before = held.places.len();
         held.places.extend(places);
-        held.packs.push_back(pack);
+        let added = held.places.len() - before;
+        held.packs.push_back((pack, added));
         let mut gone = Vec::new();
         let mut left = held.places.len();
         while left > PLACES_MAX && held.packs.len() > 1 {
-            let Some(oldest) = held.packs.pop_front() else { break };
-            left -= held.places.values().filter(|p| p.pack == oldest).count();
+            let Some((oldest, count)) = held.packs.pop_front() else { break };
+            left = left.saturating_sub(count);
             gone.push(oldest);
         }
         if !gone.is_empty() {
