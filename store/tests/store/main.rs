@@ -8,3 +8,4 @@ mod damage;
 mod fixture;
 mod pruning;
 mod sessions;
+mod stopped;

@@ -3,7 +3,7 @@
 mod cost;
 mod damage;
 mod interrupted;
-mod kept;
+pub(crate) mod kept;
 mod raced;
 mod recovery;
 mod silence;
