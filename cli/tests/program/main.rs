@@ -9,6 +9,7 @@
 mod bad_input;
 mod bad_storage;
 mod changing;
+mod crash_images;
 mod documents;
 mod exporting;
 mod failing_disk;

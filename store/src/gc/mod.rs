@@ -82,7 +82,8 @@ impl Repository {
             report.snapshots_purged = expired(&view, options).len() as u64;
             return Ok(report);
         }
-        inner.close_dead_sessions()?;
+        // What sessions have uploaded that nobody will end any more is rubbish, also when nothing is condemned.
+        pending::still_running(inner, u64::MAX)?;
         let marks = &mut Marks::default();
         // First what earlier prunes left: on a full disk this gives room to copy.
         sweep::finish(inner, options, marks, &mut report)?;

@@ -22,7 +22,12 @@ pub(super) fn still_running(inner: &Inner, n: u64) -> Result<bool> {
     silence.retain(&undecided.iter().cloned().collect());
     let mut waiting = false;
     for session in undecided.into_iter().filter(|s| s.generation() <= n) {
-        if inner.owner_of(&session)? == Owner::Alive || !is_silent(inner, &mut silence, &session)? {
+        let is_over = match inner.owner_of(&session)? {
+            Owner::Alive => false,
+            Owner::Unknown => is_silent(inner, &mut silence, &session)?,
+            Owner::Dead => true,
+        };
+        if !is_over {
             waiting = true;
             continue;
         }

@@ -54,7 +54,15 @@ impl Inner {
         let name = names::session(session);
         let noted = match self.read(&name).and_then(|bytes| Announcement::decode(&self.keys, &name, &bytes)) {
             Ok(announcement) => Some(announcement.host),
-            // Decided meanwhile, or torn by a loss of power: then only the lock can tell.
+            // Torn by a loss of power, as announcements come into being whole: unless the lock says otherwise nobody is behind
+            // it. Where that is wrong, the session is told that it was ended, and begins anew.
+            Err(Error::Damaged { .. }) => {
+                return Ok(match self.folders.owner(&self.host, session, None) {
+                    Owner::Unknown => Owner::Dead,
+                    owner => owner,
+                });
+            }
+            // Decided meanwhile: then only the lock can tell.
             Err(e) if e.kind() == ErrorKind::Damaged => None,
             Err(e) => return Err(e),
         };
