@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chronos_store::{ChunkKind, Repository, Session, SessionOptions, SnapshotId};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::node::{Extent, Node, NodeKind, Time};
 use crate::path::TreePath;
 use crate::record::{Manifest, PathError, Snapshot};
@@ -62,19 +62,24 @@ fn for_each_good(
     keep: &mut dyn FnMut(&TreePath, &Node) -> Result<()>,
 ) -> Result<()> {
     let mut folders = BTreeSet::from([TreePath::root()]);
-    let lose = |report: &mut SnapshotRepair, path: String, error: &Error| {
-        report.lost.push(PathError { path, error: error.to_string() });
+    // Only damage is a loss: what could not be read this time may be whole.
+    let lose = |report: &mut SnapshotRepair, path: String, error: Error| match error.kind() {
+        ErrorKind::Damaged => {
+            report.lost.push(PathError { path, error: error.to_string() });
+            Ok(())
+        }
+        _ => Err(error),
     };
     for entry in tree.range(&TreePath::root()) {
         let (path, node) = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                lose(report, "part of the tree".to_owned(), &error);
+                lose(report, "part of the tree".to_owned(), error)?;
                 continue;
             }
         };
         if let Err(error) = read_all(tree, &node) {
-            lose(report, path.to_string(), &error);
+            lose(report, path.to_string(), error)?;
             continue;
         }
         let mut missing = Vec::new();
@@ -128,6 +133,7 @@ fn fill(
     let old = &snapshot.manifest;
     let mut manifest = Manifest {
         status: "partial".to_owned(),
+        tags: snapshot.tags().to_vec(),
         files: done.files,
         dirs: done.dirs,
         size_bytes: done.bytes,

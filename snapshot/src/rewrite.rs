@@ -66,6 +66,9 @@ pub fn rewrite(
         return Err(Error::Refused(format!("{id} is held; release it first. Nothing was changed")));
     }
     let view = repository.view()?;
+    if !view.snapshots().any(|row| row.session == snapshot.session) {
+        return Err(Error::Refused(format!("{id} is deleted; undelete it first. Nothing was changed")));
+    }
     let tree = Tree::new(view.reader(), snapshot.manifest.tree);
     let mut report = RewriteReport::default();
     for_each_kept(&tree, &options.exclude, &mut report, &mut |_| Ok(()))?;
@@ -75,8 +78,12 @@ pub fn rewrite(
     let session = repository.begin(options.session.clone())?;
     let manifest = fill(repository, &session, snapshot, options, &report);
     let (new, name, ()) = commit(repository, session, manifest.map(|manifest| (manifest, ())))?;
-    let old = snapshot.session.clone();
-    repository.change(&|_| Ok(Some(Change::Forget { snapshots: vec![old.clone()] })))?;
+    let old = &snapshot.session;
+    repository.change(&|view| {
+        // Somebody else may have forgotten it meanwhile.
+        let is_listed = view.snapshots().any(|row| row.session == *old);
+        Ok(is_listed.then(|| Change::Forget { snapshots: vec![old.clone()] }))
+    })?;
     report.snapshot = Some((new, name));
     Ok(report)
 }

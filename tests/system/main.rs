@@ -5,6 +5,7 @@
 
 mod backup_restore;
 mod cost;
+mod random_runs;
 mod random_trees;
 mod reader;
 mod restore_places;

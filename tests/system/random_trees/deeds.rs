@@ -30,7 +30,7 @@ const NAMES: [&[u8]; 12] = [
 
 /// Bytes of a file.
 #[derive(Clone, Debug)]
-pub(super) enum Bytes {
+pub(crate) enum Bytes {
     Few(Vec<u8>),
     /// Of a seed and a length; nothing repeats.
     Noise(u64, usize),
@@ -63,7 +63,7 @@ impl Bytes {
 
 /// One of the entries that are there, by its number.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Spot(usize);
+pub(crate) struct Spot(usize);
 
 impl Spot {
     fn find(self, root: &Path) -> io::Result<PathBuf> {
@@ -86,7 +86,7 @@ impl Spot {
 
 /// One step of growing or changing a tree.
 #[derive(Clone, Debug)]
-pub(super) enum Deed {
+pub(crate) enum Deed {
     Folder(PathBuf),
     File(PathBuf, Bytes),
     /// Writes at an offset, which leaves a hole behind the end.
@@ -105,7 +105,7 @@ pub(super) enum Deed {
 
 impl Deed {
     /// Does it below `root`.
-    pub(super) fn apply(&self, root: &Path) {
+    pub(crate) fn apply(&self, root: &Path) {
         // Whatever is in the way, missing or of another kind makes a deed impossible.
         let _ = self.attempt(root);
     }
@@ -223,6 +223,6 @@ fn any_change() -> impl Strategy<Value = Deed> {
 }
 
 /// Any of them.
-pub(super) fn any_deed() -> impl Strategy<Value = Deed> {
+pub(crate) fn any_deed() -> impl Strategy<Value = Deed> {
     prop_oneof![3 => any_growth(), 2 => any_change()]
 }

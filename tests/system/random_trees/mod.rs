@@ -1,6 +1,6 @@
 //! Any tree comes back: grown, backed up, changed, backed up again, and each of the two restored elsewhere and in place.
 
-mod deeds;
+pub(crate) mod deeds;
 
 use std::collections::BTreeMap;
 use std::fs;
