@@ -42,6 +42,19 @@ pub(crate) fn parse_label(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// The key in a key file: 32 plain bytes, or 64 hex digits in a line of their own; lines with `#` are for people.
+pub(crate) fn parse_key(bytes: &[u8]) -> Option<[u8; 32]> {
+    if let Ok(key) = bytes.try_into() {
+        return Some(key);
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let (line, more) = (lines.next()?, lines.next());
+    let mut key = [0; 32];
+    hex::decode_to_slice(line, &mut key).ok()?;
+    more.is_none().then_some(key)
+}
+
 /// `KEY=VALUE`.
 pub(crate) fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

@@ -7,6 +7,8 @@ mod backup;
 mod diff;
 mod error;
 mod export;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod node;
 mod path;
 mod read;

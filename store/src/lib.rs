@@ -15,6 +15,8 @@ pub mod durable;
 mod env;
 mod error;
 mod format;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod gc;
 mod id;
 mod index;

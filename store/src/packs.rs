@@ -36,7 +36,7 @@ pub(crate) struct PackToc {
 
 impl PackToc {
     /// Decodes the end of a pack of `size` bytes: its table of contents and its footer.
-    fn decode(object: String, keys: &Keys, size: u64, end: &[u8]) -> Result<Self> {
+    pub(crate) fn decode(object: String, keys: &Keys, size: u64, end: &[u8]) -> Result<Self> {
         let footer = Footer::decode(&object, size, end)?;
         let sealed = end.get(..end.len().saturating_sub(FOOTER_BYTES)).unwrap_or_default();
         if sealed.len() != footer.toc_length as usize {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chronos_store::durable;
 
 use crate::error::{Exit, Failure};
+use crate::values::parse_key;
 
 /// Longest key file that is read, in bytes: the words around the key need a few hundred.
 const FILE_BYTES_MAX: u64 = 4096;
@@ -23,24 +24,12 @@ pub(crate) fn read(path: &Path) -> Result<Key, Failure> {
     let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(unreadable)?;
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    parse(&bytes).ok_or_else(|| {
+    parse_key(&bytes).ok_or_else(|| {
         Failure::usage(format!(
             "{} is not a key file: it holds neither 64 hex digits nor 32 bytes",
             path.display()
         ))
     })
-}
-
-fn parse(bytes: &[u8]) -> Option<Key> {
-    if let Ok(key) = Key::try_from(bytes) {
-        return Some(key);
-    }
-    let text = std::str::from_utf8(bytes).ok()?;
-    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-    let (line, more) = (lines.next()?, lines.next());
-    let mut key = [0; 32];
-    hex::decode_to_slice(line, &mut key).ok()?;
-    more.is_none().then_some(key)
 }
 
 /// Writes a new key file, readable by its owner only; refuses to touch one that is there.
@@ -119,8 +108,8 @@ mod tests {
 
     #[test]
     fn plain_bytes_are_a_key_and_a_password_is_not() {
-        assert_eq!(parse(&[9; 32]), Some([9; 32]));
-        assert_eq!(parse(b"secret\n"), None);
-        assert_eq!(parse(format!("{}\n{}\n", "ab".repeat(32), "cd".repeat(32)).as_bytes()), None);
+        assert_eq!(parse_key(&[9; 32]), Some([9; 32]));
+        assert_eq!(parse_key(b"secret\n"), None);
+        assert_eq!(parse_key(format!("{}\n{}\n", "ab".repeat(32), "cd".repeat(32)).as_bytes()), None);
     }
 }

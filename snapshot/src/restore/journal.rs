@@ -104,10 +104,7 @@ impl Journal {
         let mut text = Vec::new();
         for record in records {
             let json = serde_json::to_vec(record).map_err(|e| Error::Invalid(e.to_string()))?;
-            text.extend_from_slice(checksum(&json).as_bytes());
-            text.push(b' ');
-            text.extend_from_slice(&json);
-            text.push(b'\n');
+            text.extend(line(&json));
         }
         if let Some((path, file)) = &mut self.file {
             let written = file.write_all(&text).and_then(|()| file.sync_data());
@@ -142,7 +139,7 @@ impl Journal {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             other => other.map_err(error)?,
         }
-        let records = read(&file).map_err(error)?;
+        let records = decode(BufReader::new(&file)).map_err(error)?;
         Ok(Some(Self { file: Some((path.to_owned(), file)), records }))
     }
 }
@@ -172,9 +169,10 @@ pub(crate) fn journals(state: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn read(file: &File) -> io::Result<Vec<Record>> {
+/// The records until the first that is torn.
+pub(crate) fn decode(lines: impl BufRead) -> io::Result<Vec<Record>> {
     let mut records = Vec::new();
-    for line in BufReader::new(file).split(b'\n') {
+    for line in lines.split(b'\n') {
         let line = line?;
         let Some((sum, json)) = line.split_at_checked(16) else { break };
         let Some(json) = json.strip_prefix(b" ") else { break };
@@ -193,6 +191,11 @@ fn lock(file: &File) -> io::Result<()> {
 
 fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(|e| Error::file(folder, e))
+}
+
+/// The line of a record.
+pub(crate) fn line(json: &[u8]) -> Vec<u8> {
+    [checksum(json).as_bytes(), b" ", json, b"\n"].concat()
 }
 
 fn checksum(json: &[u8]) -> String {

@@ -91,7 +91,7 @@ impl Database {
 }
 
 /// Lines `name:password:number:…`; the first name of a number counts.
-fn parse(text: &str) -> HashMap<u32, Arc<str>> {
+pub(crate) fn parse(text: &str) -> HashMap<u32, Arc<str>> {
     let mut names = HashMap::new();
     for line in text.lines() {
         let mut fields = line.split(':');

@@ -161,6 +161,9 @@ fn check(node: &Node, has_recipe: bool) -> Result<(), String> {
     fail(bytes <= XATTR_BYTES_MAX, "its extended attributes are too long together")?;
     let rising = node.xattrs.windows(2).all(|w| matches!(w, [a, b] if a.name < b.name));
     fail(rising, "its extended attributes are not sorted")?;
+    if let NodeKind::File(Content { class: ChunkClass::Page(size), .. }) = node.kind {
+        fail(ChunkClass::page(size).is_some(), "its pages are of no known size")?;
+    }
     match &node.kind {
         NodeKind::Symlink(to) => fail(to.len() <= PATH_BYTES_MAX, "its target is too long"),
         NodeKind::File(_) if has_recipe => Ok(()),
@@ -327,7 +330,8 @@ impl LeafReader {
             0 => ChunkClass::Std,
             1 => ChunkClass::Db,
             2 => ChunkClass::Bulk,
-            3 => ChunkClass::Page(dec.u32("a page size")?),
+            3 => ChunkClass::page(dec.u32("a page size")?)
+                .ok_or_else(|| damaged("a file's page size is not known"))?,
             other => return Err(damaged(format!("chunk class {other} is not known"))),
         };
         let size = dec.int()?;

@@ -6,6 +6,8 @@
 
 mod builder;
 mod codec;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod inner;
 mod leaf;
 mod recipe;

@@ -8,6 +8,10 @@ const KIB: usize = 1 << 10;
 pub const DETECT_BYTES: usize = 64 * KIB;
 /// Length of a page-aligned chunk of a database file: two pages of the usual 4 KiB.
 const PAGE_BYTES: u32 = 8 << 10;
+/// Least length of a page: shorter ones would cost more to note than to store.
+const PAGE_BYTES_MIN: u32 = 4 << 10;
+/// Greatest length of a page: every reading thread has a buffer of that size.
+const PAGE_BYTES_MAX: u32 = 1 << 20;
 /// Files below this are text of no interest to `Db`: they are a chunk or two in any class.
 const DB_BYTES_MIN: u64 = 32 << 10;
 /// Files below this are not worth the long chunks of `Bulk`.
@@ -37,6 +41,12 @@ impl ChunkClass {
             Self::Page(bytes) => (bytes as usize, bytes as usize, bytes as usize),
             Self::Bulk => (256 * KIB, 1024 * KIB, 4096 * KIB),
         }
+    }
+
+    /// Fixed pages of so many bytes; `None` if that is no power of two between 4 KiB and 1 MiB.
+    pub fn page(bytes: u32) -> Option<Self> {
+        let fits = bytes.is_power_of_two() && (PAGE_BYTES_MIN..=PAGE_BYTES_MAX).contains(&bytes);
+        fits.then_some(Self::Page(bytes))
     }
 
     /// The number that stands for the class in stored trees.

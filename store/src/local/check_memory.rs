@@ -18,7 +18,8 @@ const KEY_BYTES: usize = 16;
 const RECORD_BYTES: usize = KEY_BYTES + 8;
 const SUM_BYTES: usize = 32;
 
-type Key = [u8; KEY_BYTES];
+/// The first bytes of the hash of a pack's name.
+pub(crate) type Key = [u8; KEY_BYTES];
 
 /// What checks on this host have read, and when.
 #[derive(Debug)]
@@ -81,7 +82,8 @@ fn key(pack: &PackName) -> Key {
     key
 }
 
-fn decode(bytes: &[u8]) -> Option<BTreeMap<Key, i64>> {
+/// What a file says; `None` if it is damaged.
+pub(crate) fn decode(bytes: &[u8]) -> Option<BTreeMap<Key, i64>> {
     let (content, sum) = bytes.split_at_checked(bytes.len().checked_sub(SUM_BYTES)?)?;
     if *blake3::hash(content).as_bytes() != *sum {
         return None;

@@ -3,10 +3,10 @@
 //! The cache folder may vanish at any moment; the state folder must survive. Neither holds
 //! anything that a restore needs. Folders are made by the first write.
 
-mod check_memory;
+pub(crate) mod check_memory;
 mod host;
 mod lock;
-mod silence;
+pub(crate) mod silence;
 
 pub use check_memory::CheckMemory;
 pub use host::Host;

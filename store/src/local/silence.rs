@@ -21,7 +21,7 @@ use crate::id::SessionId;
 
 /// What was seen of one session when it was last looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Seen {
+pub(crate) struct Seen {
     /// How many signs of life there were.
     signs: u64,
     /// For how long at least there had been as many.
@@ -61,7 +61,7 @@ impl Silence {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
             bytes => bytes.map_err(|e| Error::local(&path, e))?,
         };
-        Ok(Self { path, seen: serde_json::from_slice(&bytes).unwrap_or_default() })
+        Ok(Self { path, seen: decode(&bytes).unwrap_or_default() })
     }
 
     /// Notes that `session` had given `signs` signs of life at some moment within `looked`; for how long it has been silent, at least.
@@ -99,6 +99,11 @@ impl Silence {
         }
         durable::replace(&self.path, &bytes)
     }
+}
+
+/// What a file says; `None` if it is damaged.
+pub(crate) fn decode(bytes: &[u8]) -> Option<BTreeMap<SessionId, Seen>> {
+    serde_json::from_slice(bytes).ok()
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub(crate) struct Announcement {
 }
 
 impl Announcement {
-    fn encode(&self, keys: &Keys, name: &str, salt: [u8; 32]) -> Result<Vec<u8>> {
+    pub(crate) fn encode(&self, keys: &Keys, name: &str, salt: [u8; 32]) -> Result<Vec<u8>> {
         let plain = serde_json::to_vec(self).map_err(|e| Error::Invalid(e.to_string()))?;
         Sealed { keys, kind: ObjectKind::Session, name }.seal(salt, &[(Purpose::Index, &plain)])
     }

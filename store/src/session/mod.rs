@@ -3,7 +3,7 @@
 //! The order of writes is that of `docs/design.md`, "Orderings": packs, runs, then everything durable, then the decision.
 
 mod adopt;
-mod begin;
+pub(crate) mod begin;
 mod decide;
 mod own;
 mod packer;
