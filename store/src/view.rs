@@ -115,6 +115,11 @@ impl View {
         self.rows.iter().filter(|r| r.marks.forgotten_at.is_some())
     }
 
+    /// Sessions whose decisions are there and cannot be read: they may have made snapshots that are not listed.
+    pub fn unreadable(&self) -> impl Iterator<Item = &SessionId> {
+        self.state.unreadable.iter()
+    }
+
     /// Whether a chunk can be found for reading.
     pub fn holds(&self, _kind: ChunkKind, id: &ChunkId) -> Result<bool> {
         Ok(!self.places()?.readable(id)?.is_empty())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chronos_server::canonical_target;
 use chronos_snapshot::{Snapshot, Tree, TreePath, listed, locate, resolve};
-use chronos_store::{Repository, View};
+use chronos_store::{Finding, Repository, View};
 use clap::Args;
 use jiff::Timestamp;
 
@@ -37,7 +37,17 @@ impl Catalog {
         for error in &errors {
             app.output.warning(error);
         }
-        Ok(Self { repository, view, snapshots, damaged: !errors.is_empty() })
+        let damaged = !errors.is_empty() || view.unreadable().next().is_some();
+        Ok(Self { repository, view, snapshots, damaged })
+    }
+
+    /// Decisions that are there and cannot be read.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = Finding> {
+        self.view.unreadable().map(|session| Finding {
+            object: format!("snap/{session}"),
+            problem: "it cannot be read, nor can its snapshot".to_owned(),
+            snapshots: vec![session.clone()],
+        })
     }
 
     /// How a command ends that met nothing worse.
@@ -86,7 +96,12 @@ impl Catalog {
             }
             _ => None,
         };
-        let failure = Failure::from(error);
+        let is_unknown = matches!(error, chronos_snapshot::Error::NotFound { .. });
+        let mut failure = Failure::from(error);
+        if is_unknown && self.damaged {
+            // It may be the one that cannot be listed.
+            failure.exit = failure.exit.worst(Exit::Damage);
+        }
         match near {
             Some(near) => {
                 failure.hint(format!("did you mean {near}? `chronos snapshots` lists what there is"))

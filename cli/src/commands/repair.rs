@@ -85,6 +85,7 @@ impl Which {
         let mode = if self.how.dry_run { RewriteMode::DryRun } else { RewriteMode::Write };
         let session = SessionOptions { client: client(), level: LEVEL };
         let mut report = RepairReport::default();
+        report.errors.extend(catalog.unreadable());
         for snapshot in chosen {
             chronos_store::check_cancelled(&*app.output.monitor())?;
             let done = repair_snapshot(&catalog.repository, &snapshot, mode, &session)?;

@@ -24,6 +24,8 @@ use secret::Given;
 
 /// Object that every repository has.
 const CONFIG_OBJECT: &str = "config";
+/// Areas that hold something as soon as a repository was used.
+const WRITTEN_AREAS: [&str; 3] = ["snap/", "packs/", "log/"];
 /// Configuration of the whole machine.
 const SYSTEM_CONFIG: &str = "/etc/chronos/chronos.toml";
 
@@ -313,11 +315,19 @@ fn create_with_key(
     }
 }
 
-/// Whether there is a repository.
+/// Whether there is a repository. One that has lost its config is damaged, which is not the same as none.
 pub(crate) fn exists(backend: &dyn Backend) -> Result<bool, Failure> {
+    let failed = |error: BackendError| Failure::from(chronos_store::Error::from(error));
     match backend.stat(CONFIG_OBJECT) {
-        Ok(_) => Ok(true),
-        Err(BackendError::NotFound(_)) => Ok(false),
-        Err(error) => Err(chronos_store::Error::from(error).into()),
+        Ok(_) => return Ok(true),
+        Err(BackendError::NotFound(_)) => {}
+        Err(error) => return Err(failed(error)),
     }
+    // A key slot alone was left by an attempt to make a repository.
+    for area in WRITTEN_AREAS {
+        if !backend.list(area, None, 1).map_err(failed)?.is_empty() {
+            return Err(chronos_store::Error::missing(CONFIG_OBJECT).into());
+        }
+    }
+    Ok(false)
 }

@@ -10,6 +10,7 @@ mod bad_input;
 mod bad_storage;
 mod changing;
 mod crash_images;
+mod damage;
 mod documents;
 mod exporting;
 mod failing_disk;

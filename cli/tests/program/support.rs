@@ -49,6 +49,11 @@ impl Home {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
+    /// A home in a folder that is there.
+    pub(crate) fn at(dir: TempDir) -> Self {
+        Self { dir }
+    }
+
     /// A home with the folder `data` and one snapshot of it in the default repository.
     pub(crate) fn with_snapshot() -> Self {
         let home = Self::new();

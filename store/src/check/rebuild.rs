@@ -16,6 +16,7 @@ use crate::view::View;
 
 /// Replaces all runs by new ones made from tables of contents.
 pub(super) fn rebuild(inner: &Arc<Inner>, view: &Arc<View>, report: &mut RepairReport) -> Result<()> {
+    inner.close_dead_sessions()?;
     if !inner.undecided()?.is_empty() {
         return Err(Error::Busy(
             "the repository has running sessions; repair needs it for itself: it".into(),

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::data::read_pack;
+use super::structure::lost_decisions;
 use super::{Finding, RepairReport, add, recover};
+use crate::backend::BackendExt;
+use crate::decision::{Core, Decision};
 use crate::error::{ErrorKind, Result};
 use crate::id::{ChunkKind, PackName};
 use crate::index::Source;
@@ -28,8 +31,8 @@ impl Repository {
         let inner = &self.inner;
         let mut report = RepairReport::default();
         let view = recover::view(inner, dry_run, &mut report)?;
+        write_lost_decisions(inner, &view, dry_run, &mut report)?;
         let bad = damaged_runs(&view)?;
-        bad.iter().for_each(|run| add(&mut report.errors, run.clone()));
         if bad.is_empty() {
             report.actions.push("merge all tables of contents and runs into new runs".into());
             if !dry_run {
@@ -37,10 +40,12 @@ impl Repository {
             }
             return Ok(report);
         }
-        report.actions.push(format!(
-            "read the tables of contents of all packs, in place of {} damaged runs",
-            bad.len()
-        ));
+        for run in bad {
+            let Finding { object, problem, .. } = run;
+            report
+                .actions
+                .push(format!("{object}: {problem}: read the tables of contents of all packs in its place"));
+        }
         if !dry_run {
             super::rebuild::rebuild(inner, &view, &mut report)?;
         }
@@ -84,6 +89,30 @@ impl Repository {
         salvage(inner, &view, &damaged, &mut report)?;
         Ok(report)
     }
+}
+
+/// Writes the decisions of snapshots anew that are gone while the newest state still holds what they said.
+fn write_lost_decisions(
+    inner: &Arc<Inner>,
+    view: &View,
+    dry_run: bool,
+    report: &mut RepairReport,
+) -> Result<()> {
+    let listed = inner.backend.list_all(names::DECISIONS)?;
+    let there = listed.iter().filter_map(|e| names::session_of(names::DECISIONS, &e.name)).collect();
+    for session in lost_decisions(&view.state, &there) {
+        report.actions.push(format!("write {} anew from the state of the log", names::decision(session)));
+        let (false, Some(row)) = (dry_run, view.state.rows.get(session)) else { continue };
+        let core = Core {
+            outcome: row.outcome,
+            roots: row.roots.clone(),
+            packs: row.packs.clone(),
+            runs: row.runs.clone(),
+        };
+        let manifest = view.state.manifests.get(session).cloned().unwrap_or_default().into_bytes();
+        inner.decide(&Decision { session: session.clone(), core, manifest })?;
+    }
+    Ok(())
 }
 
 /// Reads every run in full; what is wrong with those that are damaged.

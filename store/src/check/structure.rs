@@ -14,6 +14,7 @@ use crate::id::{ChunkId, ChunkKind, PackName, SessionId};
 use crate::monitor::check_cancelled;
 use crate::names;
 use crate::repository::Inner;
+use crate::state::State;
 use crate::view::View;
 use crate::visited::ChunkSet;
 
@@ -26,7 +27,10 @@ pub(super) fn small_objects(inner: &Inner, report: &mut CheckReport) -> Result<(
         note(outcome, &mut report.errors)?;
     }
     log(inner, report)?;
+    // Read before decisions are listed, so that every one that it holds is among them. What is wrong with it was said above.
+    let state = inner.newest_state().unwrap_or_default();
     let mut newest = 0;
+    let mut there = BTreeSet::new();
     for entry in inner.backend.list_all(names::DECISIONS)? {
         let Some(session) = names::session_of(names::DECISIONS, &entry.name) else {
             add(&mut report.notes, Finding::new(&entry.name, "it is no decision; it is left alone"));
@@ -34,6 +38,12 @@ pub(super) fn small_objects(inner: &Inner, report: &mut CheckReport) -> Result<(
         };
         note(inner.decision(&session).map(|_| ()), &mut report.errors)?;
         newest = newest.max(session.generation());
+        there.insert(session);
+    }
+    for session in lost_decisions(&state, &there) {
+        let problem =
+            "it is missing; the state of the log still says the same: `repair index` writes it anew";
+        add(&mut report.errors, Finding::new(names::decision(session), problem));
     }
     // The log only grows, so it is at least as long as it was when any of these sessions began.
     let length = inner.log_len()?;
@@ -43,6 +53,14 @@ pub(super) fn small_objects(inner: &Inner, report: &mut CheckReport) -> Result<(
         add(&mut report.errors, Finding::new("the log", problem));
     }
     Ok(())
+}
+
+/// Snapshots in the table whose decisions are gone: should the state be lost too, so would they be.
+pub(super) fn lost_decisions<'s>(
+    state: &'s State,
+    there: &BTreeSet<SessionId>,
+) -> impl Iterator<Item = &'s SessionId> {
+    state.unpurged().map(|(session, _)| session).filter(|session| !there.contains(session))
 }
 
 /// Every record of the log: all of them are needed to make the state anew should it be lost.

@@ -207,9 +207,9 @@ impl<'v> Marker<'v> {
             }
         }
         let Some((_, source, ordinal, place)) = best else {
-            return Err(Error::missing(format!(
-                "chunk {id}, which a snapshot needs: run check; nothing was deleted; it"
-            )));
+            let what =
+                "every copy that a snapshot needs is missing: nothing is deleted before that is repaired";
+            return Err(Error::damaged(format!("chunk {id}"), what));
         };
         let fresh = self.marked.records.insert(source, ordinal);
         if fresh && let Some(used) = self.marked.packs.get_mut(place.pack as usize) {

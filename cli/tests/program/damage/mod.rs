@@ -1,0 +1,7 @@
+//! Every kind of object × every way of damage × every command, and what else is asked of a damaged repository.
+
+mod catalogue;
+mod fixture;
+mod matrix;
+mod objects;
+mod table;
