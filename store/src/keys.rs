@@ -130,7 +130,7 @@ impl Repository {
         Ok(name.trim_start_matches(names::KEYS).to_owned())
     }
 
-    /// Removes a slot; the last one stays.
+    /// Removes a slot, durably; the last one stays.
     pub fn remove_key(&self, slot: &str) -> Result<()> {
         let inner = &self.inner;
         let name = format!("{}{slot}", names::KEYS);
@@ -148,7 +148,8 @@ impl Repository {
                 "this is the last key slot: without it nothing could be restored".into(),
             ));
         }
-        Ok(inner.backend.remove(&name)?)
+        inner.backend.remove(&name)?;
+        Ok(inner.backend.sync()?)
     }
 
     /// The keys for `init --like`.

@@ -296,7 +296,7 @@ impl App {
     }
 }
 
-/// The key is safe on disk before anything is sealed with it.
+/// The key is safe on disk before anything is sealed with it, and stays there once a repository may need it.
 fn create_with_key(
     backend: Arc<dyn Backend>,
     key: key_file::Key,
@@ -306,10 +306,13 @@ fn create_with_key(
     options: OpenOptions,
 ) -> Result<Repository, Failure> {
     key_file::create(file, &key, location)?;
-    match Repository::create(backend, &Secret::Key(key), create, options) {
+    match Repository::create(Arc::clone(&backend), &Secret::Key(key), create, options) {
         Ok(repository) => Ok(repository),
         Err(error) => {
-            key_file::remove(file)?;
+            // What failed last may have failed when the repository was there already.
+            if error.kind() == ErrorKind::Exists || matches!(exists(&*backend), Ok(false)) {
+                key_file::remove(file)?;
+            }
             Err(error.into())
         }
     }

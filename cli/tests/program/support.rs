@@ -128,11 +128,27 @@ impl Home {
         rows.as_array().unwrap().iter().map(|r| r["backup_id"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// What a prune should have given back: packs that do not count, announcements of sessions. `None` if all is well.
+    pub(crate) fn not_given_back(&self) -> Option<String> {
+        let counted = self.run(["stats", "--json"]).code(0).json()["stored_bytes"].as_u64().unwrap();
+        let stored: u64 = self.packs().iter().map(|p| std::fs::metadata(p).unwrap().len()).sum();
+        if stored != counted {
+            return Some(format!("{stored} bytes of packs, of which {counted} count"));
+        }
+        let announced = std::fs::read_dir(self.repository().join("sess")).map_or(0, Iterator::count);
+        (announced > 0).then(|| format!("{announced} announcements"))
+    }
+
     /// Every snapshot is verified and the repository checked in full.
     #[track_caller]
     pub(crate) fn is_sound(&self) {
         self.run(["check", "--read-data"]).code(0);
     }
+}
+
+/// Whether the long forms of tests are wanted, which try everything.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("CHRONOS_LONG_TESTS").is_some()
 }
 
 pub(crate) fn finish(child: Child) -> Ran {

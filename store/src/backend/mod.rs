@@ -148,7 +148,8 @@ pub trait Backend: Send + Sync + Debug {
     fn remove(&self, name: &str) -> BackendResult<()>;
 
     /// Makes all that this handle wrote with [`Durability::Deferred`] safe against loss of power, and every
-    /// name that any process published before this call in the folders of the repository.
+    /// name that any process published before this call in the folders of the repository; also what this handle removed,
+    /// except packs: should one come back, the next prune removes it again.
     ///
     /// After an error, objects written as deferred may be gone, and asking again proves nothing.
     fn sync(&self) -> BackendResult<()>;

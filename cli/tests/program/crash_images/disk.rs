@@ -143,6 +143,13 @@ impl Disk {
         disk
     }
 
+    /// The same disk as if nothing had been synced from a moment on.
+    pub(crate) fn without_syncs_since(&self, moment: usize) -> Self {
+        let mut disk = self.clone();
+        disk.nodes.iter_mut().for_each(|n| n.syncs.retain(|(began, _)| *began < moment));
+        disk
+    }
+
     fn is_synced(&self, inode: Inode, change: usize, now: usize) -> bool {
         self.nodes[inode].syncs.iter().any(|(began, ended)| *began > change && *ended <= now)
     }

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
 
 use super::disk::Image;
 use super::recording::{OWN, Recording, Told};
@@ -59,11 +58,6 @@ impl Story {
         self.taken.iter().flat_map(move |t| forgotten(t).chain([t.told]))
     }
 
-    /// How much had been reported: images that agree in this and in their content are the same.
-    pub(super) fn reported(&self, now: usize) -> usize {
-        self.moments().filter(|moment| *moment <= now).count()
-    }
-
     /// Snapshots that were reported and that nobody had begun to forget.
     fn required(&self, now: usize) -> impl Iterator<Item = &Taken> {
         self.taken.iter().filter(move |t| t.told <= now && t.forgotten.is_none_or(|f| now < f.began))
@@ -108,7 +102,9 @@ impl<'h> Stage<'h> {
         Self { home, data: home.inside("data"), is_restarted: Cell::new(false) }
     }
 
-    fn lay_out(&self, image: &Image) {
+    /// Puts an image where the program looks; from now on it runs as after a restart of the system, or not.
+    pub(super) fn lay_out(&self, image: &Image, is_restarted: bool) {
+        self.is_restarted.set(is_restarted);
         for own in OWN.iter().chain(&["out"]) {
             fs::remove_dir_all(self.home.path(own)).unwrap_or_default();
         }
@@ -130,10 +126,15 @@ impl<'h> Stage<'h> {
         }
     }
 
+    /// Runs a command.
+    pub(super) fn ran(&self, args: &[&str]) -> Ran {
+        let wrapper = if self.is_restarted.get() { &RESTARTED[..] } else { &[] };
+        finish(self.home.command_under(wrapper, args).spawn().unwrap())
+    }
+
     /// Runs a command that must succeed.
     fn run(&self, args: &[&str]) -> Result<Ran, String> {
-        let wrapper = if self.is_restarted.get() { &RESTARTED[..] } else { &[] };
-        let ran = finish(self.home.command_under(wrapper, args).spawn().unwrap());
+        let ran = self.ran(args);
         if ran.code == 0 { Ok(ran) } else { Err(format!("{args:?}: {ran:?}")) }
     }
 
@@ -150,8 +151,7 @@ impl<'h> Stage<'h> {
         now: usize,
         is_restarted: bool,
     ) -> Result<(), String> {
-        self.is_restarted.set(is_restarted);
-        self.lay_out(image);
+        self.lay_out(image, is_restarted);
         let required: Vec<_> = story.required(now).collect();
         if story.taken.iter().any(|t| t.told <= now) {
             self.run(&["check", "--read-data"])?;
@@ -174,7 +174,7 @@ impl<'h> Stage<'h> {
         let listed = self.listed()?;
         match required.iter().find(|taken| !listed.contains(&taken.id)) {
             Some(lost) => Err(format!("{} is gone after a prune", lost.id)),
-            None => self.gave_space_back(),
+            None => self.home.not_given_back().map_or(Ok(()), Err),
         }
     }
 
@@ -187,19 +187,5 @@ impl<'h> Stage<'h> {
             }
         }
         Ok(())
-    }
-
-    /// After a prune each pack on the disk counts, nobody is announced, and no folder is left.
-    fn gave_space_back(&self) -> Result<(), String> {
-        let counted = self.run(&["stats", "--json"])?.json()["stored_bytes"].as_u64().unwrap();
-        let stored: u64 = self.home.packs().iter().map(|p| fs::metadata(p).unwrap().len()).sum();
-        if stored != counted {
-            return Err(format!("{stored} bytes of packs, of which {counted} count"));
-        }
-        let names = |area: &Path| fs::read_dir(area).map_or(0, Iterator::count);
-        match names(&self.home.repository().join("sess")) {
-            0 => Ok(()),
-            n => Err(format!("{n} announcements")),
-        }
     }
 }

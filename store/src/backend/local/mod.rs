@@ -152,7 +152,11 @@ impl Backend for LocalBackend {
         super::memory::check_size(name, bytes.len() as u64)?;
         let mut outcome = self.write_file(name, bytes, durability);
         if reserve::may_use(name, &outcome) && self.release_reserve()? > 0 {
-            outcome = self.write_file(name, bytes, durability);
+            let again = self.write_file(name, bytes, durability);
+            // The name may be taken by the first try, which failed after it: then it stays open whether the object is there.
+            if !matches!(again, Err(BackendError::AlreadyExists(_))) {
+                outcome = again;
+            }
         }
         outcome
     }
@@ -166,11 +170,12 @@ impl Backend for LocalBackend {
             }
             _ => {}
         }
-        if let Some((folder, _)) = name.rsplit_once('/')
-            && folder.contains('/')
-        {
+        match name.rsplit_once('/') {
             // Fails while the folder holds anything, which is right; a leftover empty folder is not shown.
-            let _ = fs::remove_dir(self.path(folder));
+            Some((folder, _)) if folder.contains('/') => drop(fs::remove_dir(self.path(folder))),
+            // The next `sync` makes it durable.
+            Some((folder, _)) => drop(lock(&self.pending).folders.insert(self.path(folder))),
+            None => {}
         }
         Ok(())
     }

@@ -43,7 +43,11 @@ impl LocalBackend {
         let path = self.path(name);
         let folder = path.parent().unwrap_or(&self.root);
         match durability {
-            Durability::Now => self.sync_folders([folder]).map_err(|e| self.error(name, e)),
+            Durability::Now => self.sync_folders([folder]).map_err(|e| {
+                // Whoever finds the object there all the same asks for a `sync`.
+                lock(&self.pending).folders.insert(folder.to_owned());
+                self.error(name, e)
+            }),
             Durability::Deferred => {
                 self.defer(Unsynced { name: name.to_owned(), file }, folder);
                 Ok(())
