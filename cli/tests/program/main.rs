@@ -22,6 +22,7 @@ mod killed;
 mod killed_together;
 mod odd_names;
 mod owners;
+mod races;
 mod restoring;
 mod retention;
 mod support;
