@@ -1,7 +1,7 @@
 //! Builds a tree from entries in the order of their paths, holding one unfinished node per level.
 //!
-//! Where a node ends depends on paths alone: an entry whose contents or attributes change rewrites exactly
-//! one node per level, and trees built in different sessions share all others.
+//! Where a node ends depends on paths alone, unless extended attributes are very long: an entry whose contents or attributes
+//! change rewrites exactly one node per level, and trees built in different sessions share all others.
 
 use chronos_store::{ChunkId, ChunkKind, RefList, Session};
 
@@ -22,6 +22,10 @@ const ENTRIES_MIN: usize = 32;
 
 /// A node ends once its paths are this long together, so that long paths do not make big nodes.
 const KEY_BYTES_MAX: usize = 1 << 16;
+
+/// A leaf ends once it is this long, which it is only with many long extended attributes or link targets: it is one chunk, and
+/// chunks have a limit.
+const LEAF_BYTES_MAX: usize = 1 << 20;
 
 /// Fewest entries even then, so that every level is shorter than the one below.
 const ENTRIES_LEAST: usize = 4;
@@ -130,7 +134,9 @@ impl Build {
         }
         self.leaf.add(sink, path, node, recipe)?;
         self.last = Some(path.clone());
-        if self.length.ends_after(&self.key, 0, path) {
+        let is_long = self.leaf.count() >= ENTRIES_LEAST && self.leaf.bytes() >= LEAF_BYTES_MAX;
+        if self.length.ends_after(&self.key, 0, path) || is_long {
+            self.length = Length::default();
             self.close_leaf(sink)?;
         }
         Ok(())

@@ -33,6 +33,8 @@ pub(crate) struct LeafWriter {
     body: Vec<u8>,
     names: Vec<Arc<str>>,
     xattrs: Vec<Vec<Xattr>>,
+    /// Bytes of the sets above.
+    xattr_bytes: usize,
     refs: RefList,
     first: Option<TreePath>,
     last: Vec<u8>,
@@ -41,6 +43,11 @@ pub(crate) struct LeafWriter {
 impl LeafWriter {
     pub(crate) fn count(&self) -> usize {
         self.count
+    }
+
+    /// About how long it is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.body.len() + self.xattr_bytes
     }
 
     pub(crate) fn first(&self) -> Option<&TreePath> {
@@ -73,7 +80,11 @@ impl LeafWriter {
         put_int(&mut out, node.dev);
         put_int(&mut out, node.inode);
         put_int(&mut out, u64::from(node.links));
+        let sets = self.xattrs.len();
         let set = set_index(&mut self.xattrs, &node.xattrs);
+        if self.xattrs.len() > sets {
+            self.xattr_bytes += node.xattrs.iter().map(|x| x.name.len() + x.value.len()).sum::<usize>();
+        }
         put_int(&mut out, set);
         match &node.kind {
             NodeKind::File(content) => self.put_content(sink, &mut out, content, recipe)?,
