@@ -49,8 +49,24 @@ pub struct Content {
     pub extents: Vec<Extent>,
 }
 
-/// One piece of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Content {
+    /// The extents with their offsets.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = (u64, &Extent)> {
+        self.extents.iter().scan(0_u64, |at, extent| {
+            let start = *at;
+            *at = at.saturating_add(extent.len());
+            Some((start, extent))
+        })
+    }
+
+    /// The stored chunks that it is read from, as often as they are used.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = &ChunkId> {
+        self.extents.iter().flat_map(Extent::chunks)
+    }
+}
+
+/// One part of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// A stored chunk.
     Data {
@@ -59,6 +75,8 @@ pub enum Extent {
         /// Its length in bytes, at least 1.
         len: u32,
     },
+    /// A chunk that is not stored as one: it is made of pieces of stored chunks.
+    Assembled(Box<Assembled>),
     /// A hole of the original file: nothing was allocated there.
     Hole {
         /// Its length in bytes, at least 1.
@@ -69,6 +87,75 @@ pub enum Extent {
         /// Its length in bytes, at least 1.
         len: u64,
     },
+}
+
+/// A chunk that differs little from what was there before: pieces of older chunks, with what is new in between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assembled {
+    /// The id that its bytes would have as one chunk: whoever puts the pieces together checks them with it.
+    pub id: ChunkId,
+    /// Its length in bytes, at least 1.
+    pub len: u32,
+    /// The pieces in order; their lengths add up to `len`.
+    pub pieces: Vec<Piece>,
+}
+
+/// Part of a stored chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The chunk, of kind `Data`.
+    pub chunk: ChunkId,
+    /// Where the piece begins in it, in bytes.
+    pub start: u32,
+    /// Its length in bytes, at least 1.
+    pub len: u32,
+}
+
+impl Extent {
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Data { len, .. } => u64::from(*len),
+            Self::Assembled(assembled) => u64::from(assembled.len),
+            Self::Hole { len } | Self::Zero { len } => *len,
+        }
+    }
+
+    /// Whether it has no bytes, which no honest tree contains.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether it reads as zeros.
+    pub fn is_blank(&self) -> bool {
+        matches!(self, Self::Hole { .. } | Self::Zero { .. })
+    }
+
+    /// The stored chunks that it is read from, each with the part of it that is used (`None`: all of it), in order.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (&ChunkId, Option<Piece>, u32)> {
+        let whole = match self {
+            Self::Data { id, len } => Some((id, None, *len)),
+            _ => None,
+        };
+        let pieces = match self {
+            Self::Assembled(assembled) => assembled.pieces.as_slice(),
+            _ => &[],
+        };
+        whole.into_iter().chain(pieces.iter().map(|p| (&p.chunk, Some(*p), p.len)))
+    }
+
+    /// The stored chunks that it is read from.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = &ChunkId> {
+        self.parts().map(|(id, ..)| id)
+    }
+}
+
+impl Piece {
+    /// The piece's bytes out of the chunk's; `None` if the chunk is shorter than it should be.
+    pub(crate) fn of<'b>(&self, chunk: &'b [u8]) -> Option<&'b [u8]> {
+        let start = self.start as usize;
+        chunk.get(start..start.checked_add(self.len as usize)?)
+    }
 }
 
 /// One extended attribute. ACLs are here too, as the kernel gives them (`system.posix_acl_access` …).

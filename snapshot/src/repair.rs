@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chronos_store::{ChunkKind, Repository, Session, SessionOptions, SnapshotId};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::node::{Extent, Node, NodeKind, Time};
+use crate::node::{Node, NodeKind, Time};
 use crate::path::TreePath;
 use crate::record::{Manifest, PathError, Snapshot};
 use crate::rewrite::RewriteMode;
@@ -108,9 +108,7 @@ fn for_each_good(
 fn read_all(tree: &Tree, node: &Node) -> Result<()> {
     let NodeKind::File(content) = &node.kind else { return Ok(()) };
     for extent in &content.extents {
-        if let Extent::Data { id, .. } = extent {
-            tree.nodes().data(id)?;
-        }
+        tree.nodes().bytes(extent)?;
     }
     Ok(())
 }

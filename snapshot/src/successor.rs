@@ -4,7 +4,7 @@
 use chronos_store::{ChunkId, ChunkKind, ChunkWriter, Repository, Session, SnapshotId};
 
 use crate::error::{Error, Result};
-use crate::node::{Extent, Node, NodeKind};
+use crate::node::{Node, NodeKind};
 use crate::record::Manifest;
 use crate::tree::Tree;
 
@@ -62,10 +62,8 @@ pub(crate) fn store_again(
     node: &Node,
 ) -> Result<()> {
     let NodeKind::File(content) = &node.kind else { return Ok(()) };
-    for extent in &content.extents {
-        if let Extent::Data { id, .. } = extent
-            && !session.usable(ChunkKind::Data, id)?
-        {
+    for id in content.chunks() {
+        if !session.usable(ChunkKind::Data, id)? {
             data.put(&tree.nodes().data(id)?)?;
         }
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::backup::options::{BackupOptions, ChangeTest, ParentChoice};
 use crate::error::{Error, Result};
-use crate::node::{Content, Extent, Node, NodeKind, Time};
+use crate::node::{Content, Node, NodeKind, Time};
 use crate::path::TreePath;
 use crate::record::Snapshot;
 use crate::tree::{RawEntry, Tree, Walk};
@@ -162,10 +162,8 @@ impl<'s> Cursor<'s> {
     /// The whole content, if each chunk of it may be referred to.
     fn usable(&mut self, session: &Session, before: &RawEntry) -> Result<Option<Content>> {
         let Some(Node { kind: NodeKind::File(content), .. }) = self.complete(before) else { return Ok(None) };
-        for extent in &content.extents {
-            if let Extent::Data { id, .. } = extent
-                && !session.usable(ChunkKind::Data, id)?
-            {
+        for id in content.chunks() {
+            if !session.usable(ChunkKind::Data, id)? {
                 return Ok(None);
             }
         }

@@ -51,7 +51,7 @@ impl Tree {
             if at >= range.end {
                 break;
             }
-            let length = crate::tree::length(&extent);
+            let length = extent.len();
             let skip = range.start.saturating_sub(at).min(length);
             let stop = (range.end - at).min(length);
             let (count, result) = match extent {
@@ -59,14 +59,13 @@ impl Tree {
                     let count = stop.saturating_sub(skip);
                     (count, write_zeros(out, count))
                 }
-                Extent::Data { id, len } => {
-                    let bytes = self.nodes().data(&id)?;
-                    if bytes.len() as u64 != u64::from(len) {
-                        return Err(Error::Damaged {
-                            what: entry.path.to_string(),
-                            why: format!("chunk {id} has {} bytes instead of {len}", bytes.len()),
-                        });
-                    }
+                Extent::Data { .. } | Extent::Assembled(_) => {
+                    let bytes = self.nodes().bytes(&extent).map_err(|e| match e {
+                        Error::Damaged { why, .. } => {
+                            Error::Damaged { what: entry.path.to_string(), why }
+                        }
+                        other => other,
+                    })?;
                     let part = bytes.get(skip as usize..stop as usize).unwrap_or_default();
                     (part.len() as u64, out.write_all(part))
                 }

@@ -84,12 +84,12 @@ fn versions_are_told_apart_by_content_alone() {
         let id = SnapshotId([trees.len() as u8; 32]);
         trees.push((id, tree(&store, build(&store, &entries).unwrap().0)));
     };
-    let one = |extent| BTreeMap::from([(path("f"), node(file(vec![extent])))]);
-    add(one(a));
-    add(one(a));
+    let one = |extent: &Extent| BTreeMap::from([(path("f"), node(file(vec![extent.clone()])))]);
+    add(one(&a));
+    add(one(&a));
     add(BTreeMap::new());
-    add(one(b));
-    let mut touched = one(a);
+    add(one(&b));
+    let mut touched = one(&a);
     touched.get_mut(&path("f")).unwrap().mtime.seconds += 1;
     add(touched);
     add(BTreeMap::from([(path("f"), node(NodeKind::Dir))]));

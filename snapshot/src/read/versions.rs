@@ -83,6 +83,10 @@ impl RawEntry {
                         Extent::Data { id, len } => {
                             hasher.update(b"d").update(&len.to_le_bytes()).update(&id.0)
                         }
+                        // The same bytes, however they are stored.
+                        Extent::Assembled(made) => {
+                            hasher.update(b"d").update(&made.len.to_le_bytes()).update(&made.id.0)
+                        }
                         Extent::Hole { len } | Extent::Zero { len } => {
                             hasher.update(b"0").update(&len.to_le_bytes())
                         }

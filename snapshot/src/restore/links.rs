@@ -14,6 +14,7 @@ pub(crate) fn digest(content: &Content) -> [u8; 32] {
     for extent in &content.extents {
         match extent {
             Extent::Data { id, len } => hasher.update(&id.0).update(&len.to_le_bytes()),
+            Extent::Assembled(made) => hasher.update(&made.id.0).update(&made.len.to_le_bytes()),
             Extent::Hole { len } => hasher.update(&[1]).update(&len.to_le_bytes()),
             Extent::Zero { len } => hasher.update(&[2]).update(&len.to_le_bytes()),
         };

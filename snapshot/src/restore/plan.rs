@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use rustix::fs::FileType;
 
 use crate::error::{Error, Result};
-use crate::node::{Content, Extent, Node, NodeKind};
+use crate::node::{Content, Node, NodeKind};
 use crate::path::{TreePath, printable};
 use crate::record::PathError;
 use crate::restore::chosen::{Chosen, Walk};
@@ -527,20 +527,6 @@ impl<'a> Planner<'a> {
         }
         Ok(!self.is_mounted(path, found)?)
     }
-}
-
-/// Chunk references of a file, with where they go.
-pub(crate) fn pieces(content: &Content) -> impl Iterator<Item = (u64, Extent)> {
-    let mut at = 0_u64;
-    content.extents.iter().map(move |extent| {
-        let start = at;
-        let len = match *extent {
-            Extent::Data { len, .. } => u64::from(len),
-            Extent::Hole { len } | Extent::Zero { len } => len,
-        };
-        at = at.saturating_add(len);
-        (start, *extent)
-    })
 }
 
 /// The target inodes of entries that stay and change, with how many of the entries have each.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
-use crate::node::{Content, Extent};
+use crate::node::Content;
 use crate::path::TreePath;
 use crate::restore::metadata::{self, Attributes, Tally};
 use crate::restore::place::Place;
@@ -64,9 +64,9 @@ impl Target {
         want: Attributes,
         is_unit: bool,
     ) -> Self {
-        let is_data = |e: &&Extent| matches!(e, Extent::Data { .. });
-        let data = content.extents.iter().filter(is_data).count();
-        let mode = match (is_unit, content.extents.len()) {
+        let blanks = content.extents.iter().filter(|e| e.is_blank()).count();
+        let data = content.chunks().count();
+        let mode = match (is_unit, data + blanks) {
             (true, _) => WRITABLE,
             (false, 0 | 1) => want.mode & 0o777,
             (false, _) => want.mode & 0o777 | WRITABLE,
@@ -78,7 +78,7 @@ impl Target {
             want,
             mode,
             size: content.size,
-            has_blanks: data != content.extents.len(),
+            has_blanks: blanks > 0,
             inherits: is_unit,
             left: AtomicUsize::new(data + 1),
             state: Mutex::new(State::New),

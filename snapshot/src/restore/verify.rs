@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
+use chronos_store::ChunkId;
 use rustix::fs::{Advice, Mode, SeekFrom};
 use rustix::io::Errno;
 
@@ -13,7 +14,6 @@ use crate::node::{Content, Extent, Node, NodeKind, Time};
 use crate::path::TreePath;
 use crate::restore::metadata::{self, Attributes, Owners, Tally};
 use crate::restore::place::Place;
-use crate::restore::plan::pieces;
 use crate::restore::supply::Supply;
 use crate::source::Stat;
 
@@ -66,24 +66,34 @@ impl Verifier<'_> {
     }
 
     fn same_content(&self, file: &File, content: &Content, buffer: &mut Vec<u8>) -> io::Result<bool> {
-        for (offset, extent) in pieces(content) {
+        for (offset, extent) in content.placed() {
             let same = match extent {
-                Extent::Data { id, len } => {
-                    let len = len as usize;
-                    if buffer.len() < len {
-                        buffer.resize(len, 0);
-                    }
-                    let bytes = buffer.get_mut(..len).unwrap_or_default();
-                    file.read_exact_at(bytes, offset)?;
-                    self.supply.is_chunk(&id, bytes)
-                }
-                Extent::Hole { len } | Extent::Zero { len } => is_blank(file, offset, len, buffer)?,
+                Extent::Data { id, len } => self.is_chunk(file, offset, id, *len, buffer)?,
+                Extent::Assembled(made) => self.is_chunk(file, offset, &made.id, made.len, buffer)?,
+                Extent::Hole { len } | Extent::Zero { len } => is_blank(file, offset, *len, buffer)?,
             };
             if !same {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    fn is_chunk(
+        &self,
+        file: &File,
+        offset: u64,
+        id: &ChunkId,
+        len: u32,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<bool> {
+        let len = len as usize;
+        if buffer.len() < len {
+            buffer.resize(len, 0);
+        }
+        let bytes = buffer.get_mut(..len).unwrap_or_default();
+        file.read_exact_at(bytes, offset)?;
+        Ok(self.supply.is_chunk(id, bytes))
     }
 }
 

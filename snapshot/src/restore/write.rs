@@ -15,14 +15,14 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::node::{Content, Extent, Node, NodeKind};
+use crate::node::{Content, Extent, Node, NodeKind, Piece};
 use crate::path::TreePath;
 use crate::record::PathError;
 use crate::restore::chosen::{Chosen, Walk};
 use crate::restore::metadata::{Attributes, Owners, Tally};
 use crate::restore::options::Strategy;
 use crate::restore::place::Place;
-use crate::restore::plan::{Plan, pieces};
+use crate::restore::plan::Plan;
 use crate::restore::select::Selection;
 use crate::restore::supply::Supply;
 use crate::restore::target::{Target, Writer};
@@ -47,6 +47,8 @@ struct Spot {
     /// Number of the file in the window.
     file: usize,
     offset: u64,
+    /// Which part of the chunk; `None`: all of it.
+    piece: Option<Piece>,
 }
 
 /// Files to be filled in one go.
@@ -59,6 +61,15 @@ struct Window {
 }
 
 impl Window {
+    /// Asks for the chunks of an extent of the last file.
+    fn want(&mut self, mut offset: u64, extent: &Extent) {
+        for (id, piece, len) in extent.parts() {
+            self.wanted.push(Wanted { id: *id, token: self.spots.len() as u64 });
+            self.spots.push(Spot { file: self.files.len() - 1, offset, piece });
+            offset += u64::from(len);
+        }
+    }
+
     fn is_full(&self) -> bool {
         self.wanted.len() >= WINDOW_CHUNKS
             || self.files.len() >= WINDOW_FILES
@@ -267,27 +278,20 @@ impl Builder<'_> {
     fn file(&mut self, target: Arc<Target>, content: &Content, window: &mut Window) -> Result<()> {
         let mut total = 0_u64;
         for extent in &content.extents {
-            total = total.saturating_add(match *extent {
-                Extent::Data { len, .. } => u64::from(len),
-                Extent::Hole { len } | Extent::Zero { len } => len,
-            });
+            total = total.saturating_add(extent.len());
         }
         if total != content.size {
             return self.damage(&target, "its pieces do not add up to its size".to_owned());
         }
         self.files += 1;
         window.files.push(Arc::clone(&target));
-        for (offset, extent) in pieces(content) {
+        for (offset, extent) in content.placed() {
             match extent {
-                Extent::Data { id, .. } => {
-                    window.wanted.push(Wanted { id, token: window.spots.len() as u64 });
-                    window.spots.push(Spot { file: window.files.len() - 1, offset });
-                }
                 Extent::Zero { len } if !self.sparse => {
-                    self.writer().zeros(&target, offset, len)?;
-                    self.bytes.fetch_add(len, Ordering::Relaxed);
+                    self.writer().zeros(&target, offset, *len)?;
+                    self.bytes.fetch_add(*len, Ordering::Relaxed);
                 }
-                Extent::Hole { .. } | Extent::Zero { .. } => {}
+                _ => window.want(offset, extent),
             }
             if window.wanted.len() >= WINDOW_CHUNKS {
                 self.flush(window)?;
@@ -309,8 +313,17 @@ impl Builder<'_> {
         check_cancelled(self.monitor)?;
         let window = std::mem::take(window);
         let broken: Mutex<Option<Error>> = Mutex::new(None);
+        let lost: Mutex<BTreeMap<usize, String>> = Mutex::default();
         let fetched = self.supply.fetch(&window.wanted, self.threads, &|token, bytes| {
-            self.write(&window, token, bytes).map_err(|e| {
+            let Some(spot) = usize::try_from(token).ok().and_then(|number| window.spots.get(number)) else {
+                return Err(chronos_store::Error::Invalid(format!("chunk {token} was not wanted")));
+            };
+            let Some(bytes) = spot.piece.map_or(Some(bytes), |piece| piece.of(bytes)) else {
+                let why = "a piece of it lies outside its chunk".to_owned();
+                lost.lock().unwrap_or_else(PoisonError::into_inner).insert(spot.file, why);
+                return Ok(());
+            };
+            self.write(&window, spot, bytes).map_err(|e| {
                 let why = e.to_string();
                 broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
                 chronos_store::Error::Refused(why)
@@ -319,7 +332,7 @@ impl Builder<'_> {
         if let Some(e) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(e);
         }
-        let mut lost = BTreeMap::new();
+        let mut lost = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (wanted, error) in fetched? {
             let number = usize::try_from(wanted.token).unwrap_or(usize::MAX);
             if let Some(spot) = window.spots.get(number) {
@@ -335,13 +348,9 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Writes one chunk at its place.
-    fn write(&self, window: &Window, token: u64, bytes: &[u8]) -> Result<()> {
-        let number = usize::try_from(token).unwrap_or(usize::MAX);
-        let spot = window.spots.get(number);
-        let Some((spot, target)) = spot.and_then(|s| Some((s, window.files.get(s.file)?))) else {
-            return Err(Error::Invalid(format!("a chunk came back that was not wanted ({token})")));
-        };
+    /// Writes what goes to one place.
+    fn write(&self, window: &Window, spot: &Spot, bytes: &[u8]) -> Result<()> {
+        let Some(target) = window.files.get(spot.file) else { return Ok(()) };
         check_cancelled(self.monitor)?;
         self.writer().write(target, bytes, spot.offset)?;
         self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);

@@ -24,6 +24,8 @@ pub(crate) enum Form {
     Extents = 2,
     /// Sizes of other recipe nodes.
     Recipes = 3,
+    /// Extents of one large file, some of them in pieces.
+    Pieces = 4,
 }
 
 /// Makes the error for a node that no honest program wrote.
@@ -91,6 +93,7 @@ impl<'a> Dec<'a> {
             1 => Ok(Form::Inner),
             2 => Ok(Form::Extents),
             3 => Ok(Form::Recipes),
+            4 => Ok(Form::Pieces),
             other => Err(damaged(format!("its form {other} is not known"))),
         }
     }
@@ -140,6 +143,13 @@ impl<'a> Dec<'a> {
             self.rest.split_at_checked(n).ok_or_else(|| damaged(format!("{what} ends too early")))?;
         self.rest = rest;
         Ok(bytes)
+    }
+
+    /// So many bytes.
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (bytes, rest) = self.rest.split_first_chunk().ok_or_else(|| damaged("it ends too early"))?;
+        self.rest = rest;
+        Ok(*bytes)
     }
 
     /// A path, and checks that it is greater than `last` unless it is the first.

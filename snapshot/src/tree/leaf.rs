@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chronos_store::{ChunkClass, ChunkId, RefList};
 
 use super::codec::{Dec, ENTRIES_MAX, Form, VERSION, damaged, put_bytes, put_int, put_path, put_signed};
-use super::recipe::{self, EXTENTS_MAX, INLINE_EXTENTS_MAX};
+use super::recipe::{self, EXTENTS_MAX, INLINE_EXTENTS_MAX, Ids};
 use super::{RawEntry, Sink};
 use crate::error::{Error, Result};
 use crate::node::{Content, Node, NodeKind, Time, Xattr};
@@ -23,6 +23,8 @@ const XATTR_NAME_MAX: usize = 255;
 const XATTR_VALUE_MAX: usize = 1 << 16;
 /// Most extended attributes of one entry.
 const XATTRS_MAX: usize = 4096;
+/// In the byte of the chunk class: some extents are in pieces.
+const WITH_PIECES: u8 = 0x80;
 /// Most bytes of extended attributes of one entry: a leaf full of such entries still fits a pack.
 const XATTR_BYTES_MAX: usize = 1 << 18;
 
@@ -106,12 +108,15 @@ impl LeafWriter {
         content: &Content,
         recipe: Option<ChunkId>,
     ) -> Result<()> {
+        let is_inline = recipe.is_none() && recipe::is_inline(content);
+        let pieced = is_inline && recipe::has_pieces(&content.extents);
+        let flags = if pieced { WITH_PIECES } else { 0 };
         match content.class {
-            ChunkClass::Std => out.push(0),
-            ChunkClass::Db => out.push(1),
-            ChunkClass::Bulk => out.push(2),
+            ChunkClass::Std => out.push(flags),
+            ChunkClass::Db => out.push(flags | 1),
+            ChunkClass::Bulk => out.push(flags | 2),
             ChunkClass::Page(size) => {
-                out.push(3);
+                out.push(flags | 3);
                 put_int(out, u64::from(size));
             }
         }
@@ -119,10 +124,10 @@ impl LeafWriter {
         if let Some(recipe) = recipe {
             out.push(0);
             self.refs.children.push(recipe);
-        } else if recipe::is_inline(content) {
+        } else if is_inline {
             put_int(out, content.extents.len() as u64 + 1);
             for extent in &content.extents {
-                recipe::put_extent(out, &mut self.refs.data, extent);
+                recipe::put_extent(out, &mut self.refs.data, extent, pieced);
             }
         } else {
             out.push(0);
@@ -180,7 +185,7 @@ fn check(node: &Node, has_recipe: bool) -> Result<(), String> {
         NodeKind::File(_) if has_recipe => Ok(()),
         NodeKind::File(content) => {
             fail(content.extents.len() <= EXTENTS_MAX, "it has too many extents")?;
-            fail(content.extents.iter().all(|e| recipe::length(e) > 0), "one of its extents is empty")?;
+            fail(content.extents.iter().all(|e| !e.is_empty()), "one of its extents is empty")?;
             let sum = recipe::total(&content.extents).ok();
             fail(sum == Some(content.size), "its extents are not as long as it is")
         }
@@ -229,7 +234,7 @@ pub(crate) struct LeafReader {
     left: usize,
     names: Vec<Arc<str>>,
     xattrs: Vec<Vec<Xattr>>,
-    data: std::vec::IntoIter<ChunkId>,
+    data: Ids,
     recipes: std::vec::IntoIter<ChunkId>,
     last: Option<TreePath>,
 }
@@ -258,7 +263,7 @@ impl LeafReader {
             left,
             names,
             xattrs,
-            data: refs.data.into_iter(),
+            data: Ids::new(refs.data),
             recipes: refs.children.into_iter(),
             last: None,
         })
@@ -274,7 +279,7 @@ impl LeafReader {
         let meta = Arc::clone(&self.meta);
         let mut dec = Dec::new(meta.get(self.at..).unwrap_or_default());
         if self.left == 0 {
-            if self.data.len() + self.recipes.len() > 0 {
+            if self.data.left() + self.recipes.len() > 0 {
                 return Err(damaged("a leaf refers to more than its entries do"));
             }
             dec.end()?;
@@ -337,7 +342,9 @@ impl LeafReader {
     }
 
     fn content(&mut self, dec: &mut Dec<'_>) -> Result<(Content, Option<ChunkId>)> {
-        let class = match dec.byte()? {
+        let code = dec.byte()?;
+        let pieced = code & WITH_PIECES != 0;
+        let class = match code & !WITH_PIECES {
             0 => ChunkClass::Std,
             1 => ChunkClass::Db,
             2 => ChunkClass::Bulk,
@@ -348,11 +355,14 @@ impl LeafReader {
         let size = dec.int()?;
         let n = dec.count(INLINE_EXTENTS_MAX + 1, "the number of extents")?;
         if n == 0 {
+            if pieced {
+                return Err(damaged("a recipe is marked as having pieces"));
+            }
             let id = self.recipes.next().ok_or_else(|| damaged("a recipe is not referred to"))?;
             return Ok((Content { class, size, extents: Vec::new() }, Some(id)));
         }
         let data = &mut self.data;
-        let extents = (1..n).map(|_| recipe::extent(dec, data)).collect::<Result<Vec<_>>>()?;
+        let extents = (1..n).map(|_| recipe::extent(dec, data, pieced)).collect::<Result<Vec<_>>>()?;
         if recipe::total(&extents)? != size {
             return Err(damaged("a file's extents are not as long as it is"));
         }

@@ -26,9 +26,12 @@ use crate::path::TreePath;
 
 pub use builder::TreeBuilder;
 pub(crate) use inner::NodeRef;
-pub(crate) use recipe::{Recipe, length};
+pub(crate) use recipe::Recipe;
 pub use walk::Entries;
 pub(crate) use walk::{Cursor, Item, Walk};
+
+/// Memory asked for at once for an assembled chunk, whatever it claims to hold.
+const ASSEMBLED_BYTES: usize = 1 << 20;
 
 /// Where nodes are stored.
 pub(crate) trait Sink {
@@ -44,6 +47,36 @@ pub(crate) trait Nodes: Debug + Send + Sync {
     fn meta(&self, id: &ChunkId) -> Result<Arc<[u8]>>;
     /// The bytes of a `Data` chunk.
     fn data(&self, id: &ChunkId) -> Result<Arc<[u8]>>;
+    /// Whether these bytes are the `Data` chunk of that id.
+    fn is_chunk(&self, id: &ChunkId, bytes: &[u8]) -> bool;
+
+    /// The bytes of an extent that is not blank, checked.
+    fn bytes(&self, extent: &Extent) -> Result<Arc<[u8]>> {
+        let assembled = match extent {
+            Extent::Data { id, len } => {
+                let bytes = self.data(id)?;
+                return if bytes.len() as u64 == u64::from(*len) {
+                    Ok(bytes)
+                } else {
+                    Err(codec::damaged(format!("chunk {id} has {} bytes instead of {len}", bytes.len())))
+                };
+            }
+            Extent::Assembled(assembled) => assembled,
+            Extent::Hole { .. } | Extent::Zero { .. } => return Ok(Arc::new([])),
+        };
+        let mut bytes = Vec::with_capacity((assembled.len as usize).min(ASSEMBLED_BYTES));
+        for piece in &assembled.pieces {
+            let chunk = self.data(&piece.chunk)?;
+            let part = piece.of(&chunk);
+            let part = part.ok_or_else(|| codec::damaged(format!("chunk {} is too short", piece.chunk)))?;
+            bytes.extend_from_slice(part);
+        }
+        if self.is_chunk(&assembled.id, &bytes) {
+            Ok(bytes.into())
+        } else {
+            Err(codec::damaged(format!("the pieces of chunk {} make something else", assembled.id)))
+        }
+    }
 }
 
 impl Nodes for Reader {
@@ -57,6 +90,10 @@ impl Nodes for Reader {
 
     fn data(&self, id: &ChunkId) -> Result<Arc<[u8]>> {
         Ok(self.read(ChunkKind::Data, id)?)
+    }
+
+    fn is_chunk(&self, id: &ChunkId, bytes: &[u8]) -> bool {
+        Reader::is_chunk(self, id, bytes)
     }
 }
 
@@ -201,7 +238,7 @@ impl Tree {
         }
         let place = |at: &mut u64, extent: Extent| {
             let start = *at;
-            *at += length(&extent);
+            *at += extent.len();
             Some((start, *at, extent))
         };
         let placed = content.extents.clone().into_iter().scan(0, place);

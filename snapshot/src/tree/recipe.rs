@@ -11,7 +11,7 @@ use chronos_store::{ChunkId, ChunkKind, RefList};
 use super::codec::{Dec, ENTRIES_MAX, Form, VERSION, damaged, put_int};
 use super::{Nodes, Sink};
 use crate::error::Result;
-use crate::node::{Content, Extent};
+use crate::node::{Assembled, Content, Extent, Piece};
 
 /// Files with more data chunks than this keep them in recipe nodes; a leaf stays small that way.
 pub(crate) const INLINE_DATA_MAX: usize = 8;
@@ -37,48 +37,124 @@ const LEVELS_MAX: u64 = 12;
 /// Most extents of one file that are handed out in one list; 40 bytes each.
 pub(crate) const EXTENTS_MAX: usize = 1 << 26;
 
+/// Most pieces of one assembled chunk; a reader refuses more.
+pub(crate) const PIECES_MAX: usize = 1 << 10;
+
+/// How far back in the list of ids a piece looks for its chunk before the id is listed again.
+const LOOK_BACK: usize = 64;
+
 /// Whether the leaf itself holds the extents.
 pub(crate) fn is_inline(content: &Content) -> bool {
-    content.extents.len() <= INLINE_EXTENTS_MAX
-        && content.extents.iter().filter(|e| matches!(e, Extent::Data { .. })).count() <= INLINE_DATA_MAX
+    content.extents.len() <= INLINE_EXTENTS_MAX && content.chunks().count() <= INLINE_DATA_MAX
 }
 
-/// Appends one extent; the id of a data chunk goes to `ids`. Hole: 0, length. Zeros: 1, length. Data: length + 1.
-pub(crate) fn put_extent(out: &mut Vec<u8>, ids: &mut Vec<ChunkId>, extent: &Extent) {
-    match *extent {
+/// Whether extents have to be written with their pieces.
+pub(crate) fn has_pieces(extents: &[Extent]) -> bool {
+    extents.iter().any(|e| matches!(e, Extent::Assembled(_)))
+}
+
+/// Appends one extent; the ids of data chunks go to `ids`. Hole: 0, length. Zeros: 1, length. Data: length + 1; where
+/// `pieced`, then the number of pieces: 0 for a chunk, else id and pieces of an assembled one.
+pub(crate) fn put_extent(out: &mut Vec<u8>, ids: &mut Vec<ChunkId>, extent: &Extent, pieced: bool) {
+    match extent {
         Extent::Hole { len } => {
             out.push(0);
-            put_int(out, len);
+            put_int(out, *len);
         }
         Extent::Zero { len } => {
             out.push(1);
-            put_int(out, len);
+            put_int(out, *len);
         }
         Extent::Data { id, len } => {
-            put_int(out, u64::from(len) + 1);
-            ids.push(id);
+            put_int(out, u64::from(*len) + 1);
+            if pieced {
+                out.push(0);
+            }
+            ids.push(*id);
+        }
+        Extent::Assembled(assembled) => {
+            put_int(out, u64::from(assembled.len) + 1);
+            put_int(out, assembled.pieces.len() as u64);
+            out.extend_from_slice(&assembled.id.0);
+            for piece in &assembled.pieces {
+                // 0: the next id of the list; else so many ids back.
+                let back = ids.iter().rev().take(LOOK_BACK).position(|id| *id == piece.chunk);
+                put_int(out, back.map_or(0, |n| n as u64 + 1));
+                put_int(out, u64::from(piece.start));
+                put_int(out, u64::from(piece.len));
+                if back.is_none() {
+                    ids.push(piece.chunk);
+                }
+            }
         }
     }
 }
 
-/// Reads one extent and takes its id from `ids`.
-pub(crate) fn extent(dec: &mut Dec<'_>, ids: &mut impl Iterator<Item = ChunkId>) -> Result<Extent> {
+/// The ids of a node's data chunks, taken one after the other.
+#[derive(Debug)]
+pub(crate) struct Ids {
+    list: Vec<ChunkId>,
+    taken: usize,
+}
+
+impl Ids {
+    pub(crate) fn new(list: Vec<ChunkId>) -> Self {
+        Self { list, taken: 0 }
+    }
+
+    /// How many are left.
+    pub(crate) fn left(&self) -> usize {
+        self.list.len() - self.taken
+    }
+
+    fn take(&mut self) -> Result<ChunkId> {
+        let id = self.list.get(self.taken).ok_or_else(|| damaged("it has more chunks than ids"))?;
+        self.taken += 1;
+        Ok(*id)
+    }
+
+    /// The `n`-th of those that were taken, counted back from 1.
+    fn back(&self, n: usize) -> Result<ChunkId> {
+        let at = self.taken.checked_sub(n).and_then(|at| self.list.get(at));
+        at.copied().ok_or_else(|| damaged("a piece is of a chunk that was not named"))
+    }
+}
+
+/// Reads one extent and takes its ids from `ids`.
+pub(crate) fn extent(dec: &mut Dec<'_>, ids: &mut Ids, pieced: bool) -> Result<Extent> {
     let found = match dec.at_most(u64::from(u32::MAX) + 1, "the length of a chunk")? {
         0 => Extent::Hole { len: dec.int()? },
         1 => Extent::Zero { len: dec.int()? },
-        n => Extent::Data {
-            id: ids.next().ok_or_else(|| damaged("it has more chunks than ids"))?,
-            len: (n - 1) as u32,
-        },
+        n => {
+            let len = (n - 1) as u32;
+            match if pieced { dec.count(PIECES_MAX, "the number of pieces")? } else { 0 } {
+                0 => Extent::Data { id: ids.take()?, len },
+                count => Extent::Assembled(Box::new(assembled(dec, ids, len, count)?)),
+            }
+        }
     };
-    if length(&found) == 0 { Err(damaged("an extent is empty")) } else { Ok(found) }
+    if found.is_empty() { Err(damaged("an extent is empty")) } else { Ok(found) }
 }
 
-/// Length in bytes of an extent.
-pub(crate) fn length(extent: &Extent) -> u64 {
-    match *extent {
-        Extent::Data { len, .. } => u64::from(len),
-        Extent::Hole { len } | Extent::Zero { len } => len,
+fn assembled(dec: &mut Dec<'_>, ids: &mut Ids, len: u32, count: usize) -> Result<Assembled> {
+    let id = ChunkId(dec.array()?);
+    let (mut pieces, mut sum) = (Vec::new(), 0);
+    for _ in 0..count {
+        let chunk = match dec.count(usize::MAX, "a chunk")? {
+            0 => ids.take()?,
+            n => ids.back(n)?,
+        };
+        let (start, len) = (dec.u32("the start of a piece")?, dec.u32("the length of a piece")?);
+        if len == 0 || start.checked_add(len).is_none() {
+            return Err(damaged("a piece is empty or too long"));
+        }
+        sum += u64::from(len);
+        pieces.push(Piece { chunk, start, len });
+    }
+    if sum == u64::from(len) {
+        Ok(Assembled { id, len, pieces })
+    } else {
+        Err(damaged("the pieces of a chunk do not add up to it"))
     }
 }
 
@@ -86,7 +162,7 @@ pub(crate) fn length(extent: &Extent) -> u64 {
 pub(crate) fn total(extents: &[Extent]) -> Result<u64> {
     extents
         .iter()
-        .try_fold(0u64, |sum, e| sum.checked_add(length(e)))
+        .try_fold(0u64, |sum, e| sum.checked_add(e.len()))
         .ok_or_else(|| damaged("the lengths of a file's extents overflow"))
 }
 
@@ -101,23 +177,39 @@ struct Above {
 /// Stores the extents of one file and returns the topmost node.
 pub(crate) fn store(sink: &mut dyn Sink, extents: &[Extent]) -> Result<ChunkId> {
     let mut levels: Vec<Above> = Vec::new();
-    let (mut body, mut ids, mut count, mut size) = (Vec::new(), Vec::new(), 0, 0);
+    let mut node: Vec<&Extent> = Vec::new();
+    let mut chunks = 0;
     for (i, extent) in extents.iter().enumerate() {
-        put_extent(&mut body, &mut ids, extent);
-        count += 1;
-        size += length(extent);
-        let cut = ids.len() >= NODE_IDS_MIN && matches!(extent, Extent::Data { id, .. } if ends(id));
-        if cut || ids.len() == NODE_IDS_MAX || count == NODE_EXTENTS_MAX || i + 1 == extents.len() {
-            let mut meta = vec![VERSION, Form::Extents as u8];
-            put_int(&mut meta, count as u64);
-            meta.append(&mut body);
-            let refs = RefList { data: std::mem::take(&mut ids), ..RefList::default() };
-            let id = store_node(sink, &meta, refs)?;
-            push(sink, &mut levels, 0, (id, size))?;
-            (count, size) = (0, 0);
+        node.push(extent);
+        chunks += extent.chunks().count();
+        let ends = match extent {
+            Extent::Data { id, .. } => ends(id),
+            Extent::Assembled(assembled) => ends(&assembled.id),
+            Extent::Hole { .. } | Extent::Zero { .. } => false,
+        };
+        let full = chunks >= NODE_IDS_MAX || node.len() == NODE_EXTENTS_MAX || i + 1 == extents.len();
+        if full || ends && chunks >= NODE_IDS_MIN {
+            let lowest = store_extents(sink, &node)?;
+            push(sink, &mut levels, 0, lowest)?;
+            node.clear();
+            chunks = 0;
         }
     }
     finish(sink, &mut levels)
+}
+
+/// Stores a node of the lowest level; returns it with the bytes that it covers.
+fn store_extents(sink: &mut dyn Sink, extents: &[&Extent]) -> Result<(ChunkId, u64)> {
+    let pieced = extents.iter().any(|e| matches!(e, Extent::Assembled(_)));
+    let form = if pieced { Form::Pieces } else { Form::Extents };
+    let mut meta = vec![VERSION, form as u8];
+    put_int(&mut meta, extents.len() as u64);
+    let mut refs = RefList::default();
+    for extent in extents {
+        put_extent(&mut meta, &mut refs.data, extent, pieced);
+    }
+    let id = store_node(sink, &meta, refs)?;
+    Ok((id, extents.iter().map(|e| e.len()).sum()))
 }
 
 fn ends(id: &ChunkId) -> bool {
@@ -198,7 +290,7 @@ impl Recipe {
         loop {
             if let Some(extent) = self.ready.pop() {
                 let at = self.offset;
-                self.offset += length(&extent);
+                self.offset += extent.len();
                 if self.offset > self.from {
                     return Ok(Some((at, extent)));
                 }
@@ -219,8 +311,10 @@ impl Recipe {
         let meta = self.nodes.meta(&meta)?;
         let mut dec = Dec::new(&meta);
         match dec.form()? {
-            Form::Extents if level.is_none_or(|l| l == 0) && refs.children.is_empty() => {
-                self.ready = extents(&mut dec, refs.data)?;
+            form @ (Form::Extents | Form::Pieces)
+                if level.is_none_or(|l| l == 0) && refs.children.is_empty() =>
+            {
+                self.ready = extents(&mut dec, refs.data, form == Form::Pieces)?;
                 if total(&self.ready)? != size {
                     return Err(damaged("a recipe node is not as long as it should be"));
                 }
@@ -242,14 +336,11 @@ impl Recipe {
     }
 }
 
-fn extents(dec: &mut Dec<'_>, ids: Vec<ChunkId>) -> Result<Vec<Extent>> {
+fn extents(dec: &mut Dec<'_>, ids: Vec<ChunkId>, pieced: bool) -> Result<Vec<Extent>> {
     let n = dec.count(NODE_EXTENTS_MAX, "the number of extents")?;
-    let mut ids = ids.into_iter();
-    let found = (0..n).map(|_| extent(dec, &mut ids)).collect::<Result<Vec<_>>>()?;
-    match ids.next() {
-        None => Ok(found),
-        Some(_) => Err(damaged("it has more ids than chunks")),
-    }
+    let mut ids = Ids::new(ids);
+    let found = (0..n).map(|_| extent(dec, &mut ids, pieced)).collect::<Result<Vec<_>>>()?;
+    if ids.left() == 0 { Ok(found) } else { Err(damaged("it has more ids than chunks")) }
 }
 
 fn child_sizes(dec: &mut Dec<'_>, children: usize, size: u64) -> Result<Vec<u64>> {

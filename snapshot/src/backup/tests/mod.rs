@@ -129,6 +129,16 @@ pub(super) fn bytes(repository: &Repository, node: &Node) -> Vec<u8> {
                 assert_eq!(chunk.len(), *len as usize);
                 bytes.extend_from_slice(&chunk);
             }
+            Extent::Assembled(made) => {
+                let mut whole = Vec::new();
+                for piece in &made.pieces {
+                    let chunk = reader.read(ChunkKind::Data, &piece.chunk).unwrap();
+                    whole.extend_from_slice(&chunk[piece.start as usize..][..piece.len as usize]);
+                }
+                assert_eq!(whole.len(), made.len as usize);
+                assert!(reader.is_chunk(&made.id, &whole));
+                bytes.extend(whole);
+            }
             Extent::Hole { len } | Extent::Zero { len } => bytes.resize(bytes.len() + *len as usize, 0),
         }
     }

@@ -63,6 +63,10 @@ impl Nodes for Memory {
     fn data(&self, id: &ChunkId) -> Result<Arc<[u8]>> {
         Ok(self.bytes(ChunkKind::Data, id)?.into())
     }
+
+    fn is_chunk(&self, id: &ChunkId, bytes: &[u8]) -> bool {
+        id.0 == *blake3::hash(bytes).as_bytes()
+    }
 }
 
 /// Builds a tree; returns its root and what was put.
@@ -92,7 +96,7 @@ pub(crate) fn data(seed: u64, len: u32) -> Extent {
 }
 
 pub(crate) fn file(extents: Vec<Extent>) -> NodeKind {
-    let size = extents.iter().map(super::length).sum();
+    let size = extents.iter().map(Extent::len).sum();
     NodeKind::File(Content { class: ChunkClass::Std, size, extents })
 }
 

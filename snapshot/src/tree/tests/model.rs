@@ -7,6 +7,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use super::*;
+use crate::node::{Assembled, Piece};
 
 fn any_path() -> impl Strategy<Value = TreePath> {
     // Bytes below, at and above `/` in ASCII, and one that is not UTF-8.
@@ -17,10 +18,20 @@ fn any_path() -> impl Strategy<Value = TreePath> {
 fn any_extents() -> impl Strategy<Value = Vec<Extent>> {
     let one = prop_oneof![
         4 => (any::<u64>(), 1..=u32::MAX).prop_map(|(seed, len)| data(seed, len)),
+        2 => (any::<u64>(), vec((0..90_u64, 0..=1_u32 << 20, 1..=1_u32 << 20), 1..20)).prop_map(assembled),
         1 => (1..u64::MAX >> 12).prop_map(|len| Extent::Hole { len }),
         1 => (1..u64::MAX >> 12).prop_map(|len| Extent::Zero { len }),
     ];
     prop_oneof![10 => vec(one.clone(), 0..12), 1 => vec(one, 12..700)]
+}
+
+/// Pieces of few chunks, so that many are of the same.
+fn assembled((seed, pieces): (u64, Vec<(u64, u32, u32)>)) -> Extent {
+    let chunk = |seed| data(seed, 1).chunks().next().copied().unwrap();
+    let pieces: Vec<_> =
+        pieces.into_iter().map(|(seed, start, len)| Piece { chunk: chunk(seed), start, len }).collect();
+    let len = pieces.iter().map(|p| p.len).sum();
+    Extent::Assembled(Box::new(Assembled { id: chunk(seed), len, pieces }))
 }
 
 fn any_kind() -> impl Strategy<Value = NodeKind> {
