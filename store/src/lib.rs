@@ -18,6 +18,7 @@ mod format;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod gc;
+mod hashed;
 mod id;
 mod index;
 mod keys;
@@ -41,6 +42,7 @@ pub use chunker::{ChunkClass, ChunkStream, Chunker, DETECT_BYTES};
 pub use env::{Clock, Env, Random, SystemClock, SystemRandom};
 pub use error::{Error, ErrorKind, Result};
 pub use gc::{PruneOptions, PruneReport};
+pub use hashed::Hashed;
 pub use id::{BadName, ChunkId, ChunkKind, PackName, RepositoryId, SessionId, SnapshotId};
 pub use keys::{ChunkKeys, SlotInfo};
 pub use local::{CheckMemory, Folders, Host, Owner, SessionLock};

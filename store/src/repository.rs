@@ -11,7 +11,8 @@ use crate::crypto::{Kdf, KeySlot, Keys, Secrets};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Config, Header, ObjectKind};
-use crate::id::{ChunkId, ChunkKind, RepositoryId, SnapshotId};
+use crate::hashed::Hashed;
+use crate::id::{ChunkKind, RepositoryId, SnapshotId};
 use crate::local::{Folders, Host};
 use crate::log::Change;
 use crate::monitor::Monitor;
@@ -191,9 +192,9 @@ impl Repository {
         Chunker::new(class, self.inner.keys.gear())
     }
 
-    /// The id that a chunk of these bytes has in this repository, stored or not.
-    pub fn chunk_id(&self, kind: ChunkKind, bytes: &[u8]) -> ChunkId {
-        self.inner.keys.chunk_id(kind, bytes)
+    /// A chunk with the id that it has in this repository, stored or not. [`Error::Invalid`] if it is empty or too long.
+    pub fn hash<'b>(&self, kind: ChunkKind, bytes: &'b [u8]) -> Result<Hashed<'b>> {
+        Hashed::new(&self.inner.keys, kind, bytes)
     }
 
     /// The keyed hash of a text for use in names (64 hex digits); tells nothing of the text without the key.

@@ -392,7 +392,7 @@ class Repository:
                 yield from self.entries(child)
             return
         need(form == 0, f"{cursor.what} is no node of a tree")
-        children, data = iter(children), iter(data)
+        children, data = iter(children), Ids(data)
         count = cursor.int()
         names = [cursor.bytes().decode() for _ in range(cursor.int())]
         sets = [[(cursor.bytes(), cursor.bytes()) for _ in range(cursor.int())] for _ in range(cursor.int())]
@@ -422,7 +422,8 @@ class Repository:
         return entry
 
     def content(self, entry, cursor, children, data):
-        if cursor.read("B") == 3:
+        pieced, code = divmod(cursor.read("B"), 128)
+        if code == 3:
             cursor.int()
         entry["size"] = cursor.int()
         count = cursor.int()
@@ -430,16 +431,21 @@ class Repository:
             recipe = next(children)
             entry["extents"] = lambda: self.recipe(recipe)
         else:
-            extents = [self.extent(cursor, data) for _ in range(count - 1)]
+            extents = [self.extent(cursor, data, pieced) for _ in range(count - 1)]
             entry["extents"] = lambda: iter(extents)
 
     @staticmethod
-    def extent(cursor, data):
-        """Length, and the id of a data chunk or what the zeros are: a hole or not."""
+    def extent(cursor, data, pieced):
+        """Length, and what is there: "hole", "zeros", or (id of the bytes, their pieces: chunk, start, length)."""
         number = cursor.int()
         if number <= 1:
             return cursor.int(), ("hole", "zeros")[number]
-        return number - 1, next(data)
+        count = cursor.int() if pieced else 0
+        if count == 0:
+            id = data.take()
+            return number - 1, (id, [(id, 0, number - 1)])
+        id = cursor.take(32)
+        return number - 1, (id, [(data.take(cursor.int()), cursor.int(), cursor.int()) for _ in range(count)])
 
     def recipe(self, id):
         form, cursor, children, data = self.node(id)
@@ -447,11 +453,25 @@ class Repository:
             for child in children:
                 yield from self.recipe(child)
             return
-        need(form == 2, f"{cursor.what} is no recipe")
-        data = iter(data)
+        need(form in (2, 4), f"{cursor.what} is no recipe")
+        data = Ids(data)
         for _ in range(cursor.int()):
-            yield self.extent(cursor, data)
+            yield self.extent(cursor, data, form == 4)
         cursor.end()
+
+
+class Ids:
+    """The ids of a node's data chunks: the next one, or one that was taken before."""
+
+    def __init__(self, ids):
+        self.ids, self.taken = ids, 0
+
+    def take(self, back=0):
+        if back == 0:
+            self.taken += 1
+        at = self.taken - (back or 1)
+        need(0 <= at < min(self.taken, len(self.ids)), "a node refers to more chunks than it lists")
+        return self.ids[at]
 
 
 class Extraction:
@@ -508,8 +528,12 @@ class Extraction:
                 elif what == "hole":
                     file.seek(length, os.SEEK_CUR)
                 else:
-                    data = self.repository.chunk(DATA, what)
+                    id, pieces = what
+                    data = b"".join(
+                        self.repository.chunk(DATA, chunk)[start : start + piece] for chunk, start, piece in pieces
+                    )
                     need(len(data) == length, f"{entry['path']!r} has a chunk of another length")
+                    need(keyed(self.repository.id_keys[DATA], data) == id, f"the pieces of {id.hex()} make something else")
                     file.write(data)
                 at += length
             need(at == entry["size"], f"{entry['path']!r} has another length")

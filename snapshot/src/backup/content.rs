@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chronos_store::{ChunkClass, ChunkStream, Chunker, DETECT_BYTES, Monitor, Repository};
 
+use crate::backup::base::Base;
+use crate::backup::extents::{Extents, Region};
 use crate::backup::sink::SinkWriter;
 use crate::error::Error;
-use crate::node::Extent;
+use crate::node::{Extent, NodeKind};
+use crate::tree::{RawEntry, Tree};
 
 /// Why content could not be stored.
 #[derive(Debug)]
@@ -40,48 +43,38 @@ pub(crate) struct Known<'n> {
 pub(crate) struct Cutter<'s> {
     repository: &'s Repository,
     writer: SinkWriter<'s>,
+    previous: Option<&'s Tree>,
     stop: &'s AtomicBool,
     stream: ChunkStream,
     chunkers: BTreeMap<ChunkClass, Chunker>,
+    region: Region,
     /// Bytes read until now.
     pub(crate) bytes_read: u64,
 }
 
-/// The extents of one file while it is read.
-#[derive(Debug, Default)]
-pub(crate) struct Extents {
-    pub(crate) list: Vec<Extent>,
-    /// Their total length.
-    pub(crate) len: u64,
-}
-
-impl Extents {
-    pub(crate) fn hole(&mut self, len: u64) {
-        if len > 0 {
-            self.len += len;
-            self.list.push(Extent::Hole { len });
-        }
-    }
-
-    fn zero(&mut self, more: u64) {
-        self.len += more;
-        match self.list.last_mut() {
-            Some(Extent::Zero { len }) => *len += more,
-            _ => self.list.push(Extent::Zero { len: more }),
-        }
-    }
-}
-
 impl<'s> Cutter<'s> {
-    pub(crate) fn new(repository: &'s Repository, writer: SinkWriter<'s>, stop: &'s AtomicBool) -> Self {
+    /// `previous` is the tree that the new one is compared with.
+    pub(crate) fn new(
+        repository: &'s Repository,
+        writer: SinkWriter<'s>,
+        previous: Option<&'s Tree>,
+        stop: &'s AtomicBool,
+    ) -> Self {
         Self {
             repository,
             writer,
+            previous,
             stop,
             stream: ChunkStream::new(),
             chunkers: BTreeMap::new(),
+            region: Region::default(),
             bytes_read: 0,
         }
+    }
+
+    /// The extents of a file that is to be read; `before` is what the previous snapshot has there.
+    pub(crate) fn begin(&self, before: Option<&RawEntry>) -> Extents {
+        Extents::new(self.previous.zip(before).map(|(tree, before)| Base::new(tree, before)))
     }
 
     /// Seals what is left.
@@ -107,17 +100,35 @@ impl<'s> Cutter<'s> {
             ChunkClass::detect(known.name, head, known.size)
         };
         let repository = self.repository;
+        if class == ChunkClass::Bulk {
+            // Compressed or encrypted: one changed byte changes all that follow.
+            extents.without_base();
+        }
         let chunker = self.chunkers.entry(class).or_insert_with(|| repository.chunker(class));
         while let Some(chunk) = self.stream.next_chunk(&mut from, chunker).map_err(failure)? {
             if is_zero(chunk) {
+                extents.settle(&mut self.region, &mut self.writer, None)?;
                 extents.zero(chunk.len() as u64);
             } else {
-                let id = self.writer.put(chunk)?;
-                extents.list.push(Extent::Data { id, len: chunk.len() as u32 });
-                extents.len += chunk.len() as u64;
+                extents.chunk(&mut self.region, &mut self.writer, chunk)?;
             }
         }
+        extents.settle(&mut self.region, &mut self.writer, None)?;
         Ok(class)
+    }
+
+    /// The extents of a file that was read to its end.
+    pub(crate) fn complete(&mut self, mut extents: Extents) -> Result<Vec<Extent>, Error> {
+        extents.finish(&mut self.writer)?;
+        Ok(extents.list)
+    }
+}
+
+/// How the content of an entry was cut; `None` if it has none.
+pub(crate) fn class_of(entry: &RawEntry) -> Option<ChunkClass> {
+    match &entry.node.kind {
+        NodeKind::File(content) => Some(content.class),
+        _ => None,
     }
 }
 

@@ -8,10 +8,12 @@ use chronos_store::ChunkClass;
 use rustix::fs::{Advice, OFlags};
 use rustix::io::Errno;
 
-use crate::backup::content::{Cutter, Extents, Failure, Known};
+use crate::backup::content::{Cutter, Failure, Known, class_of};
+use crate::backup::extents::Extents;
 use crate::node::{Content, Node, NodeKind};
 use crate::path::TreePath;
 use crate::source::{Names, Stat, look, open, open_holder, xattrs};
+use crate::tree::RawEntry;
 
 /// How often a file is read that changes while it is read.
 const TRIES: usize = 3;
@@ -37,8 +39,8 @@ pub(crate) struct Wanted<'w> {
     pub(crate) node: &'w Node,
     /// Device and inode of the folder that it was listed in.
     pub(crate) folder: (u64, u64),
-    /// How its previous version was cut.
-    pub(crate) class: Option<ChunkClass>,
+    /// The entry of the previous snapshot, if that was a file.
+    pub(crate) before: Option<&'w RawEntry>,
 }
 
 /// Reads and stores a file of the file system.
@@ -66,16 +68,18 @@ pub(crate) fn read(cutter: &mut Cutter<'_>, names: &Names, wanted: Wanted<'_>) -
 fn attempt(cutter: &mut Cutter<'_>, names: &Names, wanted: Wanted<'_>) -> Result<(Node, bool), Failure> {
     let Opened { mut file, stat: before, mut node } = opened(names, wanted).map_err(Failure::Read)?;
     let held_still = shows(&node, &before);
-    let known = Known { class: wanted.class, name: wanted.path.name(), size: Some(before.size) };
-    let mut extents = Extents::default();
+    let class = wanted.before.and_then(class_of);
+    let known = Known { class, name: wanted.path.name(), size: Some(before.size) };
+    let mut extents = cutter.begin(wanted.before);
     let class = read_once(cutter, &mut file, &before, known, &mut extents)?;
     let after = Stat::of(&file).map_err(Failure::Read)?;
     if before.size >= BIG {
         // Advice only: a file system that does not take it loses nothing.
         let _ = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed);
     }
-    let same = held_still && before.same_content(&after) && extents.len == before.size;
-    node.kind = NodeKind::File(Content { class, size: extents.len, extents: extents.list });
+    let size = extents.len;
+    let same = held_still && before.same_content(&after) && size == before.size;
+    node.kind = NodeKind::File(Content { class, size, extents: cutter.complete(extents)? });
     Ok((node, same))
 }
 

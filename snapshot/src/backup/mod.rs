@@ -4,9 +4,12 @@
 //! view (W2, W3), content and tree are stored (W4), and the decision that names them comes last (W5).
 //! Whatever ends a backup early closes its session, so that the next one finds what was uploaded.
 
+mod base;
 mod content;
+mod extents;
 mod file;
 mod manifest;
+mod matching;
 mod options;
 mod parent;
 mod pipeline;
@@ -152,7 +155,7 @@ fn read<'r>(
     options: &BackupOptions,
     previous: &Previous,
     cursor: &mut Cursor<'_>,
-    tree: &mut Output<'_>,
+    output: &mut Output<'_>,
 ) -> Result<BackupReport> {
     let monitor = repository.monitor().as_ref();
     monitor.phase("read");
@@ -173,8 +176,9 @@ fn read<'r>(
         ..BackupReport::default()
     };
     let streams = sources.iter_mut().map(|s| s.open()).collect::<Result<_>>()?;
-    let run = Run { repository, sink, monitor, threads: options.threads };
-    let report = pipeline::run(&run, Merged::strict(streams), cursor, report, tree)?;
+    let tree = cursor.tree();
+    let run = Run { repository, sink, previous: tree.as_ref(), monitor, threads: options.threads };
+    let report = pipeline::run(&run, Merged::strict(streams), cursor, report, output)?;
     for problem in cursor.problems.drain(..) {
         monitor.problem(&format!("of the previous snapshot: {problem}; what it describes was read anew"));
     }

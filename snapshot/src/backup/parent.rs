@@ -109,6 +109,11 @@ impl<'s> Cursor<'s> {
         }
     }
 
+    /// The previous tree.
+    pub(crate) fn tree(&self) -> Option<Tree> {
+        self.previous.as_ref().map(|(tree, _)| tree.clone())
+    }
+
     /// What the previous snapshot has at `path`. Paths must be asked for in their order.
     pub(crate) fn at(&mut self, path: &TreePath) -> Option<RawEntry> {
         let (_, entries) = self.previous.as_mut()?;

@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, chan
 use std::thread::Scope;
 use std::time::Duration;
 
-use chronos_store::{ChunkClass, ChunkId, Monitor, Repository, check_cancelled};
+use chronos_store::{ChunkId, Monitor, Repository, check_cancelled};
 
 use crate::backup::parent::Cursor;
 use crate::backup::report::BackupReport;
@@ -24,7 +24,7 @@ use crate::node::{Node, NodeKind};
 use crate::path::TreePath;
 use crate::record::PathError;
 use crate::source::{Entry, Item, Merged, Names, Origin, xattrs_since};
-use crate::tree::RawEntry;
+use crate::tree::{RawEntry, Tree};
 
 /// Entries between the walk and the tree; what comes behind a big file waits here. About 5 MB.
 const PLACES_MAX: usize = 8 << 10;
@@ -39,6 +39,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub(crate) struct Run<'r> {
     pub(crate) repository: &'r Repository,
     pub(crate) sink: &'r Sink<'r>,
+    /// The tree of the previous snapshot.
+    pub(crate) previous: Option<&'r Tree>,
     pub(crate) monitor: &'r dyn Monitor,
     pub(crate) threads: usize,
 }
@@ -121,8 +123,8 @@ fn start<'scope, 'r: 'scope>(
     let names = Arc::new(Names::load());
     for _ in 0..threads {
         let (waiting, sender, names) = (Arc::clone(&waiting), sender.clone(), Arc::clone(&names));
-        let (repository, sink) = (run.repository, run.sink);
-        scope.spawn(move || worker::run(repository, sink, &names, stop, &waiting, &sender));
+        let (repository, sink, previous) = (run.repository, run.sink, run.previous);
+        scope.spawn(move || worker::run(repository, sink, previous, &names, stop, &waiting, &sender));
     }
     Feeder {
         jobs,
@@ -179,7 +181,6 @@ impl Feeder<'_> {
         let before = cursor.at(&path);
         let number = self.first + self.places.len() as u64;
         let keeps_times = matches!(origin, Origin::Stream(_) | Origin::AboveRoot);
-        let class = before.as_ref().and_then(class_of);
         let mut recipe = None;
         let task = match origin {
             Origin::Nothing | Origin::AboveRoot => None,
@@ -212,7 +213,8 @@ impl Feeder<'_> {
         let state = match task {
             None => State::Ready(node, recipe),
             Some(task) => {
-                self.push(Job { number, path: path.clone(), node, class, task })?;
+                let before = file_of(before.as_ref());
+                self.push(Job { number, path: path.clone(), node, before, task })?;
                 State::Reading
             }
         };
@@ -296,8 +298,9 @@ impl Feeder<'_> {
                     } else {
                         // Its first name could not be read; this one may.
                         self.first -= 1;
-                        let (number, class) = (self.first, before.as_ref().and_then(class_of));
-                        let job = Job { number, path: path.clone(), node, class, task: Task::File(folder) };
+                        let (number, was) = (self.first, file_of(before.as_ref()));
+                        let task = Task::File(folder);
+                        let job = Job { number, path: path.clone(), node, before: was, task };
                         let state = State::Reading;
                         self.places.push_front(Place { path, source, before, keeps_times, read: 0, state });
                         return self.push(job);
@@ -358,9 +361,7 @@ impl Feeder<'_> {
     }
 }
 
-fn class_of(entry: &RawEntry) -> Option<ChunkClass> {
-    match &entry.node.kind {
-        NodeKind::File(content) => Some(content.class),
-        _ => None,
-    }
+/// The entry if it is a file.
+fn file_of(entry: Option<&RawEntry>) -> Option<RawEntry> {
+    entry.filter(|e| matches!(e.node.kind, NodeKind::File(_))).cloned()
 }

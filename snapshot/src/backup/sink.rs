@@ -1,9 +1,9 @@
 //! Where cut content goes: into a session, or nowhere in a dry run.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chronos_store::{ChunkId, ChunkKind, ChunkWriter, Repository, Session, SessionStats, View};
+use chronos_store::{ChunkId, ChunkKind, ChunkWriter, Hashed, Repository, Session, SessionStats, View};
 
 use crate::error::Result;
 use crate::node::Node;
@@ -32,18 +32,29 @@ impl Dry {
         Self { repository: repository.clone(), view, seen: Mutex::default() }
     }
 
-    fn put(&self, bytes: &[u8]) -> Result<ChunkId> {
-        let id = self.repository.chunk_id(ChunkKind::Data, bytes);
-        let held = self.view.holds(ChunkKind::Data, &id)?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    fn seen(&self) -> MutexGuard<'_, (HashSet<ChunkId>, SessionStats)> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn usable(&self, id: &ChunkId) -> Result<bool> {
+        Ok(self.seen().0.contains(id) || self.view.holds(ChunkKind::Data, id)?)
+    }
+
+    fn refer(&self, id: &ChunkId) -> Result<bool> {
+        let usable = self.usable(id)?;
+        self.seen().1.chunks_reused += u64::from(usable);
+        Ok(usable)
+    }
+
+    fn store(&self, chunk: Hashed<'_>) {
+        let mut seen = self.seen();
         let (ids, stats) = &mut *seen;
-        if !held && ids.insert(id) {
+        if ids.insert(chunk.id()) {
             stats.chunks_new += 1;
-            stats.bytes_added += bytes.len() as u64;
+            stats.bytes_added += chunk.bytes().len() as u64;
         } else {
             stats.chunks_reused += 1;
         }
-        Ok(id)
     }
 }
 
@@ -85,17 +96,44 @@ impl<'s> Sink<'s> {
     pub(crate) fn stats(&self) -> SessionStats {
         match self {
             Self::Session(session) => session.stats(),
-            Self::Dry(dry) => dry.seen.lock().unwrap_or_else(PoisonError::into_inner).1,
+            Self::Dry(dry) => dry.seen().1,
         }
     }
 }
 
 impl SinkWriter<'_> {
-    /// Takes one chunk.
-    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<ChunkId> {
+    /// A chunk with its id.
+    pub(crate) fn hash<'b>(&self, bytes: &'b [u8]) -> Result<Hashed<'b>> {
         match self {
-            Self::Session(writer) => Ok(writer.put(bytes)?.id),
-            Self::Dry(dry) => dry.put(bytes),
+            Self::Session(writer) => Ok(writer.hash(bytes)?),
+            Self::Dry(dry) => Ok(dry.repository.hash(ChunkKind::Data, bytes)?),
+        }
+    }
+
+    /// Whether a chunk may be referred to as it is.
+    pub(crate) fn usable(&self, id: &ChunkId) -> Result<bool> {
+        match self {
+            Self::Session(writer) => Ok(writer.usable(id)?),
+            Self::Dry(dry) => dry.usable(id),
+        }
+    }
+
+    /// The same; if it may, it counts as reused.
+    pub(crate) fn refer(&self, id: &ChunkId) -> Result<bool> {
+        match self {
+            Self::Session(writer) => Ok(writer.refer(id)?),
+            Self::Dry(dry) => dry.refer(id),
+        }
+    }
+
+    /// Takes a chunk that may not be referred to.
+    pub(crate) fn store(&mut self, chunk: Hashed<'_>) -> Result<()> {
+        match self {
+            Self::Session(writer) => Ok(writer.store(chunk).map(drop)?),
+            Self::Dry(dry) => {
+                dry.store(chunk);
+                Ok(())
+            }
         }
     }
 

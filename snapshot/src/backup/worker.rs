@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
 
-use chronos_store::{ChunkClass, Repository};
+use chronos_store::Repository;
 
-use crate::backup::content::{Cutter, Extents, Failure, Known};
+use crate::backup::content::{Cutter, Failure, Known, class_of};
 use crate::backup::file::{self, Read1, Wanted};
 use crate::backup::sink::Sink;
 use crate::error::{Error, Result};
 use crate::node::{Content, Node, NodeKind};
 use crate::path::TreePath;
 use crate::source::Names;
+use crate::tree::{RawEntry, Tree};
 
 /// Content to read.
 pub(crate) struct Job {
@@ -22,8 +23,8 @@ pub(crate) struct Job {
     pub(crate) path: TreePath,
     /// As it was listed.
     pub(crate) node: Node,
-    /// How the previous version was cut.
-    pub(crate) class: Option<ChunkClass>,
+    /// The entry of the previous snapshot, if that was a file.
+    pub(crate) before: Option<RawEntry>,
     pub(crate) task: Task,
 }
 
@@ -54,13 +55,14 @@ pub(crate) type Answers = Sender<Result<Vec<Answer>>>;
 pub(crate) fn run(
     repository: &Repository,
     sink: &Sink<'_>,
+    previous: Option<&Tree>,
     names: &Names,
     stop: &AtomicBool,
     jobs: &Mutex<Receiver<Vec<Job>>>,
     answers: &Answers,
 ) {
     let _alarm = Alarm(answers);
-    let mut cutter = Cutter::new(repository, sink.writer(), stop);
+    let mut cutter = Cutter::new(repository, sink.writer(), previous, stop);
     let mut failed = false;
     loop {
         let batch = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -116,20 +118,22 @@ fn work(cutter: &mut Cutter<'_>, names: &Names, batch: Vec<Job>) -> Result<Vec<A
 }
 
 fn one(cutter: &mut Cutter<'_>, names: &Names, job: Job) -> Result<Answer, Failure> {
-    let Job { path, mut node, class, task, .. } = job;
+    let Job { path, mut node, before, task, .. } = job;
+    let before = before.as_ref();
     let mut stream: Box<dyn Read + Send> = match task {
         Task::File(folder) => {
-            let wanted = Wanted { path: &path, node: &node, folder, class };
+            let wanted = Wanted { path: &path, node: &node, folder, before };
             return Ok(answer(file::read(cutter, names, wanted)?));
         }
         Task::Bytes(bytes) => Box::new(std::io::Cursor::new(bytes)),
         Task::Stream(stream) => stream,
     };
-    let mut extents = Extents::default();
+    let mut extents = cutter.begin(before);
     // A stream's size is not known, so that its class rests on its name and its head alone.
-    let known = Known { class, name: path.name(), size: None };
+    let known = Known { class: before.and_then(class_of), name: path.name(), size: None };
     let class = cutter.store(&mut stream, known, &mut extents)?;
-    node.kind = NodeKind::File(Content { class, size: extents.len, extents: extents.list });
+    let size = extents.len;
+    node.kind = NodeKind::File(Content { class, size, extents: cutter.complete(extents)? });
     Ok(Answer { node: Some(node), ..Answer::default() })
 }
 

@@ -61,9 +61,7 @@ impl Tree {
                 }
                 Extent::Data { .. } | Extent::Assembled(_) => {
                     let bytes = self.nodes().bytes(&extent).map_err(|e| match e {
-                        Error::Damaged { why, .. } => {
-                            Error::Damaged { what: entry.path.to_string(), why }
-                        }
+                        Error::Damaged { why, .. } => Error::Damaged { what: entry.path.to_string(), why },
                         other => other,
                     })?;
                     let part = bytes.get(skip as usize..stop as usize).unwrap_or_default();

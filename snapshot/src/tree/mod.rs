@@ -224,6 +224,11 @@ impl Tree {
         &*self.nodes
     }
 
+    /// The same, shared.
+    pub(crate) fn shared_nodes(&self) -> Arc<dyn Nodes> {
+        Arc::clone(&self.nodes)
+    }
+
     /// A cursor at the start.
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor::new(Arc::clone(&self.nodes), self.root)

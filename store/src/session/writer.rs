@@ -7,6 +7,7 @@ use super::{Put, Session};
 use crate::crypto::SealKey;
 use crate::error::{Error, Result};
 use crate::format::{CHUNKS_PER_FRAME_MAX, Origin, TocChunk, seal_frame};
+use crate::hashed::Hashed;
 use crate::id::{ChunkId, ChunkKind};
 
 /// A frame of content ends once it holds this many plain bytes. Measured on a source tree, zstd 3 stores 5 % less in
@@ -14,8 +15,6 @@ use crate::id::{ChunkId, ChunkKind};
 const DATA_FRAME_BYTES: usize = 2 << 20;
 /// The same of what trees are made of: of them single chunks are read.
 const TREE_FRAME_BYTES: usize = 512 << 10;
-/// Longest chunk in bytes: with it even the longest frame stays far below what a reader accepts.
-const CHUNK_BYTES_MAX: usize = 8 << 20;
 
 /// Puts chunks of one kind into a session, from one thread.
 #[derive(Debug)]
@@ -36,19 +35,43 @@ impl<'a> ChunkWriter<'a> {
 
     /// Stores a chunk unless it may be referred to already.
     pub fn put(&mut self, bytes: &[u8]) -> Result<Put> {
-        if bytes.is_empty() || bytes.len() > CHUNK_BYTES_MAX {
-            return Err(Error::Invalid(format!("a chunk of {} bytes is outside the limits", bytes.len())));
+        let hashed = self.hash(bytes)?;
+        if self.refer(&hashed.id())? {
+            return Ok(Put { id: hashed.id(), new: false });
         }
-        let session = self.session;
-        let id = session.inner.keys.chunk_id(self.kind, bytes);
-        let counters = &session.counters;
-        session.beat()?;
-        if session.usable(self.kind, &id)? || !session.own.claim(&id) {
-            counters.chunks_reused.fetch_add(1, Ordering::Relaxed);
-            return Ok(Put { id, new: false });
+        self.store(hashed)
+    }
+
+    /// A chunk with its id. [`Error::Invalid`] if it is empty or too long.
+    pub fn hash<'b>(&self, bytes: &'b [u8]) -> Result<Hashed<'b>> {
+        Hashed::new(&self.session.inner.keys, self.kind, bytes)
+    }
+
+    /// Whether a chunk may be referred to as it is.
+    pub fn usable(&self, id: &ChunkId) -> Result<bool> {
+        self.session.usable(self.kind, id)
+    }
+
+    /// The same; if it may, it counts as reused.
+    pub fn refer(&self, id: &ChunkId) -> Result<bool> {
+        self.session.beat()?;
+        let usable = self.usable(id)?;
+        if usable {
+            self.session.counters.chunks_reused.fetch_add(1, Ordering::Relaxed);
         }
-        self.take(id, bytes)?;
-        Ok(Put { id, new: true })
+        Ok(usable)
+    }
+
+    /// Stores a chunk that may not be referred to, unless another writer of this session does so at the same time.
+    pub fn store(&mut self, chunk: Hashed<'_>) -> Result<Put> {
+        let (id, bytes) = (chunk.id(), chunk.bytes());
+        let new = self.session.own.claim(&id);
+        if new {
+            self.take(id, bytes)?;
+        } else {
+            self.session.counters.chunks_reused.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(Put { id, new })
     }
 
     /// Stores a chunk though it is known: a copy that may replace the one in `object`, from which the bytes come.

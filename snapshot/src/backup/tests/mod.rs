@@ -7,6 +7,7 @@ mod faults;
 mod links;
 mod reports;
 mod streams;
+mod successive;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -117,11 +117,11 @@ fn the_reserve_is_set_aside_and_given_back() {
     let dir = tempfile::tempdir().unwrap();
     let backend = LocalBackend::new(dir.path());
     assert_eq!(backend.maintain(Upkeep::ReleaseReserve).unwrap(), 0);
-    assert_eq!(backend.maintain(Upkeep::RefillReserve).unwrap(), 8 << 20);
+    assert_eq!(backend.maintain(Upkeep::RefillReserve).unwrap(), 2 << 20);
     assert_eq!(backend.maintain(Upkeep::RefillReserve).unwrap(), 0, "it is there already");
     assert_eq!(backend.maintain(Upkeep::RemoveLeftovers).unwrap(), 0);
     assert!(backend.list_all("").unwrap().is_empty());
-    assert_eq!(backend.maintain(Upkeep::ReleaseReserve).unwrap(), 8 << 20);
+    assert_eq!(backend.maintain(Upkeep::ReleaseReserve).unwrap(), 2 << 20);
 }
 
 #[test]

@@ -1,0 +1,273 @@
+//! The extents of one file while it is read, beside its previous version if there is one.
+//!
+//! Chunks that are not known wait in a *region* until a known one follows or enough have come together. The region is
+//! then compared with the stretch of the previous version that lies where it was cut out; what differs little is
+//! assembled from pieces of that, the new bytes in between being stored as chunks of their own, the *literals*.
+
+use chronos_store::ChunkId;
+
+use crate::backup::base::Base;
+use crate::backup::matching::{Match, Matcher};
+use crate::backup::sink::SinkWriter;
+use crate::error::Result;
+use crate::node::{Assembled, Extent, Piece};
+
+/// A region ends when it holds this many bytes: what comes on top of it from the previous version costs little then.
+const REGION_BYTES: usize = 1 << 20;
+/// How much more of the previous version is read than the region is long: so much may have been removed.
+const SLACK_BYTES: usize = 128 << 10;
+/// Literals are stored together until they are this long, the average length of a chunk.
+const LITERALS_BYTES: usize = 32 << 10;
+/// After so many regions in a row with nothing in common, the versions have nothing more to do with each other.
+const MISSES_MAX: u32 = 4;
+/// What naming a piece costs in bytes, about.
+const PIECE_COST: usize = 8;
+/// What naming an assembled chunk costs: its own id, and one of a chunk that nothing else might need.
+const ASSEMBLED_COST: usize = 64;
+/// A chunk is assembled if that takes at most one part in this many of it: compressed it might take as little.
+const GAIN: usize = 4;
+/// One more piece for each so many bytes of a chunk: far more of them make reading slow.
+const PIECE_BYTES: usize = 512;
+
+/// Stands for the chunk that literals will be stored as.
+const LITERAL: ChunkId = ChunkId([0; 32]);
+
+/// The extents of a file.
+#[derive(Default)]
+pub(crate) struct Extents {
+    pub(crate) list: Vec<Extent>,
+    /// Their total length.
+    pub(crate) len: u64,
+    base: Option<Base>,
+    misses: u32,
+    literals: Literals,
+}
+
+/// New bytes of assembled chunks, not stored yet.
+#[derive(Default)]
+struct Literals {
+    bytes: Vec<u8>,
+    /// The pieces that lie in them, by extent and number.
+    pieces: Vec<(usize, usize)>,
+}
+
+/// Unknown chunks in a row. One per thread, its memory is used for every file.
+#[derive(Debug, Default)]
+pub(super) struct Region {
+    bytes: Vec<u8>,
+    chunks: Vec<(ChunkId, usize)>,
+    matcher: Matcher,
+}
+
+impl Extents {
+    /// No extents yet; what is new is compared with `base`.
+    pub(crate) fn new(base: Option<Base>) -> Self {
+        Self { base, ..Self::default() }
+    }
+
+    pub(crate) fn hole(&mut self, len: u64) {
+        if len > 0 {
+            self.push(Extent::Hole { len });
+        }
+    }
+
+    /// Nothing is compared with the previous version.
+    pub(super) fn without_base(&mut self) {
+        self.base = None;
+    }
+
+    pub(super) fn zero(&mut self, more: u64) {
+        match self.list.last_mut() {
+            Some(Extent::Zero { len }) => {
+                *len += more;
+                self.len += more;
+            }
+            _ => self.push(Extent::Zero { len: more }),
+        }
+    }
+
+    fn push(&mut self, extent: Extent) {
+        self.len += extent.len();
+        self.list.push(extent);
+    }
+
+    /// Takes the next chunk.
+    pub(super) fn chunk(
+        &mut self,
+        region: &mut Region,
+        writer: &mut SinkWriter<'_>,
+        bytes: &[u8],
+    ) -> Result<()> {
+        let chunk = writer.hash(bytes)?;
+        let (id, len) = (chunk.id(), bytes.len());
+        let known = Extent::Data { id, len: len as u32 };
+        let Some(base) = &mut self.base else {
+            if !writer.refer(&id)? {
+                writer.store(chunk)?;
+            }
+            self.push(known);
+            return Ok(());
+        };
+        if writer.refer(&id)? {
+            self.settle(region, writer, Some(&id))?;
+            if let Some(base) = &mut self.base {
+                base.pass(&id);
+            }
+            self.push(known);
+            return Ok(());
+        }
+        // The previous version may have put the same chunk together.
+        if let Some(extent) = base.assembled(&id)
+            && all_usable(writer, &extent)?
+        {
+            self.settle(region, writer, Some(&id))?;
+            if let Some(base) = &mut self.base {
+                base.pass(&id);
+            }
+            self.push(extent);
+            return Ok(());
+        }
+        region.chunks.push((id, len));
+        region.bytes.extend_from_slice(bytes);
+        if region.bytes.len() >= REGION_BYTES { self.settle(region, writer, None) } else { Ok(()) }
+    }
+
+    /// Stores the chunks that wait; `next` is the known chunk that follows them.
+    pub(super) fn settle(
+        &mut self,
+        region: &mut Region,
+        writer: &mut SinkWriter<'_>,
+        next: Option<&ChunkId>,
+    ) -> Result<()> {
+        if region.chunks.is_empty() {
+            return Ok(());
+        }
+        let matches = self.compare(region, writer, next)?;
+        let chunks = std::mem::take(&mut region.chunks);
+        let mut at = 0;
+        for (id, len) in &chunks {
+            let bytes = region.bytes.get(at..at + len).unwrap_or_default();
+            match self.assemble(*id, at, bytes, &matches) {
+                Some((made, literals)) => {
+                    if self.literals.bytes.len() + literals.len() > LITERALS_BYTES {
+                        self.finish(writer)?;
+                    }
+                    self.take(made, &literals);
+                }
+                None => {
+                    writer.store(writer.hash(bytes)?)?;
+                    self.push(Extent::Data { id: *id, len: *len as u32 });
+                }
+            }
+            at += len;
+        }
+        region.chunks = chunks;
+        region.chunks.clear();
+        region.bytes.clear();
+        Ok(())
+    }
+
+    /// What the region has in common with the previous version from its position on, which moves behind it.
+    fn compare(
+        &mut self,
+        region: &mut Region,
+        writer: &SinkWriter<'_>,
+        next: Option<&ChunkId>,
+    ) -> Result<Vec<Match>> {
+        let Some(base) = &mut self.base else { return Ok(Vec::new()) };
+        let most = region.bytes.len() + SLACK_BYTES;
+        let wanted = match next.and_then(|id| base.distance(id)) {
+            // Nothing was taken out of the previous version here: all of the region was put in.
+            Some(0) => return Ok(Vec::new()),
+            Some(distance) => most.min(distance as usize),
+            None => most,
+        };
+        let old = base.read(wanted, &|id| writer.usable(id))?;
+        let matches = region.matcher.matches(old, &region.bytes);
+        if let Some(last) = matches.last() {
+            base.advance((last.old + last.len) as u64);
+            self.misses = 0;
+        } else {
+            self.misses += 1;
+            if self.misses >= MISSES_MAX {
+                self.base = None;
+            }
+        }
+        Ok(matches)
+    }
+
+    /// A chunk of the region, which begins at `at`, as pieces and literals; `None` if that is not worth it. A piece of
+    /// the literals has the id [`LITERAL`].
+    fn assemble(
+        &self,
+        id: ChunkId,
+        at: usize,
+        bytes: &[u8],
+        matches: &[Match],
+    ) -> Option<(Assembled, Vec<u8>)> {
+        let base = self.base.as_ref()?;
+        let end = at + bytes.len();
+        let (mut pieces, mut literals, mut reached) = (Vec::new(), Vec::new(), at);
+        let mut literal = |pieces: &mut Vec<Piece>, from: usize, to: usize| {
+            if from < to {
+                let start = literals.len() as u32;
+                pieces.push(Piece { chunk: LITERAL, start, len: (to - from) as u32 });
+                literals.extend_from_slice(bytes.get(from - at..to - at).unwrap_or_default());
+            }
+        };
+        let first = matches.partition_point(|m| m.new + m.len <= at);
+        for found in matches.get(first..)?.iter().take_while(|m| m.new < end) {
+            let (from, to) = (found.new.max(at), (found.new + found.len).min(end));
+            if let Some(stored) = base.pieces(found.old + from - found.new, to - from) {
+                literal(&mut pieces, reached, from);
+                pieces.extend(stored);
+                reached = to;
+            }
+        }
+        literal(&mut pieces, reached, end);
+        let cost = literals.len() + pieces.len() * PIECE_COST + ASSEMBLED_COST;
+        let few = pieces.len() <= bytes.len() / PIECE_BYTES + PIECE_COST;
+        (few && cost * GAIN <= bytes.len())
+            .then_some((Assembled { id, len: bytes.len() as u32, pieces }, literals))
+    }
+
+    fn take(&mut self, mut made: Assembled, literals: &[u8]) {
+        let offset = self.literals.bytes.len() as u32;
+        for (number, piece) in made.pieces.iter_mut().enumerate().filter(|(_, p)| p.chunk == LITERAL) {
+            piece.start += offset;
+            self.literals.pieces.push((self.list.len(), number));
+        }
+        self.literals.bytes.extend_from_slice(literals);
+        self.push(Extent::Assembled(Box::new(made)));
+    }
+
+    /// Stores the literals that wait. Must be called at the end of the file, with no region left.
+    pub(super) fn finish(&mut self, writer: &mut SinkWriter<'_>) -> Result<()> {
+        if self.literals.bytes.is_empty() {
+            return Ok(());
+        }
+        let chunk = writer.hash(&self.literals.bytes)?;
+        let id = chunk.id();
+        if !writer.refer(&id)? {
+            writer.store(chunk)?;
+        }
+        self.literals.bytes.clear();
+        for (extent, number) in self.literals.pieces.drain(..) {
+            if let Some(Extent::Assembled(made)) = self.list.get_mut(extent)
+                && let Some(piece) = made.pieces.get_mut(number)
+            {
+                piece.chunk = id;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn all_usable(writer: &SinkWriter<'_>, extent: &Extent) -> Result<bool> {
+    for id in extent.chunks() {
+        if !writer.usable(id)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
