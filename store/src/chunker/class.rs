@@ -24,7 +24,7 @@ const BULK_ENTROPY: f64 = 7.85;
 pub enum ChunkClass {
     /// 8 / 32 / 128 KiB: everything that is nothing else.
     Std,
-    /// 2 / 8 / 32 KiB: SQL dumps, JSON, CSV, logs.
+    /// 4 / 16 / 64 KiB: SQL dumps, JSON, CSV, logs.
     Db,
     /// Fixed pages of this many bytes, aligned: `SQLite` files, disk images. A power of two, 4 KiB to 1 MiB.
     Page(u32),
@@ -37,7 +37,7 @@ impl ChunkClass {
     pub(crate) fn lengths(self) -> (usize, usize, usize) {
         match self {
             Self::Std => (8 * KIB, 32 * KIB, 128 * KIB),
-            Self::Db => (2 * KIB, 8 * KIB, 32 * KIB),
+            Self::Db => (4 * KIB, 16 * KIB, 64 * KIB),
             Self::Page(bytes) => (bytes as usize, bytes as usize, bytes as usize),
             Self::Bulk => (256 * KIB, 1024 * KIB, 4096 * KIB),
         }

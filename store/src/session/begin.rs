@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::own::Own;
 use super::packer::Packer;
+use super::sealer::{Sealer, Works};
 use super::{Counters, Session, SessionOptions};
 use crate::backend::{BackendExt, Durability};
 use crate::crypto::{Keys, Purpose, SessionKeys};
@@ -76,17 +77,22 @@ impl Session {
             let packer = Packer::new(inner, id.clone(), keys.capsule(), Arc::clone(&counters));
             let beaten = inner.uptime().into();
             let inner = Arc::clone(inner);
+            let works = Arc::new(Works {
+                inner: Arc::clone(&inner),
+                own: Own::new(0),
+                packer,
+                lost: AtomicBool::new(false),
+            });
             return Ok(Self {
                 inner,
                 id,
                 view,
                 keys,
                 level: options.level,
-                own: Own::new(0),
-                packer,
+                sealer: Sealer::new(Arc::clone(&works)),
+                works,
                 counters,
                 lock: Some(lock),
-                lost: AtomicBool::new(false),
                 beaten,
             });
         }

@@ -27,7 +27,7 @@ impl Session {
                 manifest.len()
             )));
         }
-        if self.lost.load(Ordering::Relaxed) {
+        if self.works.lost.load(Ordering::Relaxed) {
             return Err(Error::Refused("a writer of the session was given up: chunks are missing".into()));
         }
         for root in roots {
@@ -42,7 +42,8 @@ impl Session {
     /// Sends off what is gathered. What [`Session::stats`] counts then lacks only the decision, and an index run if one is needed.
     /// Every writer must be finished.
     pub fn flush(&self) -> Result<SessionStats> {
-        self.packer.finish(&self.inner, &self.own)?;
+        self.sealer.drain()?;
+        self.works.packer.finish(&self.inner, &self.works.own)?;
         Ok(self.stats())
     }
 
@@ -55,8 +56,9 @@ impl Session {
     /// Packs, runs, everything durable, decision; in this order.
     fn decide(&self, outcome: Outcome, roots: &[ChunkId], manifest: &[u8]) -> Result<()> {
         let inner = &self.inner;
-        self.packer.finish(inner, &self.own)?;
-        let (written, bytes) = self.own.written(inner, &self.id, PACKS_NAMED_MAX)?;
+        self.sealer.drain()?;
+        self.works.packer.finish(inner, &self.works.own)?;
+        let (written, bytes) = self.works.own.written(inner, &self.id, PACKS_NAMED_MAX)?;
         if outcome == Outcome::Closed && written.packs.is_empty() && written.runs.is_empty() {
             // Nothing was uploaded, so there is nothing to decide.
             return Ok(());

@@ -7,11 +7,12 @@ pub(crate) mod begin;
 mod decide;
 mod own;
 mod packer;
+mod sealer;
 mod uploader;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +27,7 @@ use crate::view::View;
 
 pub use writer::ChunkWriter;
 
-use own::Own;
-use packer::Packer;
+use sealer::{Sealer, Works};
 
 /// A running session gives a sign of life this often: half an hour, in ns.
 const BEAT: u64 = 1800 * 1_000_000_000;
@@ -83,22 +83,21 @@ pub struct Session {
     view: Arc<View>,
     keys: SessionKeys,
     level: i32,
-    own: Own,
-    packer: Packer,
+    works: Arc<Works>,
+    sealer: Sealer,
     counters: Arc<Counters>,
     /// When the last sign of life was given (ns since the kernel's start).
     beaten: AtomicU64,
     /// Held while the session runs, so that others on this host see that its owner is alive.
     lock: Option<SessionLock>,
-    /// Chunks that were promised never came into a pack: it cannot be committed.
-    lost: AtomicBool,
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         if let Some(lock) = self.lock.take() {
             // What is on its way may still arrive; whoever closes the session looks at what is there by then.
-            let _ = self.packer.drain();
+            let _ = self.sealer.drain();
+            let _ = self.works.packer.drain();
             lock.leave();
         }
     }
@@ -125,7 +124,7 @@ impl Session {
 
     /// Whether a chunk may be referred to: it lies where this session may deduplicate against (rule R1), or was put here.
     pub fn usable(&self, _kind: ChunkKind, id: &ChunkId) -> Result<bool> {
-        Ok(self.own.holds(&self.inner.packs, id)? || self.view.places()?.usable(id)?)
+        Ok(self.works.own.holds(&self.inner.packs, id)? || self.view.places()?.usable(id)?)
     }
 
     /// The key by which trees decide where a node ends: derived from the chunk secret, so that repositories
@@ -164,11 +163,11 @@ impl Session {
         let origin = from.toc.origins.get(usize::from(frame.origin));
         let origin = *origin.ok_or_else(|| Error::damaged(&from.object, "a frame names no origin"))?;
         chunks.iter().for_each(|chunk| {
-            self.own.claim(&chunk.id);
+            self.works.own.claim(&chunk.id);
         });
         let Frame { raw, codec, kind, number, .. } = *frame;
         let sealed = packer::SealedFrame { bytes, raw, codec, kind, origin, number, chunks: chunks.to_vec() };
-        self.packer.add(&self.inner, sealed, &self.own)
+        self.works.packer.add(&self.inner, sealed, &self.works.own)
     }
 
     /// What was done until now.

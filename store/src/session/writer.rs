@@ -1,12 +1,13 @@
-//! One thread's way into a session: hash, look up, gather a frame, compress and seal it on the same thread.
+//! One thread's way into a session: hash, look up, gather a frame.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::packer::SealedFrame;
+use super::sealer::PlainFrame;
 use super::{Put, Session};
 use crate::crypto::SealKey;
 use crate::error::{Error, Result};
-use crate::format::{CHUNKS_PER_FRAME_MAX, Origin, TocChunk, seal_frame};
+use crate::format::{CHUNKS_PER_FRAME_MAX, Origin, TocChunk};
 use crate::hashed::Hashed;
 use crate::id::{ChunkId, ChunkKind};
 
@@ -24,7 +25,7 @@ pub struct ChunkWriter<'a> {
     frame: Vec<u8>,
     chunks: Vec<TocChunk>,
     /// Salt and key that this writer seals under, and how many frames it has sealed.
-    seal: Option<(Origin, SealKey)>,
+    seal: Option<(Origin, Arc<SealKey>)>,
     sealed: u32,
 }
 
@@ -65,7 +66,7 @@ impl<'a> ChunkWriter<'a> {
     /// Stores a chunk that may not be referred to, unless another writer of this session does so at the same time.
     pub fn store(&mut self, chunk: Hashed<'_>) -> Result<Put> {
         let (id, bytes) = (chunk.id(), chunk.bytes());
-        let new = self.session.own.claim(&id);
+        let new = self.session.works.own.claim(&id);
         if new {
             self.take(id, bytes)?;
         } else {
@@ -80,7 +81,7 @@ impl<'a> ChunkWriter<'a> {
             return Err(Error::damaged(object, format!("chunk {id} has other bytes than its id says")));
         }
         self.session.beat()?;
-        if self.session.own.claim(&id) { self.take(id, bytes) } else { Ok(()) }
+        if self.session.works.own.claim(&id) { self.take(id, bytes) } else { Ok(()) }
     }
 
     /// Adds a chunk to the open frame.
@@ -105,22 +106,17 @@ impl<'a> ChunkWriter<'a> {
 
     /// Seals what is left. Must be called before the session is decided; dropping a writer loses its open frame.
     pub fn finish(mut self) -> Result<()> {
-        self.cut()
+        match self.complete()? {
+            Some(frame) => self.session.sealer.take_here(frame).map(drop),
+            None => Ok(()),
+        }
     }
 
-    /// Seals the open frame and hands it to the open pack.
-    fn cut(&mut self) -> Result<()> {
+    /// The open frame, complete; `None` if there is nothing in it.
+    fn complete(&mut self) -> Result<Option<PlainFrame>> {
         if self.chunks.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let outcome = self.seal_frame();
-        if outcome.is_err() {
-            self.session.lost.store(true, Ordering::Relaxed);
-        }
-        outcome
-    }
-
-    fn seal_frame(&mut self) -> Result<()> {
         let session = self.session;
         let (origin, key) = match &self.seal {
             Some(seal) if self.sealed < u32::MAX => seal,
@@ -128,24 +124,29 @@ impl<'a> ChunkWriter<'a> {
                 let salt = session.inner.env.random_bytes()?;
                 let origin = Origin { salt, capsule: session.keys.capsule().0 };
                 self.sealed = 0;
-                self.seal.insert((origin, session.keys.frame_key(self.kind, &salt)?))
+                self.seal.insert((origin, Arc::new(session.keys.frame_key(self.kind, &salt)?)))
             }
         };
         let number = self.sealed;
         // Whatever happens to this frame, its number is spent.
         self.sealed += 1;
-        let (bytes, codec) = seal_frame(key, self.kind, number, &self.frame, session.level)?;
-        let frame = SealedFrame {
-            bytes,
-            raw: self.frame.len() as u32,
-            codec,
-            kind: self.kind,
-            origin: *origin,
-            number,
+        Ok(Some(PlainFrame {
+            plain: std::mem::take(&mut self.frame),
             chunks: std::mem::take(&mut self.chunks),
-        };
-        self.frame.clear();
-        session.packer.add(&session.inner, frame, &session.own)
+            kind: self.kind,
+            level: session.level,
+            origin: *origin,
+            key: Arc::clone(key),
+            number,
+        }))
+    }
+
+    /// Sends the open frame on its way to a pack.
+    fn cut(&mut self) -> Result<()> {
+        if let Some(frame) = self.complete()? {
+            self.frame = self.session.sealer.take(frame)?;
+        }
+        Ok(())
     }
 }
 
@@ -153,7 +154,7 @@ impl Drop for ChunkWriter<'_> {
     fn drop(&mut self) {
         if !self.chunks.is_empty() {
             // Their ids were handed out, also to other writers.
-            self.session.lost.store(true, Ordering::Relaxed);
+            self.session.works.lost.store(true, Ordering::Relaxed);
         }
     }
 }

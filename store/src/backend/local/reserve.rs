@@ -11,7 +11,7 @@ use super::{BackendError, BackendResult, LocalBackend, TMP, is_absent};
 use crate::error::ErrorKind;
 
 /// Size of the reserve: room for the few records and states that a prune writes before it deletes.
-const RESERVE_BYTES: u64 = 8 << 20;
+const RESERVE_BYTES: u64 = 2 << 20;
 
 /// Whether the reserve may help a write that failed: only records and states, by which space is given back.
 pub(super) fn may_use(name: &str, outcome: &BackendResult<()>) -> bool {
