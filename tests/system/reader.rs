@@ -102,7 +102,14 @@ fn the_independent_reader_lists_and_extracts_what_we_write() {
         snapshots(&repository).into_iter().find(|s| Some(s.id) == first.snapshot).unwrap().session;
     repository.change(&|_| Ok(Some(Change::Forget { snapshots: vec![forgotten.clone()] }))).unwrap();
     fs::write(tree.join("folder/newer"), noise(100_000)).unwrap();
-    let last = back_up(&repository, &tree).snapshot.unwrap().to_string();
+    // Little changes, in a file of many chunks and in one of few: they are put together from pieces.
+    for (name, changes, step) in [("large", 100, 20_000), ("holes", 2, 30_000)] {
+        let file = File::options().write(true).open(tree.join(name)).unwrap();
+        (0..changes).for_each(|n| file.write_all_at(b"changed", (1 << 20) + n * step).unwrap());
+    }
+    let report = back_up(&repository, &tree);
+    assert!(report.bytes_added < 300_000, "{} bytes were added", report.bytes_added);
+    let last = report.snapshot.unwrap().to_string();
 
     let place = home.join("repository");
     let key = home.join("key");

@@ -147,17 +147,14 @@ impl Extents {
         let mut at = 0;
         for (id, len) in &chunks {
             let bytes = region.bytes.get(at..at + len).unwrap_or_default();
-            match self.assemble(*id, at, bytes, &matches) {
-                Some((made, literals)) => {
-                    if self.literals.bytes.len() + literals.len() > LITERALS_BYTES {
-                        self.finish(writer)?;
-                    }
-                    self.take(made, &literals);
+            if let Some((made, literals)) = self.assemble(*id, at, bytes, &matches) {
+                if self.literals.bytes.len() + literals.len() > LITERALS_BYTES {
+                    self.finish(writer)?;
                 }
-                None => {
-                    writer.store(writer.hash(bytes)?)?;
-                    self.push(Extent::Data { id: *id, len: *len as u32 });
-                }
+                self.take(made, &literals);
+            } else {
+                writer.store(writer.hash(bytes)?)?;
+                self.push(Extent::Data { id: *id, len: *len as u32 });
             }
             at += len;
         }

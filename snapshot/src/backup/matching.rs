@@ -3,6 +3,8 @@
 //! An anchor is a place where the rolling hash of the last [`WINDOW`] bytes has its top bits zero, which depends on
 //! these bytes alone (gear hashing, as in content-defined chunking). Hashes only propose; what is returned was compared.
 
+use std::sync::LazyLock;
+
 /// Bytes that an anchor depends on: one for each bit of the hash.
 const WINDOW: usize = 32;
 /// An anchor has so many zero bits: one in 64 bytes on average, so that a change costs about a window and this much
@@ -21,21 +23,15 @@ pub(super) struct Match {
     pub(super) len: usize,
 }
 
-/// Random numbers for each value of a byte: splitmix64 counted from 1.
-static GEAR: [u32; 256] = gear();
-
-const fn gear() -> [u32; 256] {
-    let mut table = [0; 256];
-    let mut i = 0;
-    while i < table.len() {
-        let mut z = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+/// A random number for each value of a byte: splitmix64 counted from 1.
+static GEAR: LazyLock<[u32; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|value| {
+        let mut z = (value as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        table[i] = ((z ^ (z >> 31)) >> 32) as u32;
-        i += 1;
-    }
-    table
-}
+        ((z ^ (z >> 31)) >> 32) as u32
+    })
+});
 
 /// Where the anchors of the old bytes are; the memory is used again.
 #[derive(Debug, Default)]
@@ -63,8 +59,8 @@ impl Matcher {
         while let Some((end, hash)) = anchors.next() {
             let from = reached.new + reached.len;
             let straight = Some(end + reached.old - reached.new);
-            let proposed = [straight, self.place(hash)].into_iter().flatten();
-            if let Some(one) = proposed.filter_map(|place| around(old, new, place, end, from)).next() {
+            let mut proposed = [straight, self.place(hash)].into_iter().flatten();
+            if let Some(one) = proposed.find_map(|place| around(old, new, place, end, from)) {
                 reached = one;
                 found.push(one);
                 anchors = Anchors::new(new, one.new + one.len);
@@ -117,10 +113,10 @@ impl Iterator for Anchors<'_> {
     type Item = (usize, u32);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.bytes.get(self.at..)?;
-        for byte in rest {
+        let gear: &[u32; 256] = &GEAR;
+        for byte in self.bytes.get(self.at..)? {
             self.at += 1;
-            let step = GEAR.get(usize::from(*byte)).copied().unwrap_or(0);
+            let step = gear.get(usize::from(*byte)).copied().unwrap_or(0);
             self.hash = (self.hash << 1).wrapping_add(step);
             if self.hash >> (u32::BITS - ANCHOR_BITS) == 0 && self.at >= self.first {
                 return Some((self.at, self.hash));

@@ -13,7 +13,7 @@ use super::inner::{self, InnerReader};
 use super::leaf::{LeafReader, LeafWriter};
 use super::{Nodes, RawEntry, Recipe, Sink, Tree};
 use crate::error::Result;
-use crate::node::{Content, Extent, Node, NodeKind, Time, Xattr};
+use crate::node::{Assembled, Content, Extent, Node, NodeKind, Piece, Time, Xattr};
 use crate::path::TreePath;
 
 /// Entries are handed out one by one, each with its own copy of path and attributes; a target holds two leaves of them.
@@ -86,8 +86,15 @@ fn node(kind: NodeKind) -> Node {
 }
 
 fn file(class: ChunkClass, extents: Vec<Extent>) -> NodeKind {
-    let size = extents.iter().map(super::length).sum();
+    let size = extents.iter().map(Extent::len).sum();
     NodeKind::File(Content { class, size, extents })
+}
+
+/// Put together from three chunks, one of them used twice.
+fn assembled(n: u8) -> Extent {
+    let piece = |chunk: u8, start, len| Piece { chunk: ChunkId([chunk; 32]), start, len };
+    let pieces = vec![piece(n, 0, 10), piece(n.wrapping_add(1), 70_000, 1), piece(n, 10, 300)];
+    Extent::Assembled(Box::new(Assembled { id: ChunkId([!n; 32]), len: 311, pieces }))
 }
 
 fn entries() -> Vec<(TreePath, Node)> {
@@ -97,6 +104,7 @@ fn entries() -> Vec<(TreePath, Node)> {
         file(ChunkClass::Std, vec![data(0), Extent::Hole { len: 5 }, Extent::Zero { len: 1 << 40 }]),
         file(ChunkClass::Page(8192), vec![data(1)]),
         file(ChunkClass::Bulk, Vec::new()),
+        file(ChunkClass::Std, vec![assembled(7), Extent::Hole { len: 5 }, data(9)]),
         file(ChunkClass::Db, (0..200).map(data).collect()),
         NodeKind::Symlink(b"../up".to_vec()),
         NodeKind::Fifo,
@@ -104,7 +112,7 @@ fn entries() -> Vec<(TreePath, Node)> {
         NodeKind::CharDevice { rdev: 5 },
         NodeKind::BlockDevice { rdev: u64::MAX },
     ];
-    (0_u8..).zip(kinds).map(|(n, kind)| (TreePath::new(format!("a/b{n}")).unwrap(), node(kind))).collect()
+    (0_u8..).zip(kinds).map(|(n, kind)| (TreePath::new(format!("a/b{n:02}")).unwrap(), node(kind))).collect()
 }
 
 fn leaf_seeds() -> Vec<Vec<u8>> {
@@ -194,6 +202,10 @@ impl Nodes for Graph {
     fn data(&self, _: &ChunkId) -> Result<Arc<[u8]>> {
         Err(damaged("it is not there"))
     }
+
+    fn is_chunk(&self, _: &ChunkId, _: &[u8]) -> bool {
+        false
+    }
 }
 
 /// A graph of nodes, walked from the first of them.
@@ -277,7 +289,7 @@ fn recipe(bytes: &[u8]) -> bool {
     let mut end = None;
     for step in Recipe::new(nodes, ChunkId([0; 32]), size, from).take(STEPS_MAX) {
         let Ok((at, extent)) = step else { return false };
-        let after = at.checked_add(super::length(&extent)).unwrap();
+        let after = at.checked_add(extent.len()).unwrap();
         assert!(after > from && after <= size, "inside the file and behind what is skipped");
         assert!(end.is_none_or(|end| end == at), "without gaps");
         end = Some(after);
@@ -288,10 +300,12 @@ fn recipe(bytes: &[u8]) -> bool {
 fn recipe_seeds() -> Vec<Vec<u8>> {
     let seed = |n: u32, from: u64| {
         let id = |n: u32| ChunkId(*blake3::hash(&n.to_le_bytes()).as_bytes());
-        let extents: Vec<_> = (0..n).map(|n| Extent::Data { id: id(n), len: 10 }).collect();
+        let extents: Vec<_> = (0..n)
+            .map(|n| if n % 7 == 3 { assembled(n as u8) } else { Extent::Data { id: id(n), len: 10 } })
+            .collect();
         let mut kept = Kept::default();
         super::recipe::store(&mut kept, &extents).unwrap();
-        let size = u64::from(n) * 10;
+        let size: u64 = extents.iter().map(Extent::len).sum();
         [&size.to_le_bytes()[..], &from.to_le_bytes(), &kept.graph()].concat()
     };
     vec![seed(20, 0), seed(400, 1234), seed(3000, 0)]

@@ -363,6 +363,9 @@ impl LeafReader {
         }
         let data = &mut self.data;
         let extents = (1..n).map(|_| recipe::extent(dec, data, pieced)).collect::<Result<Vec<_>>>()?;
+        if pieced && !recipe::has_pieces(&extents) {
+            return Err(damaged("a file is marked as having pieces"));
+        }
         if recipe::total(&extents)? != size {
             return Err(damaged("a file's extents are not as long as it is"));
         }

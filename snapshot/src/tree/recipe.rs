@@ -340,6 +340,9 @@ fn extents(dec: &mut Dec<'_>, ids: Vec<ChunkId>, pieced: bool) -> Result<Vec<Ext
     let n = dec.count(NODE_EXTENTS_MAX, "the number of extents")?;
     let mut ids = Ids::new(ids);
     let found = (0..n).map(|_| extent(dec, &mut ids, pieced)).collect::<Result<Vec<_>>>()?;
+    if pieced && !has_pieces(&found) {
+        return Err(damaged("it is marked as having pieces"));
+    }
     if ids.left() == 0 { Ok(found) } else { Err(damaged("it has more ids than chunks")) }
 }
 

@@ -153,7 +153,7 @@ fn versions_read_back_after_the_ones_before_are_gone() {
 #[test]
 fn a_previous_version_that_cannot_be_read_is_no_obstacle() {
     let first = lines(0, 30_000);
-    let mut file = File::new(&first);
+    let file = File::new(&first);
     let chunk = *file.content().chunks().nth(3).unwrap();
     for (name, pack) in file.stage.memory.content().into_iter().filter(|(n, _)| n.starts_with("packs/")) {
         let mut damaged = pack.to_vec();
