@@ -35,9 +35,13 @@ pub(crate) struct Limits {
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     max_repack: Option<u64>,
 
-    /// Rewrite a pack when more than this share of it is unused, such as 40%
-    #[arg(long, value_name = "N%", default_value = "40%", value_parser = parse_share)]
+    /// Rewrite packs until at most this share of the repository is unused, such as 10%
+    #[arg(long, value_name = "N%", default_value = "4%", value_parser = parse_share)]
     max_unused: f64,
+
+    /// Rewrite a pack in any case when more than this share of it is unused
+    #[arg(long, value_name = "N%", default_value = "40%", value_parser = parse_share)]
+    max_unused_pack: f64,
 }
 
 /// The JSON document.
@@ -95,6 +99,7 @@ impl Limits {
             keep_deleted: self.keep_deleted,
             repack_bytes_max: self.max_repack,
             dead_share_max: self.max_unused,
+            pack_dead_share_max: self.max_unused_pack,
         })?;
         let out = &app.output;
         out.finish();

@@ -23,24 +23,58 @@ const LEAVES_MAX: usize = 512 << 10;
 /// How gladly a copy is kept, the least first: damaged, to be avoided, shunned, number of the pack.
 type Rank = (bool, bool, bool, u32);
 
-/// What is needed of one pack.
+/// How much is needed of a pack or of one frame, in raw bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PackUse {
-    /// Raw bytes of chunks that are needed from here.
+pub(crate) struct Use {
+    /// Of chunks that are needed from here.
     pub(crate) live: u64,
-    /// Raw bytes of all its chunks that the index knows.
+    /// Of all chunks that the index knows here.
     pub(crate) all: u64,
+}
+
+impl Use {
+    /// What nothing needs.
+    pub(crate) fn dead(self) -> u64 {
+        self.all - self.live
+    }
+
+    /// Which part of it nothing needs.
+    pub(crate) fn dead_share(self) -> f64 {
+        self.dead() as f64 / self.all.max(1) as f64
+    }
 }
 
 /// What is needed.
 #[derive(Debug)]
 pub(crate) struct Marked {
     records: RecordSet,
-    /// By number of the pack in the index.
-    pub(crate) packs: Vec<PackUse>,
+    /// Raw bytes of needed chunks, by number of the pack in the index.
+    pub(crate) live: Vec<u64>,
 }
 
 impl Marked {
+    /// How much each frame is used, by number of the pack and then of the frame.
+    pub(crate) fn frames(&self, view: &View) -> Result<Vec<Vec<Use>>> {
+        let index = view.index()?;
+        let mut packs = vec![Vec::new(); index.packs().len()];
+        for (number, source) in index.sources().iter().enumerate() {
+            source.each(&view.inner.packs, &mut |ordinal, record| {
+                let Some(frames) = packs.get_mut(record.place.pack as usize) else { return Ok(()) };
+                let frame = usize::from(record.place.frame);
+                if frames.len() <= frame {
+                    frames.resize(frame + 1, Use::default());
+                }
+                if let Some(frame) = frames.get_mut(frame) {
+                    let length = u64::from(record.place.length);
+                    frame.all += length;
+                    frame.live += if self.is_live(number, ordinal) { length } else { 0 };
+                }
+                Ok(())
+            })?;
+        }
+        Ok(packs)
+    }
+
     /// Whether the copy of record `ordinal` in `source` is needed.
     pub(crate) fn is_live(&self, source: usize, ordinal: u64) -> bool {
         self.records.contains(source, ordinal)
@@ -92,7 +126,7 @@ impl Marks {
             None => (Marker::new(view, avoid)?, BTreeSet::new()),
         };
         marker.mark(roots.difference(&walked))?;
-        let marked = marker.finish()?;
+        let marked = marker.marked;
         self.0 = Some(Memory { view: Arc::clone(view), live: marked.records.clone(), roots });
         Ok(marked)
     }
@@ -131,7 +165,7 @@ impl<'v> Marker<'v> {
             .map(|(n, _)| n)
             .collect();
         let records = RecordSet::new(index);
-        let marked = Marked { records, packs: vec![PackUse::default(); index.packs().len()] };
+        let marked = Marked { records, live: vec![0; index.packs().len()] };
         Ok(Self { view, index, reader: view.reader(), avoid, gone, marked, leaves: Vec::new() })
     }
 
@@ -168,11 +202,6 @@ impl<'v> Marker<'v> {
             })?;
         }
         Ok(())
-    }
-
-    fn finish(mut self) -> Result<Marked> {
-        self.count_all()?;
-        Ok(self.marked)
     }
 
     fn walk(&mut self, root: ChunkId) -> Result<()> {
@@ -212,22 +241,9 @@ impl<'v> Marker<'v> {
             return Err(Error::damaged(format!("chunk {id}"), what));
         };
         let fresh = self.marked.records.insert(source, ordinal);
-        if fresh && let Some(used) = self.marked.packs.get_mut(place.pack as usize) {
-            used.live += u64::from(place.length);
+        if fresh && let Some(live) = self.marked.live.get_mut(place.pack as usize) {
+            *live += u64::from(place.length);
         }
         Ok(fresh)
-    }
-
-    fn count_all(&mut self) -> Result<()> {
-        let packs = &mut self.marked.packs;
-        for source in self.index.sources() {
-            source.each(&self.view.inner.packs, &mut |_, record| {
-                if let Some(used) = packs.get_mut(record.place.pack as usize) {
-                    used.all += u64::from(record.place.length);
-                }
-                Ok(())
-            })?;
-        }
-        Ok(())
     }
 }

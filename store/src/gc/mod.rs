@@ -33,13 +33,21 @@ pub struct PruneOptions {
     pub keep_deleted: i64,
     /// Most raw bytes that may be copied out of half-empty packs in this run; `None`: as needed.
     pub repack_bytes_max: Option<u64>,
-    /// A pack is repacked when more than this share of it is dead (0.0 to 1.0).
+    /// Packs are repacked until at most this share of everything stored is dead (0.0 to 1.0).
     pub dead_share_max: f64,
+    /// A pack is repacked in any case when more than this share of it is dead.
+    pub pack_dead_share_max: f64,
 }
 
 impl Default for PruneOptions {
     fn default() -> Self {
-        Self { dry_run: false, keep_deleted: 0, repack_bytes_max: None, dead_share_max: 0.4 }
+        Self {
+            dry_run: false,
+            keep_deleted: 0,
+            repack_bytes_max: None,
+            dead_share_max: 0.04,
+            pack_dead_share_max: 0.4,
+        }
     }
 }
 
@@ -115,7 +123,7 @@ fn copy_out(
     let marked = marks.mark(view, &roots(view, options), &|_| false)?;
     let present = view.index()?.packs().iter().filter(|p| !p.shunned).map(|p| p.name.clone()).collect();
     let packs = plan.repack.intersection(&present).cloned().collect();
-    repack::repack(view, &marked, &packs, options.dead_share_max, report)?;
+    repack::repack(view, &marked, &packs, plan.frame_dead_share_max, report)?;
     Ok(packs)
 }
 
@@ -137,7 +145,7 @@ fn survey(
 ) -> Result<Plan> {
     let marked = marks.mark(view, &roots(view, options), &|_| false)?;
     let index = view.index()?;
-    let plan = Plan::make(index, &marked, options);
+    let plan = Plan::make(index, &marked.frames(view)?, options);
     let there = || index.packs().iter().filter(|p| !p.swept);
     report.packs_before = there().count() as u64;
     report.bytes_before = there().map(|p| p.size).sum();

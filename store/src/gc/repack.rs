@@ -13,18 +13,15 @@ use crate::packs::{PackToc, chunks_of};
 use crate::session::{ChunkWriter, Session, SessionOptions};
 use crate::view::View;
 
-/// A frame moves as it is if its share of dead bytes is at most this part of what makes a pack worth repacking; others are
-/// written anew. So a pack of moved frames has to lose as much again before it is repacked.
-const DEAD_PART_MOVED: f64 = 0.5;
 /// zstd level of frames written anew.
 const LEVEL: i32 = 3;
 
-/// Copies the live chunks of `packs` into new packs.
+/// Copies the live chunks of `packs` into new packs; a frame moves as it is if at most `frame_dead_share_max` of it is dead.
 pub(crate) fn repack(
     view: &Arc<View>,
     marked: &Marked,
     packs: &BTreeSet<PackName>,
-    dead_share_max: f64,
+    frame_dead_share_max: f64,
     report: &mut PruneReport,
 ) -> Result<()> {
     if packs.is_empty() {
@@ -33,7 +30,7 @@ pub(crate) fn repack(
     let inner = &view.inner;
     inner.monitor.phase("repack");
     let session = Session::begin(inner, SessionOptions { client: "prune".into(), level: LEVEL })?;
-    let outcome = copy_all(view, marked, packs, &session, dead_share_max * DEAD_PART_MOVED);
+    let outcome = copy_all(view, marked, packs, &session, frame_dead_share_max);
     let stats = session.close()?;
     outcome?;
     report.packs_repacked += packs.len() as u64;

@@ -23,9 +23,9 @@ fn unneeded(
 ) -> Result<BTreeSet<PackName>> {
     let marked = marks.mark(view, &roots(view, options), &|name| packs.contains(name))?;
     let index = view.index()?;
-    let used = index.packs().iter().zip(&marked.packs);
+    let used = index.packs().iter().zip(&marked.live);
     Ok(used
-        .filter(|(p, used)| packs.contains(&p.name) && used.live == 0)
+        .filter(|(p, live)| packs.contains(&p.name) && **live == 0)
         .map(|(p, _)| p.name.clone())
         .collect())
 }

@@ -230,6 +230,7 @@ fn carry_out(repo: &Repository, client: usize, order: &Order) -> Result<Answer, 
                 keep_deleted: (prune.keep_hours * HOUR_NANOS).cast_signed(),
                 repack_bytes_max: prune.repack_bytes_max,
                 dead_share_max: f64::from(prune.dead_percent_max) / 100.0,
+                ..PruneOptions::default()
             })?;
             Ok(Answer { pending: report.bytes_pending > 0, ..Answer::default() })
         }

@@ -54,6 +54,28 @@ fn a_worn_pack_is_repacked() {
 }
 
 #[test]
+fn what_is_left_is_hardly_more_than_a_fresh_repository() {
+    let fixture = Fixture::new();
+    let repository = fixture.open();
+    let one = snapshot(&repository, 0..1000);
+    // A tenth of the pack is dead, and nothing of most of its frames.
+    let two = snapshot(&repository, (0..700).chain(800..1000));
+    forget(&repository, &one);
+    let before = fixture.pack_bytes();
+    let lenient = PruneOptions { dead_share_max: 0.15, ..PruneOptions::default() };
+    assert_eq!(repository.prune(&lenient).unwrap().packs_repacked, 0, "so much may stay");
+    assert_eq!(fixture.pack_bytes(), before);
+    assert_eq!(prune(&repository).packs_repacked, 1);
+    let fresh = Fixture::new();
+    snapshot(&fresh.open(), (0..700).chain(800..1000));
+    let (left, least) = (fixture.pack_bytes(), fresh.pack_bytes());
+    assert!(left as f64 <= 1.05 * least as f64, "{left} bytes are left, {least} would do");
+    assert_whole(&fixture.open(), &[&two]);
+    assert_sound(&fixture.open(), 1);
+    assert_eq!(prune(&fixture.open()).packs_repacked, 0, "a second prune finds nothing");
+}
+
+#[test]
 fn a_budget_limits_repacking() {
     let fixture = Fixture::new();
     let repository = fixture.open();
