@@ -6,6 +6,7 @@
 
 mod dump;
 mod measure;
+mod scale;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -31,19 +32,29 @@ struct Args {
     /// Folder for repositories, dumps and restored trees.
     #[arg(long)]
     work: Option<PathBuf>,
+    /// Instead: repositories of so many chunks, such as 1000000,10000000.
+    #[arg(long, value_delimiter = ',')]
+    chunks: Vec<u64>,
 }
 
 fn main() -> Result<()> {
     let args = Args::parse();
     ensure!(args.program.exists(), "{} is missing: cargo build --release -p chronos", args.program.display());
-    ensure!(args.tree.exists(), "{} is missing: name a source tree with --tree", args.tree.display());
+    ensure!(
+        !args.chunks.is_empty() || args.tree.exists(),
+        "{} is missing: name a source tree with --tree",
+        args.tree.display()
+    );
     let scratch = match &args.work {
         Some(folder) => tempfile::tempdir_in(folder),
         None => tempfile::tempdir(),
     }
     .context("no scratch folder")?;
-    let tree = std::fs::canonicalize(&args.tree)?;
     let tools = Tool::installed(&std::fs::canonicalize(&args.program)?);
+    if !args.chunks.is_empty() {
+        return scales(&tools, &args.chunks, scratch.path());
+    }
+    let tree = std::fs::canonicalize(&args.tree)?;
     let mut rows = Vec::new();
     for tool in &tools {
         rows.extend(tree_steps(tool, &tree, scratch.path())?);
@@ -52,6 +63,17 @@ fn main() -> Result<()> {
         rows.extend(dump_steps(tool, args.rows, scratch.path())?);
     }
     measure::print(&rows)
+}
+
+/// Repositories of very many chunks.
+fn scales(tools: &[Tool], sizes: &[u64], scratch: &Path) -> Result<()> {
+    let chronos = tools.first().context("there is no chronos")?;
+    for chunks in sizes {
+        let place = scratch.join(format!("scale-{chunks}"));
+        scale::print(*chunks, &scale::steps(chronos, *chunks, &place)?)?;
+        std::fs::remove_dir_all(&place)?;
+    }
+    Ok(())
 }
 
 /// First backup, unchanged backup, restore and check of the tree.

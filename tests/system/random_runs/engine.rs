@@ -93,6 +93,8 @@ pub(super) enum Failure {
 
 /// Uses a repository.
 pub(super) trait Engine {
+    /// Whether hours can pass.
+    const CAN_WAIT: bool;
     /// Carries an order out for a client, with one of the keys.
     fn run(&mut self, client: usize, key: u8, order: &Order, stop: Option<Stop>) -> Result<Answer, Failure>;
     /// What a client sees.

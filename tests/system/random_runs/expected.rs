@@ -36,6 +36,10 @@ impl Expected {
         self
     }
 
+    fn loud(self) -> Self {
+        Self { quiet: false, ..self }
+    }
+
     /// What may hold now. `None`: it was stopped.
     pub(super) fn possible(&self, before: &Model, answer: Option<&Answer>) -> Vec<Possible> {
         let stopped = answer.is_none();
@@ -140,7 +144,7 @@ fn backed_up(model: &Model, order: &BackupOrder, host: &str, now: &BTreeMap<usiz
         after.add(NEW, Kept { row, trees: now.clone(), time: model.made.len(), forgotten: None });
     });
     match order.kind {
-        Kind::DryRun => Expected::nothing(model),
+        Kind::DryRun => return Expected::nothing(model).refused_if(is_unknown),
         Kind::Always => made,
         Kind::IfChanged => {
             let unchanged = Possible::from(model.clone());
@@ -148,4 +152,6 @@ fn backed_up(model: &Model, order: &BackupOrder, host: &str, now: &BTreeMap<usiz
         }
     }
     .refused_if(is_unknown)
+    // Whoever begins a session closes those that were left.
+    .loud()
 }

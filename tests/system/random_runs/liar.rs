@@ -90,6 +90,8 @@ impl Liar {
 }
 
 impl Engine for Liar {
+    const CAN_WAIT: bool = true;
+
     fn run(&mut self, client: usize, key: u8, order: &Order, stop: Option<Stop>) -> Result<Answer, Failure> {
         let Some(bent) = self.bent(order) else { return Ok(Answer::default()) };
         let answer = self.library.run(client, key, &bent, stop);

@@ -116,13 +116,13 @@ impl Library {
     }
 }
 
-fn remove(folder: &Path) {
+pub(super) fn remove(folder: &Path) {
     if folder.exists() {
         fs::remove_dir_all(folder).unwrap();
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     if !from.exists() {
         return;
     }
@@ -139,6 +139,8 @@ fn copy(from: &Path, to: &Path) {
 }
 
 impl Engine for Library {
+    const CAN_WAIT: bool = true;
+
     fn run(&mut self, client: usize, key: u8, order: &Order, stop: Option<Stop>) -> Result<Answer, Failure> {
         if let Order::LoseCache | Order::KeepCache | Order::OldCache | Order::Wait { .. } = order {
             self.local(client, order);

@@ -9,6 +9,7 @@ mod liar;
 mod library;
 mod model;
 mod operations;
+mod program;
 mod regressions;
 mod restoring;
 mod rule;
@@ -16,6 +17,7 @@ mod shrink;
 mod trees;
 mod world;
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -23,6 +25,7 @@ use engine::Engine;
 use liar::{LIES, Liar, Lie};
 use library::Library;
 use operations::{Step, operations};
+use program::Binary;
 use regressions::regressions;
 use shrink::shrunk;
 use world::{Fault, World};
@@ -32,7 +35,10 @@ const TREES: usize = 2;
 /// Most operations of one seed.
 const STEPS_MAX: usize = 60;
 /// Seeds that are run every time.
-const SEEDS: std::ops::Range<u64> = 0..40;
+const SEEDS: Range<u64> = 0..40;
+/// Seeds that are run every time through the program, and most operations of them.
+const PROGRAM_SEEDS: Range<u64> = 0..3;
+const PROGRAM_STEPS_MAX: usize = 30;
 /// Names the seeds of a long run: `FIRST..END`.
 const SEEDS_VARIABLE: &str = "CHRONOS_RANDOM_SEEDS";
 
@@ -54,26 +60,40 @@ fn through_libraries(seed: u64, steps: &[Step]) -> Result<(), (usize, Fault)> {
 }
 
 /// Runs a seed; if it fails, fewest operations that still do.
-fn check(seed: u64) -> Result<(), String> {
-    let steps = operations(seed, STEPS_MAX);
-    let Err((at, why)) = through_libraries(seed, &steps) else { return Ok(()) };
-    let (fewest, last) = shrunk(&steps, (at, why), |steps| through_libraries(seed, steps));
+fn check(seed: u64, most: usize, run: impl Fn(&[Step]) -> Result<(), (usize, Fault)>) -> Result<(), String> {
+    let steps = operations(seed, most);
+    let Err((at, why)) = run(&steps) else { return Ok(()) };
+    let first = why.clone();
+    let (fewest, last) = shrunk(&steps, (at, why), run);
     let lines: Vec<String> = fewest.iter().map(|step| format!("    {step:?}")).collect();
-    Err(format!("seed {seed}, after {} operations: {last}\n{}", lines.len(), lines.join("\n")))
+    Err(format!(
+        "seed {seed}, at operation {at}: {first}\nwith fewest operations: {last}\n{}",
+        lines.join("\n")
+    ))
 }
 
-fn check_all(seeds: impl Iterator<Item = u64>) {
-    let failed: Vec<String> = seeds.filter_map(|seed| check(seed).err()).collect();
+/// The seeds of a long run, else those that are run every time.
+fn seeds(always: Range<u64>) -> Range<u64> {
+    let range = std::env::var(SEEDS_VARIABLE).ok();
+    match range.as_deref().and_then(|r| r.split_once("..")) {
+        Some((first, end)) => first.parse().unwrap()..end.parse().unwrap(),
+        None => always,
+    }
+}
+
+fn check_all(seeds: Range<u64>, one: impl Fn(u64) -> Result<(), String>) {
+    let failed: Vec<String> = seeds.filter_map(|seed| one(seed).err()).collect();
     assert!(failed.is_empty(), "{} seeds failed\n{}", failed.len(), failed.join("\n\n"));
 }
 
 #[test]
 fn random_operations_do_what_the_reference_says() {
-    let range = std::env::var(SEEDS_VARIABLE).ok();
-    match range.as_deref().and_then(|r| r.split_once("..")) {
-        Some((first, end)) => check_all(first.parse().unwrap()..end.parse().unwrap()),
-        None => check_all(SEEDS),
-    }
+    check_all(seeds(SEEDS), |seed| check(seed, STEPS_MAX, |steps| through_libraries(seed, steps)));
+}
+
+#[test]
+fn random_commands_do_what_the_reference_says() {
+    check_all(seeds(PROGRAM_SEEDS), |seed| check(seed, PROGRAM_STEPS_MAX, |steps| run(Binary::new, steps)));
 }
 
 #[test]

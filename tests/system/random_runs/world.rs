@@ -108,6 +108,7 @@ impl<E: Engine> World<E> {
             Operation::LoseCache => Order::LoseCache,
             Operation::KeepCache => Order::KeepCache,
             Operation::OldCache => Order::OldCache,
+            Operation::Wait { .. } if !E::CAN_WAIT => return None,
             Operation::Wait { hours } => Order::Wait { hours: *hours },
         })
     }
@@ -284,7 +285,9 @@ impl<E: Engine> World<E> {
     /// Sessions that were stopped elsewhere are given up after a while.
     fn space_is_back(&mut self, all: Prune) -> Result<(), Fault> {
         for _ in 0..2 {
-            self.carry_out(0, None, &Order::Wait { hours: 7 })?;
+            if E::CAN_WAIT {
+                self.carry_out(0, None, &Order::Wait { hours: 7 })?;
+            }
             self.carry_out(0, None, &Order::Prune(all))?;
         }
         let left: Vec<_> =

@@ -91,6 +91,9 @@ pub(crate) enum Deed {
     File(PathBuf, Bytes),
     /// Writes at an offset, which leaves a hole behind the end.
     Write(Spot, u64, Bytes),
+    /// Puts bytes in at an offset; what follows moves.
+    Insert(Spot, usize, Bytes),
+    Append(Spot, Bytes),
     Length(Spot, u64),
     Link(PathBuf, Vec<u8>),
     SecondName(Spot, PathBuf),
@@ -100,6 +103,8 @@ pub(crate) enum Deed {
     Time(Spot, i64, i64),
     Attribute(Spot, String, Vec<u8>),
     Remove(Spot),
+    /// Something of another kind takes its place: a file, a link, or else a folder.
+    Turn(Spot, Option<Vec<u8>>, Option<Bytes>),
     Rename(Spot, PathBuf),
 }
 
@@ -122,6 +127,18 @@ impl Deed {
                 File::create(path)?.write_all_at(&bytes.make(), 0)
             }
             Self::Write(spot, offset, bytes) => open(&spot.find(root)?)?.write_all_at(&bytes.make(), *offset),
+            Self::Insert(spot, at, bytes) => {
+                let path = spot.find(root)?;
+                plain(&path)?;
+                let mut content = fs::read(&path)?;
+                let at = (*at).min(content.len());
+                content.splice(at..at, bytes.make());
+                open(&path)?.write_all_at(&content, 0)
+            }
+            Self::Append(spot, bytes) => {
+                let file = open(&spot.find(root)?)?;
+                file.write_all_at(&bytes.make(), file.metadata()?.len())
+            }
             Self::Length(spot, len) => open(&spot.find(root)?)?.set_len(*len),
             Self::Link(path, target) => symlink(OsStr::from_bytes(target), root.join(path)),
             Self::SecondName(spot, to) => fs::hard_link(spot.find(root)?, root.join(to)),
@@ -142,17 +159,23 @@ impl Deed {
                 Ok(utimensat(CWD, spot.find(root)?, &times, AtFlags::SYMLINK_NOFOLLOW)?)
             }
             Self::Attribute(spot, name, value) => xattr::set(spot.find(root)?, name, value),
-            Self::Remove(spot) => {
+            Self::Remove(spot) => remove(&spot.find(root)?),
+            Self::Turn(spot, link, bytes) => {
                 let path = spot.find(root)?;
-                if fs::symlink_metadata(&path)?.is_dir() {
-                    fs::remove_dir_all(path)
-                } else {
-                    fs::remove_file(path)
+                remove(&path)?;
+                match (link, bytes) {
+                    (Some(target), _) => symlink(OsStr::from_bytes(target), path),
+                    (None, Some(bytes)) => File::create(path)?.write_all_at(&bytes.make(), 0),
+                    (None, None) => fs::create_dir(path),
                 }
             }
             Self::Rename(spot, to) => fs::rename(spot.find(root)?, root.join(to)),
         }
     }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
 /// A regular file, for writing.
@@ -211,6 +234,11 @@ fn any_change() -> impl Strategy<Value = Deed> {
     let owner = select(vec![0, 1, 1000, 65_534, 4_000_000_000_u32]);
     prop_oneof![
         2 => (any_spot(), 0..2_000_000_u64, any_bytes()).prop_map(|(spot, at, bytes)| Deed::Write(spot, at, bytes)),
+        2 => (any_spot(), 0..2_000_000_usize, any_bytes())
+            .prop_map(|(spot, at, bytes)| Deed::Insert(spot, at, bytes)),
+        1 => (any_spot(), any_bytes()).prop_map(|(spot, bytes)| Deed::Append(spot, bytes)),
+        1 => (any_spot(), proptest::option::of(Just(b"b".to_vec())), proptest::option::of(any_bytes()))
+            .prop_map(|(spot, link, bytes)| Deed::Turn(spot, link, bytes)),
         1 => (any_spot(), 0..5_000_000_u64).prop_map(|(spot, len)| Deed::Length(spot, len)),
         2 => (any_spot(), 0..0o10000_u32).prop_map(|(spot, mode)| Deed::Mode(spot, mode)),
         1 => (any_spot(), owner.clone(), owner).prop_map(|(spot, uid, gid)| Deed::Owner(spot, uid, gid)),

@@ -1,0 +1,174 @@
+//! Repositories of very many chunks, made of tiny ones that are really stored: what listing, backup, check and prune cost by their
+//! number alone.
+//!
+//! Everything is written through the libraries' own calls, so that every command of the program works on what comes out.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use chronos_snapshot::{Content, Extent, Manifest, Node, NodeKind, Time, TreeBuilder, TreePath};
+use chronos_store::backend::LocalBackend;
+use chronos_store::{
+    ChunkClass, ChunkId, ChunkKind, Env, LocalDirs, OpenOptions, Repository, Secret, SessionOptions, Silent,
+};
+
+use crate::measure::Step;
+use crate::tools::Tool;
+
+/// Snapshots of a repository; their chunks are different ones.
+const SNAPSHOTS: u64 = 10;
+/// Chunks of a pack of data: as many as 16 MiB have on average.
+const PACK_CHUNKS: u64 = 1024;
+/// Chunks of a file.
+const FILE_CHUNKS: usize = 64;
+/// Bytes of a chunk.
+const CHUNK_BYTES: u32 = 8;
+
+/// Makes a repository of `chunks` chunks in `place` and measures commands on it, each as a process of its own.
+pub(crate) fn steps(tool: &Tool, chunks: u64, place: &Path) -> Result<Vec<Step>> {
+    std::fs::create_dir_all(place.join("in"))?;
+    std::io::Write::write_all(&mut std::fs::File::create(place.join("in/file"))?, b"a file\n")?;
+    tool.init(place)?;
+    fill(place, chunks)?;
+    let words = |text: &str| text.split(' ').map(Into::into).collect::<Vec<std::ffi::OsString>>();
+    let step = |name, text: &str| tool.step(name, chunks, place, &words(text));
+    Ok(vec![
+        step("list, nothing cached", "-q snapshots")?,
+        step("list", "-q snapshots")?,
+        tool.step("back up one file", chunks, place, &Tool::backup(&place.join("in")))?,
+        step("check, no data", "-q check")?,
+        step("delete one snapshot", "-q delete scale_manual_20260101_000000")?,
+        step("prune", "-q prune")?,
+        step("prune again", "-q prune")?,
+        tool.step("back up one file after it", chunks, place, &Tool::backup(&place.join("in")))?,
+    ])
+}
+
+fn fill(place: &Path, chunks: u64) -> Result<()> {
+    let folder = place.join("builder");
+    let options = OpenOptions {
+        dirs: LocalDirs { cache: folder.join("cache"), state: folder.join("state") },
+        env: Env::system(),
+        monitor: Arc::new(Silent),
+    };
+    let backend = Arc::new(LocalBackend::new(place.join("repository")));
+    let repository = Repository::open(backend, &Secret::Key(key(place)?), options)?;
+    for number in 0..SNAPSHOTS {
+        snapshot(&repository, number, chunks / SNAPSHOTS)?;
+    }
+    Ok(())
+}
+
+/// The key that `init` made.
+fn key(place: &Path) -> Result<[u8; 32]> {
+    let mut files = std::fs::read_dir(place.join(".config/chronos/keys"))?;
+    let file = files.next().context("init made no key file")??.path();
+    let text = std::fs::read_to_string(file)?;
+    let line = text.lines().find(|l| l.len() == 64).context("the key file has no key")?;
+    let digits = |at: usize| line.get(2 * at..2 * at + 2).and_then(|d| u8::from_str_radix(d, 16).ok());
+    let mut key = [0; 32];
+    for (at, byte) in key.iter_mut().enumerate() {
+        *byte = digits(at).context("the key file has no key")?;
+    }
+    Ok(key)
+}
+
+/// One session: packs of tiny chunks, a tree of files that consist of them, a snapshot.
+fn snapshot(repository: &Repository, number: u64, chunks: u64) -> Result<()> {
+    let session = repository.begin(SessionOptions { client: "scale".to_owned(), level: 1 })?;
+    let mut ids: Vec<ChunkId> = Vec::with_capacity(chunks as usize);
+    while (ids.len() as u64) < chunks {
+        let mut writer = session.writer(ChunkKind::Data);
+        for _ in 0..PACK_CHUNKS.min(chunks - ids.len() as u64) {
+            let value = number << 48 | ids.len() as u64;
+            ids.push(writer.put(&value.to_le_bytes())?.id);
+        }
+        writer.finish()?;
+        session.flush()?;
+    }
+    let mut tree = TreeBuilder::new(&session);
+    let mut files = 0;
+    for (at, ids) in ids.chunks(FILE_CHUNKS).enumerate() {
+        tree.add(&TreePath::new(format!("data{number}-{at:09}"))?, &file(ids))?;
+        files += 1;
+    }
+    let tree = tree.finish()?;
+    let manifest = manifest(number, tree, files, chunks);
+    session.commit(&[tree], &serde_json::to_vec(&manifest)?)?;
+    Ok(())
+}
+
+fn file(ids: &[ChunkId]) -> Node {
+    let extents: Vec<Extent> = ids.iter().map(|id| Extent::Data { id: *id, len: CHUNK_BYTES }).collect();
+    let size = u64::from(CHUNK_BYTES) * extents.len() as u64;
+    Node {
+        kind: NodeKind::File(Content { class: ChunkClass::Std, size, extents }),
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        user: None,
+        group: None,
+        mtime: Time::default(),
+        ctime: Time::default(),
+        dev: 0,
+        inode: 0,
+        links: 1,
+        xattrs: Vec::new(),
+    }
+}
+
+fn manifest(number: u64, tree: ChunkId, files: u64, chunks: u64) -> Manifest {
+    Manifest {
+        v: 1,
+        backup_id: format!("scale_manual_202601{:02}_000000", number + 1),
+        name: None,
+        target: "scale".to_owned(),
+        tier: "manual".to_owned(),
+        backup_type: "full".to_owned(),
+        created_at: format!("2026-01-{:02}T00:00:00Z", number + 1),
+        duration_ms: 0,
+        host: "scale".to_owned(),
+        user: String::new(),
+        paths: vec!["/".to_owned()],
+        description: String::new(),
+        tags: Vec::new(),
+        metadata: BTreeMap::new(),
+        status: "completed".to_owned(),
+        unchanged: false,
+        scope: Vec::new(),
+        sources: Vec::new(),
+        parent: None,
+        tree,
+        report: None,
+        errors: Vec::new(),
+        error_count: 0,
+        files,
+        dirs: 0,
+        size_bytes: chunks * u64::from(CHUNK_BYTES),
+        added_bytes: 0,
+        program: "bench".to_owned(),
+        received_at: None,
+        signature: None,
+    }
+}
+
+/// Prints the table of one size.
+pub(crate) fn print(chunks: u64, steps: &[Step]) -> Result<()> {
+    use std::io::Write;
+    ensure!(!steps.is_empty(), "nothing was measured");
+    let mut out = std::io::stdout().lock();
+    for s in steps {
+        writeln!(
+            out,
+            "| {chunks} | {} | {:.2} | {:.2} | {:.0} | {:+.1} |",
+            s.name,
+            s.wall,
+            s.cpu,
+            s.rss_kib as f64 / 1024.0,
+            s.stored as f64 / 1e6
+        )?;
+    }
+    Ok(())
+}
