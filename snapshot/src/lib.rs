@@ -41,6 +41,7 @@ pub use restore::{
     RestoreStatus, Strategy, restore, resume_or_undo,
 };
 pub use rewrite::{RewriteMode, RewriteOptions, RewriteReport, rewrite};
+pub use shown::{file_name, harmless, harmless_json};
 pub use source::{
     COMPONENTS, Entry, Explanation, FileOptions, FileSource, Item, LabelledSource, MemorySource, Origin,
     Preset, Reason, Source, Tag, read_path_list,

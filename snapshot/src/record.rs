@@ -6,6 +6,15 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 
+/// Newest version of a manifest that this program reads.
+const VERSION: u32 = 1;
+
+/// The one field of every version's manifest.
+#[derive(Deserialize)]
+struct Versioned {
+    v: u32,
+}
+
 /// Begins the last of `paths` where the list of roots was too long.
 pub(crate) const ROOTS_CUT: &str = "… and ";
 
@@ -151,10 +160,16 @@ pub struct Snapshot {
 impl Snapshot {
     /// Decodes a row of the store.
     pub fn from_row(row: &SnapshotRow) -> Result<Self> {
-        let manifest = serde_json::from_slice(&row.manifest).map_err(|e| Error::Damaged {
+        let damaged = |e: serde_json::Error| Error::Damaged {
             what: format!("manifest of snapshot {}", row.id),
             why: e.to_string(),
-        })?;
+        };
+        let Versioned { v } = serde_json::from_slice(&row.manifest).map_err(damaged)?;
+        if v > VERSION {
+            let object = format!("snapshot {}", row.id);
+            return Err(chronos_store::Error::TooNew { object, what: format!("manifest version {v}") }.into());
+        }
+        let manifest = serde_json::from_slice(&row.manifest).map_err(damaged)?;
         Ok(Self { id: row.id, session: row.session.clone(), manifest, marks: row.marks.clone() })
     }
 

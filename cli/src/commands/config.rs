@@ -136,7 +136,8 @@ fn show(app: &App) -> Result<(), Failure> {
     app.output.line(format!("# key files:  {}", shown(&places.keys())))?;
     app.output.line(format!("# state:      {}", shown(&places.state)))?;
     app.output.line(format!("# cache:      {}", shown(&places.cache)))?;
-    app.output.line(format!("\n{}", settings.config.to_toml().trim_end()))?;
+    app.output.line("")?;
+    app.output.lines(settings.config.to_toml().trim_end())?;
     app.output.document(&Shown {
         file,
         repository: settings.location.shown(),

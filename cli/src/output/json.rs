@@ -40,7 +40,7 @@ pub(crate) fn document(value: &impl Serialize) -> Result<String, Failure> {
     }
     let mut text = serde_json::to_string_pretty(&value).map_err(bad)?;
     text.push('\n');
-    Ok(text)
+    Ok(chronos_snapshot::harmless_json(text))
 }
 
 fn stamp(value: &mut Value) {

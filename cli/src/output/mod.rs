@@ -1,6 +1,8 @@
 //! Everything that is printed: the answer on standard output, notes and progress on standard error.
 //!
-//! What always holds: with `--json` exactly one document goes to standard output.
+//! What always holds: with `--json` exactly one document goes to standard output; nothing that is written here drives a terminal or
+//! looks like a line of its own, whatever it was made of. Only contents that were asked for (`cat`, `export -o -`) are written as
+//! they are.
 
 pub(crate) mod entry;
 pub(crate) mod json;
@@ -13,9 +15,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chronos_snapshot::harmless;
 use serde::Serialize;
 
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 use progress::Progress;
 use table::Table;
 
@@ -50,7 +53,12 @@ impl Output {
         if self.json {
             return Ok(());
         }
-        self.text(&format!("{text}\n"))
+        self.text(&format!("{}\n", harmless(&text.to_string())))
+    }
+
+    /// Several lines of the answer, which hold nothing of a repository; nothing with `--json`.
+    pub(crate) fn lines(&self, text: &str) -> Result<(), Failure> {
+        text.split('\n').try_for_each(|line| self.line(line))
     }
 
     /// One line of a summary: part of the answer that `-q` leaves out.
@@ -82,20 +90,20 @@ impl Output {
     /// A note for people on standard error; left out with `-q`.
     pub(crate) fn note(&self, text: impl Display) {
         if !self.quiet {
-            self.progress.say(&text.to_string());
+            self.say(&text.to_string());
         }
     }
 
     /// A note that only `-v` shows.
     pub(crate) fn detail(&self, text: impl Display) {
         if self.verbose > 0 {
-            self.progress.say(&text.to_string());
+            self.say(&text.to_string());
         }
     }
 
     /// A warning on standard error, always shown.
     pub(crate) fn warning(&self, text: impl Display) {
-        self.progress.say(&format!("warning: {text}"));
+        self.say(&format!("warning: {text}"));
     }
 
     /// Says why the command failed: on standard error, and as the document with `--json`.
@@ -104,9 +112,15 @@ impl Output {
         if failure.silent {
             return;
         }
-        self.progress.say(&format!("chronos: {}", failure.message));
+        let message = format!("chronos: {}", failure.message);
+        if failure.exit == Exit::Usage {
+            // Of the command line or the configuration, with the place marked in the lines below.
+            message.split('\n').for_each(|line| self.say(line));
+        } else {
+            self.say(&message);
+        }
         if let Some(hint) = &failure.hint {
-            self.progress.say(&format!("  {hint}"));
+            self.say(&format!("  {hint}"));
         }
         if self.json && !self.answered.load(Ordering::Relaxed) {
             let told = self.document(&json::Problem::from(failure));
@@ -123,6 +137,11 @@ impl Output {
     /// Who the libraries report to.
     pub(crate) fn monitor(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
+    }
+
+    /// One line on standard error.
+    fn say(&self, line: &str) {
+        self.progress.say(&harmless(line));
     }
 
     fn text(&self, text: &str) -> Result<(), Failure> {

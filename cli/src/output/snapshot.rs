@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chronos_snapshot::{PathError, Snapshot, SourceResult};
+use chronos_snapshot::{PathError, Snapshot, SourceResult, file_name};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -123,12 +123,13 @@ pub(crate) fn table<'a>(snapshots: impl Iterator<Item = &'a Snapshot>) -> Table 
 /// Name of the export file of a snapshot; also a name by which it can be found.
 pub(crate) fn export_name(snapshot: &Snapshot, extension: &str) -> String {
     let m = &snapshot.manifest;
-    match &m.name {
+    let name = match &m.name {
         Some(name) => {
             format!("{}_backup_{}_{name}_{}.{extension}", m.target, m.tier, snapshot.timestamp())
         }
         None => format!("{}.{extension}", m.backup_id),
-    }
+    };
+    file_name(&name)
 }
 
 /// Nanoseconds since 1970 as RFC 3339; `None` outside the years that it can write.

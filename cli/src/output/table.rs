@@ -1,8 +1,10 @@
 //! Text tables, and how sizes, times and names are written for people.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytesize::ByteSize;
+use chronos_snapshot::harmless;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -31,7 +33,11 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        let shown = |cell: String| match harmless(&cell) {
+            Cow::Borrowed(_) => cell,
+            Cow::Owned(changed) => changed,
+        };
+        self.rows.push(cells.into_iter().map(shown).collect());
     }
 
     /// Number of rows.

@@ -16,6 +16,7 @@ mod exporting;
 mod failing_calls;
 mod failing_disk;
 mod full_disk;
+mod hostile;
 mod interrupted;
 mod keys;
 mod killed;

@@ -49,9 +49,11 @@ impl Home {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    /// A home in a folder that is there.
-    pub(crate) fn at(dir: TempDir) -> Self {
-        Self { dir }
+    /// A home in memory where that is to be had: most of what a short run takes is waiting for the disk.
+    pub(crate) fn in_memory() -> Self {
+        let memory = std::path::Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Self { dir: dir.unwrap() }
     }
 
     /// A home with the folder `data` and one snapshot of it in the default repository.

@@ -153,6 +153,8 @@ impl Tree {
         let mut report = ExportReport::default();
         let mut links: HashMap<(u64, u64), Vec<u8>> = HashMap::new();
         let mut found = base.is_root();
+        // The last entry that is no folder: in the order of paths whatever claims to lie below it follows at once.
+        let mut leaf: Option<TreePath> = None;
         for entry in self.walk(base) {
             check_cancelled(monitor)?;
             let entry = entry?;
@@ -160,6 +162,14 @@ impl Tree {
             let Some(name) = name_below(base, &entry) else { continue };
             monitor.item(name);
             let node = &entry.node;
+            if let Some(leaf) = leaf.as_ref().filter(|leaf| entry.path.strip(leaf).is_some()) {
+                // Whoever unpacks it might follow a link there.
+                let (what, why) = (entry.path.to_string(), format!("{leaf} is no folder"));
+                return Err(Error::Damaged { what, why });
+            }
+            if !node.is_dir() {
+                leaf = Some(entry.path.clone());
+            }
             let same = may_be_link(node).then_some((node.dev, node.inode));
             let link = same.and_then(|key| links.get(&key)).map(Vec::as_slice);
             let content = |out: &mut dyn Write| self.write_content(&entry, ByteRange::ALL, out);

@@ -38,6 +38,7 @@ use crate::backup::read_errors;
 use crate::error::{Error, Result};
 use crate::path::TreePath;
 use crate::record::{Manifest, Snapshot};
+use crate::shown::file_name;
 use crate::tree::Tree;
 use job::Job;
 use place::Steps;
@@ -61,7 +62,8 @@ pub fn restore(repo: &Repository, snapshot: &Snapshot, options: &RestoreOptions)
     let now = i128::max(repo.env().clock.now(), 0);
     let stamp = Timestamp::from_nanosecond(now).map_err(|e| Error::Invalid(e.to_string()))?;
     let label = manifest.name.as_deref().unwrap_or(&manifest.backup_id);
-    let default = PathBuf::from(format!("restores/restore_{label}_{}", stamp.strftime("%Y%m%d_%H%M%S")));
+    let name = file_name(&format!("restore_{label}_{}", stamp.strftime("%Y%m%d_%H%M%S")));
+    let default = PathBuf::from("restores").join(name);
     let unread =
         if options.strategy == Strategy::Replace { unread(&supply.reader, manifest)? } else { Vec::new() };
     let job = Job {

@@ -148,8 +148,13 @@ pub(super) fn walk(view: &Arc<View>, bad: &HashSet<PackName>, report: &mut Check
     for (session, roots) in rows {
         check_cancelled(view.inner.monitor.as_ref())?;
         report.snapshots += 1;
-        let mut walk =
-            Walk { reader: &reader, in_good_pack: &in_good_pack, whole: &mut whole, damage: Vec::new() };
+        let mut walk = Walk {
+            reader: &reader,
+            in_good_pack: &in_good_pack,
+            whole: &mut whole,
+            broken: HashSet::new(),
+            damage: Vec::new(),
+        };
         for root in roots {
             walk.list(root, 0)?;
         }
@@ -177,13 +182,15 @@ struct Walk<'w, 'i> {
     in_good_pack: &'w dyn Fn(&ChunkId) -> Result<bool>,
     /// Lists below which nothing is wrong.
     whole: &'w mut ChunkSet<'i>,
+    /// Lists of this snapshot below which something is: what lies below them was told.
+    broken: HashSet<ChunkId>,
     damage: Vec<Finding>,
 }
 
 impl Walk<'_, '_> {
     /// Looks at a list and everything below it.
     fn list(&mut self, id: ChunkId, depth: usize) -> Result<()> {
-        if self.whole.contains(&id)? {
+        if self.broken.contains(&id) || self.whole.contains(&id)? {
             return Ok(());
         }
         let before = self.damage.len();
@@ -217,6 +224,8 @@ impl Walk<'_, '_> {
         }
         if self.damage.len() == before {
             self.whole.insert(&id)?;
+        } else {
+            self.broken.insert(id);
         }
         Ok(())
     }

@@ -96,7 +96,8 @@ fn replaced_runs(inner: &Arc<Inner>) -> Result<()> {
     let view = inner.append(&mut |_| Ok(Some(Record::Checkpoint)))?;
     for name in unnamed(&view) {
         let rest = name.strip_prefix(names::RUNS).unwrap_or_default();
-        let merged = rest.strip_prefix("m-").is_some_and(|h| h.len() == 32);
+        let is_hex = |h: &str| h.len() == 32 && h.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let merged = rest.strip_prefix("m-").is_some_and(is_hex);
         let session = rest.rsplit_once('-').and_then(|(sid, _)| sid.parse::<SessionId>().ok());
         if merged || session.map_or(Ok(false), |s| is_ended(inner, &view.state, &s))? {
             inner.backend.remove(&name)?;

@@ -6,7 +6,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 
 use chronos_tests::compare::{Captured, capture};
-use tempfile::TempDir;
 
 use crate::support::{Home, Ran, noise};
 
@@ -64,12 +63,6 @@ pub(crate) fn objects(repository: &Path) -> BTreeSet<String> {
     found
 }
 
-/// A folder in memory where there is one: a matrix would wait for the disk most of the time.
-fn scratch() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
-}
-
 /// The only object that begins with `prefix`.
 fn only<'a>(names: impl IntoIterator<Item = &'a String>, prefix: &str) -> String {
     let found: Vec<_> = names.into_iter().filter(|n| n.starts_with(prefix)).collect();
@@ -80,7 +73,7 @@ fn only<'a>(names: impl IntoIterator<Item = &'a String>, prefix: &str) -> String
 impl Fixture {
     /// Makes it.
     pub(crate) fn new() -> Self {
-        let home = Home::at(scratch());
+        let home = Home::in_memory();
         home.run(["init"]).code(0);
         let made = only(&objects(&home.repository()), "keys/");
         home.run(["keys", "add", "--new-key-file", "second.key"]).code(0);
@@ -161,12 +154,7 @@ impl Fixture {
 
     /// A copy of the repository as this host knows it, but with an empty cache.
     pub(crate) fn copy(&self) -> Copy {
-        let dir = scratch();
-        for part in [".local", ".config"] {
-            copy_all(&self.home.path(part), &dir.path().join(part));
-        }
-        let home = Home::at(dir);
-        Copy { home }
+        copy(&self.home)
     }
 
     /// The same with what this host holds of it in its cache, now or before snapshots came and went.
@@ -176,6 +164,15 @@ impl Fixture {
         copy_all(&from, &copy.home.path(".cache"));
         copy
     }
+}
+
+/// A copy of what a home holds, with an empty cache.
+fn copy(of: &Home) -> Copy {
+    let home = Home::in_memory();
+    for part in [".local", ".config"] {
+        copy_all(&of.path(part), &home.path(part));
+    }
+    Copy { home }
 }
 
 /// Copies a folder. Objects of a repository never change, so their files are hard links.
@@ -234,11 +231,7 @@ impl Copy {
 
     /// A copy of this copy, with an empty cache.
     pub(crate) fn fork(&self) -> Self {
-        let dir = scratch();
-        for part in [".local", ".config"] {
-            copy_all(&self.home.path(part), &dir.path().join(part));
-        }
-        Self { home: Home::at(dir) }
+        copy(&self.home)
     }
 
     /// Runs the program; no damage may make it panic or end by a signal.

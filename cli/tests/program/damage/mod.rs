@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod fixture;
+mod later;
 mod matrix;
 mod objects;
 mod table;
