@@ -2,7 +2,7 @@
 //! the next run works.
 //!
 //! `strace` lets the n-th call of a kind fail, for each kind and each n, until none is left to fail. The short form skips
-//! ever more of the calls of which there are many and alternates between the errors; `CHRONOS_LONG_TESTS=1` leaves out
+//! ever more of the calls of which there are many and alternates between the errors; `CHRONOS_LONG=1` leaves out
 //! nothing.
 
 use std::path::Path;

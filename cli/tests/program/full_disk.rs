@@ -39,13 +39,31 @@ fn a_full_disk_is_freed_by_forgetting_and_pruning() {
         |n: usize| assert_eq!(run(&["snapshots", "--json"]).code(0).json().as_array().unwrap().len(), n);
     ids(2);
     run(&["verify", "latest"]).code(0);
+    run(&["check", "--read-data"]).code(0);
     run(&["forget", "--keep-last", "1"]).code(0);
     ids(1);
     let freed = run(&["prune", "--json"]).code(0).json()["freed_bytes"].as_u64().unwrap();
     assert!(freed > 6 << 20, "{freed}");
+    run(&["check", "--read-data"]).code(0);
     std::fs::remove_file(disk.join("filler")).unwrap();
     run(&["backup", "data"]).code(0);
     run(&["check", "--read-data"]).code(0);
+
+    // No more is left than a repository needs that never saw a full disk.
+    run(&["prune"]).code(0);
+    home.run(["-r", "fresh", "init"]).code(0);
+    for seed in [2, 3] {
+        home.file("data/noise", &noise(seed, 6 << 20));
+        home.run(["-r", "fresh", "backup", "data"]).code(0);
+    }
+    let [stored, fresh] = ["disk/repo", "fresh"].map(|repo| pack_bytes(&home.path(repo)));
+    assert!(stored <= fresh + fresh / 20, "{stored} bytes, not {fresh}");
+}
+
+fn pack_bytes(repository: &Path) -> u64 {
+    let sessions = std::fs::read_dir(repository.join("packs")).unwrap();
+    let packs = sessions.flat_map(|session| std::fs::read_dir(session.unwrap().path()).unwrap());
+    packs.map(|pack| pack.unwrap().metadata().unwrap().len()).sum()
 }
 
 #[test]

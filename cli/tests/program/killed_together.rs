@@ -2,7 +2,7 @@
 //! asked to go is given back.
 //!
 //! `strace` kills a program when one of its threads makes the n-th call of a kind; kind and n come from a seed, so that
-//! each round can be repeated. A few rounds; with `CHRONOS_LONG_TESTS=1` many.
+//! each round can be repeated. A few rounds; with `CHRONOS_LONG=1` many.
 
 use std::collections::BTreeMap;
 use std::process::Child;

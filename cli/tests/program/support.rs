@@ -150,7 +150,7 @@ impl Home {
 
 /// Whether the long forms of tests are wanted, which try everything.
 pub(crate) fn is_long() -> bool {
-    std::env::var_os("CHRONOS_LONG_TESTS").is_some()
+    std::env::var_os("CHRONOS_LONG").is_some()
 }
 
 pub(crate) fn finish(child: Child) -> Ran {

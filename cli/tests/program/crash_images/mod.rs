@@ -4,7 +4,7 @@
 //! have left it: before each call, with everything that was not synced kept, lost, or kept in part and out of order. On
 //! each image: what was reported restores, a check of every byte finds nothing wrong, and the next backup and prune work.
 //!
-//! A few images of each kind are tried; with `CHRONOS_LONG_TESTS=1` all of them, with more seeds.
+//! A few images of each kind are tried; with `CHRONOS_LONG=1` all of them, with more seeds.
 
 mod calls;
 mod disk;

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chronos_store::backend::{BackendExt, MemoryBackend};
+use chronos_store::backend::{BackendExt, Fault, FaultBackend, FaultRule, MemoryBackend};
 use chronos_store::{CreateOptions, Env, LocalDirs, OpenOptions, Repository, Secret, Silent};
 
-use super::compare::differences;
+use super::compare::{between, capture, differences};
 use super::{options, path};
 use crate::record::Snapshot;
 use crate::restore::options::{RestoreOptions, Strategy};
@@ -93,6 +93,46 @@ fn the_original_place_ends_as_the_snapshot_and_its_neighbours_stay() {
     let merge = RestoreOptions { path: part, strategy: Strategy::Merge, ..RestoreOptions::default() };
     assert_eq!(restore(&repository, &snapshot, &merge).unwrap().files_restored, 1);
     assert_eq!(fs::read(root.join("sub/file")).unwrap(), vec![5; 300_000]);
+}
+
+#[test]
+fn stopped_at_any_call_of_the_backend_the_target_is_as_it_was_and_the_next_restore_works() {
+    let store = Store::new();
+    let root = store.at("data");
+    fs::create_dir_all(root.join("sub")).unwrap();
+    for n in 0..6_u8 {
+        let mut bytes = vec![0; 30_000];
+        blake3::Hasher::new().update(&[n]).finalize_xof().fill(&mut bytes);
+        fs::write(root.join(format!("sub/{n}")), bytes).unwrap();
+    }
+    let (_, snapshot) = store.take(&root);
+    for n in 0.. {
+        let place = store.at(&format!("to {n}"));
+        fs::create_dir_all(place.join("of today")).unwrap();
+        fs::write(place.join("of today/file"), "of today").unwrap();
+        let before = capture(&place);
+        // Nothing is cached: the backend is asked for everything.
+        fs::remove_dir_all(store.at("cache")).unwrap_or_default();
+        let faulty = FaultBackend::new(Arc::new(store.memory.clone()));
+        let shared = Arc::new(faulty.clone());
+        let repository = Repository::open(shared, &Secret::Key([7; 32]), store.options()).unwrap();
+        faulty.add(FaultRule::at_call(n, if n % 2 == 0 { Fault::StopBefore } else { Fault::StopAfter }));
+        let replace = options(Strategy::Replace, &place);
+        let ended = restore(&repository, &snapshot, &replace);
+        if faulty.stopped() {
+            ended.unwrap_err();
+            assert_eq!(between(&before, &capture(&place)), [""; 0], "stopped at {n}");
+        }
+        let report = restore(&store.open(), &snapshot, &replace).unwrap();
+        assert_eq!(report.status, RestoreStatus::Completed, "stopped at {n}: {:?}", report.errors);
+        let back = place.join(root.strip_prefix("/").unwrap());
+        assert_eq!(differences(&root, &back), [""; 0], "stopped at {n}");
+        assert!(!place.join("of today").exists());
+        if !faulty.stopped() {
+            assert!(n > 5, "{n}");
+            break;
+        }
+    }
 }
 
 #[test]
