@@ -14,11 +14,12 @@ use crate::node::Node;
 use crate::path::TreePath;
 
 /// A node ends after a path whose keyed hash has these bits zero, but has at least `ENTRIES_MIN` entries: some
-/// 96 entries, and 8 KiB of paths, attributes and ids, on average.
-const END_MASK: u64 = 63;
+/// 48 entries, and 4 KiB of paths, attributes and ids, on average. Twice as many cost 60 % more when single files
+/// change all over a tree, and save 0.2 % of a first backup.
+const END_MASK: u64 = 31;
 
 /// Fewest entries of a node that is not the last of its level.
-const ENTRIES_MIN: usize = 32;
+const ENTRIES_MIN: usize = 16;
 
 /// A node ends once its paths are this long together, so that long paths do not make big nodes.
 const KEY_BYTES_MAX: usize = 1 << 16;

@@ -30,7 +30,7 @@ fn cuts(class: ChunkClass, bytes: &[u8]) -> Vec<usize> {
 #[test]
 fn cut_points_are_pinned() {
     for (class, len, chunks, pinned) in [
-        (ChunkClass::Db, 200_000, 19, "ba6c07fe83740b35"),
+        (ChunkClass::Db, 200_000, 9, "d92406b05a866f55"),
         (ChunkClass::Std, 2_000_000, 54, "15c759437e592746"),
         (ChunkClass::Bulk, 30_000_000, 25, "748cfa6eec95ef18"),
     ] {

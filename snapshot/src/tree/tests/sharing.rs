@@ -50,12 +50,12 @@ fn an_added_or_removed_entry_rewrites_few_nodes() {
 }
 
 #[test]
-fn a_leaf_has_about_eight_kibibytes() {
+fn a_leaf_has_about_four_kibibytes() {
     let store = Memory::default();
     let (_, ids) = build(&store, &many(20_000)).unwrap();
     let bytes: usize = ids.iter().map(|id| lock(&store.chunks).get(id).unwrap().len()).sum();
     let average = bytes / (ids.len() / 2);
-    assert!((5 << 10..12 << 10).contains(&average), "{average}");
+    assert!((5 << 9..6 << 10).contains(&average), "{average}");
 }
 
 #[test]
