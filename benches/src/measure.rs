@@ -5,8 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::corpora::Corpus;
+
 /// What one command took.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Step {
     /// The tool.
     pub(crate) tool: String,
@@ -24,10 +26,10 @@ pub(crate) struct Step {
     pub(crate) stored: i64,
 }
 
-/// Apparent bytes of all regular files below a folder, each name counted.
+/// Apparent bytes of all regular files below a folder, each name counted; 0 if it is not there.
 pub(crate) fn du(folder: &Path) -> Result<u64> {
     let mut bytes = 0;
-    let mut open = vec![folder.to_owned()];
+    let mut open: Vec<_> = folder.is_dir().then(|| folder.to_owned()).into_iter().collect();
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
             let entry = entry?;
@@ -42,23 +44,27 @@ pub(crate) fn du(folder: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Prints the table on standard output.
-pub(crate) fn print(steps: &[Step]) -> Result<()> {
+/// Prints the table of one corpus on standard output, the tools of each step together.
+pub(crate) fn print(corpus: &Corpus, steps: &[Step]) -> Result<()> {
     let mut out = std::io::stdout().lock();
+    writeln!(out, "\n{}\n", corpus.describe())?;
     writeln!(out, "| step | tool | wall s | CPU s | MB per CPU s | stored MB | peak MiB |")?;
     writeln!(out, "| --- | --- | ---: | ---: | ---: | ---: | ---: |")?;
-    for s in steps {
-        writeln!(
-            out,
-            "| {} | {} | {:.2} | {:.2} | {:.0} | {:+.2} | {:.0} |",
-            s.name,
-            s.tool,
-            s.wall,
-            s.cpu,
-            s.bytes as f64 / 1e6 / s.cpu.max(0.01),
-            s.stored as f64 / 1e6,
-            s.rss_kib as f64 / 1024.0
-        )?;
+    let first = steps.first().map(|s| s.tool.clone()).unwrap_or_default();
+    for name in steps.iter().filter(|s| s.tool == first).map(|s| s.name) {
+        for s in steps.iter().filter(|s| s.name == name) {
+            writeln!(
+                out,
+                "| {} | {} | {:.2} | {:.2} | {:.0} | {:+.2} | {:.0} |",
+                s.name,
+                s.tool,
+                s.wall,
+                s.cpu,
+                s.bytes as f64 / 1e6 / s.cpu.max(0.01),
+                s.stored as f64 / 1e6,
+                s.rss_kib as f64 / 1024.0
+            )?;
+        }
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use chronos_store::{
 };
 
 use crate::measure::Step;
-use crate::tools::Tool;
+use crate::tools::{Action, Tool};
 
 /// Snapshots of a repository; their chunks are different ones.
 const SNAPSHOTS: u64 = 10;
@@ -32,17 +32,18 @@ pub(crate) fn steps(tool: &Tool, chunks: u64, place: &Path) -> Result<Vec<Step>>
     std::io::Write::write_all(&mut std::fs::File::create(place.join("in/file"))?, b"a file\n")?;
     tool.init(place)?;
     fill(place, chunks)?;
-    let words = |text: &str| text.split(' ').map(Into::into).collect::<Vec<std::ffi::OsString>>();
-    let step = |name, text: &str| tool.step(name, chunks, place, &words(text));
+    let step = |name, line| tool.step(name, &Action::Line(line), place, chunks);
+    let data = place.join("in");
+    let backup = |name| tool.step(name, &Action::Backup(&data), place, chunks);
     Ok(vec![
-        step("list, nothing cached", "-q snapshots")?,
-        step("list", "-q snapshots")?,
-        tool.step("back up one file", chunks, place, &Tool::backup(&place.join("in")))?,
-        step("check, no data", "-q check")?,
-        step("delete one snapshot", "-q delete scale_manual_20260101_000000")?,
-        step("prune", "-q prune")?,
-        step("prune again", "-q prune")?,
-        tool.step("back up one file after it", chunks, place, &Tool::backup(&place.join("in")))?,
+        step("list, nothing cached", "$P -q snapshots")?,
+        step("list", "$P -q snapshots")?,
+        backup("back up one file")?,
+        step("check, no data", "$P -q check")?,
+        step("delete one snapshot", "$P -q delete scale_manual_20260101_000000")?,
+        step("prune", "$P -q prune")?,
+        step("prune again", "$P -q prune")?,
+        backup("back up one file after it")?,
     ])
 }
 
@@ -63,9 +64,7 @@ fn fill(place: &Path, chunks: u64) -> Result<()> {
 
 /// The key that `init` made.
 fn key(place: &Path) -> Result<[u8; 32]> {
-    let mut files = std::fs::read_dir(place.join(".config/chronos/keys"))?;
-    let file = files.next().context("init made no key file")??.path();
-    let text = std::fs::read_to_string(file)?;
+    let text = std::fs::read_to_string(place.join("key"))?;
     let line = text.lines().find(|l| l.len() == 64).context("the key file has no key")?;
     let digits = |at: usize| line.get(2 * at..2 * at + 2).and_then(|d| u8::from_str_radix(d, 16).ok());
     let mut key = [0; 32];

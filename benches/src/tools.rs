@@ -1,6 +1,6 @@
-//! How each tool is called. All with zstd at about level 3, encryption, and no cache but their own.
+//! How each program is called: with zstd at about level 3, encryption, and no cache but its own.
 
-use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -12,95 +12,157 @@ use crate::measure::{Step, du};
 /// A backup program.
 #[derive(Debug)]
 pub(crate) struct Tool {
-    /// Its name in the table.
+    /// Its name in the tables.
     pub(crate) name: String,
     program: PathBuf,
     kind: Kind,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Kind {
     Chronos,
     Restic,
+    Rustic,
+    Borg,
+    Bupstash,
 }
 
-fn words(fixed: &[&str], path: Option<&Path>) -> Vec<OsString> {
-    fixed.iter().map(OsString::from).chain(path.map(|p| p.as_os_str().to_owned())).collect()
+/// What a program is asked to do.
+#[derive(Debug)]
+pub(crate) enum Action<'a> {
+    /// Back a folder up.
+    Backup(&'a Path),
+    /// Restore the newest snapshot of a folder below another.
+    Restore { data: &'a Path, out: &'a Path },
+    /// Read and check everything.
+    Check,
+    /// A command line of this program alone.
+    Line(&'static str),
+    /// Forget all but the newest snapshot, and give space back.
+    Prune,
 }
 
 impl Tool {
-    /// `chronos`, and restic if it can be started.
+    /// `chronos`, and the others that can be started.
     pub(crate) fn installed(chronos: &Path) -> Vec<Self> {
         let mut tools =
             vec![Self { name: "chronos".into(), program: chronos.to_owned(), kind: Kind::Chronos }];
-        let restic =
-            Command::new("restic").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if restic.is_ok_and(|s| s.success()) {
-            tools.push(Self { name: "restic".into(), program: "restic".into(), kind: Kind::Restic });
+        for (name, kind, version) in [
+            ("bupstash", Kind::Bupstash, "--version"),
+            ("restic", Kind::Restic, "version"),
+            ("rustic", Kind::Rustic, "--version"),
+            ("borg", Kind::Borg, "--version"),
+        ] {
+            let started =
+                Command::new(name).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            if started.is_ok_and(|status| status.success()) {
+                tools.push(Self { name: name.into(), program: name.into(), kind });
+            }
         }
         tools
     }
 
+    /// Whether it has a command that checks all data.
+    pub(crate) fn checks(&self) -> bool {
+        !matches!(self.kind, Kind::Bupstash)
+    }
+
     fn environment(&self, command: &mut Command, place: &Path) {
-        let repository = place.join("repository");
-        command.env("HOME", place).env("XDG_CACHE_HOME", place.join("cache"));
+        let (repository, cache) = (place.join("repository"), place.join("cache"));
+        command.env("HOME", place).env("XDG_CACHE_HOME", &cache).env("XDG_STATE_HOME", place.join("state"));
         match self.kind {
-            Kind::Chronos => command.env("CHRONOS_REPO", repository),
+            Kind::Chronos => {
+                command.env("CHRONOS_REPO", repository).env("CHRONOS_KEY_FILE", place.join("key"))
+            }
             Kind::Restic => command.env("RESTIC_REPOSITORY", repository).env("RESTIC_PASSWORD", "bench"),
+            Kind::Rustic => command.env("RUSTIC_REPOSITORY", repository).env("RUSTIC_PASSWORD", "bench"),
+            Kind::Borg => command
+                .env("BORG_REPO", repository)
+                .env("BORG_PASSPHRASE", "bench")
+                .env("BORG_BASE_DIR", cache),
+            Kind::Bupstash => {
+                command.env("BUPSTASH_REPOSITORY", repository).env("BUPSTASH_KEY", place.join("key"))
+            }
         };
     }
 
     /// Makes an empty repository in `place`.
     pub(crate) fn init(&self, place: &Path) -> Result<()> {
-        let mut command = Command::new(&self.program);
-        self.environment(&mut command, place);
-        let output = command.arg("init").output().with_context(|| self.name.clone())?;
-        ensure!(output.status.success(), "{} init: {}", self.name, String::from_utf8_lossy(&output.stderr));
+        let line = match self.kind {
+            Kind::Chronos if place.join("key").exists() => "rm $HOME/key; $P init",
+            Kind::Chronos | Kind::Restic | Kind::Rustic => "$P init",
+            Kind::Borg => "$P init -e repokey-blake2",
+            Kind::Bupstash => "$P init && rm -f $HOME/key && $P new-key -o $HOME/key",
+        };
+        let output = self.shell(line, place).output()?;
+        ensure!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     }
 
-    /// Arguments that back `folder` up.
-    pub(crate) fn backup(folder: &Path) -> Vec<OsString> {
-        words(&["-q", "backup"], Some(folder))
-    }
-
-    /// Arguments that restore the newest snapshot below `out`.
-    pub(crate) fn restore(&self, out: &Path) -> Vec<OsString> {
-        match self.kind {
-            Kind::Chronos => words(&["-q", "restore", "latest", "--to"], Some(out)),
-            Kind::Restic => words(&["-q", "restore", "latest", "--verify", "--target"], Some(out)),
+    /// A command line in which `$P` is the program, `$DATA` and `$OUT` folders.
+    fn line(&self, action: &Action<'_>) -> &'static str {
+        match (self.kind, action) {
+            (_, Action::Line(line)) => line,
+            (Kind::Chronos | Kind::Restic, Action::Backup(_)) => "$P -q backup $DATA",
+            (Kind::Rustic, Action::Backup(_)) => "$P --log-level warn --no-progress backup $DATA",
+            (Kind::Borg, Action::Backup(_)) => "cd $DATA && $P create -C zstd,3 ::$(date +%s%N) .",
+            (Kind::Bupstash, Action::Backup(_)) => "$P put -q name=data $DATA",
+            (Kind::Chronos, Action::Restore { .. }) => "$P -q restore latest:$DATA --to $OUT/data",
+            (Kind::Restic, Action::Restore { .. }) => "$P -q restore latest:$DATA --target $OUT",
+            (Kind::Rustic, Action::Restore { .. }) => {
+                "$P --log-level warn --no-progress restore latest:$DATA $OUT"
+            }
+            (Kind::Borg, Action::Restore { .. }) => "cd $OUT && $P extract ::$($P list --last 1 --short)",
+            (Kind::Bupstash, Action::Restore { .. }) => {
+                "$P restore -q --into $OUT id=$($P list --format=jsonl1 | tail -1 | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/')"
+            }
+            (Kind::Chronos | Kind::Restic, Action::Check) => "$P -q check --read-data",
+            (Kind::Rustic, Action::Check) => "$P --log-level warn --no-progress check --read-data",
+            (Kind::Borg, Action::Check) => "$P check --verify-data",
+            (Kind::Bupstash, Action::Check) => "false",
+            (Kind::Chronos, Action::Prune) => "$P -q forget --keep-last 1 && $P -q prune",
+            (Kind::Restic, Action::Prune) => "$P -q forget --keep-last 1 --prune",
+            (Kind::Rustic, Action::Prune) => {
+                "$P --log-level warn --no-progress forget --keep-last 1 && $P --log-level warn --no-progress prune --instant-delete"
+            }
+            (Kind::Borg, Action::Prune) => "$P prune --keep-last 1 && $P compact",
+            (Kind::Bupstash, Action::Prune) => {
+                "$P list --format=jsonl1 | head -n -1 | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/' | xargs -I@ $P rm -q id=@ && $P gc -q"
+            }
         }
     }
 
-    /// Arguments that read and check everything.
-    pub(crate) fn check() -> Vec<OsString> {
-        words(&["-q", "check", "--read-data"], None)
+    fn shell(&self, line: &str, place: &Path) -> Command {
+        let mut command = Command::new("sh");
+        self.environment(&mut command, place);
+        command.env("P", &self.program).args(["-c", line]);
+        command
     }
 
-    /// Runs and measures one command with GNU time.
+    /// Runs and measures one action with GNU time.
     pub(crate) fn step(
         &self,
         name: &'static str,
-        bytes: u64,
+        action: &Action<'_>,
         place: &Path,
-        args: &[OsString],
+        bytes: u64,
     ) -> Result<Step> {
         let repository = place.join("repository");
         let before = du(&repository)?;
-        let figures = place.join("figures");
+        let (figures, line) = (place.join("figures"), self.line(action));
         let mut command = Command::new("/usr/bin/time");
         self.environment(&mut command, place);
-        command.args(["-f", "%U %S %M", "-o"]).arg(&figures).arg(&self.program).args(args);
+        match action {
+            Action::Backup(data) => command.env("DATA", data),
+            Action::Restore { data, out } => command.env("DATA", data).env("OUT", out),
+            Action::Check | Action::Prune | Action::Line(_) => &mut command,
+        };
+        command.env("P", &self.program).args(["-f", "%U %S %M", "-o"]).arg(&figures).args(["sh", "-c", line]);
         let start = Instant::now();
         let output = command.output().context("GNU time (Debian package time) is needed")?;
         let wall = start.elapsed().as_secs_f64();
-        ensure!(
-            output.status.success(),
-            "{} {args:?}: {}",
-            self.name,
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let figures = std::fs::read_to_string(&figures)?;
+        ensure!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        let figures = fs::read_to_string(&figures)?;
         let [user, system, rss] = figures.split_whitespace().collect::<Vec<_>>()[..] else {
             bail!("GNU time printed {figures:?}");
         };

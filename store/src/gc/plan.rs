@@ -132,12 +132,12 @@ impl<'c> Choice<'c> {
         let mut stored: f64 = candidates.iter().map(|c| c.pack.size as f64).sum();
         let dead: f64 = candidates.iter().map(|c| c.stored(c.used.dead())).sum();
         let is_enough = dead <= options.dead_share_max * stored;
-        let mut choice =
-            Self { frame_dead_share_max: share, packs: Vec::new(), cost: 0.0, dead, is_enough };
+        let mut choice = Self { frame_dead_share_max: share, packs: Vec::new(), cost: 0.0, dead, is_enough };
         let mut copied = 0;
         for (_, gain, cost, candidate) in worth {
             let is_useful = gain > 0.0 && !choice.is_enough;
-            let is_affordable = options.repack_bytes_max.is_none_or(|max| copied + candidate.used.live <= max);
+            let is_affordable =
+                options.repack_bytes_max.is_none_or(|max| copied + candidate.used.live <= max);
             if (is_useful || candidate.is_due) && is_affordable {
                 choice.packs.push(candidate);
                 choice.cost += cost;
@@ -159,7 +159,8 @@ impl Candidate<'_> {
 
     /// Stored bytes given back, and the cost of copying what stays, if frames of at most this dead share move as they are.
     fn gain_and_cost(&self, share: f64) -> (f64, f64) {
-        let (moved, renewed): (Vec<&Use>, Vec<&Use>) = self.frames.iter().partition(|f| f.dead_share() <= share);
+        let (moved, renewed): (Vec<&Use>, Vec<&Use>) =
+            self.frames.iter().partition(|f| f.dead_share() <= share);
         let moved: u64 = moved.iter().map(|f| f.all).sum();
         let gone: u64 = renewed.iter().map(|f| f.dead()).sum();
         let renewed: u64 = renewed.iter().map(|f| f.live).sum();

@@ -24,10 +24,7 @@ fn unneeded(
     let marked = marks.mark(view, &roots(view, options), &|name| packs.contains(name))?;
     let index = view.index()?;
     let used = index.packs().iter().zip(&marked.live);
-    Ok(used
-        .filter(|(p, live)| packs.contains(&p.name) && **live == 0)
-        .map(|(p, _)| p.name.clone())
-        .collect())
+    Ok(used.filter(|(p, live)| packs.contains(&p.name) && **live == 0).map(|(p, _)| p.name.clone()).collect())
 }
 
 /// G1 and G2: announces that packs will go; none that is needed, or announced already.

@@ -123,7 +123,11 @@ fn blob(seed: u64, number: u64) -> Vec<u8> {
     let (least, most) = BLOB_BYTES;
     let len = least + drawn(&[seed, number]) as usize % (most - least);
     let mut bytes = vec![0; len];
-    blake3::Hasher::new().update(&seed.to_le_bytes()).update(&number.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    blake3::Hasher::new()
+        .update(&seed.to_le_bytes())
+        .update(&number.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut bytes);
     bytes
 }
 

@@ -79,7 +79,9 @@ impl World {
     /// The words that back a version up.
     pub(crate) fn backup_words(version: Version) -> Vec<String> {
         let (source, target) = (format!("source{}", version.client), format!("c{}", version.client));
-        ["backup", &source, "--target", &target, "--name", &version.name(), "--json"].map(str::to_owned).to_vec()
+        ["backup", &source, "--target", &target, "--name", &version.name(), "--json"]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     /// The snapshots that `words` lists.

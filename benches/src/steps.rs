@@ -1,0 +1,49 @@
+//! The steps of one tool on one corpus.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use crate::compare;
+use crate::corpora::Corpus;
+use crate::measure::{Step, du};
+use crate::tools::{Action, Tool};
+
+/// First backup, nothing changed, next version, restore, check of all data, and a prune after all but the newest are
+/// forgotten; then the next version in a repository of its own, to compare what is left with.
+pub(crate) fn run(tool: &Tool, corpus: &Corpus, place: &Path) -> Result<Vec<Step>> {
+    let data = place.join("data");
+    fs::create_dir_all(&data)?;
+    corpus.write(&data)?;
+    tool.init(place)?;
+    let mut steps = Vec::new();
+    for name in ["first backup", "nothing changed"] {
+        steps.push(tool.step(name, &Action::Backup(&data), place, du(&data)?)?);
+    }
+    if corpus.change(&data)? {
+        steps.push(tool.step("next version", &Action::Backup(&data), place, du(&data)?)?);
+    }
+    let bytes = du(&data)?;
+    let out = place.join("out");
+    fs::create_dir_all(&out)?;
+    steps.push(tool.step("restore", &Action::Restore { data: &data, out: &out }, place, bytes)?);
+    let difference = compare::difference(&data, &out)?;
+    ensure!(difference.is_none(), "restored otherwise: {}", difference.unwrap_or_default());
+    fs::remove_dir_all(&out)?;
+    if tool.checks() {
+        steps.push(tool.step("check, all data", &Action::Check, place, bytes)?);
+    }
+    steps.push(tool.step("forget and prune", &Action::Prune, place, bytes)?);
+    let left = du(&place.join("repository"))?;
+    fs::remove_dir_all(place.join("repository"))?;
+    tool.init(place)?;
+    let fresh = tool.step("fresh repository", &Action::Backup(&data), place, bytes)?;
+    steps.push(Step {
+        name: "left after prune, beyond a fresh one",
+        stored: left.cast_signed() - fresh.stored,
+        ..fresh.clone()
+    });
+    steps.push(fresh);
+    Ok(steps)
+}
