@@ -24,6 +24,8 @@ pub(crate) struct Step {
     pub(crate) rss_kib: u64,
     /// Growth of the repository in bytes.
     pub(crate) stored: i64,
+    /// Of a prune: how many bytes are left beyond what a fresh repository takes.
+    pub(crate) beyond_fresh: Option<i64>,
 }
 
 /// Apparent bytes of all regular files below a folder, each name counted; 0 if it is not there.
@@ -53,10 +55,13 @@ pub(crate) fn print(corpus: &Corpus, steps: &[Step]) -> Result<()> {
     let first = steps.first().map(|s| s.tool.clone()).unwrap_or_default();
     for name in steps.iter().filter(|s| s.tool == first).map(|s| s.name) {
         for s in steps.iter().filter(|s| s.name == name) {
+            let beyond = |bytes: i64| format!(", {:+.2} MB beyond a fresh repository", bytes as f64 / 1e6);
+            let left = s.beyond_fresh.map(beyond).unwrap_or_default();
             writeln!(
                 out,
-                "| {} | {} | {:.2} | {:.2} | {:.0} | {:+.2} | {:.0} |",
+                "| {}{} | {} | {:.2} | {:.2} | {:.0} | {:+.2} | {:.0} |",
                 s.name,
+                left,
                 s.tool,
                 s.wall,
                 s.cpu,

@@ -35,15 +35,14 @@ pub(crate) fn run(tool: &Tool, corpus: &Corpus, place: &Path) -> Result<Vec<Step
         steps.push(tool.step("check, all data", &Action::Check, place, bytes)?);
     }
     steps.push(tool.step("forget and prune", &Action::Prune, place, bytes)?);
-    let left = du(&place.join("repository"))?;
-    fs::remove_dir_all(place.join("repository"))?;
+    let repository = place.join("repository");
+    let left = du(&repository)?.cast_signed();
+    fs::remove_dir_all(&repository)?;
     tool.init(place)?;
-    let fresh = tool.step("fresh repository", &Action::Backup(&data), place, bytes)?;
-    steps.push(Step {
-        name: "left after prune, beyond a fresh one",
-        stored: left.cast_signed() - fresh.stored,
-        ..fresh.clone()
-    });
+    let fresh = tool.step("the same in a fresh repository", &Action::Backup(&data), place, bytes)?;
+    if let Some(prune) = steps.last_mut() {
+        prune.beyond_fresh = Some(left - du(&repository)?.cast_signed());
+    }
     steps.push(fresh);
     Ok(steps)
 }

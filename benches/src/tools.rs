@@ -174,6 +174,7 @@ impl Tool {
             cpu: user.parse::<f64>()? + system.parse::<f64>()?,
             rss_kib: rss.parse()?,
             stored: du(&repository)?.cast_signed() - before.cast_signed(),
+            beyond_fresh: None,
         })
     }
 }

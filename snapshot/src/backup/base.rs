@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chronos_store::ChunkId;
 
 use crate::node::{Extent, Piece};
-use crate::tree::{Extents, Nodes, RawEntry, Tree};
+use crate::tree::{ASSEMBLED_BYTES_MAX, Extents, Nodes, RawEntry, Tree};
 
 /// How many extents ahead a chunk is looked for: what lies further away is found by its id alone.
 const LOOK_AHEAD: usize = 1 << 10;
@@ -112,7 +112,7 @@ impl Base {
             && let Some(extent) = self.peek(number)
         {
             let extent = extent.clone();
-            if extent.is_blank() {
+            if extent.is_blank() || extent.len() > u64::from(ASSEMBLED_BYTES_MAX) {
                 break;
             }
             for (id, piece, len) in extent.parts() {

@@ -186,6 +186,10 @@ fn check(node: &Node, has_recipe: bool) -> Result<(), String> {
         NodeKind::File(content) => {
             fail(content.extents.len() <= EXTENTS_MAX, "it has too many extents")?;
             fail(content.extents.iter().all(|e| !e.is_empty()), "one of its extents is empty")?;
+            fail(
+                content.extents.iter().all(recipe::fits),
+                "one of its chunks has too many or too long pieces",
+            )?;
             let sum = recipe::total(&content.extents).ok();
             fail(sum == Some(content.size), "its extents are not as long as it is")
         }

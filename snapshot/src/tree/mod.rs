@@ -26,12 +26,9 @@ use crate::path::TreePath;
 
 pub use builder::TreeBuilder;
 pub(crate) use inner::NodeRef;
-pub(crate) use recipe::Recipe;
+pub(crate) use recipe::{ASSEMBLED_BYTES_MAX, Recipe};
 pub use walk::Entries;
 pub(crate) use walk::{Cursor, Item, Walk};
-
-/// Memory asked for at once for an assembled chunk, whatever it claims to hold.
-const ASSEMBLED_BYTES: usize = 1 << 20;
 
 /// Where nodes are stored.
 pub(crate) trait Sink {
@@ -64,7 +61,7 @@ pub(crate) trait Nodes: Debug + Send + Sync {
             Extent::Assembled(assembled) => assembled,
             Extent::Hole { .. } | Extent::Zero { .. } => return Ok(Arc::new([])),
         };
-        let mut bytes = Vec::with_capacity((assembled.len as usize).min(ASSEMBLED_BYTES));
+        let mut bytes = Vec::with_capacity(assembled.len.min(recipe::ASSEMBLED_BYTES_MAX) as usize);
         for piece in &assembled.pieces {
             let chunk = self.data(&piece.chunk)?;
             let part = piece.of(&chunk);

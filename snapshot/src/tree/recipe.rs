@@ -40,12 +40,29 @@ pub(crate) const EXTENTS_MAX: usize = 1 << 26;
 /// Most pieces of one assembled chunk; a reader refuses more.
 pub(crate) const PIECES_MAX: usize = 1 << 10;
 
+/// Longest assembled chunk in bytes, as long as a stored one may be: whoever reads it holds it in memory.
+pub(crate) const ASSEMBLED_BYTES_MAX: u32 = 8 << 20;
+
 /// How far back in the list of ids a piece looks for its chunk before the id is listed again.
 const LOOK_BACK: usize = 64;
 
 /// Whether the leaf itself holds the extents.
 pub(crate) fn is_inline(content: &Content) -> bool {
     content.extents.len() <= INLINE_EXTENTS_MAX && content.chunks().count() <= INLINE_DATA_MAX
+}
+
+/// Whether a reader accepts the extent's pieces.
+pub(crate) fn fits(extent: &Extent) -> bool {
+    match extent {
+        Extent::Assembled(made) => {
+            let sum: u64 = made.pieces.iter().map(|p| u64::from(p.len)).sum();
+            made.len <= ASSEMBLED_BYTES_MAX
+                && (1..=PIECES_MAX).contains(&made.pieces.len())
+                && made.pieces.iter().all(|p| p.len > 0 && p.start.checked_add(p.len).is_some())
+                && sum == u64::from(made.len)
+        }
+        _ => true,
+    }
 }
 
 /// Whether extents have to be written with their pieces.
@@ -137,6 +154,9 @@ pub(crate) fn extent(dec: &mut Dec<'_>, ids: &mut Ids, pieced: bool) -> Result<E
 }
 
 fn assembled(dec: &mut Dec<'_>, ids: &mut Ids, len: u32, count: usize) -> Result<Assembled> {
+    if len > ASSEMBLED_BYTES_MAX {
+        return Err(damaged("a chunk in pieces is longer than a chunk can be"));
+    }
     let id = ChunkId(dec.array()?);
     let (mut pieces, mut sum) = (Vec::new(), 0);
     for _ in 0..count {

@@ -18,7 +18,7 @@ fn any_path() -> impl Strategy<Value = TreePath> {
 fn any_extents() -> impl Strategy<Value = Vec<Extent>> {
     let one = prop_oneof![
         4 => (any::<u64>(), 1..=u32::MAX).prop_map(|(seed, len)| data(seed, len)),
-        2 => (any::<u64>(), vec((0..90_u64, 0..=1_u32 << 20, 1..=1_u32 << 20), 1..20)).prop_map(assembled),
+        2 => (any::<u64>(), vec((0..90_u64, 0..=1_u32 << 20, 1..=400_000_u32), 1..20)).prop_map(assembled),
         1 => (1..u64::MAX >> 12).prop_map(|len| Extent::Hole { len }),
         1 => (1..u64::MAX >> 12).prop_map(|len| Extent::Zero { len }),
     ];
