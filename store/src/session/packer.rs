@@ -140,11 +140,11 @@ impl Packer {
             pack.add(&frame);
             pack.is_full()
         });
-        if full && let Some(pack) = open.take() {
-            drop(open);
-            self.close(inner, pack, own)?;
+        match open.take_if(|_| full) {
+            // With the group still locked: one pack is filled or waits while another is written, and no third begins.
+            Some(pack) => self.close(inner, pack, own),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Waits until everything that was sent off is written.
