@@ -19,11 +19,12 @@ pub(super) struct Space {
 
 /// Prunes, then counts.
 pub(super) fn pruned(fixture: &Fixture) -> Space {
-    fixture.open().prune(&PruneOptions::default()).unwrap();
+    let repository = fixture.open();
+    repository.prune(&PruneOptions::default()).unwrap();
     let content = fixture.backend.content();
     let count = |area: &str| content.keys().filter(|name| name.starts_with(area)).count();
     let dry = PruneOptions { dry_run: true, ..PruneOptions::default() };
-    let rest = fixture.open().prune(&dry).unwrap();
+    let rest = repository.prune(&dry).unwrap();
     Space {
         announcements: count("sess/"),
         runs: count("index/"),
