@@ -3,9 +3,8 @@
 //! `strace` kills the program when it enters the n-th call of a kind, for each kind and each n, until it comes to its
 //! end. Everything happens in one home, so that later runs meet what earlier ones left behind.
 
-use std::path::Path;
-
 use crate::support::{Home, Ran, finish, noise};
+use crate::three_files::{is_old_or_new, is_same, lay_target, write};
 
 /// Calls that make, fill, move or remove something.
 const CALLS: [&str; 10] = [
@@ -60,20 +59,6 @@ fn kill_everywhere(
         }
     }
     assert!(kills >= KILLS_MIN, "{kills}");
-}
-
-fn write(home: &Home, kills: usize, turn: &str) {
-    home.file("data/same", &noise(0, 100_000));
-    home.file("data/other", format!("{turn} {kills}").as_bytes());
-    home.file("data/sub/noise", &noise(kills as u8, 20_000));
-}
-
-fn is_same(home: &Home, back: &Path) {
-    for name in ["same", "other", "sub/noise"] {
-        assert!(
-            std::fs::read(home.path("data").join(name)).unwrap() == std::fs::read(back.join(name)).unwrap()
-        );
-    }
 }
 
 #[test]
@@ -141,26 +126,8 @@ fn a_killed_restore_is_undone_or_finished_by_the_next() {
     home.run(["backup", "data"]).code(0);
     let part = format!("latest:/{}", home.inside("data"));
     let args = ["restore", &part, "--to", "target", "--strategy", "replace", "--no-restore-point"];
-    let lay = |_| {
-        if home.path("target").exists() {
-            std::fs::remove_dir_all(home.path("target")).unwrap();
-        }
-        home.file("target/other", b"of today");
-        home.file("target/extra/file", b"of today");
-    };
+    let lay = |_| lay_target(&home);
     kill_everywhere(&home, &args, lay, |kills, _| {
-        // Any restore first ends what was begun.
-        std::fs::remove_dir_all(home.path("elsewhere")).unwrap_or_default();
-        home.run(["restore", &part, "--to", "elsewhere"]).code(0);
-        let names = std::fs::read_dir(home.path("target")).unwrap().count();
-        if home.path("target/extra").exists() {
-            assert_eq!(names, 2, "after {kills} kills");
-            assert_eq!(std::fs::read(home.path("target/other")).unwrap(), b"of today");
-            assert_eq!(std::fs::read(home.path("target/extra/file")).unwrap(), b"of today");
-        } else {
-            assert_eq!(names, 3, "after {kills} kills");
-            is_same(&home, &home.path("target"));
-        }
+        is_old_or_new(&home, &part, &format!("after {kills} kills"));
     });
-    assert_eq!(std::fs::read_dir(home.path("elsewhere")).unwrap().count(), 3);
 }

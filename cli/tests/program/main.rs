@@ -29,5 +29,6 @@ mod retention;
 mod support;
 mod targets;
 mod terminal;
+mod three_files;
 mod traced;
 mod usage;
