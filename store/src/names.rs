@@ -56,7 +56,9 @@ pub(crate) fn log(n: u64) -> String {
 /// Number of the log record of this name.
 pub(crate) fn log_number(name: &str) -> Option<u64> {
     let hex = name.strip_prefix(LOG).filter(|h| h.len() == 10)?;
-    LOG_TOP.checked_sub(u64::from_str_radix(hex, 16).ok()?)
+    let n = LOG_TOP.checked_sub(u64::from_str_radix(hex, 16).ok()?)?;
+    // A record has one name only: no signs, no upper case.
+    (log(n) == name).then_some(n)
 }
 
 /// The session of an object in `area`.

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step fails its test")]
 
 mod content;
+mod exchange;
 mod hostile;
+mod journals;
 mod random;
 mod repository;
 mod strategies;

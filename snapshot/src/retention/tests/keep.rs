@@ -241,3 +241,40 @@ fn spans_and_counts_are_read_as_people_write_them() {
     assert!("-2".parse::<Count>().is_err() && "x".parse::<Count>().is_err());
     assert_eq!(kept(&rows(&["2024-01-01T00:00:00"]), within("9999y"), &at("2024-06-01T00:00:00Z")), [0]);
 }
+
+#[test]
+fn pieces_of_time_that_are_far_apart_are_never_taken_for_one() {
+    type Rule = fn(&mut KeepPolicy) -> &mut Option<Count>;
+    let hourly: Rule = |p| &mut p.hourly;
+    let daily: Rule = |p| &mut p.daily;
+    let weekly: Rule = |p| &mut p.weekly;
+    let monthly: Rule = |p| &mut p.monthly;
+    // Years, months, weeks and days whose sums, products or quotients are alike.
+    for (rule, older, newer) in [
+        (hourly, "2024-01-05T03:00:00", "2024-01-06T03:00:00"),
+        (hourly, "2024-01-05T03:00:00", "2024-01-06T02:00:00"),
+        (daily, "2024-02-05T00:00:00", "2025-01-05T00:00:00"),
+        (daily, "2024-01-05T00:00:00", "2025-01-05T00:00:00"),
+        (daily, "1980-12-05T00:00:00", "2160-11-05T00:00:00"),
+        (daily, "1971-09-10T00:00:00", "2190-10-09T00:00:00"),
+        (weekly, "2024-01-10T00:00:00", "2025-01-01T00:00:00"),
+        (weekly, "2024-01-10T00:00:00", "2025-01-08T00:00:00"),
+        (weekly, "1989-12-28T00:00:00", "2028-12-20T00:00:00"),
+        (monthly, "2024-02-05T00:00:00", "2025-01-05T00:00:00"),
+        (monthly, "2024-01-05T00:00:00", "2025-01-05T00:00:00"),
+        (monthly, "1980-12-05T00:00:00", "2160-11-05T00:00:00"),
+    ] {
+        let mut policy = KeepPolicy::default();
+        *rule(&mut policy) = Some(Count::Newest(2));
+        let found = kept(&rows(&[older, newer]), Policy::Keep(policy), &at("2200-01-01T00:00:00Z"));
+        assert_eq!(found, [0, 1], "{older} {newer}");
+    }
+}
+
+#[test]
+fn spans_begin_at_the_newest_that_is_past() {
+    let policy = Policy::Keep(KeepPolicy { within: Some("1h".parse().unwrap()), ..KeepPolicy::default() });
+    let rows = rows(&["2024-06-29T22:40:00", "2024-06-29T23:30:00", "2024-06-30T00:00:00"]);
+    assert_eq!(kept(&rows, policy.clone(), &at("2024-06-30T00:00:00Z")), [0, 1, 2]);
+    assert_eq!(kept(&rows, policy, &at("2024-06-30T00:00:01Z")), [1, 2]);
+}

@@ -6,6 +6,7 @@ mod keep;
 mod reference;
 mod tiers;
 mod trust;
+mod words;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -48,7 +49,10 @@ fn kept(rows: &[Row], policy: Policy, timing: &Timing) -> Vec<usize> {
         assert!(choice.index == n && !choice.reasons.is_empty(), "{choice:?}");
         assert!(choice.reasons.iter().all(|r| !r.to_string().is_empty()));
     }
-    plan.kept().map(|c| c.index).collect()
+    let kept: Vec<usize> = plan.kept().map(|c| c.index).collect();
+    let removed: Vec<usize> = plan.removed().map(|c| c.index).collect();
+    assert_eq!(removed, (0..rows.len()).filter(|n| !kept.contains(n)).collect::<Vec<_>>(), "the others go");
+    kept
 }
 
 fn reasons(rows: &[Row], policy: Policy, timing: &Timing, index: usize) -> Vec<Reason> {

@@ -22,6 +22,14 @@ fn a_time_in_the_future_ages_nothing_out_on_a_schedule() {
 }
 
 #[test]
+fn a_time_in_the_future_is_not_the_last_good_alone_on_a_schedule() {
+    let rows = rows(&["2024-06-27T00:00:00", "2024-06-28T00:00:00", "2026-01-01T00:00:00"]);
+    let nothing = Policy::Limits(Limits { retention_days: Some(0), max_backups: Some(0) });
+    assert_eq!(kept(&rows, nothing.clone(), &scheduled()), [1, 2]);
+    assert_eq!(kept(&rows, nothing, &at(NOW)), [2]);
+}
+
+#[test]
 fn a_forged_time_that_has_passed_since_is_still_known_by_what_came_later() {
     let mut rows = rows(&["2024-06-01T00:00:00", "2024-06-02T00:00:00"]);
     // Written on the second of June, dated later.

@@ -9,3 +9,4 @@ mod recovery;
 mod silence;
 mod space;
 mod together;
+mod trash;
