@@ -59,3 +59,17 @@ fn a_forgotten_snapshot_comes_back_until_its_time_is_over_to_the_moment() {
     assert_whole(&late, &[&other]);
     assert_sound(&late, 1);
 }
+
+#[test]
+fn a_forgotten_snapshot_of_which_nothing_is_deleted_does_not_come_back_either() {
+    let fixture = Fixture::new();
+    let repository = fixture.open();
+    let one = snapshot(&repository, 0..50);
+    let same = snapshot(&repository, 0..50);
+    forget(&repository, &one);
+    let report = repository.prune(&PruneOptions::default()).unwrap();
+    assert_eq!((report.snapshots_purged, report.packs_deleted), (1, 0));
+    let back = Change::Undelete { snapshots: vec![one.session.clone()] };
+    repository.change(&|_| Ok(Some(back.clone()))).unwrap_err();
+    assert_whole(&repository, &[&same]);
+}
