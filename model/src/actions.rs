@@ -92,6 +92,10 @@ pub enum Action {
     CheckFirst(u8),
     /// A damaged pack is named.
     Quarantine(u8),
+    /// A prune sees that a pack has no effect, and deletes it later.
+    Doom(u8),
+    /// Repair makes the index anew from the packs that are stored.
+    Rebuild,
     /// A merger reads.
     MergeRead(u8),
     /// A merger publishes.
@@ -110,7 +114,10 @@ impl Configuration {
         (0..self.pruners).for_each(|p| self.pruner_actions(s, p, out));
         let over = self.decided(s);
         let deletable = s.stored.and(over).and(s.swept.or(s.stored.minus(self.named(s))));
-        out.extend(deletable.iter().map(Action::Delete));
+        out.extend(deletable.or(s.doomed.and(s.stored)).iter().map(Action::Delete));
+        if self.rebuild {
+            out.extend(deletable.minus(s.doomed).iter().map(Action::Doom));
+        }
         if s.length < self.records {
             self.log_actions(s, out);
         }
@@ -216,6 +223,7 @@ impl Configuration {
             return vec![p.packs];
         }
         let others = s.condemned.iter().filter(|c| c.n != p.n).fold(Set::EMPTY, |all, c| all.or(c.packs));
+        let others = if self.is(Mutant::RelyOnCondemned) { Set::EMPTY } else { others };
         let packs = self.named(s).minus(s.swept).minus(others).or(p.packs);
         let needed = self.chunks_of(s, self.roots(s, keep));
         let fits: Vec<Set> = p.packs.subsets().filter(|x| self.may_go(s, packs, *x, needed)).collect();
@@ -243,6 +251,9 @@ impl Configuration {
         }
         for m in 0..self.mergers {
             out.push(if s.mergers.get(m).read { Action::MergePublish(m) } else { Action::MergeRead(m) });
+        }
+        if self.rebuild {
+            out.push(Action::Rebuild);
         }
         if self.checkpoint {
             out.push(Action::Checkpoint);

@@ -5,7 +5,7 @@ use stateright::{Model, Property};
 use crate::actions::Action;
 use crate::mutants::Mutant;
 use crate::set::{Set, Table};
-use crate::state::State;
+use crate::state::{Condemned, Pruner, Pruning, State, Writer, Writing};
 
 /// A configuration.
 #[derive(Clone, Debug)]
@@ -39,6 +39,10 @@ pub struct Configuration {
     pub mergers: u8,
     /// A pack is found to be damaged.
     pub quarantine: bool,
+    /// Repair makes the index anew from packs, beside prunes that are slow to delete.
+    pub rebuild: bool,
+    /// Begins with two condemnations, between which a writer began.
+    pub twice: bool,
     /// Watermarks are written.
     pub checkpoint: bool,
     /// The rule that is broken.
@@ -60,11 +64,13 @@ const ONE: Configuration = Configuration {
     revoke: true,
     mergers: 0,
     quarantine: false,
+    rebuild: false,
+    twice: false,
     checkpoint: false,
     mutant: None,
 };
 
-/// All configurations: those up to `hold` are searched by the tests.
+/// All configurations: those up to `condemned-twice` are searched by the tests.
 pub const CONFIGURATIONS: &[Configuration] = &[
     ONE,
     Configuration { name: "two", writers: 2, close: false, ..ONE },
@@ -75,9 +81,21 @@ pub const CONFIGURATIONS: &[Configuration] = &[
     Configuration { name: "quarantine", quarantine: true, ..ONE },
     Configuration { name: "checkpoint", checkpoint: true, ..ONE },
     Configuration { name: "hold", undelete: true, hold: true, ..ONE },
+    Configuration { name: "rebuild", mergers: 1, rebuild: true, records: 5, ..ONE },
+    Configuration {
+        name: "condemned-twice",
+        writers: 3,
+        pruners: 2,
+        records: 7,
+        close: false,
+        revoke: false,
+        twice: true,
+        ..ONE
+    },
     Configuration { name: "two-long", writers: 2, records: 6, ..ONE },
     Configuration { name: "three", writers: 3, records: 3, close: false, ..ONE },
     Configuration { name: "pruners", writers: 2, pruners: 2, records: 5, ..ONE },
+    Configuration { name: "repack-pruners", writers: 1, copiers: 2, pruners: 2, ..ONE },
     Configuration { name: "repack-two", writers: 2, copiers: 1, ..ONE },
     Configuration { name: "chunks", writers: 2, chunks: Set(3), ..ONE },
     Configuration { name: "merge-two", writers: 2, mergers: 1, records: 6, ..ONE },
@@ -96,11 +114,36 @@ pub const CONFIGURATIONS: &[Configuration] = &[
 ];
 
 /// How many of them the tests search to the end.
-pub const SMALL: usize = 9;
+pub const SMALL: usize = 11;
 
 /// The configuration of this name.
 pub fn configuration(name: &str) -> Option<Configuration> {
     CONFIGURATIONS.iter().find(|c| c.name == name).cloned()
+}
+
+impl Configuration {
+    /// Sessions 0 and 1 hold the same chunks and are forgotten. Their packs are condemned, that of 0 first; in between writer 2 began and
+    /// deduplicated against that of 1.
+    fn condemn_twice(&self, s: &mut State) {
+        s.contents.set(1, self.chunks);
+        s.needs.set(1, self.chunks);
+        for all in [&mut s.stored, &mut s.announced, &mut s.committed, &mut s.naming, &mut s.table] {
+            all.add(1);
+        }
+        s.told = Set::EMPTY;
+        s.forgotten = Set(3);
+        s.length = 4;
+        let condemned = [(1, Set::one(0), Set::one(1)), (3, Set::one(1), Set::EMPTY)];
+        for (pruner, (n, packs, roots)) in (0..).zip(condemned) {
+            s.condemned.push(Condemned { n, packs, roots });
+            s.pruners.set(pruner, Pruner { at: Pruning::Condemned, n, packs, ..Pruner::default() });
+        }
+        s.writers.set(1, Writer { at: Writing::Over, ..Writer::default() });
+        s.announced.add(2);
+        s.generation.set(2, 2);
+        s.needs.set(2, self.chunks);
+        s.writers.set(2, Writer { at: Writing::Ready, ..Writer::default() });
+    }
 }
 
 impl Model for Configuration {
@@ -127,6 +170,9 @@ impl Model for Configuration {
         };
         s.contents.set(0, self.chunks);
         s.needs.set(0, self.chunks);
+        if self.twice {
+            self.condemn_twice(&mut s);
+        }
         vec![s]
     }
 

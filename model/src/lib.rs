@@ -4,7 +4,7 @@
 //! covered without being modelled. A step that depends on the log alone is one action, since creating record *n* makes "read, then
 //! publish" atomic; steps that depend on other listings too are split, and what they read is remembered.
 //!
-//! Not modelled: several packs of one session, trees, writes whose outcome is not known, loss of power.
+//! What is not modelled, and why: `README.md`.
 
 mod actions;
 mod configurations;

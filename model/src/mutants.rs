@@ -37,10 +37,16 @@ pub enum Mutant {
     DoNotWait,
     /// G5: does not mark again.
     NoSecondMark,
+    /// G5: copies in packs of other condemnations count.
+    RelyOnCondemned,
     /// G6: the sweep forgets that the packs are swept.
     ForgetSwept,
     /// G6: purges what the first mark did not start from.
     PurgeByFirstMark,
+    /// Merge: a swept pack leaves the list although it is still stored.
+    UnsweepStored,
+    /// Repair: an index made anew takes in packs that no decision names.
+    RebuildFromAll,
     /// Watermark: lists decisions before running sessions.
     ListDecisionsFirst,
 }
@@ -67,5 +73,8 @@ pub const MUTANTS: &[(Mutant, &str)] = &[
     (Mutant::NoSecondMark, "one"),
     (Mutant::ForgetSwept, "one"),
     (Mutant::PurgeByFirstMark, "undelete"),
+    (Mutant::RelyOnCondemned, "condemned-twice"),
+    (Mutant::UnsweepStored, "rebuild"),
+    (Mutant::RebuildFromAll, "rebuild"),
     (Mutant::ListDecisionsFirst, "checkpoint"),
 ];

@@ -137,6 +137,8 @@ pub struct State {
     pub condemned: Vec<Condemned>,
     /// Packs that are swept and still named.
     pub swept: Set,
+    /// Packs that some prune has seen without effect and may delete at any time, if the index is ever made anew.
+    pub doomed: Set,
     /// Packs in the merged run.
     pub run: Set,
     /// Sessions that the merged run replaces.

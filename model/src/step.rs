@@ -23,6 +23,7 @@ impl Configuration {
             | Action::Close { .. }
             | Action::Revoke(_)
             | Action::DropRevocation(_)
+            | Action::Doom(_)
             | Action::Delete(_) => self.decide(&mut s, action),
             Action::Choose { .. }
             | Action::Condemn(_)
@@ -141,7 +142,11 @@ impl Configuration {
                 s.committed.remove(i);
             }
             Action::DropRevocation(i) => s.revoked.remove(i),
-            Action::Delete(p) => s.stored.remove(p),
+            Action::Doom(p) => s.doomed.add(p),
+            Action::Delete(p) => {
+                s.stored.remove(p);
+                s.doomed.remove(p);
+            }
             _ => return None,
         }
         Some(())
@@ -239,6 +244,11 @@ impl Configuration {
                 s.quarantined.add(p);
                 s.quarantined_at = s.length;
             }
+            Action::Rebuild => {
+                let counts = if self.is(Mutant::RebuildFromAll) { s.stored } else { s.stored.and(s.naming) };
+                s.run = counts.minus(s.swept);
+                s.merged = s.merged.or(s.naming.and(self.visible(s)));
+            }
             Action::MergeRead(i) => {
                 let sessions = s.naming.and(self.visible(s)).minus(s.merged);
                 if sessions.is_empty() && s.run.and(s.swept).is_empty() {
@@ -256,8 +266,9 @@ impl Configuration {
                 if counts {
                     s.run = m.run;
                     s.merged = s.merged.or(m.sessions);
-                    // No run that counts names these any more.
-                    s.swept = s.swept.minus(m.swept.and(s.merged).minus(s.run));
+                    // No run that counts names these any more, and they are deleted.
+                    let stored = if self.is(Mutant::UnsweepStored) { Set::EMPTY } else { s.stored };
+                    s.swept = s.swept.minus(m.swept.and(s.merged).minus(s.run).minus(stored));
                 }
             }
             Action::Checkpoint => counts = self.checkpoint_step(s),

@@ -1,5 +1,7 @@
-//! The program under `strace`, stopped or signalled by the kernel exactly when it reads a certain file.
+//! The program under `strace`, stopped or signalled by the kernel exactly when it reads a certain file or makes a certain
+//! call.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -17,14 +19,24 @@ impl Traced {
     /// Starts the program; `signal` reaches it at those of its reads of `file` that `when` names: `2` is the second
     /// one, `1+` each.
     pub(crate) fn start(home: &Home, file: &Path, signal: &str, when: &str, args: &[&str]) -> Self {
+        let inject = format!("inject=read:signal={signal}:when={when}");
+        let watch = ["-P", file.to_str().unwrap(), "-e", "trace=read", "-e", &inject];
+        Self::under(home, &watch, args)
+    }
+
+    /// Starts the program; each of its threads stops it when it makes its `turn`-th system call of this name.
+    pub(crate) fn stopped_at<S: AsRef<OsStr>>(home: &Home, call: &str, turn: usize, args: &[S]) -> Self {
+        let inject = format!("inject={call}:signal=SIGSTOP:when={turn}");
+        Self::under(home, &["-e", &format!("trace={call}"), "-e", &inject], args)
+    }
+
+    fn under<S: AsRef<OsStr>>(home: &Home, watch: &[&str], args: &[S]) -> Self {
         let log = home.path("trace");
         if !log.exists() {
             rustix::fs::mknodat(rustix::fs::CWD, &log, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
                 .unwrap();
         }
-        let inject = format!("inject=read:signal={signal}:when={when}");
-        let (log_name, file) = (log.to_str().unwrap(), file.to_str().unwrap());
-        let strace = ["strace", "-f", "-o", log_name, "-P", file, "-e", "trace=read", "-e", &inject];
+        let strace = [&["strace", "-f", "-o", log.to_str().unwrap()][..], watch].concat();
         let child = home.command_under(&strace, args).spawn().unwrap();
         Self { child, log: BufReader::new(File::open(log).unwrap()) }
     }

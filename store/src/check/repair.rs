@@ -33,6 +33,10 @@ impl Repository {
         let view = recover::view(inner, dry_run, &mut report)?;
         write_lost_decisions(inner, &view, dry_run, &mut report)?;
         let bad = damaged_runs(&view)?;
+        if !bad.is_empty() && report.actions.is_empty() && inner.log_len()? != view.state.n {
+            // A run may be gone only because a merge has replaced it since.
+            return self.repair_index(dry_run);
+        }
         if bad.is_empty() {
             report.actions.push("merge all tables of contents and runs into new runs".into());
             if !dry_run {

@@ -20,8 +20,10 @@ use crate::visited::RecordSet;
 /// Leaves marked in one go over the index: 16 MB of ids.
 const LEAVES_MAX: usize = 512 << 10;
 
-/// How gladly a copy is kept, the least first: damaged, to be avoided, shunned, number of the pack.
-type Rank = (bool, bool, bool, u32);
+/// How gladly a copy is kept, the least first: in a pack that another condemnation names, damaged, to be avoided, shunned, number of the
+/// pack. A copy that may still go by another condemnation must not stand for one that goes by this: whoever began after that other one
+/// may rely on it (W3).
+type Rank = (bool, bool, bool, bool, u32);
 
 /// How much is needed of a pack or of one frame, in raw bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -140,6 +142,8 @@ struct Marker<'v> {
     reader: Reader,
     /// Packs that should go: another copy is chosen where there is one.
     avoid: HashSet<u32>,
+    /// Packs that other condemnations name.
+    condemned: HashSet<u32>,
     /// Packs that are not stored, or with another size: no copy in them counts.
     gone: HashSet<u32>,
     marked: Marked,
@@ -152,11 +156,11 @@ impl<'v> Marker<'v> {
     fn new(view: &'v Arc<View>, avoid: &dyn Fn(&PackName) -> bool) -> Result<Self> {
         let index = view.index()?;
         let condemned: HashSet<&PackName> = view.state.condemned.iter().flat_map(|c| &c.packs).collect();
-        let avoid = (0..)
-            .zip(index.packs())
-            .filter(|(_, p)| avoid(&p.name) || condemned.contains(&p.name))
-            .map(|(n, _)| n)
-            .collect();
+        let numbers = |wanted: &dyn Fn(&PackName) -> bool| -> HashSet<u32> {
+            (0..).zip(index.packs()).filter(|(_, p)| wanted(&p.name)).map(|(n, _)| n).collect()
+        };
+        let condemned = numbers(&|name| condemned.contains(name) && !avoid(name));
+        let avoid = numbers(avoid);
         let listed = view.inner.backend.list_all(names::PACKS)?;
         let stored: HashMap<&str, u64> = listed.iter().map(|e| (e.name.as_str(), e.size)).collect();
         let gone = (0..)
@@ -166,7 +170,7 @@ impl<'v> Marker<'v> {
             .collect();
         let records = RecordSet::new(index);
         let marked = Marked { records, live: vec![0; index.packs().len()] };
-        Ok(Self { view, index, reader: view.reader(), avoid, gone, marked, leaves: Vec::new() })
+        Ok(Self { view, index, reader: view.reader(), avoid, condemned, gone, marked, leaves: Vec::new() })
     }
 
     /// Marks everything below the roots of `snapshots`.
@@ -230,7 +234,9 @@ impl<'v> Marker<'v> {
             if self.gone.contains(&place.pack) {
                 continue;
             }
-            let rank = (pack.quarantined, self.avoid.contains(&place.pack), pack.shunned, place.pack);
+            let (avoided, condemned) =
+                (self.avoid.contains(&place.pack), self.condemned.contains(&place.pack));
+            let rank = (condemned, pack.quarantined, avoided, pack.shunned, place.pack);
             if best.as_ref().is_none_or(|(b, ..)| rank < *b) {
                 best = Some((rank, source, ordinal, place));
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use chronos_store::backend::BackendExt;
 use chronos_store::{Clock, Env, Error, PruneReport};
 
 use super::kept::{Kept, begin, chunks, commit, forget, prune, snapshot, try_commit};
@@ -85,5 +86,38 @@ fn a_sign_of_life_begins_the_watch_anew() {
     }
     let two = commit(session, &chunks(0..50));
     prune(&fixture.open());
+    super::kept::assert_whole(&fixture.open(), &[&two]);
+}
+
+#[test]
+fn what_a_session_uploads_after_it_was_given_up_counts_for_nobody() {
+    let (fixture, hands, env, one) = prepared();
+    let late = begin(&fixture.open_with(env.clone(), "elsewhere"));
+    let two = snapshot(&fixture.open(), 50..90);
+    forget(&fixture.open(), &one);
+    assert!(prune_later(&fixture, &env, &hands, HOUR).bytes_pending > 0);
+    assert_eq!(prune_later(&fixture, &env, &hands, 6 * HOUR).bytes_pending, 0);
+    let mut writer = late.writer(chronos_store::ChunkKind::Data);
+    let uploaded = chunks(200..230);
+    assert!(uploaded.iter().all(|chunk| writer.put(chunk).unwrap().new));
+    writer.finish().unwrap();
+    late.flush().unwrap();
+    assert_eq!(
+        fixture.packs(),
+        2,
+        "its pack is there, and a prune that has seen it may delete it at any time"
+    );
+
+    // The index is built anew from what is stored.
+    fixture.open().repair_index(false).unwrap();
+    let runs = fixture.backend.list_all("index/").unwrap();
+    runs.iter().for_each(|run| fixture.backend.damage(&run.name, Some(b"damaged")));
+    fixture.open().repair_index(false).unwrap();
+    super::kept::assert_whole(&fixture.open(), &[&two]);
+    let session = begin(&fixture.open());
+    let mut writer = session.writer(chronos_store::ChunkKind::Data);
+    assert!(uploaded.iter().all(|chunk| writer.put(chunk).unwrap().new), "nobody may rely on that pack");
+    writer.finish().unwrap();
+    session.close().unwrap();
     super::kept::assert_whole(&fixture.open(), &[&two]);
 }
