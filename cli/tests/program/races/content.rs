@@ -82,7 +82,7 @@ impl Version {
             let age = self.number / (1 + file % 5);
             let of = [self.seed, u64::from(self.client), u64::from(file), u64::from(age)];
             let choice = drawn(&of);
-            if choice % 4 != 0 {
+            if !choice.is_multiple_of(4) {
                 let content = blob(self.seed, choice / 4 % u64::from(BLOBS));
                 tree.insert(PathBuf::from(format!("d{}/f{file}", file % 3)), content);
             }

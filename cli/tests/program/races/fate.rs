@@ -16,7 +16,7 @@ use crate::support::{Ran, finish};
 /// Prunes that a stopped process sleeps through.
 const PRUNES_SLEPT: u64 = 2;
 /// Whoever waits longer for two prunes waits for ever.
-const HANGS: Duration = Duration::from_secs(300);
+const HANGS: Duration = Duration::from_mins(5);
 /// A moment is drawn from this many parts of the time that such a process takes.
 const MOMENTS: u64 = 1000;
 
@@ -83,7 +83,7 @@ pub(crate) fn run_to_fate(
     child: Child,
     keeper: bool,
 ) -> Option<Ran> {
-    let pid = Pid::from_raw(child.id() as i32).unwrap();
+    let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
     let (send, ended) = channel();
     let waiter = thread::spawn(move || send.send(finish(child)).unwrap());
     let begun = Instant::now();

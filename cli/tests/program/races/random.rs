@@ -3,6 +3,7 @@
 //! `CHRONOS_RACES` is how many seeds are run and `CHRONOS_RACES_BACKUPS` how many backups each client makes, for longer runs;
 //! `CHRONOS_RACES_SEED` is the first seed.
 
+use std::io::Write;
 use std::sync::Mutex;
 use std::thread;
 
@@ -34,7 +35,14 @@ fn whatever_sleeps_or_dies_every_listed_snapshot_restores_and_space_is_given_bac
         let told = race.board.look();
         let ledger = race.ledger.into_inner().unwrap();
         // A line of each long run says that it was one.
-        eprintln!("seed {seed}: {} slept, {} killed, {:?}", told.slept, told.killed, ledger.deeds);
+        writeln!(
+            std::io::stderr(),
+            "seed {seed}: {} slept, {} killed, {:?}",
+            told.slept,
+            told.killed,
+            ledger.deeds
+        )
+        .unwrap();
         settled(&race.world, &ledger);
         assert!(told.slept > 0 && told.killed > 0, "{told:?}");
     }
