@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chronos_store::check_cancelled;
 
 use crate::error::{Error, Result};
-use crate::node::{Node, NodeKind};
+use crate::node::{Content, Node, NodeKind};
 use crate::path::TreePath;
 use crate::restore::chosen::Walk;
 use crate::restore::exchange;
@@ -45,7 +45,7 @@ impl Builder<'_> {
             owners: self.owners,
             is_complete: self.tally.is_empty(),
             unkept: &self.unkept,
-            past_cache: !self.place.is_memory().map_err(|e| self.error(&root, e))?,
+            past_cache: !self.at_once,
         };
         std::thread::scope(|scope| {
             let (send, receive) = sync_channel(WAITING);
@@ -84,6 +84,7 @@ impl Builder<'_> {
             }
             let (Some(readers), Some(node)) = (&readers, chosen.node) else { continue };
             match &node.kind {
+                NodeKind::File(content) if self.was_compared(&chosen.path, content) => {}
                 NodeKind::File(_) => {
                     let file = self.place.open_to_read(&staged).map_err(|e| self.error(&chosen.path, e))?;
                     parcel.push(Restored { path: chosen.path, file, node });
@@ -104,6 +105,11 @@ impl Builder<'_> {
             drop(readers.send(parcel));
         }
         Ok(())
+    }
+
+    /// Whether a file was read back already when it was written.
+    fn was_compared(&self, path: &TreePath, content: &Content) -> bool {
+        self.at_once && verify::is_plain(content) && !self.copied.contains(path)
     }
 
     fn leave(&self, folder: Option<Entered>) -> Result<()> {

@@ -281,6 +281,7 @@ impl Job<'_> {
             strategy: self.options.strategy,
             sparse: self.options.sparse,
             verify: self.options.verify,
+            at_once: false,
             threads: match self.options.threads {
                 0 => std::thread::available_parallelism().map_or(1, usize::from),
                 given => given,

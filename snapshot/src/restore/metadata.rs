@@ -108,10 +108,23 @@ pub(crate) fn apply(handle: &OwnedFd, is_link: bool, want: &Attributes, tally: &
     apply_over(handle, &now, want, tally, set_mode)
 }
 
-/// The same of a regular file that was just made and is open. `inherits`: it may have got attributes at its making.
-pub(crate) fn apply_to_made(file: &File, want: &Attributes, inherits: bool, tally: &Tally) -> io::Result<()> {
-    let now = if inherits { Attributes::read(file)? } else { Attributes::without_xattrs(&Stat::of(file)?) };
-    apply_over(file, &now, want, tally, |mode| Ok(rustix::fs::fchmod(file, mode)?))
+/// The same of a regular file that was just made, holds all its content and is open. `inherits`: it may have got attributes at its
+/// making. What a last look showed, if it showed everything as wanted.
+pub(crate) fn apply_to_made(
+    file: &File,
+    want: &Attributes,
+    inherits: bool,
+    tally: &Tally,
+) -> io::Result<Option<Stat>> {
+    // The time first: mostly nothing else is to be set, and one look shows all.
+    set_mtime(file, want)?;
+    let stat = Stat::of(file)?;
+    let now = if inherits { Attributes::read(file)? } else { Attributes::without_xattrs(&stat) };
+    if now == *want {
+        return Ok(Some(stat));
+    }
+    apply_over(file, &now, want, tally, |mode| Ok(rustix::fs::fchmod(file, mode)?))?;
+    Ok(None)
 }
 
 fn apply_over(

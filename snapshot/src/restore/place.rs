@@ -355,12 +355,17 @@ impl Place {
         Ok(())
     }
 
-    /// Whether the root lies in memory, where reading back from a disk means nothing.
-    pub(crate) fn is_memory(&self) -> io::Result<bool> {
+    /// Whether all these folders lie in memory: what was written there is nowhere else, now or later.
+    pub(crate) fn is_memory(&self, folders: &[TreePath]) -> io::Result<bool> {
         /// `TMPFS_MAGIC` and `RAMFS_MAGIC` of statfs(2).
         const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
-        let found = rustix::fs::fstatfs(&*self.root)?;
-        Ok(IN_MEMORY.contains(&(found.f_type.cast_unsigned())))
+        for path in folders {
+            let found = rustix::fs::fstatfs(&*self.folder(path)?)?;
+            if !IN_MEMORY.contains(&(found.f_type.cast_unsigned())) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Makes everything written on the file systems of these folders durable.

@@ -1,7 +1,9 @@
 //! One file that is being restored: made with its first piece, given its attributes with its last.
 //!
 //! Pieces come in any order and from any thread. Whoever brings the last one sets the attributes and closes the file.
+//! In memory each piece is read back as soon as it is written: nothing can happen to it on a way to a disk.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,6 +16,7 @@ use crate::node::Content;
 use crate::path::TreePath;
 use crate::restore::metadata::{self, Attributes, Tally};
 use crate::restore::place::Place;
+use crate::restore::verify;
 
 /// Most files kept open between two of their pieces.
 const OPEN_FILES_MAX: usize = 256;
@@ -35,6 +38,8 @@ pub(crate) struct Target {
     /// Rights at its making.
     mode: u32,
     size: u64,
+    /// Whether it is compared with what was written as it is written, and not later.
+    at_once: bool,
     /// Whether some of it is never written.
     has_blanks: bool,
     /// Whether it may have inherited attributes from a folder that somebody else made.
@@ -78,11 +83,17 @@ impl Target {
             want,
             mode,
             size: content.size,
+            at_once: false,
             has_blanks: blanks > 0,
             inherits: is_unit,
             left: AtomicUsize::new(data + 1),
             state: Mutex::new(State::New),
         }
+    }
+
+    /// The same, compared with what was written as it is written.
+    pub(crate) fn compared_at_once(self, at_once: bool) -> Self {
+        Self { at_once, ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -97,6 +108,12 @@ pub(crate) struct Writer<'a> {
     pub(crate) sparse: bool,
     pub(crate) verify: bool,
     pub(crate) tally: &'a Tally,
+    pub(crate) unkept: &'a Tally,
+}
+
+thread_local! {
+    /// What was read back last.
+    static BACK: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Writer<'_> {
@@ -108,6 +125,9 @@ impl Writer<'_> {
             write_with_holes(&file, bytes, offset).map_err(error)?;
         } else {
             file.write_all_at(bytes, offset).map_err(error)?;
+        }
+        if target.at_once && !reads_back(&file, bytes, offset).map_err(error)? {
+            return Err(error(verify::not_the_same()));
         }
         if target.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             return self.complete(target, &file).map_err(error);
@@ -199,10 +219,13 @@ impl Writer<'_> {
     fn complete(&self, target: &Target, file: &File) -> io::Result<()> {
         self.place.step()?;
         let mut want = target.want.clone();
-        if self.verify {
+        if self.verify && !target.at_once {
             want.mode |= metadata::needed_to_read(want.mode);
         }
-        metadata::apply_to_made(file, &want, target.inherits, self.tally)?;
+        let seen = metadata::apply_to_made(file, &want, target.inherits, self.tally)?;
+        if target.at_once && seen.is_none_or(|stat| stat.size != target.size) {
+            verify::attributes_of_file(file, target.size, &want, self.tally.is_empty(), self.unkept)?;
+        }
         let mut state = target.state();
         if matches!(*state, State::Open(_)) {
             self.place.opened.fetch_sub(1, Ordering::Relaxed);
@@ -210,6 +233,18 @@ impl Writer<'_> {
         *state = State::Done;
         Ok(())
     }
+}
+
+/// Whether the file holds these bytes there.
+fn reads_back(file: &File, bytes: &[u8], offset: u64) -> io::Result<bool> {
+    BACK.with_borrow_mut(|back| {
+        if back.len() < bytes.len() {
+            back.resize(bytes.len(), 0);
+        }
+        let back = back.get_mut(..bytes.len()).unwrap_or_default();
+        file.read_exact_at(back, offset)?;
+        Ok(back == bytes)
+    })
 }
 
 /// Writes all but aligned blocks of zeros.
@@ -227,4 +262,22 @@ fn write_with_holes(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         at += block.len();
     }
     file.write_all_at(bytes.get(start..).unwrap_or_default(), offset + start as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn other_bytes_do_not_read_back_the_same() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(b"0123456789", 5).unwrap();
+        assert!(reads_back(&file, b"0123456789", 5).unwrap());
+        assert!(reads_back(&file, b"345", 8).unwrap());
+        assert!(!reads_back(&file, b"346", 8).unwrap());
+        assert!(!reads_back(&file, b"0123456789", 4).unwrap());
+        assert!(reads_back(&file, b"9 and more", 14).is_err(), "the file ends before");
+    }
 }

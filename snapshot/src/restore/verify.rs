@@ -20,6 +20,16 @@ use crate::source::Stat;
 /// Bytes of zeros read at once.
 const BUFFER: usize = 1 << 18;
 
+/// Whether every byte of a file comes from a chunk that is in it as a whole, whose id was checked when it was fetched.
+pub(crate) fn is_plain(content: &Content) -> bool {
+    content.extents.iter().all(|e| matches!(e, Extent::Data { .. }))
+}
+
+/// The error of a file that is not what was written.
+pub(crate) fn not_the_same() -> io::Error {
+    io::Error::other("what was written does not read back the same")
+}
+
 /// A file to be read back.
 pub(crate) struct Restored {
     pub(crate) path: TreePath,
@@ -55,7 +65,7 @@ impl Verifier<'_> {
             let _advised = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
         }
         if !self.same_content(file, content, buffer)? {
-            return Err(io::Error::other("what was written does not read back the same"));
+            return Err(not_the_same());
         }
         let want = Attributes::of(node, self.owners);
         if metadata::needed_to_read(want.mode) != 0 {
@@ -130,13 +140,35 @@ pub(crate) fn attributes(
     is_complete: bool,
     unkept: &Tally,
 ) -> io::Result<()> {
+    let size = matches!(node.kind, NodeKind::File(_)).then(|| node.size());
+    let is_link = matches!(node.kind, NodeKind::Symlink(_));
+    compare(handle, size, is_link, want, is_complete, unkept)
+}
+
+/// The same of an open regular file of that size.
+pub(crate) fn attributes_of_file(
+    file: &File,
+    size: u64,
+    want: &Attributes,
+    is_complete: bool,
+    unkept: &Tally,
+) -> io::Result<()> {
+    compare(file, Some(size), false, want, is_complete, unkept)
+}
+
+fn compare(
+    handle: &impl AsFd,
+    size: Option<u64>,
+    is_link: bool,
+    want: &Attributes,
+    is_complete: bool,
+    unkept: &Tally,
+) -> io::Result<()> {
     let stat = Stat::of(handle)?;
     let now = Attributes::without_xattrs(&stat);
-    let is_file = matches!(node.kind, NodeKind::File(_));
-    if (is_file && stat.size != node.size()) || (is_complete && !has_xattrs(handle, want)?) {
+    if size.is_some_and(|size| size != stat.size) || (is_complete && !has_xattrs(handle, want)?) {
         return Err(io::Error::other("attributes do not read back the same"));
     }
-    let is_link = matches!(node.kind, NodeKind::Symlink(_));
     let mode = is_link || now.mode == want.mode || !is_complete;
     let owner = (now.uid, now.gid) == (want.uid, want.gid) || !is_complete;
     let time = now.mtime() == want.mtime() || is_rounded(now.mtime(), want.mtime());

@@ -26,6 +26,7 @@ use crate::restore::plan::Plan;
 use crate::restore::select::Selection;
 use crate::restore::supply::Supply;
 use crate::restore::target::{Target, Writer};
+use crate::restore::verify;
 
 /// Most chunks wanted at once: about 8 MB with what a fetch needs for each.
 const WINDOW_CHUNKS: usize = 1 << 16;
@@ -124,6 +125,8 @@ pub(crate) struct Builder<'a> {
     pub(crate) strategy: Strategy,
     pub(crate) sparse: bool,
     pub(crate) verify: bool,
+    /// Whether files are compared as they are written, because they are built in memory.
+    pub(crate) at_once: bool,
     pub(crate) threads: usize,
     pub(crate) tally: Tally,
     /// Attributes that were set and read back as something else.
@@ -141,6 +144,8 @@ pub(crate) struct Builder<'a> {
 impl Builder<'_> {
     /// Builds everything; nothing is in its place yet.
     pub(crate) fn run(&mut self) -> Result<()> {
+        let in_memory = self.place.is_memory(&self.unit_folders());
+        self.at_once = self.verify && in_memory.map_err(|e| self.error(&TreePath::root(), e))?;
         self.contents()?;
         self.second_names()?;
         self.finish()
@@ -206,7 +211,8 @@ impl Builder<'_> {
                         content,
                         Attributes::of(node, self.owners),
                         units.is_unit(&chosen.path),
-                    );
+                    )
+                    .compared_at_once(self.at_once && verify::is_plain(content));
                     self.file(Arc::new(target), content, &mut window)?;
                 }
                 kind => self.special(&chosen.path, &staged, kind, node)?,
@@ -271,7 +277,13 @@ impl Builder<'_> {
     }
 
     fn writer(&self) -> Writer<'_> {
-        Writer { place: self.place, sparse: self.sparse, verify: self.verify, tally: &self.tally }
+        Writer {
+            place: self.place,
+            sparse: self.sparse,
+            verify: self.verify,
+            tally: &self.tally,
+            unkept: &self.unkept,
+        }
     }
 
     /// Asks for the chunks of a file; one that wants none is made at once.

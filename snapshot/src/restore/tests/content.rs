@@ -74,6 +74,28 @@ fn one_of_everything_comes_back() {
 }
 
 #[test]
+fn in_memory_everything_comes_back_too() {
+    let scratch = Scratch::new();
+    let from = scratch.made("from");
+    special(&from);
+    let mut memory = Memory::of_folder(&from);
+    memory.add_file("zz", b"of its own").mode = 0o444;
+    fs::write(from.join("zz"), "of its own").unwrap();
+    let in_memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    for (name, sparse) in [("dense", false), ("sparse", true)] {
+        let to = in_memory.path().join(name);
+        let wanted = RestoreOptions { sparse, ..options(Strategy::NewLocation, &to) };
+        let report = scratch.restore(&memory, &wanted).unwrap();
+        assert_eq!(report.status, RestoreStatus::Completed, "{:?}", report.errors);
+        // Some systems keep no extended attributes in memory, and say so.
+        let differs: Vec<_> = differs(&from, &to).into_iter().filter(|line| !line.starts_with("zz: ")).collect();
+        assert!(differs.is_empty() || !report.notes.is_empty(), "{differs:?} {:?}", report.notes);
+        let made = fs::metadata(to.join("zz")).unwrap();
+        assert_eq!((made.mode() & 0o7777, made.mtime(), made.len()), (0o444, 1_600_000_000, 10));
+    }
+}
+
+#[test]
 fn a_part_goes_directly_into_the_target() {
     let scratch = Scratch::new();
     let from = scratch.made("from");
