@@ -21,7 +21,7 @@ pub(crate) const STATES: &str = "state/";
 /// Claims on names.
 pub(crate) const CLAIMS: &str = "name/";
 /// Log records are numbered downwards from here, so that the newest is listed first.
-const LOG_TOP: u64 = (1 << 40) - 1;
+pub(crate) const LOG_TOP: u64 = (1 << 40) - 1;
 
 /// Name of a session's announcement.
 pub(crate) fn session(id: &SessionId) -> String {

@@ -98,6 +98,9 @@ impl State {
             .map_err(|_| Error::damaged(name, "it has too few sections"))?;
         let mut state: Self = serde_json::from_slice(&core).map_err(|e| Error::damaged(name, e))?;
         state.manifests = serde_json::from_slice(&manifests).map_err(|e| Error::damaged(name, e))?;
+        if state.n > crate::names::LOG_TOP {
+            return Err(Error::damaged(name, "it is of a longer log than there can be"));
+        }
         Ok(state)
     }
 
