@@ -115,6 +115,7 @@ impl<'p> Units<'p> {
 
 /// Builds.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what was asked for and what was found, each apart")]
 pub(crate) struct Builder<'a> {
     pub(crate) place: &'a Place,
     pub(crate) plan: &'a Plan,

@@ -88,7 +88,8 @@ fn in_memory_everything_comes_back_too() {
         let report = scratch.restore(&memory, &wanted).unwrap();
         assert_eq!(report.status, RestoreStatus::Completed, "{:?}", report.errors);
         // Some systems keep no extended attributes in memory, and say so.
-        let differs: Vec<_> = differs(&from, &to).into_iter().filter(|line| !line.starts_with("zz: ")).collect();
+        let differs: Vec<_> =
+            differs(&from, &to).into_iter().filter(|line| !line.starts_with("zz: ")).collect();
         assert!(differs.is_empty() || !report.notes.is_empty(), "{differs:?} {:?}", report.notes);
         let made = fs::metadata(to.join("zz")).unwrap();
         assert_eq!((made.mode() & 0o7777, made.mtime(), made.len()), (0o444, 1_600_000_000, 10));
