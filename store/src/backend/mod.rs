@@ -77,6 +77,21 @@ impl BackendError {
         Self::Io { name: name.into(), source }
     }
 
+    /// The same error once more, for each of several who have to be told.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::NotFound(name) => Self::NotFound(name.clone()),
+            Self::AlreadyExists(name) => Self::AlreadyExists(name.clone()),
+            Self::OutOfRange { name, size } => Self::OutOfRange { name: name.clone(), size: *size },
+            Self::Invalid(why) => Self::Invalid(why.clone()),
+            Self::Io { name, source } => {
+                let same = || io::Error::new(source.kind(), source.to_string());
+                let source = source.raw_os_error().map_or_else(same, io::Error::from_raw_os_error);
+                Self::Io { name: name.clone(), source }
+            }
+        }
+    }
+
     /// What callers decide by.
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -19,20 +19,13 @@ pub(super) struct Uploader {
     backend: Arc<dyn Backend>,
     thread: Mutex<Option<(SyncSender<Job>, JoinHandle<()>)>>,
     failure: Arc<Mutex<Option<BackendError>>>,
-    failed: Mutex<Option<String>>,
     /// The memory of the last pack written, for the next one.
     spare: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 impl Uploader {
     pub(super) fn new(backend: Arc<dyn Backend>) -> Self {
-        Self {
-            backend,
-            thread: Mutex::default(),
-            failure: Arc::default(),
-            failed: Mutex::default(),
-            spare: Arc::default(),
-        }
+        Self { backend, thread: Mutex::default(), failure: Arc::default(), spare: Arc::default() }
     }
 
     /// An empty buffer of at least `capacity` bytes.
@@ -47,14 +40,10 @@ impl Uploader {
         }
     }
 
-    /// The failure of an earlier write, if there was one. The first to ask gets it as it was.
+    /// The failure of an earlier write, if there was one; every thread is told the same.
     pub(super) fn check(&self) -> Result<()> {
-        if let Some(failure) = lock(&self.failure).take() {
-            *lock(&self.failed) = Some(failure.to_string());
-            return Err(failure.into());
-        }
-        match lock(&self.failed).as_ref() {
-            Some(text) => Err(Error::Busy(format!("writing failed before ({text}): the session"))),
+        match lock(&self.failure).as_ref() {
+            Some(failure) => Err(failure.again().into()),
             None => Ok(()),
         }
     }
