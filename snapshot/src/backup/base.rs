@@ -70,10 +70,20 @@ impl Base {
         offset.checked_sub(self.skipped)
     }
 
-    /// The chunk of this id as the previous version has put it together, if that lies ahead.
-    pub(super) fn assembled(&mut self, id: &ChunkId) -> Option<Extent> {
-        let (number, _) = self.find(id)?;
-        self.ahead.get(number).filter(|e| matches!(e, Extent::Assembled(_))).cloned()
+    /// The chunk of this id as the previous version has put it together, if that lies ahead and its pieces are `usable`.
+    pub(super) fn assembled<E>(
+        &mut self,
+        id: &ChunkId,
+        usable: &dyn Fn(&ChunkId) -> Result<bool, E>,
+    ) -> Result<Option<Extent>, E> {
+        let found = self.find(id).and_then(|(number, _)| self.ahead.get(number));
+        let Some(extent @ Extent::Assembled(_)) = found else { return Ok(None) };
+        for chunk in extent.chunks() {
+            if !usable(chunk)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(extent.clone()))
     }
 
     /// The number of the extent with this id ahead, and how many bytes lie before it.
@@ -94,12 +104,12 @@ impl Base {
         None
     }
 
-    /// Reads up to about `wanted` bytes from the position on, which stays. `refer` says whether a chunk may be
+    /// Reads up to about `wanted` bytes from the position on, which stays. `usable` says whether a chunk may be
     /// referred to.
     pub(super) fn read<E>(
         &mut self,
         wanted: usize,
-        refer: &dyn Fn(&ChunkId) -> Result<bool, E>,
+        usable: &dyn Fn(&ChunkId) -> Result<bool, E>,
     ) -> Result<&[u8], E> {
         self.window.bytes.clear();
         self.window.parts.clear();
@@ -117,7 +127,7 @@ impl Base {
             }
             for (id, piece, len) in extent.parts() {
                 // As above.
-                let bytes = if refer(id)? { self.nodes.data(id).ok() } else { None };
+                let bytes = if usable(id)? { self.nodes.data(id).ok() } else { None };
                 let piece = piece.unwrap_or(Piece { chunk: *id, start: 0, len });
                 match bytes.as_ref().and_then(|bytes| piece.of(bytes)) {
                     Some(bytes) => self.window.add(bytes, piece),

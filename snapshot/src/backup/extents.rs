@@ -100,26 +100,16 @@ impl Extents {
     ) -> Result<()> {
         let chunk = writer.hash(bytes)?;
         let (id, len) = (chunk.id(), bytes.len());
-        let known = Extent::Data { id, len: len as u32 };
-        let Some(base) = &mut self.base else {
-            if !writer.refer(&id)? {
-                writer.store(chunk)?;
-            }
-            self.push(known);
-            return Ok(());
+        let known = if writer.refer(&id)? {
+            Some(Extent::Data { id, len: len as u32 })
+        } else if let Some(base) = &mut self.base {
+            // The previous version may have put the same chunk together.
+            base.assembled(&id, &|id| writer.usable(id))?
+        } else {
+            writer.store(chunk)?;
+            Some(Extent::Data { id, len: len as u32 })
         };
-        if writer.refer(&id)? {
-            self.settle(region, writer, Some(&id))?;
-            if let Some(base) = &mut self.base {
-                base.pass(&id);
-            }
-            self.push(known);
-            return Ok(());
-        }
-        // The previous version may have put the same chunk together.
-        if let Some(extent) = base.assembled(&id)
-            && all_usable(writer, &extent)?
-        {
+        if let Some(extent) = known {
             self.settle(region, writer, Some(&id))?;
             if let Some(base) = &mut self.base {
                 base.pass(&id);
@@ -153,6 +143,7 @@ impl Extents {
                 }
                 self.take(made, &literals);
             } else {
+                // Hashed again: the bytes were in the reader's buffer when the id was found.
                 writer.store(writer.hash(bytes)?)?;
                 self.push(Extent::Data { id: *id, len: *len as u32 });
             }
@@ -258,13 +249,4 @@ impl Extents {
         }
         Ok(())
     }
-}
-
-fn all_usable(writer: &SinkWriter<'_>, extent: &Extent) -> Result<bool> {
-    for id in extent.chunks() {
-        if !writer.usable(id)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -105,11 +105,10 @@ impl Sealer {
     pub(super) fn drain(&self) -> Result<()> {
         if let Some(Threads { sender, handles }) = lock(&self.threads).take() {
             drop(sender);
-            for handle in handles {
-                if handle.join().is_err() {
-                    self.works.lost.store(true, Ordering::Relaxed);
-                    return Err(Error::Invalid("a sealing thread panicked".into()));
-                }
+            // All of them are waited for, whatever became of the first.
+            if handles.into_iter().map(JoinHandle::join).filter(Result::is_err).count() > 0 {
+                self.works.lost.store(true, Ordering::Relaxed);
+                return Err(Error::Invalid("a sealing thread panicked".into()));
             }
         }
         lock(&self.shared.failure).take().map_or(Ok(()), Err)
