@@ -59,6 +59,12 @@ impl Content {
         })
     }
 
+    /// Whether it is cut into the same chunks, however each is stored: then the bytes are the same.
+    pub(crate) fn is_cut_like(&self, other: &Self) -> bool {
+        let mark = |e: &Extent| (e.len(), e.identity().copied());
+        self.size == other.size && self.extents.iter().map(mark).eq(other.extents.iter().map(mark))
+    }
+
     /// The stored chunks that it is read from, as often as they are used.
     pub(crate) fn chunks(&self) -> impl Iterator<Item = &ChunkId> {
         self.extents.iter().flat_map(Extent::chunks)
@@ -112,6 +118,15 @@ pub struct Piece {
 }
 
 impl Extent {
+    /// The id that its bytes have as one chunk, however they are stored; `None` if it reads as zeros.
+    pub(crate) fn identity(&self) -> Option<&ChunkId> {
+        match self {
+            Self::Data { id, .. } => Some(id),
+            Self::Assembled(assembled) => Some(&assembled.id),
+            Self::Hole { .. } | Self::Zero { .. } => None,
+        }
+    }
+
     /// Its length in bytes.
     pub fn len(&self) -> u64 {
         match self {
@@ -204,6 +219,14 @@ impl Node {
             NodeKind::File(content) => content.size,
             _ => 0,
         }
+    }
+
+    /// Whether another entry is the same, however its content is stored.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        if let (NodeKind::File(a), NodeKind::File(b)) = (&self.kind, &other.kind) {
+            return a.is_cut_like(b) && Self { kind: other.kind.clone(), ..self.clone() } == *other;
+        }
+        self == other
     }
 
     /// Whether this is a folder.

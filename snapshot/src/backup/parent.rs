@@ -184,9 +184,9 @@ impl<'s> Cursor<'s> {
     /// Whether an entry of the new tree is the same as before.
     pub(crate) fn is_same(&mut self, now: &Node, recipe: Option<ChunkId>, before: &RawEntry) -> bool {
         if recipe == before.recipe {
-            return *now == before.node;
+            return now.is_like(&before.node);
         }
-        self.complete(before).is_some_and(|node| node == *now)
+        self.complete(before).is_some_and(|node| node.is_like(now))
     }
 
     /// A stream's file as it stood in the previous snapshot, if its content is the same: its time tells when that

@@ -13,6 +13,7 @@ use crate::node::Time;
 use crate::record::PathError;
 use crate::source::{Entry, Item, Origin};
 use crate::tree::Tree;
+use crate::tree::tests::same::grouped;
 use crate::tree::tests::{
     Memory, build, chunk, chunks_read, data, file, lose_child, many, node, path, tree, xattr,
 };
@@ -90,6 +91,25 @@ fn an_unreadable_part_is_an_error_and_no_difference() {
     assert_eq!(found.iter().filter(|d| d.is_err()).count(), 1);
     assert!(found.iter().flatten().all(|d| d.change == Change::Changed));
     assert!(found.len() > 1000);
+}
+
+#[test]
+fn the_same_bytes_stored_in_another_way_are_no_difference() {
+    let store = Arc::new(Memory::default());
+    let one = |extents| BTreeMap::from([(path("x"), node(file(extents)))]);
+    let plain = one(vec![chunk(&store, b"some bytes")]);
+    let ways = [
+        one(vec![grouped(&store, b"some bytes", b"those of others")]),
+        one(vec![grouped(&store, b"some bytes", b"")]),
+        one(vec![chunk(&store, b"some "), chunk(&store, b"bytes")]),
+    ];
+    for way in &ways {
+        let (a, b) = trees(&store, &plain, way);
+        assert_eq!(a.diff(&b, &TreePath::root()).count(), 0);
+    }
+    let (a, b) = trees(&store, &one(vec![grouped(&store, b"some bytez", b"")]), &ways[0]);
+    let found = brief(a.diff(&b, &TreePath::root()).collect::<Result<_>>().unwrap());
+    assert_eq!(found, [("x".into(), Change::Changed, vec![Aspect::Content])]);
 }
 
 #[test]

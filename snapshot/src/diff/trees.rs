@@ -6,12 +6,13 @@ use super::{Aspect, Difference, aspects};
 use crate::error::{Error, Result};
 use crate::node::NodeKind;
 use crate::path::TreePath;
-use crate::tree::{Cursor, Item, NodeRef, RawEntry, Tree};
+use crate::tree::{Cursor, Item, NodeRef, RawEntry, Tree, same_bytes};
 
 impl Tree {
     /// What differs at and below `base` in `newer`, in the order of paths.
     pub fn diff(&self, newer: &Self, base: &TreePath) -> TreeDiff {
-        TreeDiff { left: Side::new(self, base.clone()), right: Side::new(newer, base.clone()) }
+        let trees = (self.clone(), newer.clone());
+        TreeDiff { left: Side::new(self, base.clone()), right: Side::new(newer, base.clone()), trees }
     }
 }
 
@@ -20,6 +21,8 @@ impl Tree {
 pub struct TreeDiff {
     left: Side,
     right: Side,
+    /// The older and the newer.
+    trees: (Tree, Tree),
 }
 
 /// One tree, and its next node or entry.
@@ -130,7 +133,7 @@ impl TreeDiff {
                 Ok(found.map(|e| Difference::added(e.path, e.node)))
             }
             Ordering::Equal => match (self.left.take()?, self.right.take()?) {
-                (Some(before), Some(after)) => Ok(compare(before, after)),
+                (Some(before), Some(after)) => compare(&self.trees, before, after),
                 _ => Ok(None),
             },
         }
@@ -142,13 +145,13 @@ impl TreeDiff {
     }
 }
 
-fn compare(before: RawEntry, after: RawEntry) -> Option<Difference> {
+fn compare(trees: &(Tree, Tree), before: RawEntry, after: RawEntry) -> Result<Option<Difference>> {
     let mut found = aspects(&before.node, &after.node);
     let files = matches!((&before.node.kind, &after.node.kind), (NodeKind::File(_), NodeKind::File(_)));
-    if files && before.version() != after.version() {
+    if files && before.version() != after.version() && !same_bytes((&trees.0, &before), (&trees.1, &after))? {
         found.insert(0, Aspect::Content);
     }
-    Difference::changed(after.path, before.node, after.node, found)
+    Ok(Difference::changed(after.path, before.node, after.node, found))
 }
 
 impl Iterator for TreeDiff {

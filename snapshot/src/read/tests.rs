@@ -10,6 +10,7 @@ use super::*;
 use crate::error::Error;
 use crate::node::{Extent, NodeKind};
 use crate::path::TreePath;
+use crate::tree::tests::same::grouped;
 use crate::tree::tests::{Memory, build, chunk, file, lose_child, many, node, path, tree};
 use crate::tree::{Nodes, Tree};
 
@@ -101,6 +102,27 @@ fn versions_are_told_apart_by_content_alone() {
     assert_eq!(seen, [(0, 4, 3), (3, 3, 1), (5, 5, 1)]);
     let text = serde_json::to_string(&found.versions[0].id).unwrap();
     assert_eq!(serde_json::from_str::<VersionId>(&text).unwrap(), found.versions[0].id);
+}
+
+#[test]
+fn one_content_stored_in_many_ways_is_one_version() {
+    let store = Arc::new(Memory::default());
+    // Ten chunks are in a recipe.
+    let plain: Vec<Extent> = (0..10u8).map(|i| chunk(&store, &[i; 9])).collect();
+    let mut pieced = plain.clone();
+    pieced[4] = grouped(&store, &[4; 9], b"others");
+    let mut changed = plain.clone();
+    changed[4] = chunk(&store, &[7; 9]);
+    let joined = vec![chunk(&store, &(0..10u8).flat_map(|i| [i; 9]).collect::<Vec<_>>())];
+    let mut trees = Vec::new();
+    for extents in [plain, pieced, changed, joined] {
+        let entries = BTreeMap::from([(path("f"), node(file(extents)))]);
+        trees.push((SnapshotId([trees.len() as u8; 32]), tree(&store, build(&store, &entries).unwrap().0)));
+    }
+    let found = versions::collect(trees.into_iter(), &path("f"));
+    let seen: Vec<_> =
+        found.versions.iter().map(|v| (v.first.0[0], v.last.0[0], v.snapshots.len())).collect();
+    assert_eq!(seen, [(0, 3, 3), (2, 2, 1)]);
 }
 
 #[test]

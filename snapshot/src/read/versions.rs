@@ -7,13 +7,14 @@ use chronos_store::{ChunkId, Reader, SnapshotId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::node::{Extent, Node, NodeKind};
+use crate::node::{Node, NodeKind};
 use crate::path::TreePath;
 use crate::record::Snapshot;
-use crate::tree::{RawEntry, Tree};
+use crate::tree::{RawEntry, Tree, same_bytes};
 
 /// Identifies a content: the hash of an entry's type and of the chunks, holes and lengths that it is made of.
-/// Attributes do not count. Comparable inside one repository only.
+/// Attributes do not count. Comparable inside one repository only. One content that is stored in two ways has two ids;
+/// among [`Versions`] it is one version, with the id that it was first stored with.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VersionId(pub [u8; 32]);
 
@@ -79,18 +80,11 @@ impl RawEntry {
                     hasher.update(b"r").update(&recipe.0);
                 }
                 for extent in &content.extents {
-                    match extent {
-                        Extent::Data { id, len } => {
-                            hasher.update(b"d").update(&len.to_le_bytes()).update(&id.0)
-                        }
-                        // The same bytes, however they are stored.
-                        Extent::Assembled(made) => {
-                            hasher.update(b"d").update(&made.len.to_le_bytes()).update(&made.id.0)
-                        }
-                        Extent::Hole { len } | Extent::Zero { len } => {
-                            hasher.update(b"0").update(&len.to_le_bytes())
-                        }
+                    match extent.identity() {
+                        Some(id) => hasher.update(b"d").update(&id.0),
+                        None => hasher.update(b"0"),
                     };
+                    hasher.update(&extent.len().to_le_bytes());
                 }
             }
             NodeKind::Dir => drop(hasher.update(b"d")),
@@ -115,41 +109,73 @@ pub fn versions(reader: &Reader, snapshots: &[Snapshot], path: &TreePath) -> Ver
 /// The versions of `path` in trees from the oldest to the newest; equal trees are read once.
 pub(crate) fn collect(trees: impl Iterator<Item = (SnapshotId, Tree)>, path: &TreePath) -> Versions {
     let mut found = Versions::default();
-    let mut places: HashMap<VersionId, usize> = HashMap::new();
-    let mut last: Option<(ChunkId, Option<RawEntry>)> = None;
+    let mut known = Known::default();
+    let mut last: Option<(ChunkId, Option<usize>)> = None;
     for (id, tree) in trees {
-        let entry = match last.take() {
-            Some((root, entry)) if root == tree.root() => entry,
-            _ => match tree.find(path) {
-                Ok(entry) => entry,
-                Err(error) => {
-                    found.errors.push((id, error));
-                    continue;
-                }
-            },
+        let place = match last {
+            Some((root, place)) if root == tree.root() => Ok(place),
+            _ => known.place(id, &tree, path, &mut found.versions),
         };
-        match &entry {
-            None => found.absent.push(id),
-            Some(entry) => {
-                let version = entry.version();
-                let known = places.get(&version).and_then(|at| found.versions.get_mut(*at));
-                if let Some(known) = known {
-                    known.last = id;
-                    known.snapshots.push(id);
-                } else {
-                    places.insert(version, found.versions.len());
-                    let node = entry.node.clone();
-                    found.versions.push(Version {
-                        id: version,
-                        node,
-                        first: id,
-                        last: id,
-                        snapshots: vec![id],
-                    });
+        match place {
+            Ok(place) => {
+                match place.and_then(|at| found.versions.get_mut(at)) {
+                    Some(version) => version.seen_in(id),
+                    None => found.absent.push(id),
                 }
+                last = Some((tree.root(), place));
+            }
+            Err(error) => {
+                found.errors.push((id, error));
+                last = None;
             }
         }
-        last = Some((tree.root(), entry));
     }
     found
+}
+
+impl Version {
+    fn seen_in(&mut self, id: SnapshotId) {
+        self.last = id;
+        self.snapshots.push(id);
+    }
+}
+
+/// The versions that were found, to recognise them.
+#[derive(Default)]
+struct Known {
+    places: HashMap<VersionId, usize>,
+    /// An entry of each version that is a file, with its tree.
+    files: Vec<(usize, Tree, RawEntry)>,
+}
+
+impl Known {
+    /// Which version a snapshot's tree has, as its place in the list, which gets it if it is new; `None` if the path is
+    /// not there.
+    fn place(
+        &mut self,
+        id: SnapshotId,
+        tree: &Tree,
+        path: &TreePath,
+        versions: &mut Vec<Version>,
+    ) -> Result<Option<usize>> {
+        let Some(entry) = tree.find(path)? else { return Ok(None) };
+        let version = entry.version();
+        if let Some(at) = self.places.get(&version) {
+            return Ok(Some(*at));
+        }
+        for (at, other, stored) in self.files.iter().rev() {
+            if same_bytes((other, stored), (tree, &entry))? {
+                self.places.insert(version, *at);
+                return Ok(Some(*at));
+            }
+        }
+        let at = versions.len();
+        self.places.insert(version, at);
+        let node = entry.node.clone();
+        versions.push(Version { id: version, node, first: id, last: id, snapshots: Vec::new() });
+        if matches!(entry.node.kind, NodeKind::File(_)) {
+            self.files.push((at, tree.clone(), entry));
+        }
+        Ok(Some(at))
+    }
 }

@@ -12,12 +12,11 @@ use crate::restore::plan::{Action, Plan, Planned, shared_inodes};
 pub(crate) fn digest(content: &Content) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     for extent in &content.extents {
-        match extent {
-            Extent::Data { id, len } => hasher.update(&id.0).update(&len.to_le_bytes()),
-            Extent::Assembled(made) => hasher.update(&made.id.0).update(&made.len.to_le_bytes()),
-            Extent::Hole { len } => hasher.update(&[1]).update(&len.to_le_bytes()),
-            Extent::Zero { len } => hasher.update(&[2]).update(&len.to_le_bytes()),
+        match extent.identity() {
+            Some(id) => hasher.update(&id.0),
+            None => hasher.update(&[if matches!(extent, Extent::Hole { .. }) { 1 } else { 2 }]),
         };
+        hasher.update(&extent.len().to_le_bytes());
     }
     *hasher.finalize().as_bytes()
 }

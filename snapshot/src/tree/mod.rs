@@ -11,6 +11,7 @@ pub(crate) mod fuzz;
 mod inner;
 mod leaf;
 mod recipe;
+mod same;
 #[cfg(test)]
 pub(crate) mod tests;
 mod walk;
@@ -27,6 +28,7 @@ use crate::path::TreePath;
 pub use builder::TreeBuilder;
 pub(crate) use inner::NodeRef;
 pub(crate) use recipe::{ASSEMBLED_BYTES_MAX, Recipe};
+pub(crate) use same::same_bytes;
 pub use walk::Entries;
 pub(crate) use walk::{Cursor, Item, Walk};
 

@@ -288,12 +288,32 @@ fn finish(sink: &mut dyn Sink, levels: &mut Vec<Above>) -> Result<ChunkId> {
     }
 }
 
+/// A node of a recipe that has not been read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Branch {
+    /// Which.
+    pub(crate) id: ChunkId,
+    /// The bytes of the file that it covers.
+    pub(crate) size: u64,
+    /// Its level; `None` for the topmost, of which it is not known.
+    level: Option<u64>,
+}
+
+/// What comes next in a recipe.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// A node that may be entered or passed over.
+    Branch(Branch),
+    /// An extent.
+    Extent(Extent),
+}
+
 /// The extents of a stored file in order, with their offsets; reads one node at a time.
 #[derive(Debug)]
 pub(crate) struct Recipe {
     nodes: Arc<dyn Nodes>,
-    /// Nodes to be read, the next one last: id, size and level (`None` for the topmost).
-    open: Vec<(ChunkId, u64, Option<u64>)>,
+    /// Nodes to be read, the next one last.
+    open: Vec<Branch>,
     /// Extents of the node that is being handed out, in reverse order.
     ready: Vec<Extent>,
     offset: u64,
@@ -303,7 +323,19 @@ pub(crate) struct Recipe {
 impl Recipe {
     /// The extents below `root`, which must add up to `size`; those that end at or before `from` are skipped.
     pub(crate) fn new(nodes: Arc<dyn Nodes>, root: ChunkId, size: u64, from: u64) -> Self {
-        Self { nodes, open: vec![(root, size, None)], ready: Vec::new(), offset: 0, from }
+        let open = vec![Branch { id: root, size, level: None }];
+        Self { nodes, open, ready: Vec::new(), offset: 0, from }
+    }
+
+    /// Extents that are known.
+    pub(crate) fn known(nodes: Arc<dyn Nodes>, mut extents: Vec<Extent>) -> Self {
+        extents.reverse();
+        Self { nodes, open: Vec::new(), ready: extents, offset: 0, from: 0 }
+    }
+
+    /// Takes what comes next; what lies below a branch comes only if that is entered.
+    pub(crate) fn part(&mut self) -> Option<Part> {
+        self.ready.pop().map(Part::Extent).or_else(|| self.open.pop().map(Part::Branch))
     }
 
     fn step(&mut self) -> Result<Option<(u64, Extent)>> {
@@ -316,16 +348,18 @@ impl Recipe {
                 }
                 continue;
             }
-            let Some((id, size, level)) = self.open.pop() else { return Ok(None) };
-            if self.offset + size <= self.from {
-                self.offset += size;
+            let Some(branch) = self.open.pop() else { return Ok(None) };
+            if self.offset + branch.size <= self.from {
+                self.offset += branch.size;
                 continue;
             }
-            self.open_node(id, size, level)?;
+            self.enter(branch)?;
         }
     }
 
-    fn open_node(&mut self, id: ChunkId, size: u64, level: Option<u64>) -> Result<()> {
+    /// Reads the node that was taken last: what comes next is below it.
+    pub(crate) fn enter(&mut self, branch: Branch) -> Result<()> {
+        let Branch { id, size, level } = branch;
         let refs = self.nodes.refs(&id)?;
         let meta = refs.meta.ok_or_else(|| damaged("a recipe node has no description"))?;
         let meta = self.nodes.meta(&meta)?;
@@ -347,7 +381,7 @@ impl Recipe {
                 }
                 let mut sizes = child_sizes(&mut dec, refs.children.len(), size)?;
                 for (child, size) in refs.children.into_iter().rev().zip(sizes.drain(..).rev()) {
-                    self.open.push((child, size, Some(own - 1)));
+                    self.open.push(Branch { id: child, size, level: Some(own - 1) });
                 }
             }
             _ => return Err(damaged("a recipe node is of the wrong form")),

@@ -4,6 +4,7 @@ mod damage;
 mod golden;
 mod limits;
 mod model;
+pub(crate) mod same;
 mod sharing;
 
 use std::collections::{BTreeMap, BTreeSet};
