@@ -5,6 +5,7 @@
 //! the search path: restic, rustic, Borg (`borg`) and bupstash. Everything is restored into the work folder, which should be
 //! in memory, and compared with what was backed up.
 
+mod absolute;
 mod compare;
 mod corpora;
 mod measure;
@@ -44,6 +45,9 @@ struct Args {
     /// Instead of all this: repositories of so many chunks, such as 1000000,10000000.
     #[arg(long, value_delimiter = ',')]
     chunks: Vec<u64>,
+    /// Instead of all this: figures that stand for themselves, of cuts, known, new, files, small, threads.
+    #[arg(long, value_delimiter = ',')]
+    absolute: Vec<String>,
     /// Only these corpora: tree, workflows, tiny, dump, hard-dump, noise.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -86,6 +90,9 @@ fn main() -> Result<()> {
     tools.retain(|tool| args.tools.is_empty() || args.tools.contains(&tool.name));
     if !args.chunks.is_empty() {
         return scales(&tools, &args.chunks, scratch.path());
+    }
+    if !args.absolute.is_empty() {
+        return absolute::run(&args.absolute, tools.first().context("there is no chronos")?, scratch.path());
     }
     for corpus in args.corpora() {
         let mut rows = Vec::new();

@@ -1,8 +1,9 @@
 //! Every decoder of the program by name: what `tests/corpus.rs` runs over the kept corpus, and libFuzzer for as long as one likes.
 //!
-//! The targets of `store` and `snapshot` stand beside their decoders; those of the configuration and the command line are here.
+//! The targets of `store` and `snapshot` stand beside their decoders; those of cuts, the configuration and the command line are here.
 
 mod corpus;
+mod cuts;
 mod mutate;
 mod words;
 
@@ -12,8 +13,13 @@ pub use mutate::Mutator;
 
 /// All targets, by name.
 pub fn targets() -> Vec<Target> {
-    let mut all =
-        [chronos_store::fuzz::targets(), chronos_snapshot::fuzz::targets(), words::TARGETS.to_vec()].concat();
+    let mut all = [
+        chronos_store::fuzz::targets(),
+        chronos_snapshot::fuzz::targets(),
+        words::TARGETS.to_vec(),
+        cuts::TARGETS.to_vec(),
+    ]
+    .concat();
     all.sort_by_key(|target| target.name);
     all
 }

@@ -98,10 +98,27 @@ fn nothing_is_ignored_or_left_open() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// The one call into code for instructions that not every processor has (`docs/decisions/vector-cuts.md`).
+#[test]
+fn unsafe_code_is_one_call_in_one_crate() {
+    let root = repository_root();
+    let mut found = Vec::new();
+    for path in project_files(".rs") {
+        let uses = text(&path).matches(concat!("uns", "afe {")).count();
+        found.extend((uses > 0).then(|| (path.strip_prefix(&root).unwrap().display().to_string(), uses)));
+    }
+    assert_eq!(found, [("gear/src/vbmi.rs".to_owned(), 1)]);
+    let packages =
+        project_files("Cargo.toml").into_iter().filter(|p| !p.starts_with(root.join("fuzz/libfuzzer")));
+    for path in packages.filter(|p| *p != root.join("Cargo.toml") && *p != root.join("gear/Cargo.toml")) {
+        assert!(text(&path).contains("[lints]\nworkspace = true"), "{}: lints of its own", path.display());
+    }
+}
+
 /// The libraries that touch the disk are few and known (`docs/style.md`).
 #[test]
 fn crates_depend_in_one_direction() {
-    let order = ["store", "snapshot", "server", "cli"];
+    let order = ["gear", "store", "snapshot", "server", "cli"];
     for (rank, name) in order.iter().enumerate() {
         let manifest = text(&repository_root().join(name).join("Cargo.toml"));
         for above in &order[rank..] {

@@ -6,8 +6,9 @@ use std::io::Cursor;
 
 use super::*;
 use crate::crypto::{Keys, Secrets};
+use chronos_gear::Table;
 
-fn gear() -> Arc<GearTable> {
+fn gear() -> Arc<Gear> {
     Keys::new(&Secrets { master: [1; 32], chunk: [2; 32] }).gear()
 }
 
@@ -42,7 +43,7 @@ fn cut_points_are_pinned() {
 }
 
 /// The rule of `docs/format.md`, a byte at a time.
-fn reference(class: ChunkClass, gear: &GearTable, bytes: &[u8]) -> usize {
+fn reference(class: ChunkClass, gear: &Table, bytes: &[u8]) -> usize {
     let (min, avg, max) = class.lengths();
     let end = bytes.len().min(max);
     let mut hash = 0_u64;
@@ -64,7 +65,7 @@ fn cuts_follow_the_rule_that_the_format_describes() {
             let bytes = noise(len);
             let (mut rest, mut lengths) = (bytes.as_slice(), Vec::new());
             while !rest.is_empty() {
-                let (chunk, after) = rest.split_at(reference(class, &gear, rest));
+                let (chunk, after) = rest.split_at(reference(class, gear.table(), rest));
                 lengths.push(chunk.len());
                 rest = after;
             }

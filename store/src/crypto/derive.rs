@@ -3,14 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use chronos_gear::Gear;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::aead::SealKey;
 use crate::error::Result;
 use crate::id::{ChunkId, ChunkKind};
-
-/// The gear table: 256 secret random numbers that decide where content is cut.
-pub(crate) type GearTable = [u64; 256];
 
 /// The secrets that a key slot wraps.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
@@ -47,7 +45,7 @@ pub(crate) struct Keys {
     config: [u8; 32],
     boundary: [u8; 32],
     pairs: [[u8; 32]; 3],
-    gear: Arc<GearTable>,
+    gear: Arc<Gear>,
 }
 
 impl fmt::Debug for Keys {
@@ -93,7 +91,7 @@ impl Keys {
                 master("chronos v1 refs key pair"),
                 master("chronos v1 meta key pair"),
             ],
-            gear: Arc::new(gear),
+            gear: Arc::new(Gear::new(&gear)),
         }
     }
 
@@ -107,8 +105,8 @@ impl Keys {
         ChunkId(*blake3::keyed_hash(key, bytes).as_bytes())
     }
 
-    /// The gear table.
-    pub(crate) fn gear(&self) -> Arc<GearTable> {
+    /// The gear table: 256 secret random numbers that decide where content is cut.
+    pub(crate) fn gear(&self) -> Arc<Gear> {
         Arc::clone(&self.gear)
     }
 
@@ -173,7 +171,7 @@ mod tests {
     fn repositories_with_one_chunk_secret_share_ids_and_cuts_and_nothing_else() {
         let (one, other) = (keys(1, 7), keys(2, 7));
         assert_eq!(one.chunk_id(ChunkKind::Data, b"x"), other.chunk_id(ChunkKind::Data, b"x"));
-        assert_eq!((one.gear(), one.boundary()), (other.gear(), other.boundary()));
+        assert_eq!((one.gear().table(), one.boundary()), (other.gear().table(), other.boundary()));
         assert_ne!(one.name("d", "x"), other.name("d", "x"));
         assert_ne!(one.config_mac(b"x"), other.config_mac(b"x"));
         assert_ne!(one.pair(ChunkKind::Data), other.pair(ChunkKind::Data));

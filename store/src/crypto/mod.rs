@@ -9,7 +9,7 @@ mod slot;
 
 pub(crate) use aead::{SealKey, TAG_BYTES};
 pub(crate) use capsule::{Capsule, SessionKeys};
-pub(crate) use derive::{GearTable, Keys, Purpose, Secrets};
+pub(crate) use derive::{Keys, Purpose, Secrets};
 pub(crate) use slot::{Kdf, KeySlot};
 
 /// Suite 1: BLAKE3 keyed ids and derivation, AES-256-GCM, X25519.
