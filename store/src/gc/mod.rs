@@ -145,7 +145,7 @@ fn survey(
 ) -> Result<Plan> {
     let marked = marks.mark(view, &roots(view, options), &|_| false)?;
     let index = view.index()?;
-    let plan = Plan::make(index, &marked.frames(view)?, options);
+    let plan = Plan::make(index.packs(), &marked.frames(view)?, options);
     let there = || index.packs().iter().filter(|p| !p.swept);
     report.packs_before = there().count() as u64;
     report.bytes_before = there().map(|p| p.size).sum();

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::PruneOptions;
 use super::mark::Use;
 use crate::id::PackName;
-use crate::index::{Index, IndexedPack};
+use crate::index::IndexedPack;
 
 /// Packs below this are small; many of them are joined.
 const SMALL_BYTES: u64 = 4 << 20;
@@ -32,9 +32,7 @@ pub(crate) struct Plan {
     pub(crate) frame_dead_share_max: f64,
     /// Stored bytes that would come back, before what repacking writes.
     pub(crate) bytes_freed: u64,
-    /// Raw bytes to copy.
-    pub(crate) bytes_copied: u64,
-    /// Raw bytes that are needed, and that are not.
+    /// Raw bytes that are needed.
     pub(crate) bytes_live: u64,
     /// Raw bytes that nothing refers to.
     pub(crate) bytes_dead: u64,
@@ -62,10 +60,10 @@ struct Choice<'c> {
 
 impl Plan {
     /// Decides from what is needed of each frame. Packs that are condemned, swept or quarantined are left to their own way.
-    pub(crate) fn make(index: &Index, frames: &[Vec<Use>], options: &PruneOptions) -> Self {
+    pub(crate) fn make(packs: &[IndexedPack], frames: &[Vec<Use>], options: &PruneOptions) -> Self {
         let mut plan = Self::default();
         let mut candidates = Vec::new();
-        for (pack, frames) in index.packs().iter().zip(frames) {
+        for (pack, frames) in packs.iter().zip(frames) {
             let used = frames
                 .iter()
                 .fold(Use::default(), |sum, f| Use { live: sum.live + f.live, all: sum.all + f.all });
@@ -106,7 +104,6 @@ impl Plan {
         let Some(best) = best else { return };
         self.frame_dead_share_max = best.frame_dead_share_max;
         for candidate in best.packs {
-            self.bytes_copied += candidate.used.live;
             self.bytes_freed += candidate.pack.size;
             self.repack.insert(candidate.pack.name.clone());
         }
@@ -164,6 +161,10 @@ impl Candidate<'_> {
         let moved: u64 = moved.iter().map(|f| f.all).sum();
         let gone: u64 = renewed.iter().map(|f| f.dead()).sum();
         let renewed: u64 = renewed.iter().map(|f| f.live).sum();
-        (self.stored(gone), self.stored(moved) + COST_RAW * renewed as f64 + 1.0)
+        // Something of a candidate is needed, so the cost is never 0.
+        (self.stored(gone), self.stored(moved) + COST_RAW * renewed as f64)
     }
 }
+
+#[cfg(test)]
+mod tests;

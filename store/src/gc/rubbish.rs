@@ -108,23 +108,22 @@ fn replaced_runs(inner: &Arc<Inner>) -> Result<()> {
 
 /// States that records older than the newest [`STATES_KEPT`] name.
 fn old_states(inner: &Inner) -> Result<()> {
-    let Some(mut n) = inner.log_len()?.checked_sub(STATES_KEPT + 1) else { return Ok(()) };
-    loop {
+    let end = inner.log_len()?.saturating_sub(STATES_KEPT);
+    let mut old = Vec::new();
+    for n in (0..end).rev() {
         match inner.read(&names::log(n)).and_then(|b| LogRecord::decode(&inner.keys, n, &b)) {
-            Ok(record) => {
-                match inner.backend.stat(&record.state) {
-                    Err(BackendError::NotFound(_)) => return Ok(()),
-                    size => size.map(|_| ())?,
+            Ok(record) => match inner.backend.stat(&record.state) {
+                Err(BackendError::NotFound(_)) => break,
+                size => {
+                    size?;
+                    old.push(record.state);
                 }
-                inner.backend.remove(&record.state)?;
-            }
+            },
             // A damaged old record is for check to tell; its state stays.
             Err(e) if e.kind() == ErrorKind::Damaged => {}
             Err(e) => return Err(e),
         }
-        match n.checked_sub(1) {
-            Some(before) => n = before,
-            None => return Ok(()),
-        }
     }
+    // The oldest first: whoever finds one missing knows that those before it are gone as well.
+    old.iter().rev().try_for_each(|state| Ok(inner.backend.remove(state)?))
 }

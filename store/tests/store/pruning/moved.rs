@@ -1,0 +1,51 @@
+//! How what is needed is copied out of packs that are worn.
+
+use std::sync::Arc;
+
+use chronos_store::backend::{Method, RecordBackend};
+
+use super::kept::{assert_sound, assert_whole, begin, chunks, commit, forget, prune, snapshot};
+use crate::fixture::Fixture;
+
+/// The packs that are stored.
+fn packs(fixture: &Fixture) -> Vec<Arc<[u8]>> {
+    fixture.backend.content().into_iter().filter(|(n, _)| n.starts_with("packs/")).map(|(_, b)| b).collect()
+}
+
+#[test]
+fn a_frame_that_is_nearly_all_needed_moves_as_it_is_and_a_worn_one_is_written_anew() {
+    let fixture = Fixture::new();
+    // Frames of 2 MiB hold 210 of these chunks.
+    let one = snapshot(&fixture.open(), 0..840);
+    let two = snapshot(&fixture.open(), (0..205).chain(210..300));
+    let old = packs(&fixture).into_iter().max_by_key(|pack| pack.len()).unwrap();
+    forget(&fixture.open(), &one);
+    let recorded = RecordBackend::new(fixture.shared());
+    let report = prune(&fixture.open_through(Arc::new(recorded.clone())));
+    assert_eq!(report.packs_repacked, 1);
+    let new = packs(&fixture).into_iter().max_by_key(|pack| pack.len()).unwrap();
+    let kept = |mib: usize| {
+        let part = old.get(mib << 20..(mib << 20) + 64).unwrap();
+        new.windows(part.len()).any(|window| window == part)
+    };
+    // In whatever order the frames are stored: of one a fortieth is dead, of another more than half, of the others all.
+    assert_eq!([1, 3, 5, 7].into_iter().filter(|mib| kept(*mib)).count(), 1);
+    let written = recorded.bytes(Method::WriteNew, "packs/") + recorded.bytes(Method::WriteNew, "snap/");
+    assert_eq!(report.bytes_repacked, written);
+    assert_whole(&fixture.open(), &[&two]);
+    assert_sound(&fixture.open(), 1);
+}
+
+#[test]
+fn a_copy_for_which_another_stands_is_not_copied() {
+    let fixture = Fixture::new();
+    // Neither session sees what the other writes, so that there are two copies of a hundred chunks.
+    let (first, second) = (begin(&fixture.open()), begin(&fixture.open()));
+    let one = commit(first, &chunks((0..100).chain(200..250)));
+    let two = commit(second, &chunks((0..100).chain(300..350)));
+    let report = prune(&fixture.open());
+    assert_eq!((report.packs_repacked, report.bytes_dead), (1, 1_000_000), "{report:?}");
+    assert!(fixture.pack_bytes() < 2_020_000, "{} bytes of 200 chunks", fixture.pack_bytes());
+    assert_whole(&fixture.open(), &[&one, &two]);
+    assert_sound(&fixture.open(), 2);
+}
