@@ -159,6 +159,14 @@ impl Extent {
         whole.into_iter().chain(pieces.iter().map(|p| (&p.chunk, Some(*p), p.len)))
     }
 
+    /// The id of an assembled chunk that has one piece only: it can be checked as soon as that is there.
+    pub(crate) fn only_part(&self) -> Option<ChunkId> {
+        match self {
+            Self::Assembled(made) if made.pieces.len() == 1 => Some(made.id),
+            _ => None,
+        }
+    }
+
     /// The stored chunks that it is read from.
     pub(crate) fn chunks(&self) -> impl Iterator<Item = &ChunkId> {
         self.parts().map(|(id, ..)| id)

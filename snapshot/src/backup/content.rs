@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chronos_store::{ChunkClass, ChunkStream, Chunker, DETECT_BYTES, Monitor, Repository};
+use chronos_store::{ChunkClass, ChunkId, ChunkStream, Chunker, DETECT_BYTES, Monitor, Repository};
 
 use crate::backup::base::Base;
-use crate::backup::extents::{Extents, Region};
-use crate::backup::sink::SinkWriter;
+use crate::backup::extents::{Extents, Store};
+use crate::backup::literals::{Literals, Spot};
+use crate::backup::worker::Bench;
 use crate::error::Error;
-use crate::node::{Extent, NodeKind};
+use crate::node::NodeKind;
 use crate::tree::{RawEntry, Tree};
 
 /// Why content could not be stored.
@@ -42,44 +43,42 @@ pub(crate) struct Known<'n> {
 /// Cuts and stores content; one per thread.
 pub(crate) struct Cutter<'s> {
     repository: &'s Repository,
-    writer: SinkWriter<'s>,
     previous: Option<&'s Tree>,
     stop: &'s AtomicBool,
     stream: ChunkStream,
     chunkers: BTreeMap<ChunkClass, Chunker>,
-    region: Region,
+    store: Store<'s>,
+    /// Number of the file that was begun last.
+    pub(crate) file: u64,
     /// Bytes read until now.
     pub(crate) bytes_read: u64,
 }
 
 impl<'s> Cutter<'s> {
-    /// `previous` is the tree that the new one is compared with.
-    pub(crate) fn new(
-        repository: &'s Repository,
-        writer: SinkWriter<'s>,
-        previous: Option<&'s Tree>,
-        stop: &'s AtomicBool,
-    ) -> Self {
+    /// Nothing read yet.
+    pub(crate) fn new(bench: Bench<'s>) -> Self {
+        let Bench { repository, sink, places, previous, stop } = bench;
         Self {
             repository,
-            writer,
             previous,
             stop,
             stream: ChunkStream::new(),
             chunkers: BTreeMap::new(),
-            region: Region::default(),
+            store: Store::new(sink.writer(), Literals::new(places)),
+            file: 0,
             bytes_read: 0,
         }
     }
 
     /// The extents of a file that is to be read; `before` is what the previous snapshot has there.
-    pub(crate) fn begin(&self, before: Option<&RawEntry>) -> Extents {
-        Extents::new(self.previous.zip(before).map(|(tree, before)| Base::new(tree, before)))
+    pub(crate) fn begin(&mut self, before: Option<&RawEntry>) -> Extents {
+        self.file += 1;
+        Extents::new(self.file, self.previous.zip(before).map(|(tree, before)| Base::new(tree, before)))
     }
 
     /// Seals what is left.
     pub(crate) fn finish(self) -> Result<(), Error> {
-        self.writer.finish()
+        self.store.writer.finish()
     }
 
     /// Reads `from` to its end and adds what it holds to `extents`; returns the class by which it was cut.
@@ -107,20 +106,19 @@ impl<'s> Cutter<'s> {
         let chunker = self.chunkers.entry(class).or_insert_with(|| repository.chunker(class));
         while let Some(chunk) = self.stream.next_chunk(&mut from, chunker).map_err(failure)? {
             if is_zero(chunk) {
-                extents.settle(&mut self.region, &mut self.writer, None)?;
+                extents.settle(&mut self.store, None)?;
                 extents.zero(chunk.len() as u64);
             } else {
-                extents.chunk(&mut self.region, &mut self.writer, chunk)?;
+                extents.chunk(&mut self.store, chunk)?;
             }
         }
-        extents.settle(&mut self.region, &mut self.writer, None)?;
+        extents.settle(&mut self.store, None)?;
         Ok(class)
     }
 
-    /// The extents of a file that was read to its end.
-    pub(crate) fn complete(&mut self, mut extents: Extents) -> Result<Vec<Extent>, Error> {
-        extents.finish(&mut self.writer)?;
-        Ok(extents.list)
+    /// Stores what waits. The pieces that it tells, of all files since the last time, have no chunk until then.
+    pub(crate) fn settle(&mut self) -> Result<Vec<(Spot, ChunkId)>, Error> {
+        self.store.literals.finish(&mut self.store.writer)
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! Chunks that are not known wait in a *region* until a known one follows or enough have come together. The region is
 //! then compared with the stretch of the previous version that lies where it was cut out; what differs little is
-//! assembled from pieces of that, the new bytes in between being stored as chunks of their own, the *literals*.
+//! assembled from pieces of that, the new bytes in between being stored with those of other files, as [`Literals`].
 
 use chronos_store::ChunkId;
 
 use crate::backup::base::Base;
+use crate::backup::literals::{LITERAL, Literals, SMALL_BYTES, Spot};
 use crate::backup::matching::{Match, Matcher};
 use crate::backup::sink::SinkWriter;
 use crate::error::Result;
@@ -16,8 +17,6 @@ use crate::node::{Assembled, Extent, Piece};
 const REGION_BYTES: usize = 1 << 20;
 /// How much more of the previous version is read than the region is long: so much may have been removed.
 const SLACK_BYTES: usize = 128 << 10;
-/// Literals are stored together until they are this long, the average length of a chunk.
-const LITERALS_BYTES: usize = 32 << 10;
 /// After so many regions in a row with nothing in common, the versions have nothing more to do with each other.
 const MISSES_MAX: u32 = 4;
 /// What naming a piece costs in bytes, about.
@@ -29,31 +28,35 @@ const GAIN: usize = 4;
 /// One more piece for each so many bytes of a chunk: far more of them make reading slow.
 const PIECE_BYTES: usize = 512;
 
-/// Stands for the chunk that literals will be stored as.
-const LITERAL: ChunkId = ChunkId([0; 32]);
-
 /// The extents of a file.
 #[derive(Default)]
 pub(crate) struct Extents {
+    /// Number of the file; no other one of this thread has it.
+    file: u64,
     pub(crate) list: Vec<Extent>,
     /// Their total length.
     pub(crate) len: u64,
     base: Option<Base>,
     misses: u32,
-    literals: Literals,
 }
 
-/// New bytes of assembled chunks, not stored yet.
-#[derive(Default)]
-struct Literals {
-    bytes: Vec<u8>,
-    /// The pieces that lie in them, by extent and number.
-    pieces: Vec<(usize, usize)>,
+/// What a thread needs to store extents, its memory used for every file.
+#[derive(Debug)]
+pub(super) struct Store<'s> {
+    pub(super) writer: SinkWriter<'s>,
+    pub(super) literals: Literals<'s>,
+    region: Region,
 }
 
-/// Unknown chunks in a row. One per thread, its memory is used for every file.
+impl<'s> Store<'s> {
+    pub(super) fn new(writer: SinkWriter<'s>, literals: Literals<'s>) -> Self {
+        Self { writer, literals, region: Region::default() }
+    }
+}
+
+/// Unknown chunks in a row.
 #[derive(Debug, Default)]
-pub(super) struct Region {
+struct Region {
     bytes: Vec<u8>,
     chunks: Vec<(ChunkId, usize)>,
     matcher: Matcher,
@@ -61,8 +64,8 @@ pub(super) struct Region {
 
 impl Extents {
     /// No extents yet; what is new is compared with `base`.
-    pub(crate) fn new(base: Option<Base>) -> Self {
-        Self { base, ..Self::default() }
+    pub(super) fn new(file: u64, base: Option<Base>) -> Self {
+        Self { file, base, ..Self::default() }
     }
 
     pub(crate) fn hole(&mut self, len: u64) {
@@ -92,76 +95,72 @@ impl Extents {
     }
 
     /// Takes the next chunk.
-    pub(super) fn chunk(
-        &mut self,
-        region: &mut Region,
-        writer: &mut SinkWriter<'_>,
-        bytes: &[u8],
-    ) -> Result<()> {
-        let chunk = writer.hash(bytes)?;
+    pub(super) fn chunk(&mut self, store: &mut Store<'_>, bytes: &[u8]) -> Result<()> {
+        let chunk = store.writer.hash(bytes)?;
         let (id, len) = (chunk.id(), bytes.len());
-        let known = if writer.refer(&id)? {
+        let known = if store.writer.refer(&id)? {
             Some(Extent::Data { id, len: len as u32 })
         } else if let Some(base) = &mut self.base {
             // The previous version may have put the same chunk together.
-            base.assembled(&id, &|id| writer.usable(id))?
+            base.assembled(&id, &|id| store.writer.usable(id))?
+        } else if self.is_small(&store.region, len) {
+            None
         } else {
-            writer.store(chunk)?;
+            store.writer.store(chunk)?;
             Some(Extent::Data { id, len: len as u32 })
         };
         if let Some(extent) = known {
-            self.settle(region, writer, Some(&id))?;
+            self.settle(store, Some(&id))?;
             if let Some(base) = &mut self.base {
                 base.pass(&id);
             }
             self.push(extent);
             return Ok(());
         }
-        region.chunks.push((id, len));
-        region.bytes.extend_from_slice(bytes);
-        if region.bytes.len() >= REGION_BYTES { self.settle(region, writer, None) } else { Ok(()) }
+        store.region.chunks.push((id, len));
+        store.region.bytes.extend_from_slice(bytes);
+        if store.region.bytes.len() >= REGION_BYTES { self.settle(store, None) } else { Ok(()) }
+    }
+
+    /// Whether a chunk of so many bytes may be all of a small file.
+    fn is_small(&self, region: &Region, len: usize) -> bool {
+        self.list.is_empty() && region.chunks.is_empty() && len <= SMALL_BYTES
     }
 
     /// Stores the chunks that wait; `next` is the known chunk that follows them.
-    pub(super) fn settle(
-        &mut self,
-        region: &mut Region,
-        writer: &mut SinkWriter<'_>,
-        next: Option<&ChunkId>,
-    ) -> Result<()> {
-        if region.chunks.is_empty() {
+    pub(super) fn settle(&mut self, store: &mut Store<'_>, next: Option<&ChunkId>) -> Result<()> {
+        if store.region.chunks.is_empty() {
             return Ok(());
         }
-        let matches = self.compare(region, writer, next)?;
-        let chunks = std::mem::take(&mut region.chunks);
+        let matches = self.compare(store, next)?;
+        let Store { writer, literals, region } = store;
+        let is_small = self.list.is_empty()
+            && next.is_none()
+            && region.chunks.len() == 1
+            && region.bytes.len() <= SMALL_BYTES;
         let mut at = 0;
-        for (id, len) in &chunks {
+        for (id, len) in region.chunks.drain(..) {
             let bytes = region.bytes.get(at..at + len).unwrap_or_default();
-            if let Some((made, literals)) = self.assemble(*id, at, bytes, &matches) {
-                if self.literals.bytes.len() + literals.len() > LITERALS_BYTES {
-                    self.finish(writer)?;
-                }
-                self.take(made, &literals);
+            if let Some((made, new)) = self.assemble(id, at, bytes, &matches) {
+                let start = literals.add(writer, &new)?;
+                self.take(made, start, literals);
+            } else if is_small {
+                let spot = Spot { file: self.file, extent: self.list.len(), piece: 0 };
+                self.push(Extent::Assembled(Box::new(literals.file(writer, id, bytes, spot)?)));
             } else {
                 // Hashed again: the bytes were in the reader's buffer when the id was found.
                 writer.store(writer.hash(bytes)?)?;
-                self.push(Extent::Data { id: *id, len: *len as u32 });
+                self.push(Extent::Data { id, len: len as u32 });
             }
             at += len;
         }
-        region.chunks = chunks;
-        region.chunks.clear();
         region.bytes.clear();
         Ok(())
     }
 
     /// What the region has in common with the previous version from its position on, which moves behind it.
-    fn compare(
-        &mut self,
-        region: &mut Region,
-        writer: &SinkWriter<'_>,
-        next: Option<&ChunkId>,
-    ) -> Result<Vec<Match>> {
+    fn compare(&mut self, store: &mut Store<'_>, next: Option<&ChunkId>) -> Result<Vec<Match>> {
+        let Store { writer, region, .. } = store;
         let Some(base) = &mut self.base else { return Ok(Vec::new()) };
         let most = region.bytes.len() + SLACK_BYTES;
         let wanted = match next.and_then(|id| base.distance(id)) {
@@ -219,34 +218,13 @@ impl Extents {
             .then_some((Assembled { id, len: bytes.len() as u32, pieces }, literals))
     }
 
-    fn take(&mut self, mut made: Assembled, literals: &[u8]) {
-        let offset = self.literals.bytes.len() as u32;
-        for (number, piece) in made.pieces.iter_mut().enumerate().filter(|(_, p)| p.chunk == LITERAL) {
-            piece.start += offset;
-            self.literals.pieces.push((self.list.len(), number));
+    /// Adds an assembled chunk whose literals begin at `start`.
+    fn take(&mut self, mut made: Assembled, start: u32, literals: &mut Literals<'_>) {
+        let (file, extent) = (self.file, self.list.len());
+        for (piece, part) in made.pieces.iter_mut().enumerate().filter(|(_, p)| p.chunk == LITERAL) {
+            part.start += start;
+            literals.name(Spot { file, extent, piece });
         }
-        self.literals.bytes.extend_from_slice(literals);
         self.push(Extent::Assembled(Box::new(made)));
-    }
-
-    /// Stores the literals that wait. Must be called at the end of the file, with no region left.
-    pub(super) fn finish(&mut self, writer: &mut SinkWriter<'_>) -> Result<()> {
-        if self.literals.bytes.is_empty() {
-            return Ok(());
-        }
-        let chunk = writer.hash(&self.literals.bytes)?;
-        let id = chunk.id();
-        if !writer.refer(&id)? {
-            writer.store(chunk)?;
-        }
-        self.literals.bytes.clear();
-        for (extent, number) in self.literals.pieces.drain(..) {
-            if let Some(Extent::Assembled(made)) = self.list.get_mut(extent)
-                && let Some(piece) = made.pieces.get_mut(number)
-            {
-                piece.chunk = id;
-            }
-        }
-        Ok(())
     }
 }

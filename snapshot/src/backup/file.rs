@@ -2,17 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use chronos_store::ChunkClass;
-use rustix::fs::{Advice, OFlags};
+use rustix::fs::{Advice, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::backup::content::{Cutter, Failure, Known, class_of};
 use crate::backup::extents::Extents;
 use crate::node::{Content, Node, NodeKind};
 use crate::path::TreePath;
-use crate::source::{Names, Stat, look, open, open_holder, xattrs};
+use crate::source::{Names, Stat, look, open_holder, xattrs};
 use crate::tree::RawEntry;
 
 /// How often a file is read that changes while it is read.
@@ -44,10 +44,15 @@ pub(crate) struct Wanted<'w> {
 }
 
 /// Reads and stores a file of the file system.
-pub(crate) fn read(cutter: &mut Cutter<'_>, names: &Names, wanted: Wanted<'_>) -> Result<Read1, Failure> {
+pub(crate) fn read(
+    cutter: &mut Cutter<'_>,
+    folder: &mut Folder,
+    names: &Names,
+    wanted: Wanted<'_>,
+) -> Result<Read1, Failure> {
     let mut last = None;
     for _ in 0..TRIES {
-        match attempt(cutter, names, wanted) {
+        match attempt(cutter, folder, names, wanted) {
             Ok((node, true)) => return Ok(Read1::Stored(node, None)),
             Ok((node, false)) => last = Some(node),
             Err(Failure::Read(e)) if e.kind() == io::ErrorKind::NotFound => return Ok(Read1::Vanished),
@@ -65,8 +70,14 @@ pub(crate) fn read(cutter: &mut Cutter<'_>, names: &Names, wanted: Wanted<'_>) -
 }
 
 /// Reads once; tells whether the file held still.
-fn attempt(cutter: &mut Cutter<'_>, names: &Names, wanted: Wanted<'_>) -> Result<(Node, bool), Failure> {
-    let Opened { mut file, stat: before, mut node } = opened(names, wanted).map_err(Failure::Read)?;
+fn attempt(
+    cutter: &mut Cutter<'_>,
+    folder: &mut Folder,
+    names: &Names,
+    wanted: Wanted<'_>,
+) -> Result<(Node, bool), Failure> {
+    let Opened { mut file, stat: before, mut node } =
+        opened(folder, names, wanted).map_err(Failure::Read)?;
     let held_still = shows(&node, &before);
     let class = wanted.before.and_then(class_of);
     let known = Known { class, name: wanted.path.name(), size: Some(before.size) };
@@ -79,7 +90,7 @@ fn attempt(cutter: &mut Cutter<'_>, names: &Names, wanted: Wanted<'_>) -> Result
     }
     let size = extents.len;
     let same = held_still && before.same_content(&after) && size == before.size;
-    node.kind = NodeKind::File(Content { class, size, extents: cutter.complete(extents)? });
+    node.kind = NodeKind::File(Content { class, size, extents: extents.list });
     Ok((node, same))
 }
 
@@ -89,34 +100,50 @@ struct Opened {
     node: Node,
 }
 
+/// The folder that the last file was opened in: its neighbours are opened without a path.
+#[derive(Debug, Default)]
+pub(crate) struct Folder(Option<((u64, u64), OwnedFd)>);
+
+impl Folder {
+    /// The folder of a file, if it is still the one in which the file was listed.
+    fn of(&mut self, wanted: Wanted<'_>) -> io::Result<BorrowedFd<'_>> {
+        if self.0.as_ref().is_none_or(|(folder, _)| *folder != wanted.folder) {
+            self.0 = Some((wanted.folder, open_holder(&wanted.path.to_absolute(), wanted.folder)?));
+        }
+        self.0.as_ref().map(|(_, dir)| dir.as_fd()).ok_or_else(|| Errno::NOENT.into())
+    }
+}
+
 /// Opens the file that was listed. If another one is there now, or it has changed since, it is looked at anew, in the
 /// folder that it was listed in and in no other.
-fn opened(names: &Names, wanted: Wanted<'_>) -> io::Result<Opened> {
+fn opened(folder: &mut Folder, names: &Names, wanted: Wanted<'_>) -> io::Result<Opened> {
+    let dir = folder.of(wanted)?;
+    let name = wanted.path.name();
+    if let Some(file) = open_in(dir, name)? {
+        let stat = Stat::of(&file)?;
+        if shows(wanted.node, &stat) {
+            let node = Node { xattrs: xattrs::of_file(&file)?, ..wanted.node.clone() };
+            return Ok(Opened { file, stat, node });
+        }
+    }
+    let node = look(dir, name, names)?;
+    let file = if matches!(node.kind, NodeKind::File(_)) { open_in(dir, name)? } else { None };
+    let file = file.ok_or_else(|| io::Error::other("was replaced by something that is not a regular file"))?;
+    let stat = Stat::of(&file)?;
+    Ok(Opened { file, stat, node })
+}
+
+/// Opens a file to read it; `None` if it is a link by now.
+fn open_in(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<File>> {
     // Not blocking: the file may have been replaced by a pipe.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-    let absolute = wanted.path.to_absolute();
-    let file = match open(&absolute, flags | OFlags::NOATIME) {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let open = |flags| rustix::fs::openat(dir, name, flags, Mode::empty());
+    match open(flags | OFlags::NOATIME) {
         // Only an owner may read without a trace in the access time.
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => open(&absolute, flags),
-        // A link by now; the second look says what it is.
-        Err(e) if e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => open(b"/", OFlags::PATH),
-        other => other,
-    };
-    let file = File::from(file?);
-    let stat = Stat::of(&file)?;
-    if shows(wanted.node, &stat) {
-        let node = Node { xattrs: xattrs::of_file(&file)?, ..wanted.node.clone() };
-        return Ok(Opened { file, stat, node });
+        Err(Errno::PERM) => Ok(Some(open(flags)?.into())),
+        Err(Errno::LOOP) => Ok(None),
+        file => Ok(Some(file?.into())),
     }
-    let dir = open_holder(&absolute, wanted.folder)?;
-    let node = look(dir.as_fd(), wanted.path.name(), names)?;
-    if !matches!(node.kind, NodeKind::File(_)) {
-        return Err(io::Error::other("was replaced by something that is not a regular file"));
-    }
-    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&dir, wanted.path.name(), flags, rustix::fs::Mode::empty())?;
-    let stat = Stat::of(&file)?;
-    Ok(Opened { file: file.into(), stat, node })
 }
 
 /// Whether a node was made from what `stat` shows.

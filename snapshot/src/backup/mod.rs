@@ -8,6 +8,7 @@ mod base;
 mod content;
 mod extents;
 mod file;
+mod literals;
 mod manifest;
 mod matching;
 mod options;

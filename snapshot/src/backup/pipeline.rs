@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use chronos_store::{ChunkId, Monitor, Repository, check_cancelled};
 
+use crate::backup::literals::Places;
 use crate::backup::parent::Cursor;
 use crate::backup::report::BackupReport;
 use crate::backup::sink::{Output, Sink};
-use crate::backup::worker::{self, Answer, Job, Task, lost};
+use crate::backup::worker::{self, Answer, Bench, Job, Task, lost};
 use crate::error::{Error, Result};
 use crate::node::{Node, NodeKind};
 use crate::path::TreePath;
@@ -28,10 +29,13 @@ use crate::tree::{RawEntry, Tree};
 
 /// Entries between the walk and the tree; what comes behind a big file waits here. About 5 MB.
 const PLACES_MAX: usize = 8 << 10;
-/// Small files are handed to a thread together until they have this many bytes: one frame.
-const BATCH_BYTES: u64 = 512 << 10;
-/// And at most this many, so that a batch of empty files is no long wait.
-const BATCH_FILES: usize = 128;
+/// Small files are handed to a thread together until they have this many bytes,
+const BATCH_BYTES: u64 = 1 << 20;
+/// or are this many, so that a batch of empty files is no long wait.
+const BATCH_FILES: usize = 512;
+/// From half of that on a batch ends behind one name in so many: what is stored together depends on the batches, and so
+/// they are to be the same again for the same files.
+const BATCH_END: u32 = 16;
 /// How often the caller is asked whether to stop while everything waits for a slow file.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -94,9 +98,9 @@ pub(crate) fn run(
     report: BackupReport,
     output: &mut Output<'_>,
 ) -> Result<BackupReport> {
-    let stop = AtomicBool::new(false);
+    let (stop, places) = (AtomicBool::new(false), Places::default());
     std::thread::scope(|scope| {
-        let mut feeder = start(scope, run, &stop, report);
+        let mut feeder = start(scope, run, &stop, &places, report);
         let result = feeder.feed(items, cursor, output);
         stop.store(result.is_err(), Ordering::Relaxed);
         let Feeder { jobs, answers, mut report, .. } = feeder;
@@ -114,6 +118,7 @@ fn start<'scope, 'r: 'scope>(
     scope: &'scope Scope<'scope, '_>,
     run: &Run<'r>,
     stop: &'r AtomicBool,
+    places: &'r Places,
     report: BackupReport,
 ) -> Feeder<'r> {
     let threads = run.threads.max(1);
@@ -123,8 +128,9 @@ fn start<'scope, 'r: 'scope>(
     let names = Arc::new(Names::load());
     for _ in 0..threads {
         let (waiting, sender, names) = (Arc::clone(&waiting), sender.clone(), Arc::clone(&names));
-        let (repository, sink, previous) = (run.repository, run.sink, run.previous);
-        scope.spawn(move || worker::run(repository, sink, previous, &names, stop, &waiting, &sender));
+        let Run { repository, sink, previous, .. } = *run;
+        let bench = Bench { repository, sink, places, previous, stop };
+        scope.spawn(move || worker::run(bench, &names, &waiting, &sender));
     }
     Feeder {
         jobs,
@@ -165,11 +171,12 @@ impl Feeder<'_> {
 
     /// Waits for one answer and adds what is complete.
     fn wait(&mut self, cursor: &mut Cursor<'_>, output: &mut Output<'_>) -> Result<()> {
-        self.send()?;
         self.drain(cursor, output)?;
-        self.send()?;
         if !matches!(self.places.front(), Some(Place { state: State::Reading, .. })) {
             return Ok(());
+        }
+        if self.batch.iter().any(|job| job.number == self.first) {
+            self.send()?;
         }
         while !self.answer()? {}
         self.drain(cursor, output)
@@ -228,8 +235,12 @@ impl Feeder<'_> {
             return self.hand_out(vec![job]);
         }
         self.batch_bytes += size;
+        let ends = ends_batch(job.path.name());
         self.batch.push(job);
-        if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_FILES { self.send() } else { Ok(()) }
+        let reaches = |part| {
+            self.batch_bytes >= BATCH_BYTES / part || self.batch.len() as u64 >= BATCH_FILES as u64 / part
+        };
+        if reaches(1) || ends && reaches(2) { self.send() } else { Ok(()) }
     }
 
     fn send(&mut self) -> Result<()> {
@@ -359,6 +370,12 @@ impl Feeder<'_> {
         self.monitor.left_out(&format!("{}: {}", problem.path, problem.error));
         self.report.fail(source, problem);
     }
+}
+
+/// Whether a batch may end behind a file of this name: by a sum of it (FNV-1a).
+fn ends_batch(name: &[u8]) -> bool {
+    let sum = name.iter().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    (sum >> 16).is_multiple_of(BATCH_END)
 }
 
 /// The entry if it is a file.

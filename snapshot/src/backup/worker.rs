@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use chronos_store::Repository;
 
 use crate::backup::content::{Cutter, Failure, Known, class_of};
-use crate::backup::file::{self, Read1, Wanted};
+use crate::backup::file::{self, Folder, Read1, Wanted};
+use crate::backup::literals::Places;
 use crate::backup::sink::Sink;
 use crate::error::{Error, Result};
 use crate::node::{Content, Node, NodeKind};
@@ -51,28 +52,32 @@ pub(crate) struct Answer {
 /// The way of answers to the feeder, a batch at a time: waking it for every small file costs more than the file.
 pub(crate) type Answers = Sender<Result<Vec<Answer>>>;
 
+/// What all threads work with.
+#[derive(Clone, Copy)]
+pub(crate) struct Bench<'r> {
+    pub(crate) repository: &'r Repository,
+    pub(crate) sink: &'r Sink<'r>,
+    pub(crate) places: &'r Places,
+    /// The tree of the previous snapshot.
+    pub(crate) previous: Option<&'r Tree>,
+    pub(crate) stop: &'r AtomicBool,
+}
+
 /// Works until there are no more jobs, or an error ends the backup; that error is the last answer.
-pub(crate) fn run(
-    repository: &Repository,
-    sink: &Sink<'_>,
-    previous: Option<&Tree>,
-    names: &Names,
-    stop: &AtomicBool,
-    jobs: &Mutex<Receiver<Vec<Job>>>,
-    answers: &Answers,
-) {
+pub(crate) fn run(bench: Bench<'_>, names: &Names, jobs: &Mutex<Receiver<Vec<Job>>>, answers: &Answers) {
     let _alarm = Alarm(answers);
-    let mut cutter = Cutter::new(repository, sink.writer(), previous, stop);
+    let mut cutter = Cutter::new(bench);
+    let mut folder = Folder::default();
     let mut failed = false;
     loop {
         let batch = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         // No more jobs.
         let Ok(batch) = batch else { break };
-        if failed || stop.load(Ordering::Relaxed) {
+        if failed || bench.stop.load(Ordering::Relaxed) {
             // Goes on taking, so that the feeder is never stuck with a full queue.
             continue;
         }
-        let done = work(&mut cutter, names, batch);
+        let done = work(&mut cutter, &mut folder, names, batch);
         failed = done.is_err();
         // Whoever no longer listens has an error of its own.
         let _ = answers.send(done);
@@ -100,30 +105,53 @@ pub(crate) fn lost() -> Error {
     Error::Refused("a reading thread ended early; nothing was committed".to_owned())
 }
 
-fn work(cutter: &mut Cutter<'_>, names: &Names, batch: Vec<Job>) -> Result<Vec<Answer>> {
+fn work(
+    cutter: &mut Cutter<'_>,
+    folder: &mut Folder,
+    names: &Names,
+    batch: Vec<Job>,
+) -> Result<Vec<Answer>> {
     let mut answers = Vec::with_capacity(batch.len());
+    // The cutter's numbers of the files that were stored, rising, with the places of their answers.
+    let mut files = Vec::with_capacity(batch.len());
     for job in batch {
         let number = job.number;
         let before = cutter.bytes_read;
-        let mut answer = match one(cutter, names, job) {
+        let mut answer = match one(cutter, folder, names, job) {
             Ok(answer) => answer,
             Err(Failure::Fatal(e)) => return Err(e),
             Err(Failure::Read(e)) => return Err(Error::file("the stream", e)),
         };
         answer.number = number;
         answer.bytes_read = cutter.bytes_read - before;
+        if answer.node.is_some() {
+            files.push((cutter.file, answers.len()));
+        }
         answers.push(answer);
+    }
+    for (spot, chunk) in cutter.settle()? {
+        // A file that is not there was read in vain.
+        let Ok(at) = files.binary_search_by_key(&spot.file, |(file, _)| *file) else { continue };
+        let answer = files.get(at).and_then(|(_, at)| answers.get_mut(*at));
+        if let Some(Answer { node: Some(Node { kind: NodeKind::File(content), .. }), .. }) = answer {
+            spot.resolve(&mut content.extents, chunk);
+        }
     }
     Ok(answers)
 }
 
-fn one(cutter: &mut Cutter<'_>, names: &Names, job: Job) -> Result<Answer, Failure> {
+fn one(
+    cutter: &mut Cutter<'_>,
+    held: &mut Folder,
+    names: &Names,
+    job: Job,
+) -> Result<Answer, Failure> {
     let Job { path, mut node, before, task, .. } = job;
     let before = before.as_ref();
     let mut stream: Box<dyn Read + Send> = match task {
         Task::File(folder) => {
             let wanted = Wanted { path: &path, node: &node, folder, before };
-            return Ok(answer(file::read(cutter, names, wanted)?));
+            return Ok(answer(file::read(cutter, held, names, wanted)?));
         }
         Task::Bytes(bytes) => Box::new(std::io::Cursor::new(bytes)),
         Task::Stream(stream) => stream,
@@ -133,7 +161,7 @@ fn one(cutter: &mut Cutter<'_>, names: &Names, job: Job) -> Result<Answer, Failu
     let known = Known { class: before.and_then(class_of), name: path.name(), size: None };
     let class = cutter.store(&mut stream, known, &mut extents)?;
     let size = extents.len;
-    node.kind = NodeKind::File(Content { class, size, extents: cutter.complete(extents)? });
+    node.kind = NodeKind::File(Content { class, size, extents: extents.list });
     Ok(Answer { node: Some(node), ..Answer::default() })
 }
 

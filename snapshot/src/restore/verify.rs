@@ -20,9 +20,9 @@ use crate::source::Stat;
 /// Bytes of zeros read at once.
 const BUFFER: usize = 1 << 18;
 
-/// Whether every byte of a file comes from a chunk that is in it as a whole, whose id was checked when it was fetched.
+/// Whether the bytes of each extent come in one go, checked by their id: no blanks, nothing to be put together.
 pub(crate) fn is_plain(content: &Content) -> bool {
-    content.extents.iter().all(|e| matches!(e, Extent::Data { .. }))
+    content.extents.iter().all(|e| matches!(e, Extent::Data { .. }) || e.only_part().is_some())
 }
 
 /// The error of a file that is not what was written.

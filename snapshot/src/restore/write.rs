@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chronos_store::{Monitor, Wanted, check_cancelled};
+use chronos_store::{ChunkId, Monitor, Wanted, check_cancelled};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
@@ -50,6 +50,8 @@ struct Spot {
     offset: u64,
     /// Which part of the chunk; `None`: all of it.
     piece: Option<Piece>,
+    /// The id that this part has, where it is known.
+    id: Option<ChunkId>,
 }
 
 /// Files to be filled in one go.
@@ -64,9 +66,10 @@ struct Window {
 impl Window {
     /// Asks for the chunks of an extent of the last file.
     fn want(&mut self, mut offset: u64, extent: &Extent) {
+        let part = extent.only_part();
         for (id, piece, len) in extent.parts() {
             self.wanted.push(Wanted { id: *id, token: self.spots.len() as u64 });
-            self.spots.push(Spot { file: self.files.len() - 1, offset, piece });
+            self.spots.push(Spot { file: self.files.len() - 1, offset, piece, id: part });
             offset += u64::from(len);
         }
     }
@@ -331,11 +334,16 @@ impl Builder<'_> {
             let Some(spot) = usize::try_from(token).ok().and_then(|number| window.spots.get(number)) else {
                 return Err(chronos_store::Error::Invalid(format!("chunk {token} was not wanted")));
             };
-            let Some(bytes) = spot.piece.map_or(Some(bytes), |piece| piece.of(bytes)) else {
-                let why = "a piece of it lies outside its chunk".to_owned();
-                lost.lock().unwrap_or_else(PoisonError::into_inner).insert(spot.file, why);
-                return Ok(());
+            let lose = |why: &str| {
+                lost.lock().unwrap_or_else(PoisonError::into_inner).insert(spot.file, why.to_owned());
+                Ok(())
             };
+            let Some(bytes) = spot.piece.map_or(Some(bytes), |piece| piece.of(bytes)) else {
+                return lose("a piece of it lies outside its chunk");
+            };
+            if spot.id.is_some_and(|id| !self.supply.is_chunk(&id, bytes)) {
+                return lose("its piece of a chunk is not what it was");
+            }
             self.write(&window, spot, bytes).map_err(|e| {
                 let why = e.to_string();
                 broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);

@@ -38,7 +38,7 @@ pub(crate) use memory::made;
 pub(crate) use merge::Merged;
 pub(crate) use names::Names;
 pub use options::Preset;
-pub(crate) use stat::{Stat, look, names_in, open, open_holder, xattrs_since};
+pub(crate) use stat::{Stat, look, names_in, open_holder, xattrs_since};
 
 /// Gives the entries of one part of a snapshot.
 pub trait Source: Send + fmt::Debug {
