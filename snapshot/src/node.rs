@@ -231,10 +231,13 @@ impl Node {
 
     /// Whether another entry is the same, however its content is stored.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
+        if self == other {
+            return true;
+        }
         if let (NodeKind::File(a), NodeKind::File(b)) = (&self.kind, &other.kind) {
             return a.is_cut_like(b) && Self { kind: other.kind.clone(), ..self.clone() } == *other;
         }
-        self == other
+        false
     }
 
     /// Whether this is a folder.

@@ -8,7 +8,7 @@ use chronos_store::{ChunkClass, ChunkId, ChunkStream, Chunker, DETECT_BYTES, Mon
 
 use crate::backup::base::Base;
 use crate::backup::extents::{Extents, Store};
-use crate::backup::literals::{Literals, Spot};
+use crate::backup::literals::Spot;
 use crate::backup::worker::Bench;
 use crate::error::Error;
 use crate::node::NodeKind;
@@ -64,7 +64,7 @@ impl<'s> Cutter<'s> {
             stop,
             stream: ChunkStream::new(),
             chunkers: BTreeMap::new(),
-            store: Store::new(sink.writer(), Literals::new(places)),
+            store: Store::new(sink.writer(), places),
             file: 0,
             bytes_read: 0,
         }
@@ -118,7 +118,7 @@ impl<'s> Cutter<'s> {
 
     /// Stores what waits. The pieces that it tells, of all files since the last time, have no chunk until then.
     pub(crate) fn settle(&mut self) -> Result<Vec<(Spot, ChunkId)>, Error> {
-        self.store.literals.finish(&mut self.store.writer)
+        self.store.finish()
     }
 }
 

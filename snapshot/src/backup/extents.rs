@@ -7,7 +7,7 @@
 use chronos_store::ChunkId;
 
 use crate::backup::base::Base;
-use crate::backup::literals::{LITERAL, Literals, SMALL_BYTES, Spot};
+use crate::backup::literals::{LITERAL, Literals, Places, SMALL_BYTES, Spot};
 use crate::backup::matching::{Match, Matcher};
 use crate::backup::sink::SinkWriter;
 use crate::error::Result;
@@ -44,13 +44,24 @@ pub(crate) struct Extents {
 #[derive(Debug)]
 pub(super) struct Store<'s> {
     pub(super) writer: SinkWriter<'s>,
-    pub(super) literals: Literals<'s>,
+    /// What changed in files. Apart from the others, since it does not lie in the order of paths and is replaced sooner.
+    changes: Literals<'s>,
+    /// Small files.
+    files: Literals<'s>,
     region: Region,
 }
 
 impl<'s> Store<'s> {
-    pub(super) fn new(writer: SinkWriter<'s>, literals: Literals<'s>) -> Self {
-        Self { writer, literals, region: Region::default() }
+    pub(super) fn new(writer: SinkWriter<'s>, places: &'s Places) -> Self {
+        let (changes, files) = (Literals::new(places), Literals::new(places));
+        Self { writer, changes, files, region: Region::default() }
+    }
+
+    /// Stores what waits, and tells the chunk of each piece that was named since the last time.
+    pub(super) fn finish(&mut self) -> Result<Vec<(Spot, ChunkId)>> {
+        let mut placed = self.changes.finish(&mut self.writer)?;
+        placed.extend(self.files.finish(&mut self.writer)?);
+        Ok(placed)
     }
 }
 
@@ -133,7 +144,7 @@ impl Extents {
             return Ok(());
         }
         let matches = self.compare(store, next)?;
-        let Store { writer, literals, region } = store;
+        let Store { writer, changes, files, region } = store;
         let is_small = self.list.is_empty()
             && next.is_none()
             && region.chunks.len() == 1
@@ -142,11 +153,11 @@ impl Extents {
         for (id, len) in region.chunks.drain(..) {
             let bytes = region.bytes.get(at..at + len).unwrap_or_default();
             if let Some((made, new)) = self.assemble(id, at, bytes, &matches) {
-                let start = literals.add(writer, &new)?;
-                self.take(made, start, literals);
+                let start = changes.add(writer, &new)?;
+                self.take(made, start, changes);
             } else if is_small {
                 let spot = Spot { file: self.file, extent: self.list.len(), piece: 0 };
-                self.push(Extent::Assembled(Box::new(literals.file(writer, id, bytes, spot)?)));
+                self.push(Extent::Assembled(Box::new(files.file(writer, id, bytes, spot)?)));
             } else {
                 // Hashed again: the bytes were in the reader's buffer when the id was found.
                 writer.store(writer.hash(bytes)?)?;

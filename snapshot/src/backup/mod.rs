@@ -4,6 +4,7 @@
 //! view (W2, W3), content and tree are stored (W4), and the decision that names them comes last (W5).
 //! Whatever ends a backup early closes its session, so that the next one finds what was uploaded.
 
+mod ahead;
 mod base;
 mod content;
 mod extents;

@@ -1,16 +1,15 @@
 //! The previous snapshot: which one it is, what it has at a path, and whether a file is as it was there.
 
-use std::iter::Peekable;
-
 use chronos_store::{ChunkId, ChunkKind, Reader, Session, SnapshotId, SnapshotRow, Verdict, View};
 use jiff::Timestamp;
 
+use crate::backup::ahead::Ahead;
 use crate::backup::options::{BackupOptions, ChangeTest, ParentChoice};
 use crate::error::{Error, Result};
 use crate::node::{Content, Node, NodeKind, Time};
 use crate::path::TreePath;
 use crate::record::Snapshot;
-use crate::tree::{RawEntry, Tree, Walk};
+use crate::tree::{RawEntry, Tree};
 
 /// A file changed less than this before the previous backup began may have changed again within the same tick of the
 /// clock, unseen. Linux stamps files with its timer tick, 10 ms at most.
@@ -74,7 +73,7 @@ fn is_whole(snapshot: &Snapshot) -> bool {
 
 /// The previous tree, read along with the walk.
 pub(crate) struct Cursor<'s> {
-    previous: Option<(Tree, Peekable<Walk>)>,
+    previous: Option<(Tree, Ahead)>,
     session: Option<&'s Session>,
     /// Chunks of the parent need no question each (rule W3).
     reuse: bool,
@@ -94,8 +93,8 @@ impl<'s> Cursor<'s> {
     ) -> Self {
         let previous = parent.map(|p| {
             let tree = Tree::new(reader, p.manifest.tree);
-            let walk = tree.walk(&TreePath::root()).peekable();
-            (tree, walk)
+            let entries = Ahead::new(tree.walk(&TreePath::root()));
+            (tree, entries)
         });
         Self {
             previous,
@@ -133,6 +132,17 @@ impl<'s> Cursor<'s> {
         }
     }
 
+    /// What a file that is read may be compared with, and described by.
+    pub(crate) fn base(&self, before: Option<&RawEntry>) -> Option<RawEntry> {
+        let before = before.filter(|e| matches!(e.node.kind, NodeKind::File(_)))?;
+        (!self.is_stranded(before)).then(|| before.clone())
+    }
+
+    /// Whether a file is to be stored anew although it has not changed.
+    fn is_stranded(&self, before: &RawEntry) -> bool {
+        self.previous.as_ref().is_some_and(|(_, entries)| entries.is_stranded(before))
+    }
+
     /// The content of a file that is as it was by its attributes: as stored before, with its recipe.
     pub(crate) fn unchanged(
         &mut self,
@@ -148,7 +158,7 @@ impl<'s> Cursor<'s> {
             && (!self.test.ctime || now.ctime == before.node.ctime)
             && (!self.test.inode || now.inode == before.node.inode)
             && !self.is_too_fresh(now);
-        if !same {
+        if !same || self.is_stranded(before) {
             return Ok(None);
         }
         match self.session.filter(|_| !self.reuse) {

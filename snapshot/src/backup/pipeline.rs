@@ -220,7 +220,7 @@ impl Feeder<'_> {
         let state = match task {
             None => State::Ready(node, recipe),
             Some(task) => {
-                let before = file_of(before.as_ref());
+                let before = cursor.base(before.as_ref());
                 self.push(Job { number, path: path.clone(), node, before, task })?;
                 State::Reading
             }
@@ -309,7 +309,7 @@ impl Feeder<'_> {
                     } else {
                         // Its first name could not be read; this one may.
                         self.first -= 1;
-                        let (number, was) = (self.first, file_of(before.as_ref()));
+                        let (number, was) = (self.first, cursor.base(before.as_ref()));
                         let task = Task::File(folder);
                         let job = Job { number, path: path.clone(), node, before: was, task };
                         let state = State::Reading;
@@ -376,9 +376,4 @@ impl Feeder<'_> {
 fn ends_batch(name: &[u8]) -> bool {
     let sum = name.iter().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     (sum >> 16).is_multiple_of(BATCH_END)
-}
-
-/// The entry if it is a file.
-fn file_of(entry: Option<&RawEntry>) -> Option<RawEntry> {
-    entry.filter(|e| matches!(e.node.kind, NodeKind::File(_))).cloned()
 }

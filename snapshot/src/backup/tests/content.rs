@@ -65,7 +65,16 @@ pub(super) fn meddling(
 }
 
 fn meddled(stage: &Stage, deed: impl FnMut() + Send + 'static) -> crate::BackupReport {
-    backup(&stage.open(), meddling(stage, "a", deed), &BackupOptions::default()).unwrap()
+    meddled_on(stage, "a", deed)
+}
+
+/// A backup during which something is done right after the entry of that name was listed.
+pub(super) fn meddled_on(
+    stage: &Stage,
+    name: &'static str,
+    deed: impl FnMut() + Send + 'static,
+) -> crate::BackupReport {
+    backup(&stage.open(), meddling(stage, name, deed), &BackupOptions::default()).unwrap()
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod links;
 mod reports;
 mod streams;
 mod successive;
+mod together;
 
 use std::collections::BTreeMap;
 use std::fs;
