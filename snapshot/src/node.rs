@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chronos_store::{ChunkClass, ChunkId};
+use chronos_store::{ChunkClass, ChunkId, ChunkMark};
 
 /// A point in time: seconds since 1970-01-01 UTC (may be negative) and nanoseconds after it (0 to 999,999,999).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,7 +61,7 @@ impl Content {
 
     /// Whether it is cut into the same chunks, however each is stored: then the bytes are the same.
     pub(crate) fn is_cut_like(&self, other: &Self) -> bool {
-        let mark = |e: &Extent| (e.len(), e.identity().copied());
+        let mark = |e: &Extent| (e.len(), e.mark());
         self.size == other.size && self.extents.iter().map(mark).eq(other.extents.iter().map(mark))
     }
 
@@ -98,8 +98,8 @@ pub enum Extent {
 /// A chunk that differs little from what was there before: pieces of older chunks, with what is new in between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assembled {
-    /// The id that its bytes would have as one chunk: whoever puts the pieces together checks them with it.
-    pub id: ChunkId,
+    /// Of the id that its bytes would have as one chunk: whoever puts the pieces together checks them with it.
+    pub mark: ChunkMark,
     /// Its length in bytes, at least 1.
     pub len: u32,
     /// The pieces in order; their lengths add up to `len`.
@@ -118,11 +118,11 @@ pub struct Piece {
 }
 
 impl Extent {
-    /// The id that its bytes have as one chunk, however they are stored; `None` if it reads as zeros.
-    pub(crate) fn identity(&self) -> Option<&ChunkId> {
+    /// The mark that its bytes have as one chunk, however they are stored; `None` if it reads as zeros.
+    pub(crate) fn mark(&self) -> Option<ChunkMark> {
         match self {
-            Self::Data { id, .. } => Some(id),
-            Self::Assembled(assembled) => Some(&assembled.id),
+            Self::Data { id, .. } => Some(id.mark()),
+            Self::Assembled(assembled) => Some(assembled.mark),
             Self::Hole { .. } | Self::Zero { .. } => None,
         }
     }
@@ -159,10 +159,10 @@ impl Extent {
         whole.into_iter().chain(pieces.iter().map(|p| (&p.chunk, Some(*p), p.len)))
     }
 
-    /// The id of an assembled chunk that has one piece only: it can be checked as soon as that is there.
-    pub(crate) fn only_part(&self) -> Option<ChunkId> {
+    /// The mark of an assembled chunk that has one piece only: it can be checked as soon as that is there.
+    pub(crate) fn only_part(&self) -> Option<ChunkMark> {
         match self {
-            Self::Assembled(made) if made.pieces.len() == 1 => Some(made.id),
+            Self::Assembled(made) if made.pieces.len() == 1 => Some(made.mark),
             _ => None,
         }
     }

@@ -13,6 +13,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChunkId(pub [u8; 32]);
 
+/// Tells contents apart where no chunk is fetched by it: the first half of the id that they have as one chunk of data.
+///
+/// Two contents of the same mark are as hard to make as two of a hash of 128 bits whose key one does not know.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChunkMark(pub [u8; 16]);
+
+impl ChunkId {
+    /// Its mark.
+    pub fn mark(&self) -> ChunkMark {
+        let [mark, _] = self.0.as_chunks::<16>().0 else { return ChunkMark([0; 16]) };
+        ChunkMark(*mark)
+    }
+}
+
 /// What a chunk holds; decides the key of its id and the key that seals its frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChunkKind {
@@ -81,6 +95,7 @@ macro_rules! hex_id {
     };
 }
 hex_id!(ChunkId, 32, "chunk id");
+hex_id!(ChunkMark, 16, "chunk mark");
 hex_id!(RepositoryId, 16, "repository id");
 hex_id!(SnapshotId, 32, "snapshot id");
 

@@ -43,7 +43,7 @@ pub use env::{Clock, Env, Random, SystemClock, SystemRandom};
 pub use error::{Error, ErrorKind, Result};
 pub use gc::{PruneOptions, PruneReport};
 pub use hashed::Hashed;
-pub use id::{BadName, ChunkId, ChunkKind, PackName, RepositoryId, SessionId, SnapshotId};
+pub use id::{BadName, ChunkId, ChunkKind, ChunkMark, PackName, RepositoryId, SessionId, SnapshotId};
 pub use keys::{ChunkKeys, SlotInfo};
 pub use local::{CheckMemory, Folders, Host, Owner, SessionLock};
 pub use log::Change;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Frame, Place, TocChunk};
-use crate::id::{ChunkId, ChunkKind};
+use crate::id::{ChunkId, ChunkKind, ChunkMark};
 use crate::packs::{PackToc, chunks_of, lock};
 use crate::refs::RefList;
 use crate::view::View;
@@ -111,9 +111,9 @@ impl Reader {
         Ok(bytes.into())
     }
 
-    /// Whether these bytes are the `Data` chunk of that id.
-    pub fn is_chunk(&self, id: &ChunkId, bytes: &[u8]) -> bool {
-        self.view.inner.keys.chunk_id(ChunkKind::Data, bytes) == *id
+    /// Whether these bytes are those of a `Data` chunk of that mark.
+    pub fn has_mark(&self, mark: ChunkMark, bytes: &[u8]) -> bool {
+        self.view.inner.keys.chunk_id(ChunkKind::Data, bytes).mark() == mark
     }
 
     fn check(&self, toc: &PackToc, kind: ChunkKind, id: &ChunkId, bytes: &[u8]) -> Result<()> {

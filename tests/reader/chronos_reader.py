@@ -436,16 +436,16 @@ class Repository:
 
     @staticmethod
     def extent(cursor, data, pieced):
-        """Length, and what is there: "hole", "zeros", or (id of the bytes, their pieces: chunk, start, length)."""
+        """Length, and what is there: "hole", "zeros", or (mark of the bytes, their pieces: chunk, start, length)."""
         number = cursor.int()
         if number <= 1:
             return cursor.int(), ("hole", "zeros")[number]
         count = cursor.int() if pieced else 0
         if count == 0:
             id = data.take()
-            return number - 1, (id, [(id, 0, number - 1)])
-        id = cursor.take(32)
-        return number - 1, (id, [(data.take(cursor.int()), cursor.int(), cursor.int()) for _ in range(count)])
+            return number - 1, (id[:16], [(id, 0, number - 1)])
+        mark = cursor.take(16)
+        return number - 1, (mark, [(data.take(cursor.int()), cursor.int(), cursor.int()) for _ in range(count)])
 
     def recipe(self, id):
         form, cursor, children, data = self.node(id)
@@ -528,12 +528,12 @@ class Extraction:
                 elif what == "hole":
                     file.seek(length, os.SEEK_CUR)
                 else:
-                    id, pieces = what
+                    mark, pieces = what
                     data = b"".join(
                         self.repository.chunk(DATA, chunk)[start : start + piece] for chunk, start, piece in pieces
                     )
                     need(len(data) == length, f"{entry['path']!r} has a chunk of another length")
-                    need(keyed(self.repository.id_keys[DATA], data) == id, f"the pieces of {id.hex()} make something else")
+                    need(keyed(self.repository.id_keys[DATA], data)[:16] == mark, f"the pieces of {mark.hex()} make something else")
                     file.write(data)
                 at += length
             need(at == entry["size"], f"{entry['path']!r} has another length")

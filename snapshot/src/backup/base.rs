@@ -93,7 +93,7 @@ impl Base {
             let extent = self.peek(number)?;
             let found = match extent {
                 Extent::Data { id: other, .. } => other == id,
-                Extent::Assembled(made) => made.id == *id,
+                Extent::Assembled(made) => made.mark == id.mark(),
                 Extent::Hole { .. } | Extent::Zero { .. } => false,
             };
             if found {

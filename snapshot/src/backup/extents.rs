@@ -226,7 +226,7 @@ impl Extents {
         let cost = literals.len() + pieces.len() * PIECE_COST + ASSEMBLED_COST;
         let few = pieces.len() <= bytes.len() / PIECE_BYTES + PIECE_COST;
         (few && cost * GAIN <= bytes.len())
-            .then_some((Assembled { id, len: bytes.len() as u32, pieces }, literals))
+            .then_some((Assembled { mark: id.mark(), len: bytes.len() as u32, pieces }, literals))
     }
 
     /// Adds an assembled chunk whose literals begin at `start`.

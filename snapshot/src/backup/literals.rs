@@ -21,8 +21,8 @@ const TOGETHER_MIN: usize = 32 << 10;
 const TOGETHER_MAX: usize = 128 << 10;
 /// One file in so many may be the last one.
 const END_MASK: u8 = 7;
-/// Small files of a backup that are remembered for others with the same content; about 3 MB.
-const PLACES_MAX: usize = 1 << 15;
+/// Small files of a backup that are remembered for others with the same content; about 1.5 MB.
+const PLACES_MAX: usize = 1 << 14;
 
 /// Stands for the chunk that literals will be stored as.
 pub(super) const LITERAL: ChunkId = ChunkId([0; 32]);
@@ -97,7 +97,7 @@ impl<'s> Literals<'s> {
         spot: Spot,
     ) -> Result<Assembled> {
         let len = bytes.len() as u32;
-        let made = |piece| Assembled { id, len, pieces: vec![piece] };
+        let made = |piece| Assembled { mark: id.mark(), len, pieces: vec![piece] };
         if let Some(place) = self.places.find(&id).filter(|place| place.len == len) {
             return Ok(made(place));
         }
@@ -146,7 +146,7 @@ impl Spot {
         if let Some(piece) = made.pieces.get_mut(self.piece) {
             piece.chunk = chunk;
         }
-        if made.id == chunk {
+        if made.mark == chunk.mark() {
             // Nothing else was stored with it.
             *extent = Extent::Data { id: chunk, len: made.len };
         }

@@ -27,8 +27,8 @@ use crate::record::PathError;
 use crate::source::{Entry, Item, Merged, Names, Origin, xattrs_since};
 use crate::tree::{RawEntry, Tree};
 
-/// Entries between the walk and the tree; what comes behind a big file waits here. About 5 MB.
-const PLACES_MAX: usize = 8 << 10;
+/// Entries between the walk and the tree; what comes behind a big file waits here. About 3 MB.
+const PLACES_MAX: usize = 4 << 10;
 /// Small files are handed to a thread together until they have this many bytes,
 const BATCH_BYTES: u64 = 1 << 20;
 /// or are this many, so that a batch of empty files is no long wait.

@@ -80,8 +80,8 @@ impl RawEntry {
                     hasher.update(b"r").update(&recipe.0);
                 }
                 for extent in &content.extents {
-                    match extent.identity() {
-                        Some(id) => hasher.update(b"d").update(&id.0),
+                    match extent.mark() {
+                        Some(mark) => hasher.update(b"d").update(&mark.0),
                         None => hasher.update(b"0"),
                     };
                     hasher.update(&extent.len().to_le_bytes());

@@ -12,8 +12,8 @@ use crate::restore::plan::{Action, Plan, Planned, shared_inodes};
 pub(crate) fn digest(content: &Content) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     for extent in &content.extents {
-        match extent.identity() {
-            Some(id) => hasher.update(&id.0),
+        match extent.mark() {
+            Some(mark) => hasher.update(&mark.0),
             None => hasher.update(&[if matches!(extent, Extent::Hole { .. }) { 1 } else { 2 }]),
         };
         hasher.update(&extent.len().to_le_bytes());

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use chronos_store::{ChunkId, Reader, Wanted};
+use chronos_store::{ChunkMark, Reader, Wanted};
 
 use crate::error::Result;
 use crate::node::Node;
@@ -20,8 +20,8 @@ pub(crate) trait Supply: Debug + Sync {
     /// The entries at and below `base`; goes on after an error.
     fn entries(&self, base: &TreePath) -> EntryIter<'_>;
 
-    /// Whether these bytes are the chunk of that id.
-    fn is_chunk(&self, id: &ChunkId, bytes: &[u8]) -> bool;
+    /// Whether these bytes are those of a chunk of that mark.
+    fn has_mark(&self, mark: ChunkMark, bytes: &[u8]) -> bool;
 
     /// See [`Reader::fetch`].
     fn fetch(
@@ -44,8 +44,8 @@ impl Supply for Stored {
         Box::new(self.tree.range(base))
     }
 
-    fn is_chunk(&self, id: &ChunkId, bytes: &[u8]) -> bool {
-        self.reader.is_chunk(id, bytes)
+    fn has_mark(&self, mark: ChunkMark, bytes: &[u8]) -> bool {
+        self.reader.has_mark(mark, bytes)
     }
 
     fn fetch(

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-use chronos_store::ChunkId;
+use chronos_store::ChunkMark;
 use rustix::fs::{Advice, Mode, SeekFrom};
 use rustix::io::Errno;
 
@@ -78,8 +78,8 @@ impl Verifier<'_> {
     fn same_content(&self, file: &File, content: &Content, buffer: &mut Vec<u8>) -> io::Result<bool> {
         for (offset, extent) in content.placed() {
             let same = match extent {
-                Extent::Data { id, len } => self.is_chunk(file, offset, id, *len, buffer)?,
-                Extent::Assembled(made) => self.is_chunk(file, offset, &made.id, made.len, buffer)?,
+                Extent::Data { id, len } => self.is_chunk(file, offset, id.mark(), *len, buffer)?,
+                Extent::Assembled(made) => self.is_chunk(file, offset, made.mark, made.len, buffer)?,
                 Extent::Hole { len } | Extent::Zero { len } => is_blank(file, offset, *len, buffer)?,
             };
             if !same {
@@ -93,7 +93,7 @@ impl Verifier<'_> {
         &self,
         file: &File,
         offset: u64,
-        id: &ChunkId,
+        mark: ChunkMark,
         len: u32,
         buffer: &mut Vec<u8>,
     ) -> io::Result<bool> {
@@ -103,7 +103,7 @@ impl Verifier<'_> {
         }
         let bytes = buffer.get_mut(..len).unwrap_or_default();
         file.read_exact_at(bytes, offset)?;
-        Ok(self.supply.is_chunk(id, bytes))
+        Ok(self.supply.has_mark(mark, bytes))
     }
 }
 

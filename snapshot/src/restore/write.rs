@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chronos_store::{ChunkId, Monitor, Wanted, check_cancelled};
+use chronos_store::{ChunkMark, Monitor, Wanted, check_cancelled};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
@@ -50,8 +50,8 @@ struct Spot {
     offset: u64,
     /// Which part of the chunk; `None`: all of it.
     piece: Option<Piece>,
-    /// The id that this part has, where it is known.
-    id: Option<ChunkId>,
+    /// The mark that this part has, where it is known.
+    mark: Option<ChunkMark>,
 }
 
 /// Files to be filled in one go.
@@ -69,7 +69,7 @@ impl Window {
         let part = extent.only_part();
         for (id, piece, len) in extent.parts() {
             self.wanted.push(Wanted { id: *id, token: self.spots.len() as u64 });
-            self.spots.push(Spot { file: self.files.len() - 1, offset, piece, id: part });
+            self.spots.push(Spot { file: self.files.len() - 1, offset, piece, mark: part });
             offset += u64::from(len);
         }
     }
@@ -341,7 +341,7 @@ impl Builder<'_> {
             let Some(bytes) = spot.piece.map_or(Some(bytes), |piece| piece.of(bytes)) else {
                 return lose("a piece of it lies outside its chunk");
             };
-            if spot.id.is_some_and(|id| !self.supply.is_chunk(&id, bytes)) {
+            if spot.mark.is_some_and(|mark| !self.supply.has_mark(mark, bytes)) {
                 return lose("its piece of a chunk is not what it was");
             }
             self.write(&window, spot, bytes).map_err(|e| {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use chronos_store::fuzz::Target;
-use chronos_store::{ChunkClass, ChunkId, ChunkKind, RefList};
+use chronos_store::{ChunkClass, ChunkId, ChunkKind, ChunkMark, RefList};
 
 use super::builder::Build;
 use super::codec::damaged;
@@ -94,7 +94,7 @@ fn file(class: ChunkClass, extents: Vec<Extent>) -> NodeKind {
 fn assembled(n: u8) -> Extent {
     let piece = |chunk: u8, start, len| Piece { chunk: ChunkId([chunk; 32]), start, len };
     let pieces = vec![piece(n, 0, 10), piece(n.wrapping_add(1), 70_000, 1), piece(n, 10, 300)];
-    Extent::Assembled(Box::new(Assembled { id: ChunkId([!n; 32]), len: 311, pieces }))
+    Extent::Assembled(Box::new(Assembled { mark: ChunkMark([!n; 16]), len: 311, pieces }))
 }
 
 fn entries() -> Vec<(TreePath, Node)> {
@@ -203,7 +203,7 @@ impl Nodes for Graph {
         Err(damaged("it is not there"))
     }
 
-    fn is_chunk(&self, _: &ChunkId, _: &[u8]) -> bool {
+    fn has_mark(&self, _: ChunkMark, _: &[u8]) -> bool {
         false
     }
 }

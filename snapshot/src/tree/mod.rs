@@ -19,7 +19,7 @@ mod walk;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use chronos_store::{ChunkId, ChunkKind, ChunkWriter, Reader, RefList, Session};
+use chronos_store::{ChunkId, ChunkKind, ChunkMark, ChunkWriter, Reader, RefList, Session};
 
 use crate::error::{Error, Result};
 use crate::node::{Extent, Node, NodeKind};
@@ -46,8 +46,8 @@ pub(crate) trait Nodes: Debug + Send + Sync {
     fn meta(&self, id: &ChunkId) -> Result<Arc<[u8]>>;
     /// The bytes of a `Data` chunk.
     fn data(&self, id: &ChunkId) -> Result<Arc<[u8]>>;
-    /// Whether these bytes are the `Data` chunk of that id.
-    fn is_chunk(&self, id: &ChunkId, bytes: &[u8]) -> bool;
+    /// Whether these bytes are those of a `Data` chunk of that mark.
+    fn has_mark(&self, mark: ChunkMark, bytes: &[u8]) -> bool;
 
     /// The bytes of an extent that is not blank, checked.
     fn bytes(&self, extent: &Extent) -> Result<Arc<[u8]>> {
@@ -70,10 +70,10 @@ pub(crate) trait Nodes: Debug + Send + Sync {
             let part = part.ok_or_else(|| codec::damaged(format!("chunk {} is too short", piece.chunk)))?;
             bytes.extend_from_slice(part);
         }
-        if self.is_chunk(&assembled.id, &bytes) {
+        if self.has_mark(assembled.mark, &bytes) {
             Ok(bytes.into())
         } else {
-            Err(codec::damaged(format!("the pieces of chunk {} make something else", assembled.id)))
+            Err(codec::damaged(format!("the pieces of chunk {} make something else", assembled.mark)))
         }
     }
 }
@@ -91,8 +91,8 @@ impl Nodes for Reader {
         Ok(self.read(ChunkKind::Data, id)?)
     }
 
-    fn is_chunk(&self, id: &ChunkId, bytes: &[u8]) -> bool {
-        Reader::is_chunk(self, id, bytes)
+    fn has_mark(&self, mark: ChunkMark, bytes: &[u8]) -> bool {
+        Reader::has_mark(self, mark, bytes)
     }
 }
 

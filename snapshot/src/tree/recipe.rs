@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use chronos_store::{ChunkId, ChunkKind, RefList};
+use chronos_store::{ChunkId, ChunkKind, ChunkMark, RefList};
 
 use super::codec::{Dec, ENTRIES_MAX, Form, VERSION, damaged, put_int};
 use super::{Nodes, Sink};
@@ -71,7 +71,7 @@ pub(crate) fn has_pieces(extents: &[Extent]) -> bool {
 }
 
 /// Appends one extent; the ids of data chunks go to `ids`. Hole: 0, length. Zeros: 1, length. Data: length + 1; where
-/// `pieced`, then the number of pieces: 0 for a chunk, else id and pieces of an assembled one.
+/// `pieced`, then the number of pieces: 0 for a chunk, else mark and pieces of an assembled one.
 pub(crate) fn put_extent(out: &mut Vec<u8>, ids: &mut Vec<ChunkId>, extent: &Extent, pieced: bool) {
     match extent {
         Extent::Hole { len } => {
@@ -92,7 +92,7 @@ pub(crate) fn put_extent(out: &mut Vec<u8>, ids: &mut Vec<ChunkId>, extent: &Ext
         Extent::Assembled(assembled) => {
             put_int(out, u64::from(assembled.len) + 1);
             put_int(out, assembled.pieces.len() as u64);
-            out.extend_from_slice(&assembled.id.0);
+            out.extend_from_slice(&assembled.mark.0);
             for piece in &assembled.pieces {
                 // 0: the next id of the list; else so many ids back.
                 let back = ids.iter().rev().take(LOOK_BACK).position(|id| *id == piece.chunk);
@@ -157,7 +157,7 @@ fn assembled(dec: &mut Dec<'_>, ids: &mut Ids, len: u32, count: usize) -> Result
     if len > ASSEMBLED_BYTES_MAX {
         return Err(damaged("a chunk in pieces is longer than a chunk can be"));
     }
-    let id = ChunkId(dec.array()?);
+    let mark = ChunkMark(dec.array()?);
     let (mut pieces, mut sum) = (Vec::new(), 0);
     for _ in 0..count {
         let chunk = match dec.count(usize::MAX, "a chunk")? {
@@ -172,7 +172,7 @@ fn assembled(dec: &mut Dec<'_>, ids: &mut Ids, len: u32, count: usize) -> Result
         pieces.push(Piece { chunk, start, len });
     }
     if sum == u64::from(len) {
-        Ok(Assembled { id, len, pieces })
+        Ok(Assembled { mark, len, pieces })
     } else {
         Err(damaged("the pieces of a chunk do not add up to it"))
     }
@@ -203,8 +203,8 @@ pub(crate) fn store(sink: &mut dyn Sink, extents: &[Extent]) -> Result<ChunkId> 
         node.push(extent);
         chunks += extent.chunks().count();
         let ends = match extent {
-            Extent::Data { id, .. } => ends(id),
-            Extent::Assembled(assembled) => ends(&assembled.id),
+            Extent::Data { id, .. } => ends(&id.0),
+            Extent::Assembled(assembled) => ends(&assembled.mark.0),
             Extent::Hole { .. } | Extent::Zero { .. } => false,
         };
         let full = chunks >= NODE_IDS_MAX || node.len() == NODE_EXTENTS_MAX || i + 1 == extents.len();
@@ -232,8 +232,8 @@ fn store_extents(sink: &mut dyn Sink, extents: &[&Extent]) -> Result<(ChunkId, u
     Ok((id, extents.iter().map(|e| e.len()).sum()))
 }
 
-fn ends(id: &ChunkId) -> bool {
-    id.0.first().is_some_and(|b| b & END_MASK == 0)
+fn ends(id: &[u8]) -> bool {
+    id.first().is_some_and(|b| b & END_MASK == 0)
 }
 
 fn store_node(sink: &mut dyn Sink, meta: &[u8], mut refs: RefList) -> Result<ChunkId> {
@@ -249,7 +249,7 @@ fn push(sink: &mut dyn Sink, levels: &mut Vec<Above>, at: usize, node: (ChunkId,
     let Some(level) = levels.get_mut(at) else { return Ok(()) };
     level.children.push(node);
     let n = level.children.len();
-    if n == NODE_IDS_MAX || n >= NODE_IDS_MIN && ends(&node.0) {
+    if n == NODE_IDS_MAX || n >= NODE_IDS_MIN && ends(&node.0.0) {
         close(sink, levels, at)?;
     }
     Ok(())

@@ -151,7 +151,7 @@ fn compare(
             return Ok(Step::Same);
         }
         (Head::Data(x, 0, _), Head::Data(y, 0, _)) if x.len() == y.len() => {
-            return Ok(if x.identity() == y.identity() { Step::Same } else { Step::Differ });
+            return Ok(if x.mark() == y.mark() { Step::Same } else { Step::Differ });
         }
         _ => {}
     }

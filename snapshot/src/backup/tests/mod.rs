@@ -138,7 +138,7 @@ pub(super) fn bytes(repository: &Repository, node: &Node) -> Vec<u8> {
                     whole.extend_from_slice(&chunk[piece.start as usize..][..piece.len as usize]);
                 }
                 assert_eq!(whole.len(), made.len as usize);
-                assert!(reader.is_chunk(&made.id, &whole));
+                assert!(reader.has_mark(made.mark, &whole));
                 bytes.extend(whole);
             }
             Extent::Hole { len } | Extent::Zero { len } => bytes.resize(bytes.len() + *len as usize, 0),

@@ -23,7 +23,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chronos_store::{ChunkClass, ChunkId, Silent, Wanted};
+use chronos_store::{ChunkClass, ChunkId, ChunkMark, Silent, Wanted};
 use rustix::fs::{SeekFrom, seek};
 
 use super::job::Job;
@@ -130,8 +130,8 @@ impl Supply for Memory {
         Box::new(self.entries.iter().filter(move |(p, _)| p.strip(&base).is_some()).cloned().map(Ok))
     }
 
-    fn is_chunk(&self, id: &ChunkId, bytes: &[u8]) -> bool {
-        *blake3::hash(bytes).as_bytes() == id.0
+    fn has_mark(&self, mark: ChunkMark, bytes: &[u8]) -> bool {
+        ChunkId(*blake3::hash(bytes).as_bytes()).mark() == mark
     }
 
     fn fetch(

@@ -10,7 +10,7 @@ mod sharing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chronos_store::{ChunkClass, ChunkId, ChunkKind, RefList};
+use chronos_store::{ChunkClass, ChunkId, ChunkKind, ChunkMark, RefList};
 
 use super::builder::Build;
 use super::{Nodes, Sink, Tree};
@@ -65,8 +65,8 @@ impl Nodes for Memory {
         Ok(self.bytes(ChunkKind::Data, id)?.into())
     }
 
-    fn is_chunk(&self, id: &ChunkId, bytes: &[u8]) -> bool {
-        id.0 == *blake3::hash(bytes).as_bytes()
+    fn has_mark(&self, mark: ChunkMark, bytes: &[u8]) -> bool {
+        ChunkId(*blake3::hash(bytes).as_bytes()).mark() == mark
     }
 }
 
