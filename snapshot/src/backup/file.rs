@@ -76,8 +76,7 @@ fn attempt(
     names: &Names,
     wanted: Wanted<'_>,
 ) -> Result<(Node, bool), Failure> {
-    let Opened { mut file, stat: before, mut node } =
-        opened(folder, names, wanted).map_err(Failure::Read)?;
+    let Opened { mut file, stat: before, mut node } = opened(folder, names, wanted).map_err(Failure::Read)?;
     let held_still = shows(&node, &before);
     let class = wanted.before.and_then(class_of);
     let known = Known { class, name: wanted.path.name(), size: Some(before.size) };
@@ -128,7 +127,8 @@ fn opened(folder: &mut Folder, names: &Names, wanted: Wanted<'_>) -> io::Result<
     }
     let node = look(dir, name, names)?;
     let file = if matches!(node.kind, NodeKind::File(_)) { open_in(dir, name)? } else { None };
-    let file = file.ok_or_else(|| io::Error::other("was replaced by something that is not a regular file"))?;
+    let file =
+        file.ok_or_else(|| io::Error::other("was replaced by something that is not a regular file"))?;
     let stat = Stat::of(&file)?;
     Ok(Opened { file, stat, node })
 }

@@ -64,13 +64,7 @@ pub(super) struct Literals<'s> {
 
 impl<'s> Literals<'s> {
     pub(super) fn new(places: &'s Places) -> Self {
-        Self {
-            places,
-            bytes: Vec::new(),
-            waiting: Vec::new(),
-            files: HashMap::new(),
-            stored: Vec::new(),
-        }
+        Self { places, bytes: Vec::new(), waiting: Vec::new(), files: HashMap::new(), stored: Vec::new() }
     }
 
     /// Takes bytes of which pieces are made; returns where they begin. The pieces must be named at once.

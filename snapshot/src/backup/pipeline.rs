@@ -374,6 +374,7 @@ impl Feeder<'_> {
 
 /// Whether a batch may end behind a file of this name: by a sum of it (FNV-1a).
 fn ends_batch(name: &[u8]) -> bool {
-    let sum = name.iter().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    let sum =
+        name.iter().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     (sum >> 16).is_multiple_of(BATCH_END)
 }

@@ -105,12 +105,7 @@ pub(crate) fn lost() -> Error {
     Error::Refused("a reading thread ended early; nothing was committed".to_owned())
 }
 
-fn work(
-    cutter: &mut Cutter<'_>,
-    folder: &mut Folder,
-    names: &Names,
-    batch: Vec<Job>,
-) -> Result<Vec<Answer>> {
+fn work(cutter: &mut Cutter<'_>, folder: &mut Folder, names: &Names, batch: Vec<Job>) -> Result<Vec<Answer>> {
     let mut answers = Vec::with_capacity(batch.len());
     // The cutter's numbers of the files that were stored, rising, with the places of their answers.
     let mut files = Vec::with_capacity(batch.len());
@@ -140,12 +135,7 @@ fn work(
     Ok(answers)
 }
 
-fn one(
-    cutter: &mut Cutter<'_>,
-    held: &mut Folder,
-    names: &Names,
-    job: Job,
-) -> Result<Answer, Failure> {
+fn one(cutter: &mut Cutter<'_>, held: &mut Folder, names: &Names, job: Job) -> Result<Answer, Failure> {
     let Job { path, mut node, before, task, .. } = job;
     let before = before.as_ref();
     let mut stream: Box<dyn Read + Send> = match task {
