@@ -16,11 +16,11 @@ use crate::node::{Assembled, Extent, Piece};
 /// Files up to this length are stored together; longer ones are long enough for chunks of their own.
 pub(super) const SMALL_BYTES: usize = 16 << 10;
 /// A chunk of them ends behind a file whose id says so from this length on,
-const TOGETHER_MIN: usize = 32 << 10;
+const TOGETHER_MIN: usize = 16 << 10;
+/// which is so many bytes later on average,
+const TOGETHER_MORE: u64 = 48 << 10;
 /// and before it would be longer than this.
 const TOGETHER_MAX: usize = 128 << 10;
-/// One file in so many may be the last one.
-const END_MASK: u8 = 7;
 /// Small files of a backup that are remembered for others with the same content; about 1.5 MB.
 const PLACES_MAX: usize = 1 << 14;
 
@@ -103,8 +103,7 @@ impl<'s> Literals<'s> {
         let piece = Piece { chunk: LITERAL, start, len };
         self.files.insert(id, piece);
         self.waiting.push(spot);
-        let ends = id.0.first().is_some_and(|byte| byte & END_MASK == 0);
-        if ends && self.bytes.len() >= TOGETHER_MIN {
+        if self.bytes.len() >= TOGETHER_MIN && ends(&id, u64::from(len)) {
             self.store(writer)?;
         }
         Ok(made(piece))
@@ -130,6 +129,12 @@ impl<'s> Literals<'s> {
         self.store(writer)?;
         Ok(std::mem::take(&mut self.stored))
     }
+}
+
+/// Whether a chunk may end behind a file: as likely as it is long, so that the lengths of files do not matter.
+fn ends(id: &ChunkId, len: u64) -> bool {
+    let drawn = id.0.first_chunk().map_or(u32::MAX, |bytes| u32::from_le_bytes(*bytes));
+    u64::from(drawn) * TOGETHER_MORE < len << 32
 }
 
 impl Spot {

@@ -29,13 +29,15 @@ use crate::tree::{RawEntry, Tree};
 
 /// Entries between the walk and the tree; what comes behind a big file waits here. About 3 MB.
 const PLACES_MAX: usize = 4 << 10;
-/// Small files are handed to a thread together until they have this many bytes,
-const BATCH_BYTES: u64 = 1 << 20;
-/// or are this many, so that a batch of empty files is no long wait.
-const BATCH_FILES: usize = 512;
-/// From half of that on a batch ends behind one name in so many: what is stored together depends on the batches, and so
-/// they are to be the same again for the same files.
-const BATCH_END: u32 = 16;
+/// Files are handed to a thread together until they are so much work in bytes.
+const BATCH_MAX: u64 = 2 << 20;
+/// From this on a batch ends behind a file whose name says so: what is stored together depends on the batches, so they are to
+/// be the same again for the same files;
+const BATCH_MIN: u64 = 256 << 10;
+/// which is so much later on average.
+const BATCH_MORE: u64 = 640 << 10;
+/// The work that a file is whatever its length, in bytes.
+const FILE_WORK: u64 = 2 << 10;
 /// How often the caller is asked whether to stop while everything waits for a slow file.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -84,7 +86,8 @@ struct Feeder<'r> {
     /// Number of the front place.
     first: u64,
     batch: Vec<Job>,
-    batch_bytes: u64,
+    /// How much work the batch is.
+    work: u64,
     seen: HashSet<(u64, u64)>,
     links: HashMap<(u64, u64), Linked>,
     report: BackupReport,
@@ -139,7 +142,7 @@ fn start<'scope, 'r: 'scope>(
         places: VecDeque::new(),
         first: 0,
         batch: Vec::new(),
-        batch_bytes: 0,
+        work: 0,
         seen: HashSet::new(),
         links: HashMap::new(),
         report,
@@ -230,21 +233,18 @@ impl Feeder<'_> {
     }
 
     fn push(&mut self, job: Job) -> Result<()> {
-        let size = job.node.size();
-        if size >= BATCH_BYTES || matches!(job.task, Task::Stream(_)) {
+        let work = job.node.size().saturating_add(FILE_WORK);
+        if work >= BATCH_MIN || matches!(job.task, Task::Stream(_)) {
             return self.hand_out(vec![job]);
         }
-        self.batch_bytes += size;
-        let ends = ends_batch(job.path.name());
+        self.work += work;
+        let ends = self.work >= BATCH_MIN && ends_batch(job.path.name(), work);
         self.batch.push(job);
-        let reaches = |part| {
-            self.batch_bytes >= BATCH_BYTES / part || self.batch.len() as u64 >= BATCH_FILES as u64 / part
-        };
-        if reaches(1) || ends && reaches(2) { self.send() } else { Ok(()) }
+        if ends || self.work >= BATCH_MAX { self.send() } else { Ok(()) }
     }
 
     fn send(&mut self) -> Result<()> {
-        self.batch_bytes = 0;
+        self.work = 0;
         if self.batch.is_empty() {
             return Ok(());
         }
@@ -372,9 +372,9 @@ impl Feeder<'_> {
     }
 }
 
-/// Whether a batch may end behind a file of this name: by a sum of it (FNV-1a).
-fn ends_batch(name: &[u8]) -> bool {
-    let sum =
-        name.iter().fold(0x811c_9dc5, |sum: u32, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    (sum >> 16).is_multiple_of(BATCH_END)
+/// Whether a batch may end behind a file of this name, by a sum of it (FNV-1a): as likely as it is much work.
+fn ends_batch(name: &[u8], work: u64) -> bool {
+    let add = |sum: u32, byte: &u8| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    let sum = name.iter().fold(0x811c_9dc5, add);
+    u64::from(sum) * BATCH_MORE < work << 32
 }
