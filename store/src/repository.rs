@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Config, Header, ObjectKind};
 use crate::hashed::Hashed;
 use crate::id::{ChunkKind, RepositoryId, SnapshotId};
+use crate::index::OpenRuns;
 use crate::local::{Folders, Host};
 use crate::log::Change;
 use crate::monitor::Monitor;
@@ -82,6 +83,8 @@ pub(crate) struct Inner {
     pub(crate) env: Env,
     pub(crate) monitor: Arc<dyn Monitor>,
     pub(crate) packs: Arc<Packs>,
+    /// Runs that views hold open.
+    pub(crate) runs: OpenRuns,
     pub(crate) catalogue: Catalogue,
 }
 
@@ -157,6 +160,7 @@ impl Repository {
                 env,
                 monitor,
                 packs,
+                runs: OpenRuns::default(),
                 catalogue,
             }),
         })

@@ -8,7 +8,7 @@ use crate::backend::BackendError;
 use crate::decision::own_packs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChunkId, ChunkKind, SessionId, SnapshotId};
-use crate::index::{Index, IndexBuilder, RunSource};
+use crate::index::{Index, IndexBuilder, RunSource, StoredRun};
 use crate::names;
 use crate::reader::Reader;
 use crate::repository::Inner;
@@ -151,13 +151,13 @@ impl View {
         Ok(self.index.get_or_init(|| built))
     }
 
-    /// Opens a run: its directory and footer.
-    pub(crate) fn open_run(&self, run: &str) -> Result<RunSource> {
+    /// Opens a run: its directory and footer, as they are stored now.
+    pub(crate) fn open_run(&self, run: &str) -> Result<StoredRun> {
         let size = self.inner.backend.stat(run).map_err(|e| match e {
             BackendError::NotFound(name) => Error::missing(name),
             other => other.into(),
         })?;
-        RunSource::open(&self.inner.packs, run, size)
+        StoredRun::open(&self.inner.packs, run, size)
     }
 
     /// Rule R1: the runs of the state, and what unmerged decisions name.
@@ -165,8 +165,8 @@ impl View {
         let packs = &self.inner.packs;
         let mut builder = IndexBuilder::new(&self.state);
         for run in self.state.runs.iter().chain(self.state.rows.values().flat_map(|r| &r.runs)) {
-            match self.open_run(run) {
-                Ok(run) => builder.add_run(run),
+            match self.inner.runs.get(run, &|| self.open_run(run)) {
+                Ok(run) => builder.add_run(RunSource::new(run)),
                 Err(e) if e.kind() == ErrorKind::Damaged => {
                     self.inner.monitor.problem(&format!("{e}: the index has to be repaired"));
                     builder.add_damaged_run(run);

@@ -11,7 +11,7 @@ use crate::backend::BackendExt;
 use crate::decision::{Core, Decision};
 use crate::error::{ErrorKind, Result};
 use crate::id::{ChunkKind, PackName};
-use crate::index::Source;
+use crate::index::{RunSource, Source};
 use crate::log::Record;
 use crate::merge::merge;
 use crate::monitor::check_cancelled;
@@ -126,7 +126,8 @@ pub(super) fn damaged_runs(view: &View) -> Result<Vec<Finding>> {
     for run in view.state.runs.iter().chain(view.state.rows.values().flat_map(|r| &r.runs)) {
         let outcome = view
             .open_run(run)
-            .and_then(|source| Source::Run(Box::new(source)).each(&inner.packs, &mut |_, _| Ok(())));
+            .map(|run| Source::Run(Box::new(RunSource::new(Arc::new(run)))))
+            .and_then(|source| source.each(&inner.packs, &mut |_, _| Ok(())));
         match outcome {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::Damaged => bad.push(Finding::of(&e)),

@@ -4,7 +4,12 @@
 //! directory is sealed with nonce 0 and holds the packs, the first key of each block, and a filter in segments by the first byte of the id.
 //! Footer: `directory length u32 · records u64 · BLAKE3 of everything before 32 · magic 8`.
 
-use xorf::{BinaryFuse8, BinaryFuse8Ref, DmaSerializable, Filter, FilterRef};
+mod filter;
+mod write;
+
+pub(crate) use write::{RunWriter, encode_run};
+
+use filter::{Filters, prefix};
 
 use super::header::{HEADER_BYTES, Header, ObjectKind};
 use super::wire::Wire;
@@ -20,8 +25,6 @@ pub(crate) const BLOCK_RECORDS: usize = 372;
 const BLOCK_BYTES: usize = BLOCK_RECORDS * RECORD_BYTES + TAG_BYTES;
 const FOOTER_BYTES: usize = 4 + 8 + 32 + 8;
 const MAGIC: [u8; 8] = *b"chronosR";
-/// Keys of one filter segment at most; building takes some 20 bytes a key.
-const SEGMENT_KEYS: usize = 1 << 20;
 /// Largest plain directory.
 const DIRECTORY_BYTES_MAX: usize = 1 << 30;
 
@@ -57,118 +60,6 @@ impl Record {
     }
 }
 
-/// Encodes a run named `object` from sorted records.
-pub(crate) fn encode_run(
-    object: &str,
-    keys: &Keys,
-    salt: [u8; 32],
-    packs: &[(PackName, u64)],
-    records: &[Record],
-) -> Result<Vec<u8>> {
-    let header = Header { kind: ObjectKind::Run, salt }.encode();
-    let key = keys.object_key(Purpose::Index, &salt)?;
-    let aad = [&header[..], object.as_bytes()].concat();
-    let mut out = header.to_vec();
-    let mut firsts = Vec::new();
-    for (number, block) in (1_u64..).zip(records.chunks(BLOCK_RECORDS)) {
-        firsts.extend(block.first().map(|r| prefix(&r.id)));
-        let mut sealed = Vec::with_capacity(BLOCK_BYTES);
-        for record in block {
-            record.encode(&mut sealed);
-        }
-        key.seal(number, &aad, &mut sealed)?;
-        out.extend(sealed);
-    }
-    let plain = encode_directory(packs, &firsts, records)?;
-    let mut directory = (plain.len() as u32).to_le_bytes().to_vec();
-    directory.extend(compress::compress(&plain, 1)?);
-    key.seal(0, &aad, &mut directory)?;
-    let length = directory.len() as u32;
-    out.extend(directory);
-    out.extend(length.to_le_bytes());
-    out.extend((records.len() as u64).to_le_bytes());
-    let hash = blake3::hash(&out);
-    out.extend(hash.as_bytes());
-    out.extend(MAGIC);
-    Ok(out)
-}
-
-fn encode_directory(packs: &[(PackName, u64)], firsts: &[u64], records: &[Record]) -> Result<Vec<u8>> {
-    let mut out = (packs.len() as u32).to_le_bytes().to_vec();
-    for (name, size) in packs {
-        let name = name.to_string();
-        out.extend((name.len() as u16).to_le_bytes());
-        out.extend(name.bytes());
-        out.extend(size.to_le_bytes());
-    }
-    out.extend((firsts.len() as u32).to_le_bytes());
-    for first in firsts {
-        out.extend(first.to_le_bytes());
-    }
-    let segments = records.len().div_ceil(SEGMENT_KEYS).next_power_of_two().min(256);
-    out.extend((segments as u32).to_le_bytes());
-    let mut rest = records;
-    for segment in 0..segments {
-        let end = rest.partition_point(|r| segment_of(&r.id, segments) <= segment);
-        let (mine, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-        rest = after;
-        let mut keys: Vec<u64> = mine.iter().map(|r| prefix(&r.id)).collect();
-        keys.dedup();
-        let filter = BinaryFuse8::try_from(&keys)
-            .map_err(|e| Error::Invalid(format!("no filter could be built: {e}")))?;
-        let mut descriptor = [0; DESCRIPTOR_BYTES];
-        filter.dma_copy_descriptor_to(&mut descriptor);
-        out.extend(descriptor);
-        out.extend((filter.fingerprints.len() as u32).to_le_bytes());
-        out.extend(&*filter.fingerprints);
-    }
-    Ok(out)
-}
-
-/// The first 8 bytes of an id, most significant first, so that numbers sort like ids.
-fn prefix(id: &ChunkId) -> u64 {
-    id.0.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
-}
-
-fn segment_of(id: &ChunkId, segments: usize) -> usize {
-    let [first, ..] = id.0;
-    usize::from(first) * segments / 256
-}
-
-/// Seed and lengths of a filter: `u64 seed · u32 segment length · u32 its mask · u32 length of all segments`, LE.
-const DESCRIPTOR_BYTES: usize = 20;
-
-/// The filter of one segment.
-struct Segment {
-    descriptor: [u8; DESCRIPTOR_BYTES],
-    fingerprints: Box<[u8]>,
-}
-
-impl Segment {
-    /// Decodes and checks that no look-up can reach beyond the fingerprints.
-    fn decode(wire: &mut Wire<'_>) -> Result<Self> {
-        let descriptor: [u8; DESCRIPTOR_BYTES] = wire.array()?;
-        let mut fields = Wire::new("a filter", &descriptor);
-        fields.u64()?;
-        let (length, mask, all) = (fields.u32()?, fields.u32()?, fields.u32()?);
-        let n = wire.count(1)?;
-        let fits = u64::from(all) + 2 * u64::from(length) <= n as u64
-            && length.is_power_of_two()
-            && mask == length - 1
-            && all.is_multiple_of(length);
-        if n > 0 && !fits {
-            Err(wire.damaged("a filter does not fit"))
-        } else {
-            Ok(Self { descriptor, fingerprints: wire.take(n)?.into() })
-        }
-    }
-
-    fn may_hold(&self, key: u64) -> bool {
-        !self.fingerprints.is_empty()
-            && BinaryFuse8Ref::from_dma(&self.descriptor, &self.fingerprints).contains(&key)
-    }
-}
-
 /// The directory of a run: enough to find the block of any id.
 pub(crate) struct RunIndex {
     object: String,
@@ -177,7 +68,7 @@ pub(crate) struct RunIndex {
     records: u64,
     packs: Vec<(PackName, u64)>,
     firsts: Vec<u64>,
-    filters: Vec<Segment>,
+    filters: Filters,
 }
 
 impl std::fmt::Debug for RunIndex {
@@ -234,7 +125,7 @@ impl RunIndex {
             records,
             packs: Vec::new(),
             firsts: Vec::new(),
-            filters: Vec::new(),
+            filters: Filters::NONE,
         };
         run.decode_directory(&plain)?;
         if run.firsts.len() as u64 == blocks {
@@ -257,12 +148,7 @@ impl RunIndex {
         for _ in 0..wire.count(8)? {
             self.firsts.push(wire.u64()?);
         }
-        for _ in 0..wire.count(24)? {
-            self.filters.push(Segment::decode(&mut wire)?);
-        }
-        if !self.filters.len().is_power_of_two() {
-            return Err(wire.damaged("it has a wrong number of filters"));
-        }
+        self.filters = Filters::decode(&mut wire)?;
         wire.end()
     }
 
@@ -278,8 +164,7 @@ impl RunIndex {
 
     /// `false` if the id is certainly not here; wrong in 0.4 % of cases otherwise.
     pub(crate) fn may_hold(&self, id: &ChunkId) -> bool {
-        let filter = self.filters.get(segment_of(id, self.filters.len()));
-        filter.is_some_and(|f| f.may_hold(prefix(id)))
+        self.filters.may_hold(id)
     }
 
     /// The blocks in which the id would lie: first and last number.

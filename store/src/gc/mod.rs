@@ -92,19 +92,21 @@ impl Repository {
         }
         // What sessions have uploaded that nobody will end any more is rubbish, also when nothing is condemned.
         pending::still_running(inner, u64::MAX)?;
-        let marks = &mut Marks::default();
+        let mut marks = Marks::default();
         // First what earlier prunes left: on a full disk this gives room to copy.
-        sweep::finish(inner, options, marks, &mut report)?;
+        sweep::finish(inner, options, &mut marks, &mut report)?;
         inner.in_view(&mut |_| rubbish::remove(inner, &mut report))?;
-        let plan = inner.in_view(&mut |view| survey(view, options, marks, &mut report))?;
-        sweep::condemn(inner, &plan.delete, options, marks)?;
-        sweep::finish(inner, options, marks, &mut report)?;
+        let plan = inner.in_view(&mut |view| survey(view, options, &mut marks, &mut report))?;
+        sweep::condemn(inner, &plan.delete, options, &mut marks)?;
+        sweep::finish(inner, options, &mut marks, &mut report)?;
         if !plan.repack.is_empty() {
-            let repacked = inner.in_view(&mut |view| copy_out(view, &plan, options, marks, &mut report))?;
-            sweep::condemn(inner, &repacked, options, marks)?;
-            sweep::finish(inner, options, marks, &mut report)?;
+            let repacked = inner.in_view(&mut |view| copy_out(view, &plan, options, &mut marks, &mut report))?;
+            sweep::condemn(inner, &repacked, options, &mut marks)?;
+            sweep::finish(inner, options, &mut marks, &mut report)?;
         }
         sweep::purge(inner, options, &mut report)?;
+        // Merging takes memory of its own.
+        drop(marks);
         inner.in_view(&mut |_| merge(inner, false))?;
         inner.in_view(&mut |_| rubbish::remove(inner, &mut report))?;
         upkeep(inner);

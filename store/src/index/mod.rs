@@ -3,8 +3,10 @@
 //! One implementation for every size. Runs are read in place, block by block; filters answer for absent ids. The index of a
 //! view never changes.
 
+mod cursor;
 mod recent;
 mod source;
+mod stored;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,7 +17,9 @@ use crate::id::{ChunkId, PackName};
 use crate::packs::Packs;
 use crate::state::State;
 
+pub(crate) use cursor::MergedSources;
 pub(crate) use source::{RunSource, Source, TableSource};
+pub(crate) use stored::{OpenRuns, StoredRun};
 
 use recent::Recent;
 
@@ -123,7 +127,7 @@ impl IndexBuilder {
     /// The finished index.
     pub(crate) fn finish(mut self, reader: Arc<Packs>) -> Index {
         let runs = self.sources.len();
-        for source in &mut self.sources {
+        for source in &self.sources {
             if let Source::Run(run) = source {
                 run.share_blocks(runs);
             }

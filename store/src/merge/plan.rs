@@ -3,7 +3,7 @@
 //! A record is written anew about once for every factor of four by which its run grows, and never after its run is half full; so
 //! an ordinary merge does not touch most of the index.
 
-/// Records of one new run at most: bounds the memory of merging to about 100 MB.
+/// Records of one new run at most: bounds the memory of merging to about 50 MB, the new object as it is stored.
 pub(super) const RUN_RECORDS: u64 = 1 << 20;
 /// Runs of one class (sizes within a factor of four) that become one.
 const FAN: usize = 4;

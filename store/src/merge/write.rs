@@ -1,31 +1,60 @@
-//! Writing merged runs.
+//! Writing merged runs: sources are read side by side, a few blocks of each at a time, and each block of the new run is sealed as
+//! soon as it is full. In memory is the new object as it is stored, and one block of its records.
 
 use std::collections::BTreeSet;
 
 use super::plan::RUN_RECORDS;
 use crate::backend::{BackendExt, Durability};
 use crate::error::{Error, Result};
-use crate::format::{Place, Record, encode_run};
-use crate::index::{Index, Source};
+use crate::format::{Place, Record, RunWriter};
+use crate::id::PackName;
+use crate::index::{Index, MergedSources, Source};
+use crate::monitor::check_cancelled;
 use crate::names;
 use crate::repository::Inner;
+
+/// Of a pack that is in no part.
+const NOWHERE: u32 = u32::MAX;
 
 /// Writes the records of `sources` whose packs are not swept as one run, or as a few if they are many; each pack is in one of them.
 pub(super) fn write_runs(inner: &Inner, index: &Index, sources: &[&Source]) -> Result<BTreeSet<String>> {
     let records: u64 = sources.iter().map(|s| s.len()).sum();
-    let parts =
-        if records <= RUN_RECORDS { vec![0; index.packs().len()] } else { parts(inner, index, sources)? };
-    let count = parts.iter().max().map_or(0, |last| last + 1);
+    let parts = if records <= RUN_RECORDS {
+        vec![Part { packs: packs(index, sources), records }]
+    } else {
+        parts(inner, index, sources)?
+    };
     let mut names = BTreeSet::new();
-    for part in 0..count {
-        crate::monitor::check_cancelled(inner.monitor.as_ref())?;
-        names.extend(write_part(inner, index, sources, &|pack| parts.get(pack as usize) == Some(&part))?);
+    for part in parts {
+        check_cancelled(inner.monitor.as_ref())?;
+        names.extend(write_part(inner, index, sources, &part)?);
     }
     Ok(names)
 }
 
+/// What becomes one run.
+#[derive(Debug, Default)]
+struct Part {
+    /// Numbers of its packs in the index.
+    packs: Vec<u32>,
+    /// Records at most.
+    records: u64,
+}
+
+/// The packs that `sources` name and that are not swept, by their numbers in the index.
+fn packs(index: &Index, sources: &[&Source]) -> Vec<u32> {
+    let mut named = vec![false; index.packs().len()];
+    for number in sources.iter().flat_map(|source| source.named()) {
+        if let Some(named) = named.get_mut(number as usize) {
+            *named = true;
+        }
+    }
+    let all = (0_u32..).zip(index.packs().iter().zip(named));
+    all.filter(|(_, (pack, named))| *named && !pack.swept).map(|(number, _)| number).collect()
+}
+
 /// Deals packs into parts of about [`RUN_RECORDS`].
-fn parts(inner: &Inner, index: &Index, sources: &[&Source]) -> Result<Vec<u32>> {
+fn parts(inner: &Inner, index: &Index, sources: &[&Source]) -> Result<Vec<Part>> {
     let mut counts = vec![0_u64; index.packs().len()];
     for source in sources {
         source.each(&inner.packs, &mut |_, record| {
@@ -35,52 +64,57 @@ fn parts(inner: &Inner, index: &Index, sources: &[&Source]) -> Result<Vec<u32>> 
             Ok(())
         })?;
     }
-    let (mut part, mut records) = (0, 0);
-    let deal = counts.into_iter().map(|count| {
-        if records > 0 && records + count > RUN_RECORDS {
-            part += 1;
-            records = 0;
+    let mut parts = Vec::new();
+    let mut open = Part::default();
+    for number in packs(index, sources) {
+        let count = counts.get(number as usize).copied().unwrap_or(0);
+        if open.records > 0 && open.records + count > RUN_RECORDS {
+            parts.push(std::mem::take(&mut open));
         }
-        records += count;
-        part
-    });
-    Ok(deal.collect())
+        open.packs.push(number);
+        open.records += count;
+    }
+    parts.push(open);
+    Ok(parts)
 }
 
-/// Writes the records of the packs that `wanted` names as one run; none if there are none.
-fn write_part(
-    inner: &Inner,
-    index: &Index,
-    sources: &[&Source],
-    wanted: &dyn Fn(u32) -> bool,
-) -> Result<Option<String>> {
-    let mut numbers = vec![u32::MAX; index.packs().len()];
-    let mut packs = Vec::new();
-    let mut records = Vec::new();
-    for source in sources {
-        source.each(&inner.packs, &mut |_, record| {
-            let Some(pack) = index.pack(record.place.pack).filter(|p| !p.swept && wanted(record.place.pack))
-            else {
-                return Ok(());
-            };
-            let number = numbers
-                .get_mut(record.place.pack as usize)
-                .ok_or_else(|| Error::missing("a pack that the index names"))?;
-            if *number == u32::MAX {
-                *number = packs.len() as u32;
-                packs.push((pack.name.clone(), pack.size));
-            }
-            records.push(Record { place: Place { pack: *number, ..record.place }, ..record });
-            Ok(())
-        })?;
+/// Writes the records of one part as one run; none if there are none.
+fn write_part(inner: &Inner, index: &Index, sources: &[&Source], part: &Part) -> Result<Option<String>> {
+    let mut numbers = vec![NOWHERE; index.packs().len()];
+    let mut packs: Vec<(PackName, u64)> = Vec::with_capacity(part.packs.len());
+    for number in &part.packs {
+        if let (Some(to), Some(pack)) = (numbers.get_mut(*number as usize), index.pack(*number)) {
+            *to = packs.len() as u32;
+            packs.push((pack.name.clone(), pack.size));
+        }
     }
-    if records.is_empty() {
+    let object = names::merged_run(inner.env.random_bytes()?);
+    let mut run = RunWriter::new(&object, &inner.keys, inner.env.random_bytes()?, part.records)?;
+    let mut merged = MergedSources::new(sources, &inner.packs)?;
+    let mut copies = Vec::new();
+    while let Some(record) = merged.next()? {
+        if copies.first().is_some_and(|first: &Record| first.id != record.id) {
+            write_copies(&mut run, &mut copies)?;
+        }
+        let number = numbers.get(record.place.pack as usize).copied();
+        let number = number.ok_or_else(|| Error::missing("a pack that the index names"))?;
+        if number != NOWHERE {
+            copies.push(Record { place: Place { pack: number, ..record.place }, ..record });
+        }
+    }
+    write_copies(&mut run, &mut copies)?;
+    drop(merged);
+    if run.len() == 0 {
         return Ok(None);
     }
-    records.sort_unstable();
-    records.dedup();
-    let object = names::merged_run(inner.env.random_bytes()?);
-    let bytes = encode_run(&object, &inner.keys, inner.env.random_bytes()?, &packs, &records)?;
+    let bytes = run.finish(&packs)?;
     inner.backend.create(&object, &bytes, Durability::Deferred)?;
     Ok(Some(object))
+}
+
+/// Writes the records of one chunk, each once.
+fn write_copies(run: &mut RunWriter, copies: &mut Vec<Record>) -> Result<()> {
+    copies.sort_unstable();
+    copies.dedup();
+    copies.drain(..).try_for_each(|record| run.push(&record))
 }

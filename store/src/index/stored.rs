@@ -1,0 +1,120 @@
+//! Stored runs, opened: one directory and one set of opened blocks for all views that name the run.
+//!
+//! A run never changes, so whoever looks into it later sees what an earlier view saw.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use crate::error::Result;
+use crate::format::{BLOCK_RECORDS, Record, RunIndex};
+use crate::id::ChunkId;
+use crate::packs::{Packs, lock};
+
+/// Opened blocks kept of one run at most; 16 KiB each as stored, about 4 MB.
+const BLOCKS_MAX: usize = 256;
+/// Opened blocks kept of all runs of an index: about 37 MB.
+const BLOCKS_OF_ALL: usize = 2048;
+/// Opened blocks kept of one run at least.
+const BLOCKS_MIN: usize = 8;
+
+/// A stored run, and the blocks of it that were opened last.
+#[derive(Debug)]
+pub(crate) struct StoredRun {
+    object: String,
+    index: RunIndex,
+    blocks: Mutex<Blocks>,
+    /// How many of them are kept.
+    blocks_max: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Blocks {
+    held: HashMap<usize, (u64, Arc<Vec<Record>>)>,
+    clock: u64,
+}
+
+impl StoredRun {
+    /// Opens the run `object` of `size` bytes.
+    pub(crate) fn open(packs: &Packs, object: &str, size: u64) -> Result<Self> {
+        let index = RunIndex::open(object, packs.keys(), size, &|range| packs.read(object, Some(range)))?;
+        let blocks_max = AtomicUsize::new(BLOCKS_MAX);
+        Ok(Self { object: object.to_owned(), index, blocks: Mutex::default(), blocks_max })
+    }
+
+    /// Name of the object.
+    pub(super) fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// Its directory.
+    pub(super) fn index(&self) -> &RunIndex {
+        &self.index
+    }
+
+    /// Shares the memory for opened blocks with the other runs of an index.
+    pub(super) fn share_blocks(&self, runs: usize) {
+        let share = (BLOCKS_OF_ALL / runs.max(1)).clamp(BLOCKS_MIN, BLOCKS_MAX);
+        self.blocks_max.store(share, Ordering::Relaxed);
+    }
+
+    /// Hands every record of `id` to `found`, with its number; places count in the run's own packs.
+    pub(super) fn find(&self, packs: &Packs, id: &ChunkId, found: &mut dyn FnMut(u64, Record)) -> Result<()> {
+        if !self.index.may_hold(id) {
+            return Ok(());
+        }
+        let Some((first, last)) = self.index.blocks_of(id) else { return Ok(()) };
+        for number in first..=last {
+            let block = self.block(packs, number)?;
+            let start = block.partition_point(|r| r.id < *id);
+            let rest = block.get(start..).unwrap_or_default();
+            for (n, record) in (start as u64..).zip(rest.iter().take_while(|r| r.id == *id)) {
+                found((number * BLOCK_RECORDS) as u64 + n, *record);
+            }
+        }
+        Ok(())
+    }
+
+    fn block(&self, packs: &Packs, number: usize) -> Result<Arc<Vec<Record>>> {
+        {
+            let mut blocks = lock(&self.blocks);
+            blocks.clock += 1;
+            let now = blocks.clock;
+            if let Some((used, block)) = blocks.held.get_mut(&number) {
+                *used = now;
+                return Ok(Arc::clone(block));
+            }
+        }
+        let sealed = packs.read(&self.object, Some(self.index.block_range(number)))?;
+        let block = Arc::new(self.index.open_block(number, sealed)?);
+        let mut blocks = lock(&self.blocks);
+        if blocks.held.len() >= self.blocks_max.load(Ordering::Relaxed) {
+            // Half of them go at once, so that letting go costs nothing on average.
+            let mut used: Vec<u64> = blocks.held.values().map(|(used, _)| *used).collect();
+            used.sort_unstable();
+            let middle = used.get(used.len() / 2).copied().unwrap_or(0);
+            blocks.held.retain(|_, (used, _)| *used >= middle);
+        }
+        let now = blocks.clock;
+        blocks.held.insert(number, (now, Arc::clone(&block)));
+        Ok(block)
+    }
+}
+
+/// The runs that views of one repository hold open.
+#[derive(Debug, Default)]
+pub(crate) struct OpenRuns(Mutex<HashMap<String, Weak<StoredRun>>>);
+
+impl OpenRuns {
+    /// The run `object` if a view holds it, else what `open` gives.
+    pub(crate) fn get(&self, object: &str, open: &dyn Fn() -> Result<StoredRun>) -> Result<Arc<StoredRun>> {
+        if let Some(run) = lock(&self.0).get(object).and_then(Weak::upgrade) {
+            return Ok(run);
+        }
+        let run = Arc::new(open()?);
+        let mut held = lock(&self.0);
+        held.retain(|_, run| run.strong_count() > 0);
+        held.insert(object.to_owned(), Arc::downgrade(&run));
+        Ok(run)
+    }
+}
