@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::backend::BackendExt;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Place;
+use crate::format::{Place, Record};
 use crate::id::{ChunkId, PackName, SessionId};
 use crate::index::Index;
 use crate::monitor::check_cancelled;
@@ -77,9 +77,50 @@ impl Marked {
         Ok(packs)
     }
 
+    /// Which places in `packs` are needed, in one pass over the index: looking each chunk up as it lies there would open a block of
+    /// the index for nearly every one.
+    pub(crate) fn places(&self, view: &View, packs: &BTreeSet<PackName>) -> Result<LivePlaces> {
+        let index = view.index()?;
+        let wanted: Vec<bool> = index.packs().iter().map(|pack| packs.contains(&pack.name)).collect();
+        let mut places = LivePlaces::default();
+        for (number, source) in index.sources().iter().enumerate() {
+            source.each(&view.inner.packs, &mut |ordinal, Record { place, .. }| {
+                let wanted = wanted.get(place.pack as usize).is_some_and(|wanted| *wanted);
+                if wanted && self.is_live(number, ordinal) {
+                    places.insert(place);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(places)
+    }
+
     /// Whether the copy of record `ordinal` in `source` is needed.
-    pub(crate) fn is_live(&self, source: usize, ordinal: u64) -> bool {
+    fn is_live(&self, source: usize, ordinal: u64) -> bool {
         self.records.contains(source, ordinal)
+    }
+}
+
+/// Places in packs, as one bit per chunk: by pack and frame, then by number in the frame.
+#[derive(Debug, Default)]
+pub(crate) struct LivePlaces(HashMap<(u32, u16), Vec<u64>>);
+
+impl LivePlaces {
+    fn insert(&mut self, place: Place) {
+        let words = self.0.entry((place.pack, place.frame)).or_default();
+        let at = usize::from(place.index / 64);
+        if words.len() <= at {
+            words.resize(at + 1, 0);
+        }
+        if let Some(word) = words.get_mut(at) {
+            *word |= 1 << (place.index % 64);
+        }
+    }
+
+    /// Whether chunk `index` of a frame is needed from there.
+    pub(crate) fn contains(&self, pack: u32, frame: u16, index: u16) -> bool {
+        let word = self.0.get(&(pack, frame)).and_then(|words| words.get(usize::from(index / 64)));
+        word.is_some_and(|word| word >> (index % 64) & 1 == 1)
     }
 }
 

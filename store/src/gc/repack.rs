@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::PruneReport;
-use super::mark::Marked;
+use super::mark::{LivePlaces, Marked};
 use crate::error::Result;
 use crate::format::TocChunk;
 use crate::id::{ChunkId, ChunkKind, PackName};
@@ -46,6 +46,7 @@ fn copy_all(
     dead_max: f64,
 ) -> Result<()> {
     let index = view.index()?;
+    let live = marked.places(view, packs)?;
     let mut writers = Writers {
         data: session.writer(ChunkKind::Data),
         refs: session.writer(ChunkKind::Refs),
@@ -55,7 +56,7 @@ fn copy_all(
     for (number, pack) in (0_u32..).zip(index.packs()).filter(|(_, p)| packs.contains(&p.name)) {
         check_cancelled(view.inner.monitor.as_ref())?;
         let toc = view.inner.packs.toc(&pack.name, Some(pack.size))?;
-        copy_pack(view, marked, number, &toc, session, &mut writers)?;
+        copy_pack(view, &live, number, &toc, session, &mut writers)?;
         view.inner.monitor.advance(1, pack.size);
     }
     writers.data.finish()?;
@@ -83,14 +84,15 @@ impl<'s> Writers<'s> {
 
 fn copy_pack(
     view: &Arc<View>,
-    marked: &Marked,
+    live: &LivePlaces,
     number: u32,
     toc: &PackToc,
     session: &Session,
     writers: &mut Writers<'_>,
 ) -> Result<()> {
     for (at, frame, chunks) in toc.toc.iter() {
-        let live = live_chunks(view, marked, (number, at), chunks)?;
+        let here = |(index, _): &(u16, &TocChunk)| live.contains(number, at, *index);
+        let live: Vec<&TocChunk> = (0..).zip(chunks).filter(here).map(|(_, chunk)| chunk).collect();
         let bytes: u64 = live.iter().map(|c| u64::from(c.length)).sum();
         if bytes == 0 {
             continue;
@@ -108,24 +110,4 @@ fn copy_pack(
         }
     }
     Ok(())
-}
-
-/// The chunks of a frame whose copy here is the one that is needed.
-fn live_chunks(
-    view: &Arc<View>,
-    marked: &Marked,
-    (pack, frame): (u32, u16),
-    chunks: &[TocChunk],
-) -> Result<Vec<TocChunk>> {
-    let index = view.index()?;
-    let mut live = Vec::new();
-    for (at, chunk) in (0_u16..).zip(chunks) {
-        let here = index.find_all(&chunk.id)?.into_iter().any(|(source, ordinal, place)| {
-            place.pack == pack && place.frame == frame && place.index == at && marked.is_live(source, ordinal)
-        });
-        if here {
-            live.push(*chunk);
-        }
-    }
-    Ok(live)
 }

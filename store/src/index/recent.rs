@@ -1,6 +1,6 @@
 //! Places in the packs that were hit last: chunks that lay together are asked for together.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{PoisonError, RwLock};
 
 use crate::format::Place;
@@ -8,6 +8,8 @@ use crate::id::ChunkId;
 
 /// Most places held; about 12 MB.
 const PLACES_MAX: usize = 200_000;
+/// Places left when the oldest go: many go at once, since each time all that are held are looked at.
+const PLACES_LEFT: usize = PLACES_MAX / 4 * 3;
 /// Packs remembered as looked at, so that a pack that was pushed out is not read again for every chunk.
 const LOOKED_AT_MAX: usize = 4096;
 
@@ -49,16 +51,17 @@ impl Recent {
         held.places.extend(places);
         let added = held.places.len() - before;
         held.packs.push_back((pack, added));
-        let mut gone = Vec::new();
         let mut left = held.places.len();
-        while left > PLACES_MAX && held.packs.len() > 1 {
+        if left <= PLACES_MAX {
+            return;
+        }
+        let mut gone = HashSet::new();
+        while left > PLACES_LEFT && held.packs.len() > 1 {
             let Some((oldest, count)) = held.packs.pop_front() else { break };
             left = left.saturating_sub(count);
-            gone.push(oldest);
+            gone.insert(oldest);
         }
-        if !gone.is_empty() {
-            held.places.retain(|_, p| !gone.contains(&p.pack));
-            held.looked_at.retain(|p| !gone.contains(p));
-        }
+        held.places.retain(|_, p| !gone.contains(&p.pack));
+        held.looked_at.retain(|p| !gone.contains(p));
     }
 }

@@ -13,8 +13,8 @@ use crate::packs::{Packs, lock};
 
 /// Opened blocks kept of one run at most; 16 KiB each as stored, about 4 MB.
 const BLOCKS_MAX: usize = 256;
-/// Opened blocks kept of all runs of an index: about 37 MB.
-const BLOCKS_OF_ALL: usize = 2048;
+/// Opened blocks kept of all runs of an index: about 17 MB.
+const BLOCKS_OF_ALL: usize = 1024;
 /// Opened blocks kept of one run at least.
 const BLOCKS_MIN: usize = 8;
 
