@@ -294,3 +294,6 @@ impl<'v> Marker<'v> {
         Ok(fresh)
     }
 }
+
+#[cfg(test)]
+mod tests;
