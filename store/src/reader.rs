@@ -331,7 +331,7 @@ impl Reader {
         give_up: &dyn Fn(&[Located]),
     ) -> Result<()> {
         let mut rest = group;
-        for (index, (id, bytes)) in (0_u16..).zip(chunks_of(plain, chunks)) {
+        for ((id, bytes), index) in chunks_of(plain, chunks).zip(0_u16..) {
             let n = rest.iter().take_while(|l| l.place.index == index).count();
             let (mine, after) = rest.split_at_checked(n).unwrap_or((rest, &[]));
             rest = after;

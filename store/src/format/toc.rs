@@ -157,7 +157,8 @@ impl Toc {
     /// Every frame with its number and its chunks.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &Frame, &[TocChunk])> {
         let mut rest = self.chunks.as_slice();
-        (0..).zip(&self.frames).map(move |(number, frame)| {
+        // In this order: of as many as there may be the number after the last one has no room.
+        self.frames.iter().zip(0..).map(move |(frame, number)| {
             let (mine, after) = rest.split_at_checked(usize::from(frame.chunks)).unwrap_or((rest, &[]));
             rest = after;
             (number, frame, mine)

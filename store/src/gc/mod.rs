@@ -100,7 +100,8 @@ impl Repository {
         sweep::condemn(inner, &plan.delete, options, &mut marks)?;
         sweep::finish(inner, options, &mut marks, &mut report)?;
         if !plan.repack.is_empty() {
-            let repacked = inner.in_view(&mut |view| copy_out(view, &plan, options, &mut marks, &mut report))?;
+            let repacked =
+                inner.in_view(&mut |view| copy_out(view, &plan, options, &mut marks, &mut report))?;
             sweep::condemn(inner, &repacked, options, &mut marks)?;
             sweep::finish(inner, options, &mut marks, &mut report)?;
         }

@@ -91,8 +91,8 @@ fn copy_pack(
     writers: &mut Writers<'_>,
 ) -> Result<()> {
     for (at, frame, chunks) in toc.toc.iter() {
-        let here = |(index, _): &(u16, &TocChunk)| live.contains(number, at, *index);
-        let live: Vec<&TocChunk> = (0..).zip(chunks).filter(here).map(|(_, chunk)| chunk).collect();
+        let here = |(_, index): &(&TocChunk, u16)| live.contains(number, at, *index);
+        let live: Vec<&TocChunk> = chunks.iter().zip(0..).filter(here).map(|(chunk, _)| chunk).collect();
         let bytes: u64 = live.iter().map(|c| u64::from(c.length)).sum();
         if bytes == 0 {
             continue;

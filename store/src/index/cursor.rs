@@ -41,7 +41,14 @@ pub(crate) struct RunCursor<'s> {
 impl<'s> RunCursor<'s> {
     /// A cursor that reads so many blocks at once.
     pub(super) fn new(run: &'s RunSource, packs: &'s Packs, ahead: usize) -> Self {
-        Self { run, packs, ahead: ahead.max(1), next: 0, sealed: (0, Vec::new()), opened: Vec::new().into_iter() }
+        Self {
+            run,
+            packs,
+            ahead: ahead.max(1),
+            next: 0,
+            sealed: (0, Vec::new()),
+            opened: Vec::new().into_iter(),
+        }
     }
 
     fn next(&mut self) -> Result<Option<Record>> {
@@ -64,7 +71,8 @@ impl<'s> RunCursor<'s> {
             let last = (self.next + self.ahead).min(index.blocks()).saturating_sub(1);
             // The old bytes go before the new ones come.
             self.sealed = (self.next, Vec::new());
-            self.sealed.1 = self.packs.read(self.run.object(), Some(wanted.start..index.block_range(last).end))?;
+            self.sealed.1 =
+                self.packs.read(self.run.object(), Some(wanted.start..index.block_range(last).end))?;
         }
         let start = index.block_range(self.sealed.0).start;
         let range = (wanted.start - start) as usize..(wanted.end - start) as usize;

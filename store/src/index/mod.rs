@@ -106,7 +106,7 @@ impl IndexBuilder {
     pub(crate) fn add_pack(&mut self, name: &PackName, size: u64, toc: &crate::format::Toc) {
         let pack = self.number(name, size);
         for (frame, _, chunks) in toc.iter() {
-            for (index, chunk) in (0..).zip(chunks) {
+            for (chunk, index) in chunks.iter().zip(0..) {
                 let place = Place { pack, frame, index, length: chunk.length };
                 self.table.push(Record { id: chunk.id, place });
             }
@@ -236,7 +236,7 @@ impl Index {
             // A pack that cannot be read here is only not remembered; whoever needs its chunks will hear of it.
             if let Ok(toc) = self.reader.toc(&pack.name, Some(pack.size)) {
                 let places = toc.toc.iter().flat_map(|(frame, _, chunks)| {
-                    (0..).zip(chunks).map(move |(index, chunk)| {
+                    chunks.iter().zip(0..).map(move |(chunk, index)| {
                         (chunk.id, Place { pack: number, frame, index, length: chunk.length })
                     })
                 });

@@ -83,7 +83,7 @@ impl Own {
         let pack = records.packs.len() as u32;
         records.packs.push((name.clone(), size));
         for (frame, _, chunks) in toc.iter() {
-            for (index, chunk) in (0..).zip(chunks) {
+            for (chunk, index) in chunks.iter().zip(0..) {
                 records
                     .of_packs
                     .push(Record { id: chunk.id, place: Place { pack, frame, index, length: chunk.length } });

@@ -172,9 +172,9 @@ fn what_cannot_be_fetched_is_named_and_the_rest_is_handed_out() {
             Ok(())
         })
         .unwrap();
-    assert_eq!(failed.len(), 21, "one frame of 2 MiB");
+    assert!([19, 21].contains(&failed.len()), "one of two frames, whichever came first: {}", failed.len());
     assert!(failed.iter().all(|(_, e)| e.to_string().contains(name.as_str())));
-    assert_eq!(handed.into_inner().unwrap().len(), 19);
+    assert_eq!(handed.into_inner().unwrap().len(), 40 - failed.len());
     let stopped = reader.fetch(&wanted, 2, &|_, _| Err(chronos_store::Error::Interrupted));
     assert!(matches!(stopped, Err(chronos_store::Error::Interrupted)));
 }

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step fails its test")]
 
+mod adopted;
 mod concurrent;
 mod crash;
 mod damage;
+mod ended;
 mod fixture;
+mod meanwhile;
 mod pruning;
 mod sessions;
 mod stopped;

@@ -6,6 +6,8 @@ use super::*;
 use crate::id::SessionId;
 
 const MIB: u64 = 1 << 20;
+/// A pack of this many bytes is not small.
+const SMALL: u64 = 4 * MIB;
 
 fn pack(seq: u32, size: u64) -> IndexedPack {
     let session = SessionId::new(0, "t", 0).unwrap_or_else(|e| panic!("{e}"));
@@ -77,16 +79,16 @@ fn a_pack_is_due_when_more_than_the_given_share_of_it_is_dead() {
 
 #[test]
 fn small_packs_are_joined_when_sixteen_of_them_are_not_due_anyway() {
-    let small = |n| of_frames(n, &[(SMALL_BYTES - 1, 0)]);
+    let small = |n| of_frames(n, &[(SMALL - 1, 0)]);
     let all: Vec<_> = (0..16).map(small).collect();
     assert_eq!(numbers(&plan(&all, &only_due()).repack).len(), 16);
 
     let few: Vec<_> = (0..15).map(small).collect();
     let joined_with = |other| numbers(&plan(&[few.clone(), vec![other]].concat(), &only_due()).repack);
-    assert!(joined_with(of_frames(15, &[(SMALL_BYTES, 0)])).is_empty(), "one is large");
+    assert!(joined_with(of_frames(15, &[(SMALL, 0)])).is_empty(), "one is large");
     assert_eq!(joined_with(of_frames(15, &[(MIB, MIB / 2)])), [15], "one goes in any case");
 
-    let large = of_frames(16, &[(SMALL_BYTES, 0)]);
+    let large = of_frames(16, &[(SMALL, 0)]);
     let joined = plan(&[all, vec![large]].concat(), &only_due()).repack;
     assert_eq!(numbers(&joined), (0..16).collect::<Vec<_>>(), "large ones stay");
 }
@@ -136,8 +138,22 @@ fn packs_that_give_most_for_their_cost_go_first_and_no_more_than_needed() {
     let limit = |left: f64, gone: f64| dead_at_most((left + 0.5) / (all - gone));
     assert!(plan(&packs, &limit(8000.0, 0.0)).repack.is_empty());
     assert_eq!(numbers(&plan(&packs, &limit(4800.0, 3200.0)).repack), [1]);
+    assert_eq!(
+        numbers(&plan(&packs, &limit(4799.0, 3200.0)).repack),
+        [0, 1],
+        "what is given back is stored no more"
+    );
     assert_eq!(numbers(&plan(&packs, &limit(1200.0, 6800.0)).repack), [0, 1]);
     assert_eq!(numbers(&plan(&packs, &limit(0.0, 8000.0)).repack), [0, 1, 2]);
+}
+
+#[test]
+fn to_compress_a_byte_costs_twice_as_much_as_to_move_one() {
+    // Both give as much; the second one has less to copy, but all of it anew.
+    let packs = [of_frames(0, &[(1100, 0), (400, 300)]), of_frames(1, &[(1000, 300)])];
+    assert_eq!(numbers(&plan(&packs, &dead_at_most(300.5 / 2200.0)).repack), [0]);
+    let packs = [of_frames(0, &[(1300, 0), (400, 300)]), of_frames(1, &[(1000, 300)])];
+    assert_eq!(numbers(&plan(&packs, &dead_at_most(300.5 / 2400.0)).repack), [1]);
 }
 
 #[test]

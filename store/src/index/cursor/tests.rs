@@ -62,12 +62,13 @@ fn each_source_is_read_once_and_some_blocks_at_a_time() {
     let before = packs.bytes_read();
     let mut found = Vec::new();
     for source in index.sources() {
-        source.each(&packs, &mut |ordinal, record| {
-            assert_eq!(ordinal as usize, found.len());
-            found.push(record);
-            Ok(())
-        })
-        .unwrap();
+        source
+            .each(&packs, &mut |ordinal, record| {
+                assert_eq!(ordinal as usize, found.len());
+                found.push(record);
+                Ok(())
+            })
+            .unwrap();
     }
     assert_eq!(found, all);
     let sealed = 20_000 * 44 + 20_000_u64.div_ceil(BLOCK_RECORDS as u64) * 16;

@@ -7,6 +7,7 @@ pub(crate) mod kept;
 mod moved;
 mod raced;
 mod recovery;
+mod rewritten;
 mod rubbish;
 mod silence;
 mod space;
