@@ -32,9 +32,15 @@ impl Inner {
             None => Ok(0),
             Some(entry) => match names::log_number(&entry.name) {
                 Some(n) => Ok(n + 1),
-                None => Err(Error::damaged(&entry.name, "it is no log record")),
+                None => self.log_len_behind(&entry.name),
             },
         }
+    }
+
+    /// The same where other things are listed before the newest record: they are left alone, and named by check.
+    fn log_len_behind(&self, stray: &str) -> Result<u64> {
+        let rest = self.backend.list_after(names::LOG, Some(stray))?;
+        Ok(rest.iter().find_map(|entry| names::log_number(&entry.name)).map_or(0, |n| n + 1))
     }
 
     /// The state after the newest record.
@@ -79,6 +85,7 @@ impl Inner {
 
     /// Takes every decision in that is visible and not in the table.
     pub(crate) fn with_decisions(&self, mut state: State) -> Result<State> {
+        self.settle_unknown(&mut state)?;
         let after = format!("{}{:010x}", names::DECISIONS, state.watermark);
         let listed = self.backend.list_after(names::DECISIONS, Some(&after))?;
         let mut wanted = Vec::new();
@@ -102,8 +109,12 @@ impl Inner {
                 }),
             };
             match outcome {
-                // The others can be listed and restored all the same.
                 Err(e) if e.kind() == ErrorKind::Damaged => {
+                    if let Some(amended) = self.amended(&session)? {
+                        state.fold(&amended)?;
+                        continue;
+                    }
+                    // The others can be listed and restored all the same.
                     self.monitor.problem(&format!("{e}: its snapshot cannot be listed"));
                     state.unreadable.insert(session);
                 }
@@ -114,6 +125,31 @@ impl Inner {
             self.catalogue.put_decisions(&fresh);
         }
         Ok(state)
+    }
+
+    /// Looks again at decisions that could not be read: whoever brings one back from a copy gets its snapshot back.
+    fn settle_unknown(&self, state: &mut State) -> Result<()> {
+        let unknown: Vec<SessionId> = state.unknown().cloned().collect();
+        for session in unknown {
+            match self.decision(&session) {
+                Err(e) if e.kind() == ErrorKind::Damaged => {}
+                decision => state.settle(&session, decision?.as_ref()),
+            }
+        }
+        Ok(())
+    }
+
+    /// What repair wrote in place of a damaged decision, if it did.
+    pub(crate) fn amended(&self, session: &SessionId) -> Result<Option<Decision>> {
+        let name = names::amended(session);
+        match self.read(&name).and_then(|bytes| Decision::decode_as(&name, &self.keys, session, &bytes)) {
+            Err(Error::Missing { .. }) => Ok(None),
+            Err(e) if e.kind() == ErrorKind::Damaged => {
+                self.monitor.problem(&e.to_string());
+                Ok(None)
+            }
+            decision => decision.map(Some),
+        }
     }
 
     /// Every announced session that has no decision.

@@ -18,6 +18,9 @@ pub(crate) enum Outcome {
     Closed,
     /// Nothing of it counts.
     Revoked,
+    /// Its decision is damaged and was in no state: written by repair alone. Its packs can be read and are kept, nobody deduplicates
+    /// against them.
+    Unknown,
 }
 
 /// A pack that a decision names.
@@ -74,19 +77,27 @@ impl Decision {
 
     /// The sealed object.
     pub(crate) fn encode(&self, keys: &Keys, salt: [u8; 32]) -> Result<Vec<u8>> {
-        let name = names::decision(&self.session);
+        self.encode_as(&names::decision(&self.session), keys, salt)
+    }
+
+    /// The sealed object under another name.
+    pub(crate) fn encode_as(&self, name: &str, keys: &Keys, salt: [u8; 32]) -> Result<Vec<u8>> {
         let core = serde_json::to_vec(&self.core).map_err(|e| Error::Invalid(e.to_string()))?;
-        Sealed { keys, kind: ObjectKind::Decision, name: &name }
+        Sealed { keys, kind: ObjectKind::Decision, name }
             .seal(salt, &[(Purpose::Index, &core), (Purpose::Manifest, &self.manifest)])
     }
 
     /// Opens the object of `session`.
     pub(crate) fn decode(keys: &Keys, session: &SessionId, bytes: &[u8]) -> Result<Self> {
-        let name = names::decision(session);
-        let sections = Sealed { keys, kind: ObjectKind::Decision, name: &name }.open(bytes, &SECTIONS)?;
+        Self::decode_as(&names::decision(session), keys, session, bytes)
+    }
+
+    /// Opens the object `name`, which is of `session`.
+    pub(crate) fn decode_as(name: &str, keys: &Keys, session: &SessionId, bytes: &[u8]) -> Result<Self> {
+        let sections = Sealed { keys, kind: ObjectKind::Decision, name }.open(bytes, &SECTIONS)?;
         let [core, manifest] = <[Vec<u8>; 2]>::try_from(sections)
-            .map_err(|_| Error::damaged(&name, "it has too few sections"))?;
-        let core = serde_json::from_slice(&core).map_err(|e| Error::damaged(&name, e))?;
+            .map_err(|_| Error::damaged(name, "it has too few sections"))?;
+        let core = serde_json::from_slice(&core).map_err(|e| Error::damaged(name, e))?;
         Ok(Self { session: session.clone(), core, manifest })
     }
 }

@@ -14,6 +14,8 @@ pub(crate) const PACKS: &str = "packs/";
 pub(crate) const RUNS: &str = "index/";
 /// Decisions.
 pub(crate) const DECISIONS: &str = "snap/";
+/// What stands for decisions that are damaged.
+pub(crate) const AMENDED: &str = "amend/";
 /// Log records, the newest first.
 pub(crate) const LOG: &str = "log/";
 /// States.
@@ -31,6 +33,11 @@ pub(crate) fn session(id: &SessionId) -> String {
 /// Name of a session's decision.
 pub(crate) fn decision(id: &SessionId) -> String {
     format!("{DECISIONS}{id}")
+}
+
+/// Name of what stands for a session's decision should that be damaged.
+pub(crate) fn amended(id: &SessionId) -> String {
+    format!("{AMENDED}{id}")
 }
 
 /// Name of a pack's object.

@@ -19,7 +19,7 @@ use crate::view::Marks;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Row {
-    /// `committed` or `closed`.
+    /// `committed`, `closed` or `unknown`.
     pub(crate) outcome: Outcome,
     /// What the snapshot keeps alive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -127,6 +127,25 @@ impl State {
         self.rows.insert(decision.session.clone(), row);
         self.fresh += 1;
         Ok(())
+    }
+
+    /// Believes a decision that could not be read when what stands for it was taken in; `None`: it is gone, nobody waits for it.
+    pub(crate) fn settle(&mut self, session: &SessionId, decision: Option<&Decision>) {
+        let Some(row) = self.rows.get_mut(session).filter(|row| row.outcome == Outcome::Unknown) else { return };
+        row.outcome = Outcome::Closed;
+        if let Some(decision) = decision.filter(|d| d.core.outcome == Outcome::Committed)
+            && let Ok(manifest) = String::from_utf8(decision.manifest.clone())
+        {
+            row.outcome = Outcome::Committed;
+            row.roots.clone_from(&decision.core.roots);
+            self.manifests.insert(session.clone(), manifest);
+        }
+        self.fresh += 1;
+    }
+
+    /// Sessions of which nobody can say what they decided: their packs are kept, and nobody deduplicates against them.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = &SessionId> {
+        self.rows.iter().filter(|(_, row)| row.outcome == Outcome::Unknown).map(|(session, _)| session)
     }
 
     /// Condemned, swept and quarantined packs: nobody deduplicates against them.

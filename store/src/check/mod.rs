@@ -1,5 +1,6 @@
 //! Proves that what is listed can be read; repairs what can be.
 
+mod amend;
 mod data;
 mod rebuild;
 mod recover;

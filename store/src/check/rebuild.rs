@@ -62,6 +62,8 @@ fn may_count(
         None => session.generation() < view.state.watermark || view.state.rows.contains_key(session),
         Some(decision) => match decision.core.outcome {
             Outcome::Revoked => false,
+            // No decision says so of itself.
+            Outcome::Unknown => true,
             // Runs name the packs of a session that has many.
             Outcome::Committed | Outcome::Closed if !decision.core.runs.is_empty() => true,
             Outcome::Committed | Outcome::Closed => {

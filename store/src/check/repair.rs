@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::data::read_pack;
 use super::structure::lost_decisions;
-use super::{Finding, RepairReport, add, recover};
+use super::{Finding, RepairReport, add, amend, recover};
 use crate::backend::BackendExt;
 use crate::decision::{Core, Decision};
 use crate::error::{ErrorKind, Result};
@@ -32,10 +32,15 @@ impl Repository {
         let mut report = RepairReport::default();
         let view = recover::view(inner, dry_run, &mut report)?;
         write_lost_decisions(inner, &view, dry_run, &mut report)?;
+        amend::known(inner, &view, dry_run, &mut report)?;
+        let view = amend::unknown(inner, &view, dry_run, &mut report)?;
         let bad = damaged_runs(&view)?;
         if !bad.is_empty() && report.actions.is_empty() && inner.log_len()? != view.state.n {
             // A run may be gone only because a merge has replaced it since.
             return self.repair_index(dry_run);
+        }
+        if bad.is_empty() && dry_run && view.unreadable().next().is_some() {
+            return Ok(report);
         }
         if bad.is_empty() {
             report.actions.push("merge all tables of contents and runs into new runs".into());
@@ -61,6 +66,11 @@ impl Repository {
         let inner = &self.inner;
         let mut report = RepairReport::default();
         let view = recover::view(inner, dry_run, &mut report)?;
+        let view = amend::unknown(inner, &view, dry_run, &mut report)?;
+        if dry_run && view.unreadable().next().is_some() {
+            // Which packs count is known only once that is done.
+            return Ok(report);
+        }
         let mut damaged = Vec::new();
         let mut healed = BTreeSet::new();
         for pack in view.index()?.packs().iter().filter(|p| !p.swept) {

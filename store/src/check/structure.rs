@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::recover::{self, Log};
-use super::{CheckReport, Finding, add};
+use super::{CheckReport, Finding, add, amend};
 use crate::backend::BackendExt;
 use crate::crypto::KeySlot;
 use crate::error::{Error, ErrorKind, Result};
@@ -36,7 +36,7 @@ pub(super) fn small_objects(inner: &Inner, report: &mut CheckReport) -> Result<(
             add(&mut report.notes, Finding::new(&entry.name, "it is no decision; it is left alone"));
             continue;
         };
-        note(inner.decision(&session).map(|_| ()), &mut report.errors)?;
+        amend::note(inner, &session, &state, report)?;
         newest = newest.max(session.generation());
         there.insert(session);
     }

@@ -55,6 +55,10 @@ fn orphaned_packs(inner: &Arc<Inner>, report: &mut PruneReport) -> Result<()> {
 
 /// Whether a session that is not announced can never count more packs than the view names.
 fn is_ended(inner: &Inner, state: &State, session: &SessionId) -> Result<bool> {
+    if state.rows.get(session).is_some_and(|row| row.outcome == Outcome::Unknown) {
+        // Its decision may name more than what could be read when that was looked for.
+        return Ok(false);
+    }
     if state.rows.contains_key(session) || session.generation() < state.watermark {
         return Ok(true);
     }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::format::{Place, Record};
-use crate::id::{ChunkId, PackName};
+use crate::id::{ChunkId, PackName, SessionId};
 use crate::packs::Packs;
 use crate::state::State;
 
@@ -30,7 +30,7 @@ pub(crate) struct IndexedPack {
     pub(crate) name: PackName,
     /// Its size in bytes.
     pub(crate) size: u64,
-    /// Nobody may deduplicate against it: condemned, swept or quarantined.
+    /// Nobody may deduplicate against it: condemned, swept, quarantined, or of a session whose decision is not known.
     pub(crate) shunned: bool,
     /// It is gone, or will be any moment.
     pub(crate) swept: bool,
@@ -61,6 +61,8 @@ pub(crate) struct IndexBuilder {
     shunned: HashSet<PackName>,
     swept: HashSet<PackName>,
     quarantined: HashSet<PackName>,
+    /// Sessions whose packs are shunned.
+    unknown: HashSet<SessionId>,
 }
 
 impl IndexBuilder {
@@ -76,6 +78,7 @@ impl IndexBuilder {
             shunned: state.shunned().cloned().collect(),
             swept: state.swept.iter().cloned().collect(),
             quarantined: state.quarantined.iter().cloned().collect(),
+            unknown: state.unknown().cloned().collect(),
         }
     }
 
@@ -87,7 +90,7 @@ impl IndexBuilder {
         self.packs.push(IndexedPack {
             name: name.clone(),
             size,
-            shunned: self.shunned.contains(name),
+            shunned: self.shunned.contains(name) || self.unknown.contains(&name.session),
             swept: self.swept.contains(name),
             quarantined: self.quarantined.contains(name),
         });

@@ -71,6 +71,12 @@ impl Inner {
 
     /// Decides `closed` for a dead session: names its packs that are whole.
     fn close_on_behalf(&self, session: &SessionId) -> Result<()> {
+        self.decide(&self.with_whole_packs(session, Outcome::Closed)?)?;
+        Ok(())
+    }
+
+    /// What a decision of `outcome` says that names all packs of a session that are whole; writes runs if these are many.
+    pub(crate) fn with_whole_packs(&self, session: &SessionId, outcome: Outcome) -> Result<Decision> {
         let prefix = format!("{}{session}/", names::PACKS);
         let own = Own::new(u32::from_le_bytes(self.env.random_bytes()?) | 1 << 31);
         for entry in self.backend.list_all(&prefix)? {
@@ -88,8 +94,7 @@ impl Inner {
         }
         let (written, _) = own.written(self, session, PACKS_NAMED_MAX)?;
         let packs = own_packs(&written.packs);
-        self.decide(&Decision::without_snapshot(session.clone(), Outcome::Closed, packs, written.runs))?;
-        Ok(())
+        Ok(Decision::without_snapshot(session.clone(), outcome, packs, written.runs))
     }
 
     /// Takes decisions into the table once there are many, so that listings stay cheap, and tables of contents into a run, so that

@@ -2,6 +2,7 @@
 
 mod cost;
 mod damage;
+mod decisions;
 mod interrupted;
 pub(crate) mod kept;
 mod moved;
