@@ -127,6 +127,7 @@ fn manifest(number: u64, tree: ChunkId, files: u64, chunks: u64) -> Manifest {
         tier: "manual".to_owned(),
         backup_type: "full".to_owned(),
         created_at: format!("2026-01-{:02}T00:00:00Z", number + 1),
+        began_at: None,
         duration_ms: 0,
         host: "scale".to_owned(),
         user: String::new(),

@@ -22,6 +22,7 @@ mod shown;
 mod source;
 mod successor;
 mod tree;
+mod verify;
 
 pub use backup::{
     BACKUP_TYPES, BackupOptions, BackupReport, ChangeTest, NAME_BYTES_MAX, Outcome, ParentChoice,
@@ -47,3 +48,4 @@ pub use source::{
     Preset, Reason, Source, Tag, read_path_list,
 };
 pub use tree::{Entries, Tree, TreeBuilder};
+pub use verify::{Depth, verify};

@@ -37,6 +37,9 @@ pub struct Manifest {
     pub backup_type: String,
     /// When it was taken, RFC 3339 UTC with nanoseconds; may be given by the user.
     pub created_at: String,
+    /// When it began by the clock of its host, if `created_at` was given: tells which files may have changed since they were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<String>,
     /// How long it took, in milliseconds.
     #[serde(default)]
     pub duration_ms: u64,

@@ -53,3 +53,4 @@ pub use refs::{REFS_MAX, RefList};
 pub use repository::{CreateOptions, LocalDirs, OpenOptions, Repository, Secret};
 pub use session::{ChunkWriter, Put, Session, SessionOptions, SessionStats};
 pub use view::{Marks, SnapshotRow, Verdict, View};
+pub use visited::ChunkSet;

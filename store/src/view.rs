@@ -13,6 +13,7 @@ use crate::names;
 use crate::reader::Reader;
 use crate::repository::Inner;
 use crate::state::State;
+use crate::visited::ChunkSet;
 
 /// Tables of contents taken from the catalogue at once: some megabytes.
 const TOCS_AT_ONCE: usize = 64;
@@ -123,6 +124,16 @@ impl View {
     /// Whether a chunk can be found for reading.
     pub fn holds(&self, _kind: ChunkKind, id: &ChunkId) -> Result<bool> {
         Ok(!self.places()?.readable(id)?.is_empty())
+    }
+
+    /// The length that the index gives of a chunk; `None` if it is nowhere.
+    pub fn length(&self, id: &ChunkId) -> Result<Option<u32>> {
+        Ok(self.places()?.nearest(id)?.map(|place| place.length))
+    }
+
+    /// An empty set for chunks of this view.
+    pub fn chunk_set(&self) -> Result<ChunkSet<'_>> {
+        Ok(ChunkSet::new(self.places()?))
     }
 
     /// A reader of chunks.

@@ -39,9 +39,9 @@ impl RecordSet {
     }
 }
 
-/// A set of chunks: each is stood for by the first record that the index has of it.
+/// A set of chunks of one view: each is stood for by the first record that the index has of it.
 #[derive(Debug)]
-pub(crate) struct ChunkSet<'i> {
+pub struct ChunkSet<'i> {
     index: &'i Index,
     records: RecordSet,
     /// Chunks that the index does not know.
@@ -63,7 +63,7 @@ impl<'i> ChunkSet<'i> {
     }
 
     /// Puts a chunk in; whether it was not there. Asked for in the order of ids, neighbours cost one look into the index.
-    pub(crate) fn insert(&mut self, id: &ChunkId) -> Result<bool> {
+    pub fn insert(&mut self, id: &ChunkId) -> Result<bool> {
         Ok(match self.record(id)? {
             Some((source, ordinal)) => self.records.insert(source, ordinal),
             None if self.unknown.len() < UNKNOWN_MAX => self.unknown.insert(*id),

@@ -1,6 +1,6 @@
 //! `chronos verify`: reads back all that some snapshots need.
 
-use chronos_snapshot::Snapshot;
+use chronos_snapshot::{Depth, Snapshot, verify};
 use chronos_store::{ErrorKind, Finding, Verdict, VerifyReport};
 use clap::Args;
 use serde::Serialize;
@@ -48,9 +48,8 @@ impl Verify {
         let mut exit = catalog.exit();
         let mut answers = Vec::new();
         for snapshot in catalog.resolve_all(app, &self.snapshots)? {
-            let row = catalog.view.snapshots().find(|r| r.session == snapshot.session);
-            let roots = row.map(|r| r.roots.clone()).unwrap_or_default();
-            let report = catalog.repository.verify(&catalog.view, &roots, self.quick)?;
+            let depth = if self.quick { Depth::Presence } else { Depth::Everything };
+            let report = verify(&catalog.repository, &catalog.view, &snapshot, depth)?;
             app.output.finish();
             let at = i64::try_from(app.env.clock.now()).ok();
             self.keep(app, &catalog, &snapshot, &report, at)?;

@@ -104,7 +104,9 @@ pub(crate) fn encode(
     paths: Vec<String>,
     tree: ChunkId,
     errors: Option<ChunkId>,
+    began: i128,
 ) -> Result<Vec<u8>> {
+    let clock = || Ok::<_, Error>(format!("{:.9}", timestamp(began)?));
     let manifest = Manifest {
         v: 1,
         backup_id: report.backup_id.clone(),
@@ -113,6 +115,7 @@ pub(crate) fn encode(
         tier: options.tier.clone(),
         backup_type: options.backup_type.clone(),
         created_at: report.created_at.clone(),
+        began_at: options.time.map(|_| clock()).transpose()?,
         duration_ms: report.duration_ms,
         host: options.host.clone(),
         user: options.user.clone(),

@@ -145,7 +145,7 @@ fn fill(
     // The manifest tells what the snapshot added, so this must be known before.
     report.take_stats(&session.flush()?);
     report.duration_ms = manifest::elapsed_ms(repository, began);
-    let manifest = manifest::encode(&report, options, paths, root, errors)?;
+    let manifest = manifest::encode(&report, options, paths, root, errors, began)?;
     Ok(Filled { report, manifest: Some(manifest), roots: [root].into_iter().chain(errors).collect() })
 }
 

@@ -102,7 +102,8 @@ impl<'s> Cursor<'s> {
             reuse: parent.is_some_and(|p| session.is_none_or(|s| s.may_reuse(&p.session))),
             test,
             began: parent
-                .and_then(|p| p.manifest.created_at.parse::<Timestamp>().ok())
+                .map(|p| p.manifest.began_at.as_ref().unwrap_or(&p.manifest.created_at))
+                .and_then(|time| time.parse::<Timestamp>().ok())
                 .map(Timestamp::as_nanosecond),
             problems: Vec::new(),
         }

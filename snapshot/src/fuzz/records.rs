@@ -61,6 +61,7 @@ fn example(n: u8) -> Manifest {
         tier: "manual".to_owned(),
         backup_type: "full".to_owned(),
         created_at: format!("2026-01-0{n}T12:00:00.000000001Z"),
+        began_at: None,
         duration_ms: 5,
         host: "host".to_owned(),
         user: "me".to_owned(),

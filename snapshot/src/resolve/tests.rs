@@ -17,6 +17,7 @@ fn snapshot(n: u8, backup_id: &str, name: Option<&str>, created_at: &str) -> Sna
         tier: parts.next().unwrap().into(),
         backup_type: "full".into(),
         created_at: created_at.into(),
+        began_at: None,
         duration_ms: 0,
         host: "h".into(),
         user: String::new(),

@@ -27,7 +27,7 @@ use crate::path::TreePath;
 
 pub use builder::TreeBuilder;
 pub(crate) use inner::NodeRef;
-pub(crate) use recipe::{ASSEMBLED_BYTES_MAX, Recipe};
+pub(crate) use recipe::{ASSEMBLED_BYTES_MAX, Part, Recipe};
 pub(crate) use same::same_bytes;
 pub use walk::Entries;
 pub(crate) use walk::{Cursor, Item, Walk};
@@ -231,6 +231,16 @@ impl Tree {
     /// A cursor at the start.
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor::new(Arc::clone(&self.nodes), self.root)
+    }
+
+    /// The extents of a file, and the nodes that hold them.
+    pub(crate) fn recipe(&self, entry: &RawEntry) -> Recipe {
+        let nodes = Arc::clone(&self.nodes);
+        match (&entry.node.kind, entry.recipe) {
+            (NodeKind::File(content), Some(root)) => Recipe::new(nodes, root, content.size, 0),
+            (NodeKind::File(content), None) => Recipe::known(nodes, content.extents.clone()),
+            _ => Recipe::known(nodes, Vec::new()),
+        }
     }
 
     /// The extents of a file with their offsets, one node of its recipe at a time; those that end at or before

@@ -82,13 +82,7 @@ struct Side {
 
 impl Side {
     fn new(tree: &Tree, entry: &RawEntry) -> Self {
-        let nodes = tree.shared_nodes();
-        let recipe = match (&entry.node.kind, entry.recipe) {
-            (NodeKind::File(content), Some(root)) => Recipe::new(Arc::clone(&nodes), root, content.size, 0),
-            (NodeKind::File(content), None) => Recipe::known(Arc::clone(&nodes), content.extents.clone()),
-            _ => Recipe::known(Arc::clone(&nodes), Vec::new()),
-        };
-        Self { nodes, recipe, head: None }
+        Self { nodes: tree.shared_nodes(), recipe: tree.recipe(entry), head: None }
     }
 
     fn fill(&mut self) {

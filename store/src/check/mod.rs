@@ -51,7 +51,7 @@ impl Finding {
     }
 
     /// The finding that an error tells of.
-    pub(crate) fn of(error: &Error) -> Self {
+    pub fn of(error: &Error) -> Self {
         match error {
             Error::Damaged { object, what } => Self::new(object, what),
             Error::Missing { object } => Self::new(object, "it is missing"),

@@ -157,3 +157,21 @@ fn a_dry_run_counts_and_writes_nothing() {
 }
 
 const ALL: ChangeTest = ChangeTest { inode: true, ctime: true, read_all: true };
+
+#[test]
+fn a_time_that_is_given_hides_no_change_within_a_tick_of_the_clock() {
+    let stage = Stage::new();
+    // The last change has the time of the one before, as within one tick.
+    let time = std::time::SystemTime::now() + std::time::Duration::from_hours(1);
+    let write = |bytes: &str| {
+        stage.write("file", bytes);
+        fs::File::options().write(true).open(stage.path("file")).unwrap().set_modified(time).unwrap();
+    };
+    write("one");
+    let changes = ChangeTest { inode: false, ctime: false, read_all: false };
+    let next_year = i128::from(jiff::Timestamp::now().as_second() + 365 * 86_400) * 1_000_000_000;
+    stage.run_with(&BackupOptions { changes, time: Some(next_year), ..BackupOptions::default() });
+    write("two");
+    let second = stage.run_with(&BackupOptions { changes, ..BackupOptions::default() });
+    assert_eq!((second.files_changed, second.bytes_read), (1, 3));
+}
