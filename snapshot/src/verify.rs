@@ -131,7 +131,10 @@ impl Window {
             Use::Whole(len) if chunk.len() as u64 == u64::from(*len) => return None,
             Use::Whole(len) => {
                 let id = self.wanted.get(number)?.id;
-                return Some(finding(format!("chunk {id}"), format!("it has {} bytes instead of {len}", chunk.len())));
+                return Some(finding(
+                    format!("chunk {id}"),
+                    format!("it has {} bytes instead of {len}", chunk.len()),
+                ));
             }
             Use::Part { made, at, piece } => (self.made.get(*made)?, *at, piece),
         };

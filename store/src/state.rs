@@ -131,7 +131,9 @@ impl State {
 
     /// Believes a decision that could not be read when what stands for it was taken in; `None`: it is gone, nobody waits for it.
     pub(crate) fn settle(&mut self, session: &SessionId, decision: Option<&Decision>) {
-        let Some(row) = self.rows.get_mut(session).filter(|row| row.outcome == Outcome::Unknown) else { return };
+        let Some(row) = self.rows.get_mut(session).filter(|row| row.outcome == Outcome::Unknown) else {
+            return;
+        };
         row.outcome = Outcome::Closed;
         if let Some(decision) = decision.filter(|d| d.core.outcome == Outcome::Committed)
             && let Ok(manifest) = String::from_utf8(decision.manifest.clone())

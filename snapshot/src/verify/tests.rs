@@ -84,7 +84,9 @@ fn a_snapshot_is_good_only_if_what_it_puts_together_is() {
         let mut files = one(vec![made(name(b"bytesother"), 10, &[(a, 5, 5), (b, 0, 5)])]);
         // Groups of small files, and one of so many extents that they are in nodes of their own.
         files.insert(path("y"), vec![made(name(b"some"), 4, &[(a, 0, 4)])]);
-        let many = |n: u8| if n % 3 == 0 { made(name(b"ot"), 2, &[(b, 0, 2)]) } else { Extent::Data { id: b, len: 6 } };
+        let many = |n: u8| {
+            if n % 3 == 0 { made(name(b"ot"), 2, &[(b, 0, 2)]) } else { Extent::Data { id: b, len: 6 } }
+        };
         files.insert(path("z"), (0..200).map(many).collect());
         files
     });
@@ -108,7 +110,9 @@ fn a_snapshot_is_good_only_if_what_it_puts_together_is() {
         &|put| {
             let id = put(b"others");
             let honest = Extent::Data { id, len: 6 };
-            (0..300).map(|n| if n == 222 { made(name(b"x"), 2, &[(id, 0, 2)]) } else { honest.clone() }).collect()
+            (0..300)
+                .map(|n| if n == 222 { made(name(b"x"), 2, &[(id, 0, 2)]) } else { honest.clone() })
+                .collect()
         },
     ];
     for (number, lie) in lies.iter().enumerate() {

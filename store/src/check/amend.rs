@@ -38,19 +38,18 @@ pub(super) fn note(
         "{}: {} stands for it{}",
         finding.problem,
         names::amended(session),
-        if is_unknown { "; what it said is not known, so its packs are kept as long as it is there" } else { "" }
+        if is_unknown {
+            "; what it said is not known, so its packs are kept as long as it is there"
+        } else {
+            ""
+        }
     );
     add(&mut report.notes, Finding { problem, ..finding });
     Ok(())
 }
 
 /// Writes what the state holds of damaged decisions.
-pub(super) fn known(
-    inner: &Arc<Inner>,
-    view: &View,
-    dry_run: bool,
-    report: &mut RepairReport,
-) -> Result<()> {
+pub(super) fn known(inner: &Arc<Inner>, view: &View, dry_run: bool, report: &mut RepairReport) -> Result<()> {
     for entry in inner.backend.list_all(names::DECISIONS)? {
         let Some(session) = names::session_of(names::DECISIONS, &entry.name) else { continue };
         let state = &view.state;
@@ -66,7 +65,9 @@ pub(super) fn known(
             continue;
         }
         let name = names::amended(&session);
-        report.actions.push(format!("{} is damaged: write what the state of the log says of it to {name}", entry.name));
+        report
+            .actions
+            .push(format!("{} is damaged: write what the state of the log says of it to {name}", entry.name));
         if !dry_run {
             write(inner, &held(state, session), report)?;
         }
@@ -101,8 +102,7 @@ pub(super) fn unknown(
     }
     for session in &view.state.unreadable {
         let object = names::decision(session);
-        let action =
-            format!("{object} cannot be read: keep the packs of its session and go on without it");
+        let action = format!("{object} cannot be read: keep the packs of its session and go on without it");
         report.actions.push(action);
         let problem = "what it says is not known: if it was a snapshot, that is not listed";
         add(&mut report.errors, Finding::new(object, problem));

@@ -63,7 +63,7 @@ impl Session {
                 SessionId::new(generation, &options.client, u64::from_le_bytes(inner.env.random_bytes()?))?;
             let keys = SessionKeys::new(&inner.env, &inner.keys)?;
             let lock = SessionLock::acquire(&inner.folders, &inner.host, &id)?;
-            let view = match inner.announced_view(&id) {
+            let view = match inner.announced_view(&id).and_then(|view| inner.without_lost(&id, view)) {
                 Ok(Some(view)) => view,
                 // The log grew: a record may have been made that did not see this session. A new id, W1 again.
                 Ok(None) => continue,
@@ -110,6 +110,18 @@ impl Inner {
             return Ok(None);
         }
         Ok(Some(Arc::new(View::new(Arc::clone(self), self.with_decisions(state)?))))
+    }
+
+    /// `None`, and no announcement, if packs that count in the view are gone: then the log says so now, and a session begins after that.
+    fn without_lost(self: &Arc<Self>, id: &SessionId, view: Option<Arc<View>>) -> Result<Option<Arc<View>>> {
+        let Some(view) = view else { return Ok(None) };
+        let lost = self.lost_packs(&view)?;
+        if lost.is_empty() {
+            return Ok(Some(view));
+        }
+        self.quarantine_lost(&lost)?;
+        self.backend.remove(&names::session(id))?;
+        Ok(None)
     }
 
     fn announce(&self, id: &SessionId) -> Result<()> {

@@ -5,6 +5,7 @@
 mod adopt;
 pub(crate) mod begin;
 mod decide;
+mod lost;
 mod own;
 mod packer;
 mod sealer;

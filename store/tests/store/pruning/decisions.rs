@@ -44,7 +44,11 @@ fn repair_goes_on_without_a_decision_that_nothing_else_holds_and_keeps_its_packs
         let before = fixture.backend.content();
         let repair = |dry: bool| {
             let repository = fixture.open();
-            if by_packs { repository.repair_packs(dry).unwrap() } else { repository.repair_index(dry).unwrap() }
+            if by_packs {
+                repository.repair_packs(dry).unwrap()
+            } else {
+                repository.repair_index(dry).unwrap()
+            }
         };
         is_named(&repair(true), &decision(&one));
         assert_eq!(fixture.backend.content(), before, "a dry run writes nothing");
@@ -53,7 +57,10 @@ fn repair_goes_on_without_a_decision_that_nothing_else_holds_and_keeps_its_packs
         assert!(again.errors.is_empty(), "{again:?}");
         let mine = |name: &String| !name.starts_with("index/") && !name.starts_with("sess/");
         let now = fixture.backend.content();
-        assert!(before.iter().filter(|(n, _)| mine(n)).all(|(n, b)| now.get(n) == Some(b)), "nothing was deleted");
+        assert!(
+            before.iter().filter(|(n, _)| mine(n)).all(|(n, b)| now.get(n) == Some(b)),
+            "nothing was deleted"
+        );
 
         assert_whole(&fixture.open(), &[&two]);
         assert_sound(&fixture.open(), 1);
