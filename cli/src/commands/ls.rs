@@ -49,7 +49,7 @@ impl Ls {
         };
         let is_file = !base.is_root() && !tree.get(&base)?.ok_or_else(missing)?.is_dir();
         let entries = if self.recursive || is_file { tree.range(&base) } else { tree.children(&base) };
-        let (listed, errors) = self.list(app, entries)?;
+        let (listed, errors) = self.list(app, entries.without_extents())?;
         let exit = if errors.is_empty() { catalog.exit() } else { Exit::Damage };
         app.output.document(&Listing {
             backup_id: &snapshot.manifest.backup_id,

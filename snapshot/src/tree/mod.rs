@@ -175,12 +175,9 @@ impl Tree {
         self.root
     }
 
-    /// The entry at `path`.
+    /// The entry at `path`; without the extents of a large file.
     pub fn get(&self, path: &TreePath) -> Result<Option<Node>> {
-        match self.find(path)? {
-            Some(entry) => Ok(Some(entry.complete(&self.nodes)?.1)),
-            None => Ok(None),
-        }
+        Ok(self.find(path)?.map(|entry| entry.node))
     }
 
     /// The entry at `path` as it is stored.

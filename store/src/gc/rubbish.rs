@@ -39,9 +39,14 @@ fn orphaned_packs(inner: &Arc<Inner>, report: &mut PruneReport) -> Result<()> {
     let undecided: BTreeSet<SessionId> = inner.undecided()?.into_iter().collect();
     let view = inner.view()?;
     let named: BTreeSet<&PackName> = view.index()?.packs().iter().map(|p| &p.name).collect();
+    let sessions: BTreeSet<&SessionId> = named.iter().map(|name| &name.session).collect();
+    let is_named = |session: &SessionId| sessions.contains(session);
     for (session, packs) in by_session {
         let orphans: Vec<_> = packs.into_iter().filter(|(name, _)| !named.contains(name)).collect();
-        if orphans.is_empty() || undecided.contains(&session) || !is_ended(inner, &view.state, &session)? {
+        if orphans.is_empty()
+            || undecided.contains(&session)
+            || !is_ended(inner, &view.state, &session, &is_named)?
+        {
             continue;
         }
         for (_, entry) in orphans {
@@ -53,18 +58,28 @@ fn orphaned_packs(inner: &Arc<Inner>, report: &mut PruneReport) -> Result<()> {
     Ok(())
 }
 
-/// Whether a session that is not announced can never count more packs than the view names.
-fn is_ended(inner: &Inner, state: &State, session: &SessionId) -> Result<bool> {
+/// Whether a session that is not announced can never count more packs than the view names. Whoever builds the index anew from the
+/// packs that are there must come to the same, so the decision says it: `is_named` tells whether the view names any.
+fn is_ended(
+    inner: &Inner,
+    state: &State,
+    session: &SessionId,
+    is_named: &dyn Fn(&SessionId) -> bool,
+) -> Result<bool> {
     if state.rows.get(session).is_some_and(|row| row.outcome == Outcome::Unknown) {
         // Its decision may name more than what could be read when that was looked for.
         return Ok(false);
     }
-    if state.rows.contains_key(session) || session.generation() < state.watermark {
+    if state.rows.contains_key(session) {
         return Ok(true);
     }
     match inner.decision(session)? {
+        // Below the watermark what is not in the table has no effect.
+        Some(_) if session.generation() < state.watermark => Ok(true),
         // Decided after the view was made: the next prune sees it.
         Some(decision) => Ok(decision.core.outcome == Outcome::Revoked),
+        // It was decided, and the decision is lost: runs name what counts of it.
+        None if is_named(session) => Ok(false),
         // Its announcement was lost with the power. It is revoked first, so that it can never count.
         None => match inner.decide(&Decision::without_snapshot(
             session.clone(),
@@ -98,12 +113,15 @@ fn replaced_runs(inner: &Arc<Inner>) -> Result<()> {
     // A merge under way has runs that nobody names yet, and can publish only at the log length that it began from. One more
     // record, and what was listed and is still not named never will be.
     let view = inner.append(&mut |_| Ok(Some(Record::Checkpoint)))?;
+    let sessions: BTreeSet<SessionId> =
+        view.index()?.packs().iter().map(|pack| pack.name.session.clone()).collect();
+    let is_named = |session: &SessionId| sessions.contains(session);
     for name in unnamed(&view) {
         let rest = name.strip_prefix(names::RUNS).unwrap_or_default();
         let is_hex = |h: &str| h.len() == 32 && h.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let merged = rest.strip_prefix("m-").is_some_and(is_hex);
         let session = rest.rsplit_once('-').and_then(|(sid, _)| sid.parse::<SessionId>().ok());
-        if merged || session.map_or(Ok(false), |s| is_ended(inner, &view.state, &s))? {
+        if merged || session.map_or(Ok(false), |s| is_ended(inner, &view.state, &s, &is_named))? {
             inner.backend.remove(&name)?;
         }
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step fails its test")]
 
 mod adopted;
+mod between;
 mod concurrent;
 mod crash;
 mod damage;

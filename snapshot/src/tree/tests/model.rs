@@ -81,8 +81,9 @@ fn check(entries: &BTreeMap<TreePath, Node>, probes: &[TreePath]) -> Result<(), 
     let (root, _) = build(&store, entries).unwrap();
     let tree = tree(&store, root);
     for base in probes.iter().chain([&TreePath::root()]) {
-        let got = tree.get(base).unwrap();
+        let got = tree.find(base).unwrap().map(|entry| tree.complete(entry).unwrap());
         prop_assert_eq!(got.as_ref(), entries.get(base));
+        prop_assert_eq!(tree.get(base).unwrap().map(|n| n.size()), got.map(|n| n.size()));
         let below = |(p, _): &(&TreePath, &Node)| p.strip(base).is_some();
         let model: Vec<_> = entries.iter().filter(below).map(|(p, n)| (p.clone(), n.clone())).collect();
         let found: Vec<_> = tree.range(base).collect::<Result<_>>().unwrap();

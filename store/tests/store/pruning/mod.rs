@@ -12,6 +12,7 @@ mod rewritten;
 mod rubbish;
 mod silence;
 mod space;
+mod stalled;
 mod together;
 mod trash;
 mod upkeep;
