@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chronos_store::{
-    ChunkId, ChunkSet, Error as StoreError, Finding, Reader, Repository, Verdict, VerifyReport, View, Wanted,
+    ChunkId, ChunkMark, ChunkSet, Error as StoreError, Finding, Reader, Repository, Verdict, VerifyReport,
+    View, Wanted,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -85,7 +86,7 @@ fn add(report: &mut VerifyReport, finding: Finding) {
 #[derive(Debug)]
 struct Made {
     path: TreePath,
-    id: ChunkId,
+    mark: ChunkMark,
     bytes: Vec<u8>,
     /// Pieces that have not come.
     left: usize,
@@ -125,7 +126,7 @@ impl Window {
     }
 
     /// Takes what came; what is wrong with it.
-    fn take(&self, token: u64, chunk: &[u8], is_chunk: &dyn Fn(&ChunkId, &[u8]) -> bool) -> Option<Finding> {
+    fn take(&self, token: u64, chunk: &[u8], has_mark: &dyn Fn(ChunkMark, &[u8]) -> bool) -> Option<Finding> {
         let number = usize::try_from(token).ok()?;
         let (made, at, piece) = match self.uses.get(number)? {
             Use::Whole(len) if chunk.len() as u64 == u64::from(*len) => return None,
@@ -150,8 +151,8 @@ impl Window {
             return None;
         }
         let bytes = std::mem::take(&mut made.bytes);
-        (!is_chunk(&made.id, &bytes))
-            .then(|| finding(&made.path, format!("the pieces of chunk {} make something else", made.id)))
+        (!has_mark(made.mark, &bytes))
+            .then(|| finding(&made.path, format!("the pieces of chunk {} make something else", made.mark)))
     }
 }
 
@@ -235,7 +236,12 @@ impl Contents<'_> {
                 let bytes = vec![0; assembled.len as usize];
                 let left = assembled.pieces.len();
                 self.window.bytes += bytes.len() as u64;
-                self.window.made.push(Mutex::new(Made { path: path.clone(), id: assembled.id, bytes, left }));
+                self.window.made.push(Mutex::new(Made {
+                    path: path.clone(),
+                    mark: assembled.mark,
+                    bytes,
+                    left,
+                }));
             }
         }
         if self.window.wanted.len() >= WANTED_MAX || self.window.bytes >= BYTES_MAX {
@@ -250,12 +256,12 @@ impl Contents<'_> {
         let bytes = AtomicU64::new(0);
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (reader, monitor) = (&self.reader, self.repository.monitor());
-        let is_chunk = |id: &ChunkId, bytes: &[u8]| reader.is_chunk(id, bytes);
+        let has_mark = |mark: ChunkMark, bytes: &[u8]| reader.has_mark(mark, bytes);
         let failed = reader.fetch(&window.wanted, threads, &|token, chunk| {
             let used = window.used(token);
             bytes.fetch_add(used, Ordering::Relaxed);
             monitor.advance(1, used);
-            if let Some(finding) = window.take(token, chunk, &is_chunk) {
+            if let Some(finding) = window.take(token, chunk, &has_mark) {
                 found.lock().unwrap_or_else(PoisonError::into_inner).push(finding);
             }
             Ok(())

@@ -63,20 +63,20 @@ announcement gone   | 0    0    0    0    0    0    0    0    0    0    0    0  
 announcement cut    | 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0
 announcement flipped| 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0
 announcement zeroed | 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0
-announcement swapped| 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    4    4    0    0    0    0    0    0    4
-first pack gone     | 0    4    0    4:0  0    4:2  4:3  4    0    4    4    4    0    0    4    0    4    4    0    0    4c   0    4    4    0
-first pack cut      | 0    4    0    4:0  0    4:2  4:3  4    0    4    4    4    0    0    4    0    4    4    0    0    4c   0    4    4    0
+announcement swapped| 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    4    4    0    0    0    0w   0    0    0w
+first pack gone     | 0    4    0    4:0  0    4:2  4:3  4    0    4    4    4    0    0    4    0    4    4    0w   0    4c   0    4    4    0
+first pack cut      | 0    4    0    4:0  0    4:2  4:3  4    0    4    4    4    0    0    4    0    4    4    0w   0    4c   0    4    4    0
 first pack zeroed   | 0    4    0    4:0  0    4:2  4:3  4    0    4    4    4    0    0    4    0    4    4    0    0    4    0    4    4    0
-first pack swapped  | 0    4    4    4:0  4:0  4:2  4:3  4    4    4    4    4    0    0    4    4    4    4    0    0    4c   0    4    4    0
+first pack swapped  | 0    4    4    4:0  4:0  4:2  4:3  4    4    4    4    4    0    0    4    4    4    4    0w   0    4c   0    4    4    0
 content flipped     | 0    0    0    4:2  0    4:2  4:3  4    0    0    0    0    0    0    4    0    0    4    0    0    0    0    4    4    0
 tree flipped        | 0    4    0    4:0  0    0    0    4    0    4    4    4    0    0    4    0    4    4    0    0    0    0    4    4    0
 lists flipped       | 0    0    0    0    0    4:0  0    0    0    4    4    0    0    0    0    0    4    4    0    0    4    0    4    4    0
 contents flipped    | 0    4    0    4:0  0    4:2  4:3  4    0    4    4    4    0    0    4    0    4    4    0    0    4    0    4    4    0
-attributes gone     | 0    0    0    0    0    4:0  0    0    0    4    4    0    0    0    0    0    4    4    0    0    4c   0    4    4    0
-attributes cut      | 0    0    0    0    0    4:0  0    0    0    4    4    0    0    0    0    0    4    4    0    0    4c   0    4    4    0
+attributes gone     | 0    0    0    0    0    4:0  0    0    0    4    4    0    0    0    0    0    4    4    0w   0    4c   0    4    4    0
+attributes cut      | 0    0    0    0    0    4:0  0    0    0    4    4    0    0    0    0    0    4    4    0w   0    4c   0    4    4    0
 attributes flipped  | 0    0    0    0    0    4:0  0    0    0    4    4    0    0    0    0    0    4    4    0    0    0    0    4    4    0
 attributes zeroed   | 0    0    0    0    0    4:0  0    0    0    4    4    0    0    0    0    0    4    4    0    0    4    0    4    4    0
-other pack gone     | 0    0    4    0    4:0  0    0    0    4    4    4    0    0    0    0    4    4    4    0    0    4c   0    4    4    0
+other pack gone     | 0    0    4    0    4:0  0    0    0    4    4    4    0    0    0    0    4    4    4    0w   0    4c   0    4    4    0
 other pack flipped  | 0    0    4    0    4:0  0    0    0    4    4    4    0    0    0    0    4    4    4    0    0    0    0    4    4    0
 new pack gone       | 0    0w   0w   0w   0w   0w   4:0  0w   0w   4    4    4    0w   0    0w   0w   4    4    0w   0    4    0w   4    4    0
 new pack cut        | 0    0w   0w   0w   0w   0w   4:0  0w   0w   4    4    4    0w   0    0w   0w   4    4    0w   0    4    0w   4    4    0
@@ -89,15 +89,15 @@ index zeroed        | 0    4    4    4:0  4:0  4:0  4:3  4    4    4    4    4  
 index swapped       | 0    4    4    4:0  4:0  4:0  4:3  4    4    4    4    4    4    0    4    4    4    4    0w   0    4    4    4    4    0
 index stale         | 0    4    4    4:0  4:0  4:0  4:3  4    4    4    4    4    4    0    4    4    4    4    0w   0    4    0w   4    4    0
 old decision gone   | 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    4    4    0    0    0    0w   0    0    0
-old decision cut    | 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    4    4    0    0    0    0    0    0    4
-old decision flipped| 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    4    4    0    0    0    0    0    0    4
-old decision zeroed | 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    4    4    0    0    0    0    0    0    4
-old decision swapped| 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    4    4    0    0    0    0    0    0    4
+old decision cut    | 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    4    4    0    0    0    0w   0    0    0w
+old decision flipped| 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    4    4    0    0    0    0w   0    0    0w
+old decision zeroed | 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    4    4    0    0    0    0w   0    0    0w
+old decision swapped| 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    4    4    0    0    0    0w   0    0    0w
 new decision gone   | 0    0    0    0    0    0    1:0  0    0    0    0    1    0    0    0    0    0    0    0    0    0    0    0    0    0
-new decision cut    | 4    4    4    4    4    4    4:0  4    4    4    4    4    4    0    4    4    4    4    0w   4    4    4    4    4    4
-new decision flipped| 4    4    4    4    4    4    4:0  4    4    4    4    4    4    0    4    4    4    4    0w   4    4    4    4    4    4
-new decision zeroed | 4    4    4    4    4    4    4:0  4    4    4    4    4    4    0    4    4    4    4    0w   4    4    4    4    4    4
-new decision swapped| 4    4    4    4    4    4    4:0  4    4    4    4    4    4    0    4    4    4    4    0w   4    4    4    4    4    4
+new decision cut    | 4    4    4    4    4    4    4:0  4    4    4    4    4    4    0    4    4    4    4    0w   4    4    4    4    4    0w
+new decision flipped| 4    4    4    4    4    4    4:0  4    4    4    4    4    4    0    4    4    4    4    0w   4    4    4    4    4    0w
+new decision zeroed | 4    4    4    4    4    4    4:0  4    4    4    4    4    4    0    4    4    4    4    0w   4    4    4    4    4    0w
+new decision swapped| 4    4    4    4    4    4    4:0  4    4    4    4    4    4    0    4    4    4    4    0w   4    4    4    4    4    0w
 name gone           | 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0
 name cut            | 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0
 name flipped        | 0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0    0

@@ -101,7 +101,7 @@ fn an_index_made_anew_beside_a_prune_offers_nothing_that_is_about_to_go() {
         let dead = begin(&fixture.open());
         let name = format!("sess/{}", dead.id());
         let mut data = dead.writer(ChunkKind::Data);
-        chunks(0..50).iter().for_each(|c| drop(data.put(c).unwrap()));
+        assert!(chunks(0..50).iter().all(|c| data.put(c).unwrap().new));
         data.finish().unwrap();
         dead.flush().unwrap();
         let orphan = pack_of(&fixture.backend, dead.id());
