@@ -9,7 +9,7 @@ use chronos_store::{ChunkClass, ChunkId, ChunkStream, Chunker, DETECT_BYTES, Mon
 use crate::backup::base::Base;
 use crate::backup::extents::{Extents, Store};
 use crate::backup::literals::Spot;
-use crate::backup::worker::Bench;
+use crate::backup::worker::Shared;
 use crate::error::Error;
 use crate::node::NodeKind;
 use crate::tree::{RawEntry, Tree};
@@ -56,8 +56,8 @@ pub(crate) struct Cutter<'s> {
 
 impl<'s> Cutter<'s> {
     /// Nothing read yet.
-    pub(crate) fn new(bench: Bench<'s>) -> Self {
-        let Bench { repository, sink, places, previous, stop } = bench;
+    pub(crate) fn new(shared: Shared<'s>) -> Self {
+        let Shared { repository, sink, places, previous, stop } = shared;
         Self {
             repository,
             previous,

@@ -19,7 +19,7 @@ use crate::backup::literals::Places;
 use crate::backup::parent::Cursor;
 use crate::backup::report::BackupReport;
 use crate::backup::sink::{Output, Sink};
-use crate::backup::worker::{self, Answer, Bench, Job, Task, lost};
+use crate::backup::worker::{self, Answer, Job, Shared, Task, lost};
 use crate::error::{Error, Result};
 use crate::node::{Node, NodeKind};
 use crate::path::TreePath;
@@ -132,8 +132,8 @@ fn start<'scope, 'r: 'scope>(
     for _ in 0..threads {
         let (waiting, sender, names) = (Arc::clone(&waiting), sender.clone(), Arc::clone(&names));
         let Run { repository, sink, previous, .. } = *run;
-        let bench = Bench { repository, sink, places, previous, stop };
-        scope.spawn(move || worker::run(bench, &names, &waiting, &sender));
+        let shared = Shared { repository, sink, places, previous, stop };
+        scope.spawn(move || worker::run(shared, &names, &waiting, &sender));
     }
     Feeder {
         jobs,

@@ -54,7 +54,7 @@ pub(crate) type Answers = Sender<Result<Vec<Answer>>>;
 
 /// What all threads work with.
 #[derive(Clone, Copy)]
-pub(crate) struct Bench<'r> {
+pub(crate) struct Shared<'r> {
     pub(crate) repository: &'r Repository,
     pub(crate) sink: &'r Sink<'r>,
     pub(crate) places: &'r Places,
@@ -64,16 +64,16 @@ pub(crate) struct Bench<'r> {
 }
 
 /// Works until there are no more jobs, or an error ends the backup; that error is the last answer.
-pub(crate) fn run(bench: Bench<'_>, names: &Names, jobs: &Mutex<Receiver<Vec<Job>>>, answers: &Answers) {
+pub(crate) fn run(shared: Shared<'_>, names: &Names, jobs: &Mutex<Receiver<Vec<Job>>>, answers: &Answers) {
     let _alarm = Alarm(answers);
-    let mut cutter = Cutter::new(bench);
+    let mut cutter = Cutter::new(shared);
     let mut folder = Folder::default();
     let mut failed = false;
     loop {
         let batch = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         // No more jobs.
         let Ok(batch) = batch else { break };
-        if failed || bench.stop.load(Ordering::Relaxed) {
+        if failed || shared.stop.load(Ordering::Relaxed) {
             // Goes on taking, so that the feeder is never stuck with a full queue.
             continue;
         }

@@ -44,7 +44,12 @@ fn files_that_are_pieces_come_back() {
         let mut memory = Memory::default();
         together(&mut memory);
         let report = scratch.restore(&memory, &options(Strategy::NewLocation, to)).unwrap();
-        assert_eq!((report.status, report.files_restored), (RestoreStatus::Completed, 3), "{:?}", report.errors);
+        assert_eq!(
+            (report.status, report.files_restored),
+            (RestoreStatus::Completed, 3),
+            "{:?}",
+            report.errors
+        );
         for (name, bytes) in [("a", "first"), ("b", "second"), ("c", "third")] {
             assert_eq!(fs::read_to_string(to.join(name)).unwrap(), bytes);
         }
