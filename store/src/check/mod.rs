@@ -9,11 +9,15 @@ mod structure;
 mod totals;
 mod verify;
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::id::{PackName, SessionId};
 use crate::log::Record;
+use crate::names;
 use crate::repository::{Inner, Repository};
 use crate::view::Verdict;
 
@@ -120,32 +124,71 @@ impl Repository {
     pub fn check(&self, read: ReadData) -> Result<CheckReport> {
         let inner = &self.inner;
         let before = inner.packs.bytes_read();
-        let mut report = CheckReport::default();
-        structure::small_objects(inner, &mut report)?;
-        let view = match inner.view() {
-            Ok(view) => view,
-            Err(e @ (Error::Damaged { .. } | Error::Missing { .. })) => {
-                add(&mut report.errors, Finding::of(&e));
+        let (mut found, mut read) = (Found::default(), read);
+        for passes_left in (0..PASSES_MAX).rev() {
+            let length = inner.log_len()?;
+            let mut report = CheckReport::default();
+            let bad = look(inner, read, &mut found, &mut report)?;
+            // What a view names may be gone because a prune has moved or deleted it since: then a newer one tells.
+            if report.errors.is_empty() || passes_left == 0 || inner.log_len()? == length {
+                (report.packs_read, report.chunks_read) = (found.report.packs_read, found.report.chunks_read);
+                report.bytes_read = inner.packs.bytes_read() - before;
+                inner.quarantine(&bad.into_iter().collect())?;
                 return Ok(report);
             }
-            Err(e) => return Err(e),
-        };
-        if let Err(e @ (Error::Damaged { .. } | Error::Missing { .. })) = view.index() {
-            add(&mut report.errors, Finding::of(&e));
-            return Ok(report);
+            read = ReadData::None;
         }
-        let bad_runs = repair::damaged_runs(&view)?;
-        if !bad_runs.is_empty() {
-            bad_runs.into_iter().for_each(|run| add(&mut report.errors, run));
-            return Ok(report);
-        }
-        let mut bad_packs = structure::packs(&view, &mut report)?;
-        bad_packs.extend(data::read(&view, read, &mut report)?);
-        structure::walk(&view, &bad_packs, &mut report)?;
-        report.bytes_read = inner.packs.bytes_read() - before;
-        inner.quarantine(&bad_packs.into_iter().collect())?;
-        Ok(report)
+        Ok(found.report)
     }
+}
+
+/// How often the structure is looked at while the log grows and something seems wrong.
+const PASSES_MAX: usize = 5;
+
+/// What reading data has found.
+#[derive(Debug, Default)]
+struct Found {
+    report: CheckReport,
+    bad: HashSet<PackName>,
+}
+
+/// Looks at everything once; returns the damaged packs.
+fn look(
+    inner: &Arc<Inner>,
+    read: ReadData,
+    found: &mut Found,
+    report: &mut CheckReport,
+) -> Result<HashSet<PackName>> {
+    structure::small_objects(inner, report)?;
+    let view = match inner.view() {
+        Ok(view) => view,
+        Err(e @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+            add(&mut report.errors, Finding::of(&e));
+            return Ok(HashSet::new());
+        }
+        Err(e) => return Err(e),
+    };
+    if let Err(e @ (Error::Damaged { .. } | Error::Missing { .. })) = view.index() {
+        add(&mut report.errors, Finding::of(&e));
+        return Ok(HashSet::new());
+    }
+    let bad_runs = repair::damaged_runs(&view)?;
+    if !bad_runs.is_empty() {
+        bad_runs.into_iter().for_each(|run| add(&mut report.errors, run));
+        return Ok(HashSet::new());
+    }
+    let mut bad = structure::packs(&view, report)?;
+    found.bad.extend(data::read(&view, read, &mut found.report)?);
+    // Of what an earlier look has read, packs that still count.
+    let still = view.index()?.packs().iter().filter(|pack| !pack.swept && found.bad.contains(&pack.name));
+    let still: HashSet<PackName> = still.map(|pack| pack.name.clone()).collect();
+    let gone: HashSet<String> = found.bad.difference(&still).map(names::pack).collect();
+    for finding in found.report.errors.iter().filter(|finding| !gone.contains(&finding.object)) {
+        add(&mut report.errors, finding.clone());
+    }
+    bad.extend(still);
+    structure::walk(&view, &bad, report)?;
+    Ok(bad)
 }
 
 /// Adds a finding, unless it is known or there are too many.
@@ -165,8 +208,10 @@ impl Inner {
             return Ok(());
         }
         let outcome = self.append(&mut |view| {
+            // One that was swept since the damage was met is gone for good reason, and nothing would take it out of quarantine again.
+            let counting = view.places()?.packs().iter().filter(|pack| !pack.swept && !pack.quarantined);
             let fresh: std::collections::BTreeSet<_> =
-                packs.difference(&view.state.quarantined).cloned().collect();
+                counting.map(|pack| &pack.name).filter(|name| packs.contains(*name)).cloned().collect();
             Ok((!fresh.is_empty()).then_some(Record::Quarantine { packs: fresh }))
         });
         match outcome {

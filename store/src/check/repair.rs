@@ -85,6 +85,10 @@ impl Repository {
                 Err(e) => return Err(e),
             }
         }
+        if !damaged.is_empty() && report.actions.is_empty() && inner.log_len()? != view.state.n {
+            // A pack may be gone only because a prune has deleted it since.
+            return self.repair_packs(dry_run);
+        }
         for name in &healed {
             report.actions.push(format!("{} is whole: take it out of quarantine", names::pack(name)));
         }

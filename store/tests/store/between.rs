@@ -60,6 +60,7 @@ impl Backend for Between {
     }
 
     fn read(&self, name: &str, range: Option<Range<u64>>) -> BackendResult<Vec<u8>> {
+        self.pass(Method::Read, name);
         self.inner.read(name, range)
     }
 

@@ -133,3 +133,31 @@ fn an_index_made_anew_beside_a_prune_offers_nothing_that_is_about_to_go() {
         assert!(host.open().check(ReadData::All).unwrap().errors.is_empty());
     }
 }
+
+/// A check that stands still takes nothing for damage that a prune has moved or deleted meanwhile.
+#[test]
+fn a_check_beside_a_prune_finds_no_damage() {
+    for read in [ReadData::None, ReadData::All] {
+        for moment in [(Method::List, "packs/", 0), (Method::List, "keys/", 1), (Method::Read, "packs/", 2)] {
+            let fixture = Arc::new(Fixture::new());
+            let kept = snapshot(&fixture.open(), 0..50);
+            for n in 0..20 {
+                let gone = snapshot(&fixture.open(), 10 * n..10 * n + 30);
+                super::kept::forget(&fixture.open(), &gone);
+            }
+            let theirs = Arc::clone(&fixture);
+            let deed = move || {
+                theirs.open().prune(&PruneOptions::default()).unwrap();
+                theirs.open().repair_index(false).unwrap();
+                prune(&theirs.open());
+            };
+            let slow = Between::new(fixture.shared(), moment, deed);
+            let report = fixture.open_through(Arc::new(slow)).check(read).unwrap();
+            assert!(report.errors.is_empty(), "{moment:?}: {:?}", report.errors);
+            let session = begin(&fixture.open());
+            assert!(session.may_reuse(&kept.session), "nothing is in quarantine");
+            session.close().unwrap();
+            assert_whole(&fixture.open(), &[&kept]);
+        }
+    }
+}
