@@ -37,6 +37,21 @@ fn a_decision_names_eight_packs_and_more_are_named_by_a_run() {
 }
 
 #[test]
+fn what_is_left_of_data_and_trees_is_one_pack_if_it_is_no_longer_than_others() {
+    for (chunks, packs) in [(1, 1), (7, 1), (9, 2)] {
+        let fixture = Fixture::new();
+        let session = begin(&fixture.open()).unwrap();
+        for (kind, seed) in [(ChunkKind::Data, 0), (ChunkKind::Meta, 100)] {
+            let mut writer = session.writer(kind);
+            (0..chunks).for_each(|n| assert!(writer.put(&noise(seed + n, 1 << 20)).unwrap().new));
+            writer.finish().unwrap();
+        }
+        session.close().unwrap();
+        assert_eq!(fixture.packs(), packs, "{chunks} MiB of each");
+    }
+}
+
+#[test]
 fn what_is_reported_as_stored_is_what_was_written() {
     for packs in [0, 1, 9] {
         let fixture = Fixture::new();

@@ -13,3 +13,4 @@ mod meanwhile;
 mod pruning;
 mod sessions;
 mod stopped;
+mod tidied;

@@ -49,3 +49,20 @@ fn a_copy_for_which_another_stands_is_not_copied() {
     assert_whole(&fixture.open(), &[&one, &two]);
     assert_sound(&fixture.open(), 2);
 }
+
+#[test]
+fn what_nothing_needs_is_deleted_before_anything_is_copied() {
+    let fixture = Fixture::new();
+    let (gone, worn) = (snapshot(&fixture.open(), 0..50), snapshot(&fixture.open(), 100..300));
+    let part = snapshot(&fixture.open(), 100..150);
+    forget(&fixture.open(), &gone);
+    forget(&fixture.open(), &worn);
+    let recorded = RecordBackend::new(fixture.shared());
+    let report = prune(&fixture.open_through(Arc::new(recorded.clone())));
+    assert_eq!((report.packs_deleted, report.packs_repacked), (2, 1));
+    let calls = recorded.calls();
+    let first =
+        |method| calls.iter().position(|c| c.method == method && c.name.starts_with("packs/")).unwrap();
+    assert!(first(Method::Remove) < first(Method::WriteNew), "a full disk has room for the copies then");
+    assert_whole(&fixture.open(), &[&part]);
+}

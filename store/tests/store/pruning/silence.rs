@@ -90,6 +90,21 @@ fn a_sign_of_life_begins_the_watch_anew() {
 }
 
 #[test]
+fn a_session_that_stores_gives_a_sign_of_life_every_half_hour() {
+    let (fixture, hands, env, _) = prepared();
+    let session = begin(&fixture.open_with(env, "host"));
+    let mut writer = session.writer(chronos_store::ChunkKind::Data);
+    for (seconds, signs) in [(0, 0), (HOUR / 2 - 1, 0), (1, 1), (HOUR / 2 - 1, 1), (1, 2)] {
+        hands.uptime.fetch_add(seconds, Ordering::Relaxed);
+        (0..3).for_each(|_| assert!(writer.put(b"a chunk").is_ok()));
+        assert_eq!(fixture.backend.list_all("sess/").unwrap().len(), 1 + signs);
+    }
+    writer.finish().unwrap();
+    session.close().unwrap();
+    assert_eq!(fixture.backend.list_all("sess/").unwrap(), []);
+}
+
+#[test]
 fn what_a_session_uploads_after_it_was_given_up_counts_for_nobody() {
     let (fixture, hands, env, one) = prepared();
     let late = begin(&fixture.open_with(env.clone(), "elsewhere"));
