@@ -10,7 +10,7 @@ use crate::backend::BackendExt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Place, Record};
 use crate::id::{ChunkId, PackName, SessionId};
-use crate::index::Index;
+use crate::index::{Index, IndexedPack};
 use crate::monitor::check_cancelled;
 use crate::names;
 use crate::reader::Reader;
@@ -19,6 +19,9 @@ use crate::visited::RecordSet;
 
 /// Leaves marked in one go over the index: 16 MB of ids.
 const LEAVES_MAX: usize = 512 << 10;
+
+/// Leaves asked for at once: the filter of a run is in the caches of the processor while it answers for them.
+const LEAVES_AT_ONCE: usize = 8192;
 
 /// How gladly a copy is kept, the least first: in a pack that another condemnation names, damaged, to be avoided, shunned, number of the
 /// pack. A copy that may still go by another condemnation must not stand for one that goes by this: whoever began after that other one
@@ -181,12 +184,8 @@ struct Marker<'v> {
     view: &'v Arc<View>,
     index: &'v Index,
     reader: Reader,
-    /// Packs that should go: another copy is chosen where there is one.
-    avoid: HashSet<u32>,
-    /// Packs that other condemnations name.
-    condemned: HashSet<u32>,
-    /// Packs that are not stored, or with another size: no copy in them counts.
-    gone: HashSet<u32>,
+    /// How gladly a copy in each pack is kept; none where no copy counts.
+    ranks: Vec<Option<Rank>>,
     marked: Marked,
     /// Chunks that refer to nothing, still to be marked.
     leaves: Vec<ChunkId>,
@@ -197,21 +196,19 @@ impl<'v> Marker<'v> {
     fn new(view: &'v Arc<View>, avoid: &dyn Fn(&PackName) -> bool) -> Result<Self> {
         let index = view.index()?;
         let condemned: HashSet<&PackName> = view.state.condemned.iter().flat_map(|c| &c.packs).collect();
-        let numbers = |wanted: &dyn Fn(&PackName) -> bool| -> HashSet<u32> {
-            (0..).zip(index.packs()).filter(|(_, p)| wanted(&p.name)).map(|(n, _)| n).collect()
-        };
-        let condemned = numbers(&|name| condemned.contains(name) && !avoid(name));
-        let avoid = numbers(avoid);
         let listed = view.inner.backend.list_all(names::PACKS)?;
         let stored: HashMap<&str, u64> = listed.iter().map(|e| (e.name.as_str(), e.size)).collect();
-        let gone = (0..)
-            .zip(index.packs())
-            .filter(|(_, p)| stored.get(names::pack(&p.name).as_str()) != Some(&p.size))
-            .map(|(n, _)| n)
-            .collect();
+        let rank = |(number, pack): (u32, &IndexedPack)| -> Option<Rank> {
+            // No copy counts in a pack that is not stored, or with another size.
+            let is_stored = stored.get(names::pack(&pack.name).as_str()) == Some(&pack.size);
+            let avoided = avoid(&pack.name);
+            let condemned = condemned.contains(&pack.name) && !avoided;
+            (is_stored && !pack.swept).then_some((condemned, pack.quarantined, avoided, pack.shunned, number))
+        };
+        let ranks = (0..).zip(index.packs()).map(rank).collect();
         let records = RecordSet::new(index);
         let marked = Marked { records, live: vec![0; index.packs().len()] };
-        Ok(Self { view, index, reader: view.reader(), avoid, condemned, gone, marked, leaves: Vec::new() })
+        Ok(Self { view, index, reader: view.reader(), ranks, marked, leaves: Vec::new() })
     }
 
     /// Marks everything below the roots of `snapshots`.
@@ -228,9 +225,7 @@ impl<'v> Marker<'v> {
         let mut leaves = std::mem::take(&mut self.leaves);
         leaves.sort_unstable();
         leaves.dedup();
-        for id in &leaves {
-            self.take(id)?;
-        }
+        leaves.chunks(LEAVES_AT_ONCE).try_for_each(|ids| self.take(ids).map(|_| ()))?;
         leaves.clear();
         self.leaves = leaves;
         Ok(())
@@ -238,22 +233,27 @@ impl<'v> Marker<'v> {
 
     /// Marks all chunks that were needed when `memory` was made, without reading any.
     fn recall(&mut self, memory: &Memory) -> Result<()> {
+        let mut ids = Vec::with_capacity(LEAVES_AT_ONCE);
         for (number, source) in memory.view.index()?.sources().iter().enumerate() {
             source.each(&self.view.inner.packs, &mut |ordinal, record| {
                 if memory.live.contains(number, ordinal) {
-                    self.take(&record.id)?;
+                    ids.push(record.id);
+                }
+                if ids.len() == LEAVES_AT_ONCE {
+                    self.take(&ids)?;
+                    ids.clear();
                 }
                 Ok(())
             })?;
         }
-        Ok(())
+        self.take(&ids).map(|_| ())
     }
 
     fn walk(&mut self, root: ChunkId) -> Result<()> {
         let mut open = vec![root];
         while let Some(id) = open.pop() {
             check_cancelled(self.view.inner.monitor.as_ref())?;
-            if !self.take(&id)? {
+            if self.take(std::slice::from_ref(&id))? == 0 {
                 continue;
             }
             let list = self.reader.refs(&id)?;
@@ -266,30 +266,31 @@ impl<'v> Marker<'v> {
         Ok(())
     }
 
-    /// Marks the best copy of a chunk; whether it was not marked yet. A chunk that is nowhere stops the prune: deleting
+    /// Marks the best copy of each of these chunks; how many were not marked yet. A chunk that is nowhere stops the prune: deleting
     /// anything from a damaged repository could take the last chance of repair.
-    fn take(&mut self, id: &ChunkId) -> Result<bool> {
-        let mut best: Option<(Rank, usize, u64, Place)> = None;
-        for (source, ordinal, place) in self.index.find_all(id)? {
-            let Some(pack) = self.index.pack(place.pack).filter(|p| !p.swept) else { continue };
-            if self.gone.contains(&place.pack) {
-                continue;
+    fn take(&mut self, ids: &[ChunkId]) -> Result<u64> {
+        let mut best: Vec<Option<(Rank, usize, u64, Place)>> = vec![None; ids.len()];
+        self.index.find_each(ids, &mut |at, source, ordinal, place| {
+            let rank = self.ranks.get(place.pack as usize).copied().flatten();
+            if let (Some(rank), Some(best)) = (rank, best.get_mut(at))
+                && best.as_ref().is_none_or(|(b, ..)| rank < *b)
+            {
+                *best = Some((rank, source, ordinal, place));
             }
-            let (avoided, condemned) =
-                (self.avoid.contains(&place.pack), self.condemned.contains(&place.pack));
-            let rank = (condemned, pack.quarantined, avoided, pack.shunned, place.pack);
-            if best.as_ref().is_none_or(|(b, ..)| rank < *b) {
-                best = Some((rank, source, ordinal, place));
+        })?;
+        let mut fresh = 0;
+        for (id, best) in ids.iter().zip(best) {
+            let Some((_, source, ordinal, place)) = best else {
+                let what =
+                    "every copy that a snapshot needs is missing: nothing is deleted before that is repaired";
+                return Err(Error::damaged(format!("chunk {id}"), what));
+            };
+            if self.marked.records.insert(source, ordinal) {
+                fresh += 1;
+                if let Some(live) = self.marked.live.get_mut(place.pack as usize) {
+                    *live += u64::from(place.length);
+                }
             }
-        }
-        let Some((_, source, ordinal, place)) = best else {
-            let what =
-                "every copy that a snapshot needs is missing: nothing is deleted before that is repaired";
-            return Err(Error::damaged(format!("chunk {id}"), what));
-        };
-        let fresh = self.marked.records.insert(source, ordinal);
-        if fresh && let Some(live) = self.marked.live.get_mut(place.pack as usize) {
-            *live += u64::from(place.length);
         }
         Ok(fresh)
     }

@@ -180,10 +180,24 @@ impl Index {
     /// All places of a chunk, with the ordinal of each record: source, then number in it.
     pub(crate) fn find_all(&self, id: &ChunkId) -> Result<Vec<(usize, u64, Place)>> {
         let mut found = Vec::new();
-        for (number, source) in self.sources.iter().enumerate() {
-            source.find(&self.reader, id, &mut |ordinal, place| found.push((number, ordinal, place)))?;
-        }
+        self.find_each(std::slice::from_ref(id), &mut |_, source, ordinal, place| {
+            found.push((source, ordinal, place));
+        })?;
         Ok(found)
+    }
+
+    /// Hands all places of each of `ids` to `found`: the place of the id in the list, then source, number in it, and place. One source
+    /// after the other is asked for all of them, so that its filter stays in the caches of the processor: asked for ids in
+    /// order, some thousands at a time, this costs a tenth of looking for one after the other once there are many runs.
+    pub(crate) fn find_each(
+        &self,
+        ids: &[ChunkId],
+        found: &mut dyn FnMut(usize, usize, u64, Place),
+    ) -> Result<()> {
+        for (number, source) in self.sources.iter().enumerate() {
+            source.find(&self.reader, ids, &mut |at, ordinal, place| found(at, number, ordinal, place))?;
+        }
+        Ok(())
     }
 
     /// The places where a chunk can be read, the best first: not swept; the damaged last.
@@ -201,7 +215,7 @@ impl Index {
         }
         for source in &self.sources {
             let mut usable = None;
-            source.find(&self.reader, id, &mut |_, place| {
+            source.find(&self.reader, std::slice::from_ref(id), &mut |_, _, place| {
                 if self.pack(place.pack).is_some_and(|pack| !pack.shunned) {
                     usable = Some(place.pack);
                 }

@@ -19,12 +19,20 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Hands every record of `id` to `found`: its ordinal in this source, and its place with the pack's number in the index.
-    pub(crate) fn find(&self, packs: &Packs, id: &ChunkId, found: &mut dyn FnMut(u64, Place)) -> Result<()> {
+    /// Hands every record of each of `ids` to `found`: the place of the id in the list, the record's ordinal in this source, and its
+    /// place with the pack's number in the index. Ids in order cost least.
+    pub(crate) fn find(
+        &self,
+        packs: &Packs,
+        ids: &[ChunkId],
+        found: &mut dyn FnMut(usize, u64, Place),
+    ) -> Result<()> {
         match self {
-            Self::Run(run) => run.find(packs, id, found),
+            Self::Run(run) => run.find(packs, ids, found),
             Self::Table(table) => {
-                table.find(id, found);
+                ids.iter()
+                    .enumerate()
+                    .for_each(|(at, id)| table.find(id, &mut |n, place| found(at, n, place)));
                 Ok(())
             }
         }
@@ -138,12 +146,13 @@ impl RunSource {
     /// Whether the run holds an id.
     pub(crate) fn holds(&self, packs: &Packs, id: &ChunkId) -> Result<bool> {
         let mut held = false;
-        self.find(packs, id, &mut |_, _| held = true)?;
+        self.find(packs, std::slice::from_ref(id), &mut |_, _, _| held = true)?;
         Ok(held)
     }
 
-    fn find(&self, packs: &Packs, id: &ChunkId, found: &mut dyn FnMut(u64, Place)) -> Result<()> {
-        self.run.find(packs, id, &mut |ordinal, record| found(ordinal, self.globally(record).place))
+    fn find(&self, packs: &Packs, ids: &[ChunkId], found: &mut dyn FnMut(usize, u64, Place)) -> Result<()> {
+        let found = &mut |at, ordinal, record: Record| found(at, ordinal, self.globally(record).place);
+        self.run.find(packs, ids, found)
     }
 
     /// The record with its place in the index's numbers.

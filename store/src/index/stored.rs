@@ -58,18 +58,28 @@ impl StoredRun {
         self.blocks_max.store(share, Ordering::Relaxed);
     }
 
-    /// Hands every record of `id` to `found`, with its number; places count in the run's own packs.
-    pub(super) fn find(&self, packs: &Packs, id: &ChunkId, found: &mut dyn FnMut(u64, Record)) -> Result<()> {
-        if !self.index.may_hold(id) {
-            return Ok(());
-        }
-        let Some((first, last)) = self.index.blocks_of(id) else { return Ok(()) };
-        for number in first..=last {
-            let block = self.block(packs, number)?;
-            let start = block.partition_point(|r| r.id < *id);
-            let rest = block.get(start..).unwrap_or_default();
-            for (n, record) in (start as u64..).zip(rest.iter().take_while(|r| r.id == *id)) {
-                found((number * BLOCK_RECORDS) as u64 + n, *record);
+    /// Hands every record of each of `ids` to `found`: the place of the id in the list, the record's number, and the record, whose
+    /// place counts in the run's own packs. Ids in order open each block once.
+    pub(super) fn find(
+        &self,
+        packs: &Packs,
+        ids: &[ChunkId],
+        found: &mut dyn FnMut(usize, u64, Record),
+    ) -> Result<()> {
+        let mut open: Option<(usize, Arc<Vec<Record>>)> = None;
+        for (at, id) in ids.iter().enumerate().filter(|(_, id)| self.index.may_hold(id)) {
+            let Some((first, last)) = self.index.blocks_of(id) else { continue };
+            for number in first..=last {
+                let block = match open.take() {
+                    Some((opened, block)) if opened == number => block,
+                    _ => self.block(packs, number)?,
+                };
+                let start = block.partition_point(|r| r.id < *id);
+                let rest = block.get(start..).unwrap_or_default();
+                for (n, record) in (start as u64..).zip(rest.iter().take_while(|r| r.id == *id)) {
+                    found(at, (number * BLOCK_RECORDS) as u64 + n, *record);
+                }
+                open = Some((number, block));
             }
         }
         Ok(())
