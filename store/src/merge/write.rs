@@ -18,6 +18,8 @@ const NOWHERE: u32 = u32::MAX;
 
 /// Writes the records of `sources` whose packs are not swept as one run, or as a few if they are many; each pack is in one of them.
 pub(super) fn write_runs(inner: &Inner, index: &Index, sources: &[&Source]) -> Result<BTreeSet<String>> {
+    let is_swept = |number: u32| index.pack(number).is_none_or(|pack| pack.swept);
+    let sources = &naming(sources, &|number| !is_swept(number));
     let records: u64 = sources.iter().map(|s| s.len()).sum();
     let parts = if records <= RUN_RECORDS {
         vec![Part { packs: packs(index, sources), records }]
@@ -30,6 +32,11 @@ pub(super) fn write_runs(inner: &Inner, index: &Index, sources: &[&Source]) -> R
         names.extend(write_part(inner, index, sources, &part)?);
     }
     Ok(names)
+}
+
+/// Those of `sources` with a pack that is wanted: the others need not be read.
+fn naming<'s>(sources: &[&'s Source], is_wanted: &dyn Fn(u32) -> bool) -> Vec<&'s Source> {
+    sources.iter().filter(|source| source.named().any(is_wanted)).copied().collect()
 }
 
 /// What becomes one run.
@@ -90,7 +97,8 @@ fn write_part(inner: &Inner, index: &Index, sources: &[&Source], part: &Part) ->
     }
     let object = names::merged_run(inner.env.random_bytes()?);
     let mut run = RunWriter::new(&object, &inner.keys, inner.env.random_bytes()?, part.records)?;
-    let mut merged = MergedSources::new(sources, &inner.packs)?;
+    let is_wanted = |number: u32| numbers.get(number as usize).is_some_and(|number| *number != NOWHERE);
+    let mut merged = MergedSources::new(&naming(sources, &is_wanted), &inner.packs)?;
     let mut copies = Vec::new();
     while let Some(record) = merged.next()? {
         if copies.first().is_some_and(|first: &Record| first.id != record.id) {
