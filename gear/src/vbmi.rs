@@ -50,7 +50,7 @@ impl Kernel {
         let end = bytes.len().min(rule.max);
         // The last byte of an odd number is not looked at.
         let Some(bytes) = bytes.get(rule.min..end & !1) else { return end };
-        let hard_bytes = (rule.avg.min(end) & !1).saturating_sub(rule.min);
+        let hard_bytes = rule.avg.saturating_sub(rule.min);
         let scan = Scan { bytes, hard_bytes, hard: mask(rule.hard_bits), easy: mask(rule.easy_bits) };
         #[expect(unsafe_code, reason = "its instructions are not of every processor")]
         // SAFETY: `first` is safe but for the instructions that it needs. A `Kernel` is only made by `new`, after it has

