@@ -117,7 +117,8 @@ fn rows_from(row: usize) -> u16 {
 /// The first cut.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn first(kernel: &Kernel, scan: &Scan<'_>) -> Option<usize> {
-    let planes = kernel.planes.map(|plane| plane.map(|part| load(&part)));
+    let [p, q, r, s] = &kernel.planes;
+    let planes = [plane(p), plane(q), plane(r), plane(s)];
     let mut carry = _mm512_setzero_si512();
     let blocks = scan.bytes.as_chunks::<ROW>().0.as_chunks::<4>().0.as_chunks::<4>().0;
     let rest = scan.bytes.get(BLOCK * blocks.len()..).unwrap_or_default();
@@ -144,6 +145,7 @@ fn padded(rest: &[u8]) -> Block {
 }
 
 /// The least hash of each row. `carry` is what the rows before end with; the last of them leads to the first of these.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn least(planes: &[[__m512i; 4]; 4], block: &Block, carry: &mut __m512i) -> __m512i {
     let [front, back] = columns(block);
@@ -173,38 +175,19 @@ fn least(planes: &[[__m512i; 4]; 4], block: &Block, carry: &mut __m512i) -> __m5
     least
 }
 
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn step(hash: __m512i, value: __m512i) -> __m512i {
     _mm512_add_epi32(_mm512_add_epi32(hash, hash), value)
 }
 
 /// A block by columns of four bytes: lane `r` of column `c` holds bytes `4 c …` of row `r`. The first eight, and the others.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn columns(block: &Block) -> [[__m512i; 8]; 2] {
-    // Within each quarter of a vector: four rows by four columns.
-    let [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3], [d0, d1, d2, d3]] =
-        block.each_ref().map(|[a, b, c, d]| {
-            let (a, b, c, d) = (load(a), load(b), load(c), load(d));
-            let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
-            let (ab_high, cd_high) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
-            [
-                _mm512_unpacklo_epi64(ab, cd),
-                _mm512_unpackhi_epi64(ab, cd),
-                _mm512_unpacklo_epi64(ab_high, cd_high),
-                _mm512_unpackhi_epi64(ab_high, cd_high),
-            ]
-        });
-    // Then quarters: four groups of rows by four groups of columns.
-    let quarters = |a, b, c, d| {
-        let (ab, cd) = (_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0x44>(c, d));
-        let (ab_high, cd_high) = (_mm512_shuffle_i32x4::<0xee>(a, b), _mm512_shuffle_i32x4::<0xee>(c, d));
-        [
-            _mm512_shuffle_i32x4::<0x88>(ab, cd),
-            _mm512_shuffle_i32x4::<0xdd>(ab, cd),
-            _mm512_shuffle_i32x4::<0x88>(ab_high, cd_high),
-            _mm512_shuffle_i32x4::<0xdd>(ab_high, cd_high),
-        ]
-    };
+    let [a, b, c, d] = block;
+    let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (four(a), four(b));
+    let ([c0, c1, c2, c3], [d0, d1, d2, d3]) = (four(c), four(d));
     let [e0, e4, e8, e12] = quarters(a0, b0, c0, d0);
     let [e1, e5, e9, e13] = quarters(a1, b1, c1, d1);
     let [e2, e6, e10, e14] = quarters(a2, b2, c2, d2);
@@ -212,16 +195,60 @@ fn columns(block: &Block) -> [[__m512i; 8]; 2] {
     [[e0, e1, e2, e3, e4, e5, e6, e7], [e8, e9, e10, e11, e12, e13, e14, e15]]
 }
 
+/// Within each quarter of a vector: four rows by four columns.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn four([a, b, c, d]: &[[u8; ROW]; 4]) -> [__m512i; 4] {
+    let (a, b, c, d) = (load(a), load(b), load(c), load(d));
+    let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
+    let (ab_high, cd_high) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+    [
+        _mm512_unpacklo_epi64(ab, cd),
+        _mm512_unpackhi_epi64(ab, cd),
+        _mm512_unpacklo_epi64(ab_high, cd_high),
+        _mm512_unpackhi_epi64(ab_high, cd_high),
+    ]
+}
+
+/// Then quarters: four groups of rows by four groups of columns.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn quarters(a: __m512i, b: __m512i, c: __m512i, d: __m512i) -> [__m512i; 4] {
+    let (ab, cd) = (_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0x44>(c, d));
+    let (ab_high, cd_high) = (_mm512_shuffle_i32x4::<0xee>(a, b), _mm512_shuffle_i32x4::<0xee>(c, d));
+    [
+        _mm512_shuffle_i32x4::<0x88>(ab, cd),
+        _mm512_shuffle_i32x4::<0xdd>(ab, cd),
+        _mm512_shuffle_i32x4::<0x88>(ab_high, cd_high),
+        _mm512_shuffle_i32x4::<0xdd>(ab_high, cd_high),
+    ]
+}
+
+/// The parts of a plane, in vectors.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn plane([a, b, c, d]: &[[u8; ROW]; 4]) -> [__m512i; 4] {
+    [load(a), load(b), load(c), load(d)]
+}
+
+/// What a plane has for each byte; `upper` are the bytes of 128 and more.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn looked_up([a, b, c, d]: &[__m512i; 4], bytes: __m512i, upper: u64) -> __m512i {
+    let low = _mm512_permutex2var_epi8(*a, bytes, *b);
+    let high = _mm512_permutex2var_epi8(*c, bytes, *d);
+    _mm512_mask_blend_epi8(upper, low, high)
+}
+
 /// The values of the bytes of a column: of the first byte of each row, of the second, …
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn values(planes: &[[__m512i; 4]; 4], column: __m512i) -> [__m512i; 4] {
     let bytes = _mm512_shuffle_epi8(column, load(&ORDER));
     let upper = _mm512_movepi8_mask(bytes);
-    let [b0, b1, b2, b3] = planes.map(|[p, q, r, s]| {
-        let low = _mm512_permutex2var_epi8(p, bytes, q);
-        let high = _mm512_permutex2var_epi8(r, bytes, s);
-        _mm512_mask_blend_epi8(upper, low, high)
-    });
+    let [p, q, r, s] = planes;
+    let (b0, b1) = (looked_up(p, bytes, upper), looked_up(q, bytes, upper));
+    let (b2, b3) = (looked_up(r, bytes, upper), looked_up(s, bytes, upper));
     let (low, high) = (_mm512_unpacklo_epi8(b0, b1), _mm512_unpackhi_epi8(b0, b1));
     let (low_upper, high_upper) = (_mm512_unpacklo_epi8(b2, b3), _mm512_unpackhi_epi8(b2, b3));
     [
@@ -232,6 +259,7 @@ fn values(planes: &[[__m512i; 4]; 4], column: __m512i) -> [__m512i; 4] {
     ]
 }
 
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn load(bytes: &[u8; ROW]) -> __m512i {
     let (words, _) = bytes.as_chunks::<8>();
