@@ -82,7 +82,7 @@ pub enum Extent {
         len: u32,
     },
     /// A chunk that is not stored as one: it is made of pieces of stored chunks.
-    Assembled(Box<Assembled>),
+    Assembled(Arc<Assembled>),
     /// A hole of the original file: nothing was allocated there.
     Hole {
         /// Its length in bytes, at least 1.

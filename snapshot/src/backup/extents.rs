@@ -4,6 +4,8 @@
 //! then compared with the stretch of the previous version that lies where it was cut out; what differs little is
 //! assembled from pieces of that, the new bytes in between being stored with those of other files, as [`Literals`].
 
+use std::sync::Arc;
+
 use chronos_store::ChunkId;
 
 use crate::backup::base::Base;
@@ -157,7 +159,7 @@ impl Extents {
                 self.take(made, start, changes);
             } else if is_small {
                 let spot = Spot { file: self.file, extent: self.list.len(), piece: 0 };
-                self.push(Extent::Assembled(Box::new(files.file(writer, id, bytes, spot)?)));
+                self.push(Extent::Assembled(Arc::new(files.file(writer, id, bytes, spot)?)));
             } else {
                 // Hashed again: the bytes were in the reader's buffer when the id was found.
                 writer.store(writer.hash(bytes)?)?;
@@ -236,6 +238,6 @@ impl Extents {
             part.start += start;
             literals.name(Spot { file, extent, piece });
         }
-        self.push(Extent::Assembled(Box::new(made)));
+        self.push(Extent::Assembled(Arc::new(made)));
     }
 }

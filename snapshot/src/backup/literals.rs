@@ -5,7 +5,7 @@
 //! their content alone, so that the same files in the same order make the same chunks again.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chronos_store::ChunkId;
 
@@ -142,6 +142,7 @@ impl Spot {
     pub(super) fn resolve(self, extents: &mut [Extent], chunk: ChunkId) {
         let Some(extent) = extents.get_mut(self.extent) else { return };
         let Extent::Assembled(made) = extent else { return };
+        let made = Arc::make_mut(made);
         if let Some(piece) = made.pieces.get_mut(self.piece) {
             piece.chunk = chunk;
         }

@@ -155,7 +155,7 @@ impl Feeder<'_> {
             check_cancelled(self.monitor)?;
             match item {
                 Item::Problem(problem) => self.fail(source, problem),
-                Item::Entry(entry) => self.place(source, entry, cursor)?,
+                Item::Entry(entry) => self.place(source, entry, cursor, output)?,
             }
             self.drain(cursor, output)?;
             while let Ok(batch) = self.answers.try_recv() {
@@ -186,7 +186,13 @@ impl Feeder<'_> {
     }
 
     /// Queues an entry, and its content for reading if that is needed.
-    fn place(&mut self, source: usize, entry: Entry, cursor: &mut Cursor<'_>) -> Result<()> {
+    fn place(
+        &mut self,
+        source: usize,
+        entry: Entry,
+        cursor: &mut Cursor<'_>,
+        output: &mut Output<'_>,
+    ) -> Result<()> {
         let Entry { path, mut node, origin } = entry;
         let before = cursor.at(&path);
         let number = self.first + self.places.len() as u64;
@@ -199,8 +205,8 @@ impl Feeder<'_> {
             Origin::File(folder) => {
                 if node.links > 1 && !self.seen.insert((node.dev, node.inode)) {
                     let state = State::Linked(node, folder);
-                    self.places.push_back(Place { path, source, before, keeps_times, read: 0, state });
-                    return Ok(());
+                    let place = Place { path, source, before, keeps_times, read: 0, state };
+                    return self.queue(place, cursor, output);
                 }
                 let content = before.as_ref().map(|b| cursor.unchanged(&node, b)).transpose()?.flatten();
                 match (content, &before) {
@@ -228,7 +234,16 @@ impl Feeder<'_> {
                 State::Reading
             }
         };
-        self.places.push_back(Place { path, source, before, keeps_times, read: 0, state });
+        self.queue(Place { path, source, before, keeps_times, read: 0, state }, cursor, output)
+    }
+
+    /// Adds a place at the end; what has to wait for nothing goes into the tree at once.
+    fn queue(&mut self, place: Place, cursor: &mut Cursor<'_>, output: &mut Output<'_>) -> Result<()> {
+        if self.places.is_empty() && !matches!(place.state, State::Reading) {
+            self.first += 1;
+            return self.finish(place, cursor, output);
+        }
+        self.places.push_back(place);
         Ok(())
     }
 
@@ -294,52 +309,50 @@ impl Feeder<'_> {
 
     /// Adds the complete places at the front to the tree.
     fn drain(&mut self, cursor: &mut Cursor<'_>, output: &mut Output<'_>) -> Result<()> {
-        while let Some(place) = self.places.pop_front() {
+        while let Some(place) = self.places.pop_front_if(|place| !matches!(place.state, State::Reading)) {
             self.first += 1;
-            let Place { path, source, before, keeps_times, read, state } = place;
-            let (node, recipe) = match state {
-                State::Gone => continue,
-                State::Ready(node, recipe) => {
-                    self.remember(&node, recipe);
-                    (node, recipe)
-                }
-                State::Linked(node, folder) => {
-                    if let Some(known) = self.linked(&node) {
-                        known
-                    } else {
-                        // Its first name could not be read; this one may.
-                        self.first -= 1;
-                        let (number, was) = (self.first, cursor.base(before.as_ref()));
-                        let task = Task::File(folder);
-                        let job = Job { number, path: path.clone(), node, before: was, task };
-                        let state = State::Reading;
-                        self.places.push_front(Place { path, source, before, keeps_times, read: 0, state });
-                        return self.push(job);
-                    }
-                }
-                State::Reading => {
-                    self.first -= 1;
-                    self.places.push_front(Place { path, source, before, keeps_times, read: 0, state });
-                    return Ok(());
-                }
-            };
-            let node = match &before {
-                Some(before) if keeps_times => cursor.keep_times(node, before),
-                _ => node,
-            };
-            match output.add(&path, &node, recipe) {
-                Err(Error::Invalid(why)) => {
-                    let what = PathError { path: format!("/{path}"), error: why };
-                    self.fail(source, what);
-                    continue;
-                }
-                added => added?,
-            }
-            let same = before.as_ref().map(|b| cursor.is_same(&node, recipe, b));
-            self.report.count(source, &node, same);
-            self.monitor.item(path.as_bytes());
-            self.monitor.advance(1, node.size().saturating_sub(read));
+            self.finish(place, cursor, output)?;
         }
+        Ok(())
+    }
+
+    /// Adds the front place, which was taken from the queue, to the tree; it goes back if it has to be read first.
+    fn finish(&mut self, place: Place, cursor: &mut Cursor<'_>, output: &mut Output<'_>) -> Result<()> {
+        let Place { path, source, before, keeps_times, read, state } = place;
+        let (node, recipe) = match state {
+            State::Gone | State::Reading => return Ok(()),
+            State::Ready(node, recipe) => {
+                self.remember(&node, recipe);
+                (node, recipe)
+            }
+            State::Linked(node, folder) => match self.linked(&node) {
+                Some(known) => known,
+                None => {
+                    // Its first name could not be read; this one may.
+                    self.first -= 1;
+                    let (number, was) = (self.first, cursor.base(before.as_ref()));
+                    let job = Job { number, path: path.clone(), node, before: was, task: Task::File(folder) };
+                    let state = State::Reading;
+                    self.places.push_front(Place { path, source, before, keeps_times, read: 0, state });
+                    return self.push(job);
+                }
+            },
+        };
+        let node = match &before {
+            Some(before) if keeps_times => cursor.keep_times(node, before),
+            _ => node,
+        };
+        match output.add(&path, &node, recipe) {
+            Err(Error::Invalid(why)) => {
+                self.fail(source, PathError { path: format!("/{path}"), error: why });
+                return Ok(());
+            }
+            added => added?,
+        }
+        let same = before.as_ref().map(|b| cursor.is_same(&node, recipe, b));
+        self.report.count(source, &node, same);
+        self.monitor.item(path.as_bytes());
+        self.monitor.advance(1, node.size().saturating_sub(read));
         Ok(())
     }
 

@@ -94,7 +94,7 @@ fn file(class: ChunkClass, extents: Vec<Extent>) -> NodeKind {
 fn assembled(n: u8) -> Extent {
     let piece = |chunk: u8, start, len| Piece { chunk: ChunkId([chunk; 32]), start, len };
     let pieces = vec![piece(n, 0, 10), piece(n.wrapping_add(1), 70_000, 1), piece(n, 10, 300)];
-    Extent::Assembled(Box::new(Assembled { mark: ChunkMark([!n; 16]), len: 311, pieces }))
+    Extent::Assembled(Arc::new(Assembled { mark: ChunkMark([!n; 16]), len: 311, pieces }))
 }
 
 fn entries() -> Vec<(TreePath, Node)> {

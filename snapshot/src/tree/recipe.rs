@@ -146,7 +146,7 @@ pub(crate) fn extent(dec: &mut Dec<'_>, ids: &mut Ids, pieced: bool) -> Result<E
             let len = (n - 1) as u32;
             match if pieced { dec.count(PIECES_MAX, "the number of pieces")? } else { 0 } {
                 0 => Extent::Data { id: ids.take()?, len },
-                count => Extent::Assembled(Box::new(assembled(dec, ids, len, count)?)),
+                count => Extent::Assembled(Arc::new(assembled(dec, ids, len, count)?)),
             }
         }
     };

@@ -71,7 +71,7 @@ fn restores(repository: &Repository, snapshot: &Snapshot) -> bool {
 
 fn made(id: ChunkId, len: u32, pieces: &[(ChunkId, u32, u32)]) -> Extent {
     let pieces = pieces.iter().map(|(chunk, start, len)| Piece { chunk: *chunk, start: *start, len: *len });
-    Extent::Assembled(Box::new(Assembled { mark: id.mark(), len, pieces: pieces.collect() }))
+    Extent::Assembled(Arc::new(Assembled { mark: id.mark(), len, pieces: pieces.collect() }))
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use chronos_store::{ChunkClass, ChunkId, ChunkMark};
 
@@ -26,7 +27,7 @@ fn file(chunk: ChunkId, bytes: &[u8], pieces: &[(u32, u32)]) -> NodeKind {
 
 fn content(mark: ChunkMark, pieces: Vec<Piece>) -> NodeKind {
     let len = pieces.iter().map(|p| p.len).sum();
-    let extents = vec![Extent::Assembled(Box::new(Assembled { mark, len, pieces }))];
+    let extents = vec![Extent::Assembled(Arc::new(Assembled { mark, len, pieces }))];
     NodeKind::File(Content { class: ChunkClass::Std, size: u64::from(len), extents })
 }
 

@@ -31,7 +31,7 @@ fn assembled((seed, pieces): (u64, Vec<(u64, u32, u32)>)) -> Extent {
     let pieces: Vec<_> =
         pieces.into_iter().map(|(seed, start, len)| Piece { chunk: chunk(seed), start, len }).collect();
     let len = pieces.iter().map(|p| p.len).sum();
-    Extent::Assembled(Box::new(Assembled { mark: chunk(seed).mark(), len, pieces }))
+    Extent::Assembled(Arc::new(Assembled { mark: chunk(seed).mark(), len, pieces }))
 }
 
 fn any_kind() -> impl Strategy<Value = NodeKind> {

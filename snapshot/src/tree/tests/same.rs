@@ -28,7 +28,7 @@ pub(crate) fn grouped(store: &Memory, bytes: &[u8], others: &[u8]) -> Extent {
         unreachable!("chunks")
     };
     let pieces = vec![Piece { chunk: group, start: others.len() as u32, len }];
-    Extent::Assembled(Box::new(Assembled { mark: id.mark(), len, pieces }))
+    Extent::Assembled(Arc::new(Assembled { mark: id.mark(), len, pieces }))
 }
 
 /// Cuts bytes at places that follow from `cuts`; what is all zeros may become a hole.
@@ -90,7 +90,7 @@ fn a_change_in_a_large_file_is_found_without_reading_the_rest_or_any_content() {
     // What it is put together from cannot be read, and need not be.
     let pieces = vec![Piece { chunk: id, start: 5, len }];
     extents[17_000] = data(17_000, 5000);
-    extents[20_000] = Extent::Assembled(Box::new(Assembled { mark: id.mark(), len, pieces }));
+    extents[20_000] = Extent::Assembled(Arc::new(Assembled { mark: id.mark(), len, pieces }));
     let pieced = stored(&store, extents);
     chunks_read(&store);
     assert!(!are_same(&old, &new));
