@@ -1,5 +1,5 @@
 //! What verification calls good restores: trees that lie about their contents are told.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,10 +29,15 @@ fn open() -> (Repository, MemoryBackend, tempfile::TempDir) {
     (repository, backend, dir)
 }
 
+/// Stores a chunk.
+type Put<'p> = dyn FnMut(&[u8]) -> ChunkId + 'p;
+/// A file that lies about what it is made of.
+type Lie<'l> = &'l dyn Fn(&mut Put<'_>) -> Vec<Extent>;
+
 /// Commits a tree of files with these extents, made of stored chunks.
 fn commit(
     repository: &Repository,
-    files: &dyn Fn(&mut dyn FnMut(&[u8]) -> ChunkId) -> BTreeMap<TreePath, Vec<Extent>>,
+    files: &dyn Fn(&mut Put<'_>) -> BTreeMap<TreePath, Vec<Extent>>,
 ) -> Snapshot {
     let session = repository.begin(SessionOptions { client: "test".into(), level: 3 }).unwrap();
     let mut data = session.writer(ChunkKind::Data);
@@ -85,7 +90,11 @@ fn a_snapshot_is_good_only_if_what_it_puts_together_is() {
         // Groups of small files, and one of so many extents that they are in nodes of their own.
         files.insert(path("y"), vec![made(name(b"some"), 4, &[(a, 0, 4)])]);
         let many = |n: u8| {
-            if n % 3 == 0 { made(name(b"ot"), 2, &[(b, 0, 2)]) } else { Extent::Data { id: b, len: 6 } }
+            if n.is_multiple_of(3) {
+                made(name(b"ot"), 2, &[(b, 0, 2)])
+            } else {
+                Extent::Data { id: b, len: 6 }
+            }
         };
         files.insert(path("z"), (0..200).map(many).collect());
         files
@@ -94,7 +103,7 @@ fn a_snapshot_is_good_only_if_what_it_puts_together_is() {
     assert_eq!((report.verdict, report.errors.as_slice()), (Verdict::Verified, [].as_slice()));
     assert!(restores(&repository, &good) && report.bytes >= 20);
 
-    let lies: [&dyn Fn(&mut dyn FnMut(&[u8]) -> ChunkId) -> Vec<Extent>; 5] = [
+    let lies: [Lie<'_>; 5] = [
         // The pieces make something else than the id says.
         &|put| vec![made(name(b"other"), 4, &[(put(b"some bytes"), 0, 4)])],
         // A piece ends behind its chunk.
