@@ -10,7 +10,7 @@ use crate::backend::BackendExt;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Place, Record};
 use crate::id::{ChunkId, PackName, SessionId};
-use crate::index::{Index, IndexedPack};
+use crate::index::{Index, IndexedPack, MergedSources, Source};
 use crate::monitor::check_cancelled;
 use crate::names;
 use crate::reader::Reader;
@@ -231,20 +231,20 @@ impl<'v> Marker<'v> {
         Ok(())
     }
 
-    /// Marks all chunks that were needed when `memory` was made, without reading any.
+    /// Marks all chunks that were needed when `memory` was made, without reading any. All sources are gone through side by side,
+    /// so that ids come in order and each block of the index is opened about once.
     fn recall(&mut self, memory: &Memory) -> Result<()> {
+        let sources: Vec<&Source> = memory.view.index()?.sources().iter().collect();
+        let mut merged = MergedSources::new(&sources, &self.view.inner.packs)?;
         let mut ids = Vec::with_capacity(LEAVES_AT_ONCE);
-        for (number, source) in memory.view.index()?.sources().iter().enumerate() {
-            source.each(&self.view.inner.packs, &mut |ordinal, record| {
-                if memory.live.contains(number, ordinal) {
-                    ids.push(record.id);
-                }
-                if ids.len() == LEAVES_AT_ONCE {
-                    self.take(&ids)?;
-                    ids.clear();
-                }
-                Ok(())
-            })?;
+        while let Some((source, ordinal, record)) = merged.next_from()? {
+            if memory.live.contains(source, ordinal) {
+                ids.push(record.id);
+            }
+            if ids.len() == LEAVES_AT_ONCE {
+                self.take(&ids)?;
+                ids.clear();
+            }
         }
         self.take(&ids).map(|_| ())
     }

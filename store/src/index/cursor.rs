@@ -119,8 +119,8 @@ impl<'s> Cursor<'s> {
 #[derive(Debug)]
 pub(crate) struct MergedSources<'s> {
     sources: Vec<(&'s Source, Cursor<'s>)>,
-    /// The next record of each source, and the number of the source.
-    next: BinaryHeap<Reverse<(Record, usize)>>,
+    /// The next record of each source, the number of the source, and the record's ordinal in it.
+    next: BinaryHeap<Reverse<(Record, usize, u64)>>,
 }
 
 impl<'s> MergedSources<'s> {
@@ -130,26 +130,31 @@ impl<'s> MergedSources<'s> {
         let sources: Vec<_> = sources.iter().map(|s| (*s, Cursor::new(s, packs, ahead))).collect();
         let mut merged = Self { next: BinaryHeap::with_capacity(sources.len()), sources };
         for number in 0..merged.sources.len() {
-            merged.refill(number, None)?;
+            merged.refill(number, None, 0)?;
         }
         Ok(merged)
     }
 
     /// The next record; `None` after the last.
     pub(crate) fn next(&mut self) -> Result<Option<Record>> {
-        let Some(Reverse((record, number))) = self.next.pop() else { return Ok(None) };
-        self.refill(number, Some(&record))?;
-        Ok(Some(record))
+        Ok(self.next_from()?.map(|(_, _, record)| record))
     }
 
-    fn refill(&mut self, number: usize, before: Option<&Record>) -> Result<()> {
+    /// The same, with the place of its source in the list, and its ordinal there.
+    pub(crate) fn next_from(&mut self) -> Result<Option<(usize, u64, Record)>> {
+        let Some(Reverse((record, number, ordinal))) = self.next.pop() else { return Ok(None) };
+        self.refill(number, Some(&record), ordinal + 1)?;
+        Ok(Some((number, ordinal, record)))
+    }
+
+    fn refill(&mut self, number: usize, before: Option<&Record>, ordinal: u64) -> Result<()> {
         let Some((source, cursor)) = self.sources.get_mut(number) else { return Ok(()) };
         if let Some(record) = cursor.next()? {
             if before.is_some_and(|before| before.id > record.id) {
                 let object = source.object().unwrap_or("the index");
                 return Err(Error::damaged(object, "its records are not in order"));
             }
-            self.next.push(Reverse((record, number)));
+            self.next.push(Reverse((record, number, ordinal)));
         }
         Ok(())
     }

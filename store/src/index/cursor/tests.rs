@@ -1,6 +1,6 @@
 //! Merged sources give every record in order, and hold about a block of each.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -48,7 +48,10 @@ fn merging_holds_a_block_of_each_source_however_many_records_they_have() {
     let mut merged = MergedSources::new(&sources, &packs).unwrap();
     let mut found = Vec::new();
     let mut most = merged.held();
-    while let Some(record) = merged.next().unwrap() {
+    let mut counts = vec![0; sources.len()];
+    while let Some((source, ordinal, record)) = merged.next_from().unwrap() {
+        assert_eq!(ordinal, counts[source]);
+        counts[source] += 1;
         found.push(record);
         most = most.max(merged.held());
     }
