@@ -26,9 +26,9 @@ impl Inner {
         if packs.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let first =
-            (packs.len() > limit).then(|| packs.get((chance % packs.len() as u64) as usize)).flatten();
-        let first = first.map(|pack| &pack.name);
+        // From the first name on, or behind that of any pack.
+        let behind = (chance % (packs.len() as u64 + 1)).checked_sub(1).filter(|_| packs.len() > limit);
+        let first = behind.and_then(|at| packs.get(at as usize)).map(|pack| &pack.name);
         let listed = self.backend.list(names::PACKS, first.map(names::pack).as_deref(), limit)?;
         let name = |object: &str| object.strip_prefix(names::PACKS)?.parse::<PackName>().ok();
         let sizes: HashMap<PackName, u64> =

@@ -31,7 +31,10 @@ fn a_decision_names_eight_packs_and_more_are_named_by_a_run() {
         let session = begin(&fixture.open()).unwrap();
         upload(&session, packs);
         session.close().unwrap();
-        assert_eq!(fixture.packs() as u64, packs);
+        let names = fixture.backend.list_all("packs/").unwrap();
+        let numbers: Vec<_> = names.iter().map(|e| &e.name.rsplit('/').next().unwrap()[..8]).collect();
+        let expected: Vec<_> = (0..packs).map(|number| format!("{number:08x}")).collect();
+        assert_eq!(numbers, expected);
         assert_eq!(fixture.backend.list_all("index/").unwrap().len(), runs, "{packs} packs");
     }
 }

@@ -106,18 +106,22 @@ fn over_many_sessions_every_pack_is_looked_for_and_none_is_missed_wrongly() {
     let inner = &stage.repository.inner;
     let view = inner.view().unwrap();
     let look = |limit| -> BTreeSet<_> {
-        (0..23)
+        (0..24)
             .flat_map(|chance| inner.lost_among(&view, limit, chance).unwrap())
             .map(|p| names::pack(&p))
             .collect()
     };
-    let lost: BTreeSet<_> = packs(&stage).into_iter().step_by(4).skip(1).collect();
+    // Among them the first and the last one.
+    let lost: BTreeSet<_> = packs(&stage).into_iter().step_by(11).collect();
     for limit in [1, 5, 22, 23, 24, 100] {
         assert_eq!(look(limit), BTreeSet::new(), "{limit}");
     }
     lost.iter().for_each(|name| stage.memory.damage(name, None));
     for limit in [5, 22, 23, 24, 100] {
         assert_eq!(look(limit), lost, "{limit}");
+    }
+    for (limit, chance) in [(23, 7), (23, 23), (24, 11)] {
+        assert_eq!(inner.lost_among(&view, limit, chance).unwrap().len(), 3, "as few are looked at whole");
     }
 }
 

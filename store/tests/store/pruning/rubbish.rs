@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
 use chronos_store::backend::{BackendExt, Fault, FaultBackend, FaultRule, Method};
 use chronos_store::{
@@ -10,6 +11,7 @@ use chronos_store::{
 
 use super::kept::{Kept, assert_whole, begin, chunks, commit, prune, snapshot, try_commit};
 use crate::fixture::Fixture;
+use crate::meanwhile::Meanwhile;
 
 /// A pack of this session that no decision names: `number` packs have lower numbers.
 fn orphan(fixture: &Fixture, session: &SessionId, number: u32) -> String {
@@ -94,6 +96,40 @@ fn a_session_whose_announcement_was_lost_is_ended_before_its_packs_go() {
     let late = try_commit(running, &chunks(100..150));
     assert!(matches!(late, Err(Error::SessionLost(_))), "{:?}", late.err());
     assert_eq!(fixture.open().view().unwrap().snapshots().count(), 1);
+    assert_whole(&fixture.open(), &[&one]);
+}
+
+#[test]
+fn a_session_that_decides_while_its_packs_are_looked_at_keeps_them() {
+    let fixture = Fixture::new();
+    let running = begin(&fixture.open_elsewhere());
+    upload(&running, 0..50);
+    lose_announcements(&fixture);
+    let decision = format!("snap/{}", running.id());
+    let (sender, receiver) = channel();
+    let commits = move || sender.send(commit(running, &chunks(0..50))).unwrap();
+    let backend = Meanwhile::new(fixture.shared(), Method::Read, &decision, 0, commits);
+    prune(&fixture.open_through(backend));
+    assert_whole(&fixture.open(), &[&receiver.recv().unwrap()]);
+}
+
+#[test]
+fn a_session_of_which_the_decision_was_lost_is_not_revoked_while_packs_of_it_count() {
+    let fixture = Fixture::new();
+    let repository = fixture.open();
+    let closed = begin(&repository);
+    let decision = format!("snap/{}", closed.id());
+    let id = closed.id().clone();
+    upload(&closed, 100..150);
+    closed.close().unwrap();
+    let one = snapshot(&repository, 100..150);
+    (0..3).for_each(|n| mark(&repository, &one, n == 0));
+    repository.repair_index(false).unwrap();
+    fixture.backend.damage(&decision, None);
+    orphan(&fixture, &id, 9);
+    prune(&fixture.open());
+    assert!(!fixture.backend.exists(&decision).unwrap());
+    fixture.open().repair_index(false).unwrap();
     assert_whole(&fixture.open(), &[&one]);
 }
 
