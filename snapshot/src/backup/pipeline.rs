@@ -325,9 +325,8 @@ impl Feeder<'_> {
                 self.remember(&node, recipe);
                 (node, recipe)
             }
-            State::Linked(node, folder) => match self.linked(&node) {
-                Some(known) => known,
-                None => {
+            State::Linked(node, folder) => {
+                let Some(known) = self.linked(&node) else {
                     // Its first name could not be read; this one may.
                     self.first -= 1;
                     let (number, was) = (self.first, cursor.base(before.as_ref()));
@@ -335,8 +334,9 @@ impl Feeder<'_> {
                     let state = State::Reading;
                     self.places.push_front(Place { path, source, before, keeps_times, read: 0, state });
                     return self.push(job);
-                }
-            },
+                };
+                known
+            }
         };
         let node = match &before {
             Some(before) if keeps_times => cursor.keep_times(node, before),
