@@ -58,6 +58,6 @@ pub(super) fn figures(tool: &Tool, scratch: &Path) -> Result<Vec<Figure>> {
     median(&data, &mut || tool.step("", &Action::Line(traced), &place, 0).map(drop))?;
     let trace = fs::read_to_string(place.join("trace"))?;
     let syncs = trace.lines().filter(|line| line.contains("sync(")).count();
-    figures.push(Figure::new(at("waits for the disk"), syncs as f64, "calls", None));
+    figures.push(Figure::new(at("waits for the disk once there is a log"), syncs as f64, "calls", None));
     Ok(figures)
 }

@@ -43,7 +43,13 @@ impl Chunker {
         self.rule.max
     }
 
-    /// Length of the first chunk of `bytes`, which holds at least [`Chunker::max`] bytes or the rest of the stream.
+    /// Nearly all chunks are shorter: to look no further keeps buffers small, and little is moved in them.
+    fn usual(&self) -> usize {
+        (2 * self.rule.avg).min(self.rule.max)
+    }
+
+    /// Length of the first chunk of `bytes`, which holds at least [`Chunker::max`] bytes or the rest of the stream, or else
+    /// more than the returned length.
     pub fn cut(&self, bytes: &[u8]) -> usize {
         match &self.gear {
             Some(gear) => gear.cut(bytes, &self.rule),

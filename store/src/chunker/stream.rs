@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::Chunker;
 
-/// Bytes asked for at once beyond the longest chunk; large enough that system calls cost nothing.
+/// Bytes asked for at once beyond what is looked at; large enough that system calls cost nothing.
 const READ_AHEAD: usize = 1 << 20;
 
 /// The chunks of a reader, one after the other, without copying them out of the buffer.
@@ -31,19 +31,29 @@ impl ChunkStream {
     /// The bytes that are already read and not handed out, at least `wanted` of them unless the reader ends before.
     pub fn peek(&mut self, reader: &mut dyn Read, wanted: usize) -> io::Result<&[u8]> {
         self.fill(reader, wanted)?;
-        Ok(self.buffer.get(self.start..self.end).unwrap_or_default())
+        Ok(self.ready())
     }
 
     /// The next chunk; `None` at the end. Call [`ChunkStream::reset`] before another reader.
     pub fn next_chunk(&mut self, reader: &mut dyn Read, chunker: &Chunker) -> io::Result<Option<&[u8]>> {
-        self.fill(reader, chunker.max())?;
+        self.fill(reader, chunker.usual())?;
+        let mut length = chunker.cut(self.ready());
+        if length == self.ready().len() && length < chunker.max() && !self.ended {
+            // It may go on. A cut before the end of what is ready would be one with more ready too.
+            self.fill(reader, chunker.max())?;
+            length = chunker.cut(self.ready());
+        }
         let ready = self.buffer.get(self.start..self.end).unwrap_or_default();
         if ready.is_empty() {
             return Ok(None);
         }
-        let length = chunker.cut(ready).clamp(1, ready.len());
+        let length = length.clamp(1, ready.len());
         self.start += length;
         Ok(ready.get(..length))
+    }
+
+    fn ready(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
     fn fill(&mut self, reader: &mut dyn Read, wanted: usize) -> io::Result<()> {

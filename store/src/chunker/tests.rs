@@ -102,6 +102,15 @@ fn a_reader_that_gives_little_at_once_is_cut_alike() {
     assert_eq!(content, bytes);
 }
 
+/// Content that never cuts: chunks are as long as they may be, though less is looked at first.
+#[test]
+fn content_without_cuts_is_cut_at_the_greatest_length() {
+    for class in [ChunkClass::Std, ChunkClass::Db, ChunkClass::Bulk] {
+        let (.., max) = class.lengths();
+        assert_eq!(cuts(class, &vec![0; 2 * max + 5]), [max, max, 5], "{class:?}");
+    }
+}
+
 #[test]
 fn chunks_keep_their_bounds_and_their_average() {
     for class in [ChunkClass::Std, ChunkClass::Db, ChunkClass::Bulk] {

@@ -56,19 +56,19 @@ fn frame_aad(kind: ChunkKind) -> [u8; 2] {
     [SUITE, kind_code(kind)]
 }
 
-/// Compresses (unless it would not help) and seals one frame.
+/// Compresses (unless it would not help) and seals one frame, in its own memory if it is not compressed.
 pub(crate) fn seal_frame(
     key: &SealKey,
     kind: ChunkKind,
     number: u32,
-    plain: &[u8],
+    plain: Vec<u8>,
     level: i32,
 ) -> Result<(Vec<u8>, Codec)> {
-    let (mut bytes, codec) = if compress::is_incompressible(plain) {
-        (plain.to_vec(), Codec::Raw)
+    let (mut bytes, codec) = if compress::is_incompressible(&plain) {
+        (plain, Codec::Raw)
     } else {
-        let packed = compress::compress(plain, level)?;
-        if packed.len() < plain.len() { (packed, Codec::Zstd) } else { (plain.to_vec(), Codec::Raw) }
+        let packed = compress::compress(&plain, level)?;
+        if packed.len() < plain.len() { (packed, Codec::Zstd) } else { (plain, Codec::Raw) }
     };
     key.seal(u64::from(number), &frame_aad(kind), &mut bytes)?;
     Ok((bytes, codec))

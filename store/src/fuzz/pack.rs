@@ -68,7 +68,7 @@ fn pack_seeds() -> Vec<Vec<u8>> {
         Toc { origins: vec![Origin { salt: head.salt, capsule: head.capsule.0 }], ..Toc::default() };
     for (number, kind, plain) in [(0, ChunkKind::Data, &b"some data"[..]), (1, ChunkKind::Refs, &[0; 500])] {
         let key = session_keys().frame_key(kind, &head.salt).unwrap();
-        let (sealed, codec) = seal_frame(&key, kind, number, plain, 3).unwrap();
+        let (sealed, codec) = seal_frame(&key, kind, number, plain.to_vec(), 3).unwrap();
         let (length, raw) = (sealed.len() as u32, plain.len() as u32);
         let offset = body.len() as u64;
         body.extend(sealed);
@@ -165,7 +165,7 @@ fn frame(bytes: &[u8]) -> bool {
     key.seal(u64::from(number), &aad, &mut sealed).unwrap();
     let place =
         Frame { offset: FIRST, sealed: sealed.len() as u32, raw, codec, kind, chunks: 1, origin: 0, number };
-    let (again, codec) = seal_frame(&key, kind, number, content, 1).unwrap();
+    let (again, codec) = seal_frame(&key, kind, number, content.to_vec(), 1).unwrap();
     let whole = Frame { raw: content.len() as u32, codec, ..place };
     let whole = open_frame("pack", session_keys(), &[8; 32], &whole, again).unwrap();
     assert_eq!(whole, content, "what is sealed opens to itself");

@@ -168,7 +168,7 @@ impl Session {
         });
         let Frame { raw, codec, kind, number, .. } = *frame;
         let sealed = packer::SealedFrame { bytes, raw, codec, kind, origin, number, chunks: chunks.to_vec() };
-        self.works.packer.add(&self.inner, sealed, &self.works.own)
+        self.works.packer.add(&self.inner, &sealed, &self.works.own)
     }
 
     /// What was done until now.

@@ -129,7 +129,7 @@ impl Packer {
     }
 
     /// Adds a frame to the open pack of its group.
-    pub(super) fn add(&self, inner: &Inner, frame: SealedFrame, own: &Own) -> Result<()> {
+    pub(super) fn add(&self, inner: &Inner, frame: &SealedFrame, own: &Own) -> Result<()> {
         self.uploader.check()?;
         let group = if frame.kind == ChunkKind::Data { &self.data } else { &self.tree };
         let mut open = lock(group);
@@ -137,7 +137,7 @@ impl Packer {
             *open = Some(OpenPack::new(inner, self.capsule, self.uploader.buffer(PACK_BYTES + PACK_ROOM))?);
         }
         let full = open.as_mut().is_some_and(|pack| {
-            pack.add(&frame);
+            pack.add(frame);
             pack.is_full()
         });
         match open.take_if(|_| full) {

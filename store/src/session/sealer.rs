@@ -16,7 +16,7 @@ use crate::id::ChunkKind;
 use crate::packs::lock;
 use crate::repository::Inner;
 
-/// Most threads beside the writers' own: each holds a frame twice and what zstd needs, about 8 MiB.
+/// Most threads beside the writers' own: each holds a frame, compressed and not, and what zstd needs, about 8 MiB.
 const THREADS_MAX: usize = 2;
 
 /// A frame that is complete.
@@ -43,20 +43,22 @@ pub(super) struct Works {
 }
 
 impl Works {
-    /// Seals a frame and adds it to the open pack; gives its memory back, empty.
+    /// Seals a frame and adds it to the open pack; gives memory for another back, empty.
     fn take(&self, frame: PlainFrame) -> Result<Vec<u8>> {
-        let PlainFrame { mut plain, chunks, kind, level, origin, key, number } = frame;
-        let sealed = seal_frame(&key, kind, number, &plain, level);
-        let outcome = sealed.and_then(|(bytes, codec)| {
-            let raw = plain.len() as u32;
+        let PlainFrame { plain, chunks, kind, level, origin, key, number } = frame;
+        let raw = plain.len() as u32;
+        let outcome = seal_frame(&key, kind, number, plain, level).and_then(|(bytes, codec)| {
             let frame = SealedFrame { bytes, raw, codec, kind, origin, number, chunks };
-            self.packer.add(&self.inner, frame, &self.own)
+            self.packer.add(&self.inner, &frame, &self.own)?;
+            Ok(frame.bytes)
         });
         if outcome.is_err() {
             self.lost.store(true, Ordering::Relaxed);
         }
-        plain.clear();
-        outcome.map(|()| plain)
+        outcome.map(|mut memory| {
+            memory.clear();
+            memory
+        })
     }
 }
 

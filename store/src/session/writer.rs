@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::sealer::PlainFrame;
 use super::{Put, Session};
-use crate::crypto::SealKey;
+use crate::crypto::{SealKey, TAG_BYTES};
 use crate::error::{Error, Result};
 use crate::format::{CHUNKS_PER_FRAME_MAX, Origin, TocChunk};
 use crate::hashed::Hashed;
@@ -94,6 +94,8 @@ impl<'a> ChunkWriter<'a> {
         if bytes.len() >= full {
             self.cut()?;
         }
+        // With room for the tag: what does not compress is sealed where it is.
+        self.frame.reserve(bytes.len() + TAG_BYTES);
         self.frame.extend_from_slice(bytes);
         self.chunks.push(TocChunk { id, length: bytes.len() as u32 });
         counters.chunks_new.fetch_add(1, Ordering::Relaxed);

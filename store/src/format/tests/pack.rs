@@ -24,7 +24,7 @@ fn pack() -> (Vec<u8>, Vec<Vec<u8>>) {
     let kinds = [ChunkKind::Data, ChunkKind::Refs, ChunkKind::Meta];
     for (number, (plain, kind)) in (0_u32..).zip(plains.iter().zip(kinds)) {
         let key = session.frame_key(kind, &head.salt).unwrap();
-        let (sealed, codec) = seal_frame(&key, kind, number, plain, 3).unwrap();
+        let (sealed, codec) = seal_frame(&key, kind, number, plain.clone(), 3).unwrap();
         toc.frames.push(Frame {
             offset: body.len() as u64,
             sealed: sealed.len() as u32,
