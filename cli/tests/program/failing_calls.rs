@@ -5,7 +5,7 @@
 //! ever more of the calls of which there are many and alternates between the errors; `CHRONOS_LONG=1` leaves out
 //! nothing.
 
-use crate::support::{Home, Ran, finish, is_long, noise};
+use crate::support::{Home, Ran, finish, is_long, long_step, noise};
 use crate::three_files::{is_old_or_new, is_same, lay_target, write};
 
 /// Calls that make, fill, sync, move or remove something.
@@ -86,7 +86,7 @@ fn fail_everywhere(
     let mut failures = 0;
     for (kind, call) in CALLS.iter().enumerate() {
         for error in 0..ERRORS.len() {
-            let mut turn = if is_long() { 1 } else { 1 + (error + kind) % 2 };
+            let mut turn = if is_long() { 1 + (error + kind) % long_step() } else { 1 + (error + kind) % 2 };
             loop {
                 assert!(turn < TURNS_MAX, "{call} is called without end");
                 before(failures);
@@ -95,7 +95,7 @@ fn fail_everywhere(
                 failed.is_told();
                 after(failures, &failed);
                 turn += match turn {
-                    _ if is_long() => 1,
+                    _ if is_long() => long_step(),
                     few if few <= ONE_BY_ONE => ERRORS.len(),
                     many => many.div_ceil(3),
                 };

@@ -2,12 +2,12 @@
 //! asked to go is given back.
 //!
 //! `strace` kills a program when one of its threads makes the n-th call of a kind; kind and n come from a seed, so that
-//! each round can be repeated. A few rounds; with `CHRONOS_LONG=1` many.
+//! each round can be repeated. A few rounds; with `CHRONOS_LONG=1` many, with `CHRONOS_LONG=5` a fifth of them.
 
 use std::collections::BTreeMap;
 use std::process::Child;
 
-use crate::support::{Home, finish, is_long, noise};
+use crate::support::{Home, finish, is_long, long_step, noise};
 
 /// Calls at which programs are killed, and how many there may be before.
 const KILLED_AT: [(&str, u64); 10] = [
@@ -68,7 +68,7 @@ fn killed_under_load_nothing_reported_is_lost() {
     // What was reported, by name: source and round.
     let mut reported: BTreeMap<String, (&str, u64)> = BTreeMap::new();
     let mut kills = 0;
-    for round in 0..if is_long() { ROUNDS_LONG } else { ROUNDS } {
+    for round in 0..if is_long() { (ROUNDS_LONG / long_step() as u64).max(ROUNDS) } else { ROUNDS } {
         for (name, bytes) in SOURCES.iter().flat_map(|source| content(source, round)) {
             home.file(&name, &bytes);
         }

@@ -148,9 +148,14 @@ impl Home {
     }
 }
 
-/// Whether the long forms of tests are wanted, which try everything.
+/// Whether the long forms of tests are wanted.
 pub(crate) fn is_long() -> bool {
     std::env::var_os("CHRONOS_LONG").is_some()
+}
+
+/// Of what a long form tries, one in so many: `CHRONOS_LONG=1` is everything, `CHRONOS_LONG=5` a fifth.
+pub(crate) fn long_step() -> usize {
+    std::env::var("CHRONOS_LONG").ok().and_then(|text| text.parse().ok()).unwrap_or(1).max(1)
 }
 
 pub(crate) fn finish(child: Child) -> Ran {
