@@ -139,7 +139,7 @@ impl RunSource {
     }
 
     /// Shares the memory for opened blocks with the other runs of an index.
-    pub(super) fn share_blocks(&self, runs: usize) {
+    pub(crate) fn share_blocks(&self, runs: usize) {
         self.run.share_blocks(runs);
     }
 

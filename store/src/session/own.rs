@@ -113,7 +113,11 @@ impl Own {
         )?;
         let run = RunSource::open(&inner.packs, &object, bytes.len() as u64)?;
         // First the run, then the ids go: nobody may find a chunk in neither.
-        self.runs.write().map_err(|_| Error::Invalid("a writing thread panicked".into()))?.push(run);
+        let mut runs = self.runs.write().map_err(|_| Error::Invalid("a writing thread panicked".into()))?;
+        runs.push(run);
+        // However many there are, the blocks of them that are kept open stay as many.
+        runs.iter().for_each(|run| run.share_blocks(runs.len()));
+        drop(runs);
         for record in held.of_packs.drain(..) {
             if let Some(shard) = self.shard(&record.id) {
                 lock(shard).remove(&record.id);
