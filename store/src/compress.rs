@@ -19,6 +19,14 @@ thread_local! {
 
 /// Compresses as one zstd frame.
 pub(crate) fn compress(bytes: &[u8], level: i32) -> Result<Vec<u8>> {
+    let mut packed = Vec::new();
+    compress_into(bytes, level, &mut packed)?;
+    packed.shrink_to_fit();
+    Ok(packed)
+}
+
+/// The same into memory whose content is given up.
+pub(crate) fn compress_into(bytes: &[u8], level: i32, packed: &mut Vec<u8>) -> Result<()> {
     let failed = |e: std::io::Error| Error::Invalid(format!("zstd: {e}"));
     COMPRESSOR.with_borrow_mut(|slot| {
         if slot.as_ref().is_none_or(|(l, _)| *l != level) {
@@ -27,7 +35,9 @@ pub(crate) fn compress(bytes: &[u8], level: i32) -> Result<Vec<u8>> {
         let Some((_, compressor)) = slot.as_mut() else {
             return Err(Error::Invalid("zstd: no context".into()));
         };
-        compressor.compress(bytes).map_err(failed)
+        packed.clear();
+        packed.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+        compressor.compress_to_buffer(bytes, packed).map(drop).map_err(failed)
     })
 }
 

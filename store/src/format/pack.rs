@@ -3,6 +3,8 @@
 //! The footer is `toc offset u64 · toc length u32 · parity offset u64 · parity length u32 · parity geometry u32 ·
 //! copy of header and capsule 96 · BLAKE3 of everything before 32 · magic 8`; parity is reserved and zero.
 
+use std::cell::Cell;
+
 use super::header::{HEADER_BYTES, Header, ObjectKind};
 use super::toc::kind_code;
 use super::toc::{Codec, Frame, Toc};
@@ -56,6 +58,11 @@ fn frame_aad(kind: ChunkKind) -> [u8; 2] {
     [SUITE, kind_code(kind)]
 }
 
+thread_local! {
+    /// Memory as long as a frame: what is freed and asked for again with every frame leaves the allocator with holes.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// Compresses (unless it would not help) and seals one frame, in its own memory if it is not compressed.
 pub(crate) fn seal_frame(
     key: &SealKey,
@@ -67,8 +74,15 @@ pub(crate) fn seal_frame(
     let (mut bytes, codec) = if compress::is_incompressible(&plain) {
         (plain, Codec::Raw)
     } else {
-        let packed = compress::compress(&plain, level)?;
-        if packed.len() < plain.len() { (packed, Codec::Zstd) } else { (plain, Codec::Raw) }
+        let mut packed = SPARE.take();
+        compress::compress_into(&plain, level, &mut packed)?;
+        let (spare, sealed, codec) = if packed.len() < plain.len() {
+            (plain, packed, Codec::Zstd)
+        } else {
+            (packed, plain, Codec::Raw)
+        };
+        SPARE.set(spare);
+        (sealed, codec)
     };
     key.seal(u64::from(number), &frame_aad(kind), &mut bytes)?;
     Ok((bytes, codec))
