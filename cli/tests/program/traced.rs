@@ -53,7 +53,8 @@ impl Traced {
                 deed();
                 stops += 1;
                 signalled.clear();
-                assert!(Command::new("kill").args(["-CONT", thread]).status().unwrap().success());
+                // A thread that is gone by now was woken by the signal for another one.
+                Command::new("kill").args(["-CONT", thread]).output().unwrap();
             }
             line.clear();
         }
