@@ -8,8 +8,8 @@ use chronos_store::{ChunkClass, ChunkId, ChunkStream, Chunker, DETECT_BYTES, Mon
 
 use crate::backup::base::Base;
 use crate::backup::extents::{Extents, Store};
-use crate::backup::literals::Spot;
-use crate::backup::worker::Shared;
+use crate::backup::literals::{Places, Spot};
+use crate::backup::sink::Sink;
 use crate::error::Error;
 use crate::node::NodeKind;
 use crate::tree::{RawEntry, Tree};
@@ -38,6 +38,17 @@ pub(crate) struct Known<'n> {
     pub(crate) name: &'n [u8],
     /// Length in bytes.
     pub(crate) size: Option<u64>,
+}
+
+/// What all threads work with.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'r> {
+    pub(crate) repository: &'r Repository,
+    pub(crate) sink: &'r Sink<'r>,
+    pub(crate) places: &'r Places,
+    /// The tree of the previous snapshot.
+    pub(crate) previous: Option<&'r Tree>,
+    pub(crate) stop: &'r AtomicBool,
 }
 
 /// Cuts and stores content; one per thread.

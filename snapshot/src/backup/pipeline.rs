@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use chronos_store::{ChunkId, Monitor, Repository, check_cancelled};
 
+use crate::backup::content::Shared;
 use crate::backup::literals::Places;
 use crate::backup::parent::Cursor;
 use crate::backup::report::BackupReport;
 use crate::backup::sink::{Output, Sink};
-use crate::backup::worker::{self, Answer, Job, Shared, Task, lost};
+use crate::backup::worker::{self, Answer, Job, Task, lost};
 use crate::error::{Error, Result};
 use crate::node::{Node, NodeKind};
 use crate::path::TreePath;

@@ -1,21 +1,17 @@
 //! A reading thread: takes batches of files, stores their content, answers with their nodes.
 
 use std::io::Read;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
 
-use chronos_store::Repository;
-
-use crate::backup::content::{Cutter, Failure, Known, class_of};
+use crate::backup::content::{Cutter, Failure, Known, Shared, class_of};
 use crate::backup::file::{self, Folder, Read1, Wanted};
-use crate::backup::literals::Places;
-use crate::backup::sink::Sink;
 use crate::error::{Error, Result};
 use crate::node::{Content, Node, NodeKind};
 use crate::path::TreePath;
 use crate::source::Names;
-use crate::tree::{RawEntry, Tree};
+use crate::tree::RawEntry;
 
 /// Content to read.
 pub(crate) struct Job {
@@ -51,17 +47,6 @@ pub(crate) struct Answer {
 
 /// The way of answers to the feeder, a batch at a time: waking it for every small file costs more than the file.
 pub(crate) type Answers = Sender<Result<Vec<Answer>>>;
-
-/// What all threads work with.
-#[derive(Clone, Copy)]
-pub(crate) struct Shared<'r> {
-    pub(crate) repository: &'r Repository,
-    pub(crate) sink: &'r Sink<'r>,
-    pub(crate) places: &'r Places,
-    /// The tree of the previous snapshot.
-    pub(crate) previous: Option<&'r Tree>,
-    pub(crate) stop: &'r AtomicBool,
-}
 
 /// Works until there are no more jobs, or an error ends the backup; that error is the last answer.
 pub(crate) fn run(shared: Shared<'_>, names: &Names, jobs: &Mutex<Receiver<Vec<Job>>>, answers: &Answers) {
