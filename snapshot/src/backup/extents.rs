@@ -59,6 +59,12 @@ impl<'s> Store<'s> {
         Self { writer, changes, files, region: Region::default() }
     }
 
+    /// Forgets what waits of a file that could not be read to its end: it belongs to no other.
+    pub(super) fn forget(&mut self) {
+        self.region.bytes.clear();
+        self.region.chunks.clear();
+    }
+
     /// Stores what waits, and tells the chunk of each piece that was named since the last time.
     pub(super) fn finish(&mut self) -> Result<Vec<(Spot, ChunkId)>> {
         let mut placed = self.changes.finish(&mut self.writer)?;

@@ -22,7 +22,7 @@ const TOGETHER_MORE: u64 = 48 << 10;
 /// and before it would be longer than this.
 const TOGETHER_MAX: usize = 128 << 10;
 /// Small files of a backup that are remembered for others with the same content; below 1 MB.
-const PLACES_MAX: usize = 1 << 13;
+pub(super) const PLACES_MAX: usize = 1 << 13;
 
 /// Stands for the chunk that literals will be stored as.
 pub(super) const LITERAL: ChunkId = ChunkId([0; 32]);

@@ -1,6 +1,7 @@
 //! Tests of backups into real repositories in memory.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod broken;
 mod changes;
 mod content;
 mod faults;
