@@ -16,8 +16,19 @@ pub const PATH_BYTES_MAX: usize = 1 << 16;
 ///
 /// No component is empty, `.` or `..`, none holds a NUL or `/`. Ordered component by component, so
 /// that everything below a folder is one range that directly follows it.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(PartialEq, Eq, Hash, Default)]
 pub struct TreePath(Vec<u8>);
+
+impl Clone for TreePath {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// Keeps the memory of what was there.
+    fn clone_from(&mut self, other: &Self) {
+        self.0.clone_from(&other.0);
+    }
+}
 
 impl TreePath {
     /// The root.
@@ -30,6 +41,20 @@ impl TreePath {
         let bytes = bytes.into();
         check(&bytes)?;
         Ok(Self(bytes))
+    }
+
+    /// The path that begins with `shared` bytes of `before` and ends with `suffix`; `None` if it is not greater than `before`.
+    ///
+    /// What both have in common is neither checked nor compared again.
+    pub(crate) fn following(before: &Self, shared: usize, suffix: &[u8]) -> Result<Option<Self>> {
+        let (head, rest) = before.0.split_at_checked(shared).unwrap_or((&before.0, &[]));
+        let whole = head.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
+        let mut bytes = Vec::with_capacity(head.len() + suffix.len());
+        bytes.extend_from_slice(head);
+        bytes.extend_from_slice(suffix);
+        check_length(&bytes)?;
+        check(bytes.get(whole..).unwrap_or_default())?;
+        Ok((compare(suffix, rest) == Ordering::Greater).then_some(Self(bytes)))
     }
 
     /// The path inside a snapshot of an absolute path of the file system, which must be lexically clean.
@@ -139,9 +164,25 @@ fn check_length(bytes: &[u8]) -> Result<()> {
 
 impl Ord for TreePath {
     fn cmp(&self, other: &Self) -> Ordering {
-        let key = |b: &u8| if *b == b'/' { 0 } else { u16::from(*b) + 1 };
-        self.0.iter().map(key).cmp(other.0.iter().map(key))
+        compare(&self.0, &other.0)
     }
+}
+
+/// How many bytes two begin with in common.
+pub(crate) fn shared(a: &[u8], b: &[u8]) -> usize {
+    /// As many are compared at once.
+    const BLOCK: usize = 16;
+    let (blocks_a, blocks_b) = (a.as_chunks::<BLOCK>().0, b.as_chunks::<BLOCK>().0);
+    let alike = blocks_a.iter().zip(blocks_b).take_while(|(a, b)| a == b).count() * BLOCK;
+    let (a, b) = (a.get(alike..).unwrap_or_default(), b.get(alike..).unwrap_or_default());
+    alike + a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+/// The order of paths: `/` before all other bytes, so that what lies below a folder follows it.
+fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    let at = shared(a, b);
+    let key = |bytes: &[u8]| bytes.get(at).map(|b| if *b == b'/' { 0 } else { u16::from(*b) + 1 });
+    key(a).cmp(&key(b))
 }
 
 impl PartialOrd for TreePath {
@@ -172,7 +213,7 @@ impl fmt::Debug for TreePath {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
     use super::*;
 
     #[test]
@@ -193,6 +234,42 @@ mod tests {
         assert_eq!(both, [TreePath::new(&b"a\\nb"[..]).unwrap(), TreePath::new(&b"a\nb"[..]).unwrap()]);
         assert_eq!(TreePath::of_shown("a\\qb").len(), 1);
         assert_eq!(TreePath::of_shown("a/../b").len(), 0);
+    }
+
+    /// Paths of few different bytes, so that they begin alike, longer than the blocks that are compared at once.
+    fn paths() -> Vec<TreePath> {
+        let heads =
+            ["", "a", "a/b", "long/enough-for-blocks/of-16-bytes", "long/enough-for-blocks/of-16-bytesx"];
+        let tails =
+            ["a", "a-", "a/b", "a!b", "b", "/c", "-/c", "/\u{ff}", "0123456789abcdef/0123456789abcdef"];
+        let all = heads.iter().flat_map(|h| tails.iter().map(move |t| format!("{h}{t}")));
+        all.filter_map(|text| TreePath::new(text).ok()).collect()
+    }
+
+    #[test]
+    fn paths_are_ordered_by_their_components() {
+        for a in &paths() {
+            for b in &paths() {
+                assert_eq!(a.cmp(b), a.components().cmp(b.components()), "{a} and {b}");
+                assert_eq!(shared(&a.0, &b.0), a.0.iter().zip(&b.0).take_while(|(a, b)| a == b).count());
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_made_of_the_one_before_is_checked_like_any_other() {
+        for before in &paths() {
+            for suffix in
+                ["", "x", "/x", "/", "//x", ".", "..", "/..", "/../x", "x/.", ".x", "a\0b", "-", "zz/y"]
+            {
+                for shared in 0..=before.0.len() {
+                    let whole = TreePath::new([&before.0[..shared], suffix.as_bytes()].concat());
+                    let wanted = whole.ok().filter(|path| path > before);
+                    let found = TreePath::following(before, shared, suffix.as_bytes()).ok().flatten();
+                    assert_eq!(found, wanted, "{before} {shared} {suffix:?}");
+                }
+            }
+        }
     }
 
     #[test]

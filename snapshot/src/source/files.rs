@@ -217,7 +217,7 @@ fn steps(layer: &[Root], names: &Names) -> Vec<Step> {
         for path in above {
             steps.push(folder(path, Origin::AboveRoot, names));
         }
-        last = root.path.clone();
+        last.clone_from(&root.path);
         if root.is_dir {
             if !root.path.is_root() {
                 let itself = folder(root.path.clone(), Origin::Nothing, names);

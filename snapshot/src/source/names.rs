@@ -49,14 +49,30 @@ impl Names {
         Self { users: Database::new("passwd", "", ""), groups: Database::new("group", "", "") }
     }
 
+    /// For a few looks in a row.
+    pub(crate) fn owners(&self) -> Owners<'_> {
+        Owners { names: self, user: None, group: None }
+    }
+}
+
+/// The names for looks in a row at entries that mostly have one owner. It makes its own copies: names that all threads
+/// share and count would have to go from one core to the other for every entry.
+#[derive(Debug)]
+pub(crate) struct Owners<'n> {
+    names: &'n Names,
+    user: Option<(u32, Option<Arc<str>>)>,
+    group: Option<(u32, Option<Arc<str>>)>,
+}
+
+impl Owners<'_> {
     /// The name of a user.
-    pub(crate) fn user(&self, uid: u32) -> Option<Arc<str>> {
-        self.users.get(uid)
+    pub(crate) fn user(&mut self, uid: u32) -> Option<Arc<str>> {
+        self.names.users.again(uid, &mut self.user)
     }
 
     /// The name of a group.
-    pub(crate) fn group(&self, gid: u32) -> Option<Arc<str>> {
-        self.groups.get(gid)
+    pub(crate) fn group(&mut self, gid: u32) -> Option<Arc<str>> {
+        self.names.groups.again(gid, &mut self.group)
     }
 }
 
@@ -67,6 +83,17 @@ impl Database {
             name,
             has_service: beyond_files(services, name),
             known: RwLock::new(Known { names, asked: 0 }),
+        }
+    }
+
+    /// The name of a number that is often the last one.
+    fn again(&self, id: u32, last: &mut Option<(u32, Option<Arc<str>>)>) -> Option<Arc<str>> {
+        match last {
+            Some((known, name)) if *known == id => name.clone(),
+            _ => {
+                let name = self.get(id).map(|name| Arc::from(&*name));
+                last.insert((id, name)).1.clone()
+            }
         }
     }
 
@@ -149,6 +176,6 @@ mod tests {
 
     #[test]
     fn root_has_a_name_on_this_host() {
-        assert_eq!(Names::load().user(0).as_deref(), Some("root"));
+        assert_eq!(Names::load().owners().user(0).as_deref(), Some("root"));
     }
 }

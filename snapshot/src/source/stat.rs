@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::node::{Content, Node, NodeKind, Time, Xattr};
 use crate::path::TreePath;
-use crate::source::names::Names;
+use crate::source::names::{Names, Owners};
 use crate::source::xattrs;
 
 /// Longest path that one system call takes (`PATH_MAX` with its terminating zero).
@@ -86,7 +86,12 @@ impl From<Statx> for Stat {
 
 /// The node of `name` in `dir`, which looks like `stat`. Of a regular file only what `stat` tells: its content is read
 /// later, and so are its extended attributes, through the open file or not at all if its time of change is as it was.
-pub(crate) fn node(dir: BorrowedFd<'_>, name: &[u8], stat: &Stat, names: &Names) -> io::Result<Node> {
+pub(crate) fn node(
+    dir: BorrowedFd<'_>,
+    name: &[u8],
+    stat: &Stat,
+    owners: &mut Owners<'_>,
+) -> io::Result<Node> {
     let kind = match stat.file_type() {
         FileType::Directory => NodeKind::Dir,
         FileType::Symlink => NodeKind::Symlink(rustix::fs::readlinkat(dir, name, Vec::new())?.into_bytes()),
@@ -96,26 +101,38 @@ pub(crate) fn node(dir: BorrowedFd<'_>, name: &[u8], stat: &Stat, names: &Names)
         FileType::BlockDevice => NodeKind::BlockDevice { rdev: stat.rdev },
         _ => NodeKind::File(Content { class: ChunkClass::Std, size: stat.size, extents: Vec::new() }),
     };
-    let mut node = bare(kind, stat, names);
+    let mut node = bare(kind, stat, owners);
     if stat.file_type() != FileType::RegularFile {
         node.xattrs = xattrs::of_link(&proc_path(dir, name))?;
     }
     Ok(node)
 }
 
+/// The node of an open folder, which looks like `stat`.
+pub(crate) fn folder_node(dir: impl AsFd, stat: &Stat, names: &Names) -> io::Result<Node> {
+    Ok(Node { xattrs: xattrs::of_file(dir)?, ..bare(NodeKind::Dir, stat, &mut names.owners()) })
+}
+
+/// The node of a folder that cannot be opened, in the folder of this device and inode.
+pub(crate) fn folder_again(path: &TreePath, holder: (u64, u64), names: &Names) -> io::Result<Node> {
+    let holder = open_holder(&path.to_absolute(), holder)?;
+    let node = look(holder.as_fd(), path.name(), names)?;
+    if node.is_dir() { Ok(node) } else { Err(Errno::NOTDIR.into()) }
+}
+
 /// A node with the attributes of `stat` and no extended ones.
 ///
 /// The number of names of a folder counts its folders, which are entries anyway, so it is 1 here. The device is kept
 /// only where it tells which entries are one file: its number may differ after every start of the host.
-pub(crate) fn bare(kind: NodeKind, stat: &Stat, names: &Names) -> Node {
+pub(crate) fn bare(kind: NodeKind, stat: &Stat, owners: &mut Owners<'_>) -> Node {
     let links = if matches!(kind, NodeKind::Dir) { 1 } else { stat.links };
     Node {
         kind,
         mode: stat.mode & 0o7777,
         uid: stat.uid,
         gid: stat.gid,
-        user: names.user(stat.uid),
-        group: names.group(stat.gid),
+        user: owners.user(stat.uid),
+        group: owners.group(stat.gid),
         mtime: stat.mtime,
         ctime: stat.ctime,
         dev: if links > 1 { stat.dev } else { 0 },
@@ -169,12 +186,12 @@ pub(crate) fn folder(path: &[u8], names: &Names) -> io::Result<(Node, Stat)> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = rustix::fs::open(c_string(path)?.as_c_str(), flags, Mode::empty())?;
     let stat = Stat::at(dir.as_fd(), b".")?;
-    Ok((node(dir.as_fd(), b".", &stat, names)?, stat))
+    Ok((node(dir.as_fd(), b".", &stat, &mut names.owners())?, stat))
 }
 
 /// The node of `name` in `dir` as it is now, with its extended attributes.
 pub(crate) fn look(dir: BorrowedFd<'_>, name: &[u8], names: &Names) -> io::Result<Node> {
-    let mut node = node(dir, name, &Stat::at(dir, name)?, names)?;
+    let mut node = node(dir, name, &Stat::at(dir, name)?, &mut names.owners())?;
     if matches!(node.kind, NodeKind::File(_)) {
         node.xattrs = xattrs::of_link(&proc_path(dir, name))?;
     }

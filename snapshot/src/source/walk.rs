@@ -15,7 +15,7 @@ use crate::node::NodeKind;
 use crate::path::{TreePath, printable};
 use crate::record::PathError;
 use crate::source::exclude::{Entered, Fate, Filter, Scope};
-use crate::source::names::Names;
+use crate::source::names::{Names, Owners};
 use crate::source::stat::{self, Stat};
 use crate::source::{Entry, Origin};
 
@@ -38,12 +38,19 @@ pub(crate) enum Walked {
 pub(crate) struct Start {
     /// Its path.
     pub(crate) path: TreePath,
-    /// Device and inode, so that another folder put in its place is noticed; `None` takes what is there.
-    pub(crate) expected: Option<(u64, u64)>,
+    /// What was seen there; its own entry is then given first. `None` takes what is there.
+    pub(crate) expected: Option<Seen>,
     /// What holds around it.
     pub(crate) scope: Arc<Scope>,
     /// Whether an include pattern fits it.
     pub(crate) included: bool,
+}
+
+/// Device and inode of a folder and of the one that it was seen in, so that another one put in its place is noticed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    itself: (u64, u64),
+    holder: (u64, u64),
 }
 
 /// One thing to hand out, or more work that stands at this place.
@@ -58,12 +65,14 @@ pub(crate) enum Step {
 
 enum Job {
     List(Start),
-    Part { dir: Arc<OwnedFd>, path: TreePath, names: Vec<Vec<u8>>, scope: Arc<Scope> },
+    Part { dir: Arc<OwnedFd>, folder: (u64, u64), path: TreePath, names: Vec<Vec<u8>>, scope: Arc<Scope> },
 }
 
 enum Phase {
     Waiting(Job),
     Running,
+    /// Running, and the consumer waits for it.
+    Wanted,
     Done(VecDeque<Step>),
 }
 
@@ -81,6 +90,8 @@ struct Queue {
     waiting: BTreeMap<Key, Arc<Slot>>,
     /// Entries listed and not yet taken by the consumer.
     ahead: usize,
+    /// Threads that wait for work; to wake nobody costs a call all the same.
+    idle: usize,
     /// So many wait that nobody begins a slot until half of them are taken: waking threads costs more than their work.
     paused: bool,
     stop: bool,
@@ -108,7 +119,7 @@ impl Walk {
         names: Arc<Names>,
         threads: usize,
     ) -> Self {
-        let queue = Queue { waiting: BTreeMap::new(), ahead: 0, paused: false, stop: false };
+        let queue = Queue { waiting: BTreeMap::new(), ahead: 0, idle: 0, paused: false, stop: false };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), work: Condvar::new(), filter, names });
         let steps = steps.into_iter().map(|s| shared.queued(s)).collect();
         let thread = |_| {
@@ -179,7 +190,7 @@ impl Shared {
             Arc::new(Slot { key: key.clone(), phase: Mutex::new(Phase::Waiting(job)), done: Condvar::new() });
         let mut queue = self.lock();
         queue.waiting.insert(key, Arc::clone(&slot));
-        if !queue.paused {
+        if !queue.paused && queue.idle > 0 {
             self.work.notify_one();
         }
         drop(queue);
@@ -191,7 +202,9 @@ impl Shared {
         loop {
             let mut queue = self.lock();
             while !queue.stop && (queue.waiting.is_empty() || queue.paused) {
+                queue.idle += 1;
                 queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue.idle -= 1;
             }
             if queue.stop {
                 return;
@@ -228,33 +241,60 @@ impl Shared {
     fn work(&self, job: Job) -> VecDeque<Step> {
         match job {
             Job::List(start) => self.list(start),
-            Job::Part { dir, path, names, scope } => self.look(dir.as_fd(), &path, &names, &scope),
+            Job::Part { dir, folder, path, names, scope } => {
+                let mut steps = VecDeque::new();
+                self.look((dir.as_fd(), folder), &path, &names, &scope, &mut steps);
+                steps
+            }
         }
     }
 
     fn list(&self, start: Start) -> VecDeque<Step> {
         let Start { path, expected, scope, included } = start;
-        let listed = open_listed(&path, expected).and_then(|dir| Ok((stat::names_in(dir.as_fd())?, dir)));
-        let (mut names, dir) = match listed {
+        let mut steps = VecDeque::new();
+        let opened = open_listed(&path, expected);
+        if let Some(seen) = expected {
+            let node = match &opened {
+                Ok((dir, stat)) => stat::folder_node(dir, stat, &self.names),
+                Err(_) => stat::folder_again(&path, seen.holder, &self.names),
+            };
+            match node {
+                Ok(node) => {
+                    let entry = Entry { path: path.clone(), node, origin: Origin::Nothing };
+                    steps.push_back(Step::Give(Walked::Entry { entry, included }));
+                }
+                // Removed since it was seen: as if it had never been there.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return steps,
+                Err(e) if opened.is_ok() => {
+                    steps.push_back(problem(&path, &e));
+                    return steps;
+                }
+                // That it cannot be opened is told below.
+                Err(_) => {}
+            }
+        }
+        let listed = opened.and_then(|(dir, stat)| Ok((stat::names_in(dir.as_fd())?, dir, stat)));
+        let (mut names, dir, stat) = match listed {
             Ok(listed) => listed,
-            // Removed since it was seen: an empty folder is as near as it gets.
-            Err(e) if e.kind() == io::ErrorKind::NotFound && expected.is_some() => return VecDeque::new(),
-            Err(e) => return VecDeque::from([problem(&path, &e)]),
+            // Removed after that: an empty folder is as near as it gets.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && expected.is_some() => return steps,
+            Err(e) => {
+                steps.push_back(problem(&path, &e));
+                return steps;
+            }
         };
+        let folder = (stat.dev, stat.inode);
         let Entered { scope, tagged, problems } =
             self.filter.enter(dir.as_fd(), &path, &names, &scope, included);
         if let Some(tag) = tagged {
             names = vec![tag];
         }
-        let mut steps: VecDeque<Step> = problems
-            .into_iter()
-            .map(|(name, error)| {
-                let path = path.join(&name).unwrap_or_else(|_| path.clone());
-                Step::Give(Walked::Problem(PathError { path: format!("/{path}"), error }))
-            })
-            .collect();
+        steps.extend(problems.into_iter().map(|(name, error)| {
+            let path = path.join(&name).unwrap_or_else(|_| path.clone());
+            Step::Give(Walked::Problem(PathError { path: format!("/{path}"), error }))
+        }));
         if names.len() <= PART_NAMES {
-            steps.extend(self.look(dir.as_fd(), &path, &names, &scope));
+            self.look((dir.as_fd(), folder), &path, &names, &scope, &mut steps);
             return steps;
         }
         let dir = Arc::new(dir);
@@ -264,6 +304,7 @@ impl Shared {
             let part = names.by_ref().take(PART_NAMES).collect();
             let job = Job::Part {
                 dir: Arc::clone(&dir),
+                folder,
                 path: path.clone(),
                 names: part,
                 scope: Arc::clone(&scope),
@@ -273,29 +314,26 @@ impl Shared {
         steps
     }
 
-    /// Looks at names of a folder.
+    /// Looks at names of a folder of this device and inode.
     fn look(
         &self,
-        dir: BorrowedFd<'_>,
+        folder: (BorrowedFd<'_>, (u64, u64)),
         path: &TreePath,
         names: &[Vec<u8>],
         scope: &Arc<Scope>,
-    ) -> VecDeque<Step> {
-        let mut steps = VecDeque::with_capacity(names.len());
-        let folder = match Stat::of(dir) {
-            Ok(stat) => (stat.dev, stat.inode),
-            Err(e) => return VecDeque::from([problem(path, &e)]),
-        };
+        steps: &mut VecDeque<Step>,
+    ) {
+        steps.reserve(names.len());
+        let mut owners = self.names.owners();
         for name in names {
             match path.join(name) {
-                Ok(path) => self.look_at((dir, folder), path, name, scope, &mut steps),
+                Ok(path) => self.look_at(folder, path, name, scope, &mut owners, steps),
                 Err(e) => steps.push_back(Step::Give(Walked::Problem(PathError {
                     path: format!("/{path}/{}", printable(name)),
                     error: e.to_string(),
                 }))),
             }
         }
-        steps
     }
 
     fn look_at(
@@ -304,6 +342,7 @@ impl Shared {
         path: TreePath,
         name: &[u8],
         scope: &Arc<Scope>,
+        owners: &mut Owners<'_>,
         steps: &mut VecDeque<Step>,
     ) {
         let stat = match Stat::at(dir, name) {
@@ -317,20 +356,19 @@ impl Shared {
             Fate::Shallow(_) => (true, false),
             Fate::Take { included, .. } => (included, stat.is_dir()),
         };
-        let node = match stat::node(dir, name, &stat, &self.names) {
+        if descend {
+            let expected = Some(Seen { itself: (stat.dev, stat.inode), holder: folder });
+            let below = Start { path, expected, scope: Arc::clone(scope), included };
+            return steps.push_back(self.queued(Step::Walk(below)));
+        }
+        let node = match stat::node(dir, name, &stat, owners) {
             Ok(node) => node,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return,
             Err(e) => return steps.push_back(problem(&path, &e)),
         };
         let origin =
             if matches!(node.kind, NodeKind::File(_)) { Origin::File(folder) } else { Origin::Nothing };
-        let entry = Entry { path: path.clone(), node, origin };
-        steps.push_back(Step::Give(Walked::Entry { entry, included }));
-        if descend {
-            let expected = Some((stat.dev, stat.inode));
-            let below = Start { path, expected, scope: Arc::clone(scope), included };
-            steps.push_back(self.queued(Step::Walk(below)));
-        }
+        steps.push_back(Step::Give(Walked::Entry { entry: Entry { path, node, origin }, included }));
     }
 }
 
@@ -345,8 +383,10 @@ impl Drop for Begun<'_> {
         let found = self.found.take().unwrap_or_else(|| {
             VecDeque::from([problem(&self.slot.key.0, &io::Error::other("its listing ended early"))])
         });
-        *self.slot.lock() = Phase::Done(found);
-        self.slot.done.notify_all();
+        let was = std::mem::replace(&mut *self.slot.lock(), Phase::Done(found));
+        if matches!(was, Phase::Wanted) {
+            self.slot.done.notify_all();
+        }
     }
 }
 
@@ -373,23 +413,24 @@ impl Slot {
             if let Phase::Done(found) = &mut *phase {
                 return std::mem::take(found);
             }
+            *phase = Phase::Wanted;
             phase = self.done.wait(phase).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
 /// Opens a folder for listing, and makes sure that it is the one that was seen.
-fn open_listed(path: &TreePath, expected: Option<(u64, u64)>) -> io::Result<OwnedFd> {
+fn open_listed(path: &TreePath, expected: Option<Seen>) -> io::Result<(OwnedFd, Stat)> {
     let absolute = path.to_absolute();
     let dir = match expected {
         Some(_) => stat::open_dir(&absolute)?,
         None => stat::open_root(&absolute)?,
     };
     let stat = Stat::of(&dir)?;
-    if expected.is_some_and(|e| e != (stat.dev, stat.inode)) {
+    if expected.is_some_and(|seen| seen.itself != (stat.dev, stat.inode)) {
         return Err(io::Error::other("was replaced by another folder while it was read"));
     }
-    Ok(dir)
+    Ok((dir, stat))
 }
 
 fn problem(path: &TreePath, error: &io::Error) -> Step {

@@ -134,7 +134,7 @@ impl Build {
             return Err(Error::Invalid(format!("{path} does not follow the entry before it")));
         }
         self.leaf.add(sink, path, node, recipe)?;
-        self.last = Some(path.clone());
+        self.last.get_or_insert_default().clone_from(path);
         let is_long = self.leaf.count() >= ENTRIES_LEAST && self.leaf.bytes() >= LEAF_BYTES_MAX;
         if self.length.ends_after(&self.key, 0, path) || is_long {
             self.length = Length::default();

@@ -4,7 +4,7 @@
 //! says what it expected.
 
 use crate::error::{Error, Result};
-use crate::path::{PATH_BYTES_MAX, TreePath};
+use crate::path::{PATH_BYTES_MAX, TreePath, shared};
 
 /// Version of the encoding of all nodes; a reader refuses others.
 pub(crate) const VERSION: u8 = 1;
@@ -55,7 +55,7 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Appends a path as what differs from the one before it in the node.
 pub(crate) fn put_path(out: &mut Vec<u8>, last: &[u8], path: &[u8]) {
-    let shared = last.iter().zip(path).take_while(|(a, b)| a == b).count();
+    let shared = shared(last, path);
     put_int(out, shared as u64);
     put_bytes(out, path.get(shared..).unwrap_or_default());
 }
@@ -154,16 +154,12 @@ impl<'a> Dec<'a> {
 
     /// A path, and checks that it is greater than `last` unless it is the first.
     pub(crate) fn path(&mut self, last: Option<&TreePath>) -> Result<TreePath> {
-        let before = last.map(TreePath::as_bytes).unwrap_or_default();
-        let shared = self.count(before.len(), "a shared prefix")?;
+        let root = TreePath::root();
+        let before = last.unwrap_or(&root);
+        let shared = self.count(before.as_bytes().len(), "a shared prefix")?;
         let suffix = self.bytes(PATH_BYTES_MAX, "a path")?;
-        let mut bytes = before.get(..shared).unwrap_or_default().to_vec();
-        bytes.extend_from_slice(suffix);
-        let path = TreePath::new(bytes).map_err(|e| damaged(e.to_string()))?;
-        if path.is_root() || last.is_some_and(|last| *last >= path) {
-            return Err(damaged(format!("path {path} is not greater than the one before it")));
-        }
-        Ok(path)
+        let path = TreePath::following(before, shared, suffix).map_err(|e| damaged(e.to_string()))?;
+        path.ok_or_else(|| damaged(format!("a path is not greater than {before}, the one before it")))
     }
 
     /// Checks that nothing is left.

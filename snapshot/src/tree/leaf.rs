@@ -40,6 +40,8 @@ pub(crate) struct LeafWriter {
     refs: RefList,
     first: Option<TreePath>,
     last: Vec<u8>,
+    /// Memory of the entry that was encoded last.
+    scratch: Vec<u8>,
 }
 
 impl LeafWriter {
@@ -65,7 +67,8 @@ impl LeafWriter {
         recipe: Option<ChunkId>,
     ) -> Result<()> {
         check(node, recipe.is_some()).map_err(|why| Error::Invalid(format!("{path}: {why}")))?;
-        let mut out = Vec::with_capacity(64);
+        let mut out = std::mem::take(&mut self.scratch);
+        out.clear();
         put_path(&mut out, &self.last, path.as_bytes());
         out.push(tag(&node.kind));
         for value in [node.mode, node.uid, node.gid] {
@@ -94,10 +97,12 @@ impl LeafWriter {
             NodeKind::CharDevice { rdev } | NodeKind::BlockDevice { rdev } => put_int(&mut out, *rdev),
             NodeKind::Dir | NodeKind::Fifo | NodeKind::Socket => {}
         }
-        self.body.append(&mut out);
+        self.body.extend_from_slice(&out);
+        self.scratch = out;
         self.count += 1;
         self.first.get_or_insert_with(|| path.clone());
-        self.last = path.as_bytes().to_vec();
+        self.last.clear();
+        self.last.extend_from_slice(path.as_bytes());
         Ok(())
     }
 
@@ -292,7 +297,7 @@ impl LeafReader {
         let entry = self.entry(&mut dec)?;
         self.at = meta.len() - dec.left();
         self.left -= 1;
-        self.last = Some(entry.path.clone());
+        self.last.get_or_insert_default().clone_from(&entry.path);
         Ok(Some(entry))
     }
 

@@ -291,6 +291,34 @@ fn roots_that_overlap_are_walked_once() {
 }
 
 #[test]
+fn a_folder_that_is_replaced_before_it_is_listed_is_named_and_one_that_is_gone_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["b-kept", "c-gone", "d-file", "e-folder", "f-link"] {
+        write(dir.path(), &format!("{name}/x"), "1");
+    }
+    write(dir.path(), "a", "1");
+    let base = TreePath::from_absolute(dir.path()).unwrap();
+    // Without threads folders are listed when they are taken, after the ones beside them were seen.
+    let options = FileOptions { roots: vec![dir.path().to_owned()], threads: 0, ..FileOptions::default() };
+    let mut items = FileSource::new(options).unwrap().open().unwrap();
+    let first = items.find(|i| matches!(i, Item::Entry(e) if e.path.name() == b"a"));
+    assert!(first.is_some());
+    for name in ["c-gone", "d-file", "e-folder", "f-link"] {
+        fs::rename(dir.path().join(name), dir.path().join(format!("was-{name}"))).unwrap();
+    }
+    write(dir.path(), "d-file", "2");
+    write(dir.path(), "e-folder/other", "2");
+    std::os::unix::fs::symlink("was-f-link", dir.path().join("f-link")).unwrap();
+    let found: Vec<_> = items
+        .map(|item| match item {
+            Item::Entry(e) => printable(e.path.strip(&base).unwrap()),
+            Item::Problem(p) => format!("! {}", p.path.rsplit('/').next().unwrap()),
+        })
+        .collect();
+    assert_eq!(found, ["b-kept", "b-kept/x", "! d-file", "e-folder", "! e-folder", "! f-link"]);
+}
+
+#[test]
 fn a_root_inside_what_another_root_leaves_out_is_walked_all_the_same() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a/cache/x", "1");
