@@ -102,7 +102,7 @@ fn synced(program: &Program, folder: &Path) -> Vec<String> {
         .collect();
     for path in &mut found {
         // Names that differ from run to run.
-        for part in ["/packs/", "/.tmp/"] {
+        for part in ["/packs/", "/.tmp/", "/index/m-"] {
             if let Some(at) = path.find(part) {
                 let rest = path[at + part.len()..].matches('/').count();
                 *path = format!("{}{part}{}", &path[..at], ["*", "*/*"][rest]);
@@ -113,22 +113,73 @@ fn synced(program: &Program, folder: &Path) -> Vec<String> {
     found
 }
 
+/// What a backup after a change of one file of `folder` waits for.
+fn after_change(program: &Program, folder: &Path, version: usize) -> Vec<String> {
+    fs::write(folder.join("000/000007.json"), format!("changed {version}")).unwrap();
+    synced(program, folder)
+}
+
 /// The numbers are named in `docs/operations.md`.
 #[test]
-fn a_small_snapshot_waits_for_the_disk_six_times_if_nothing_changed_and_eight_times_if_a_file_did() {
+fn a_small_snapshot_waits_for_the_disk_five_times_if_nothing_changed_and_eight_times_if_a_file_did() {
     let scratch = tempfile::tempdir().unwrap();
     many_files(scratch.path(), 30);
     let program = Program::with_repository();
     // The first one makes folders, the second the catalogue of what the first has written.
     synced(&program, scratch.path());
     synced(&program, scratch.path());
-    // The folders are synced whoever wrote there last: a decision of another process may rest in memory only.
-    let unchanged = ["~", "~/repository", "~/repository/.tmp/*", "~/repository/packs"];
+    // The folder of decisions is synced whoever wrote there last: one of another process may rest in memory only.
+    let unchanged = ["~", "~/repository", "~/repository/.tmp/*"];
     let unchanged = [&unchanged[..], &["~/repository/snap"; 2]].concat();
     assert_eq!(synced(&program, scratch.path()), unchanged);
-    fs::write(scratch.path().join("000/000007.json"), "changed").unwrap();
-    let mut changed = [&unchanged[..], &["~/repository/packs/*", "~/repository/packs/*/*"]].concat();
+    let packs = ["~/repository/packs", "~/repository/packs/*", "~/repository/packs/*/*"];
+    let mut changed = [&unchanged[..], &packs].concat();
     changed.sort_unstable();
-    assert_eq!(synced(&program, scratch.path()), changed);
-    assert_eq!((unchanged.len(), changed.len()), (6, 8));
+    assert_eq!(after_change(&program, scratch.path(), 0), changed);
+    assert_eq!((unchanged.len(), changed.len()), (5, 8));
+}
+
+#[test]
+fn a_small_snapshot_waits_for_the_disk_eighteen_times_if_it_tidies_up_and_nine_times_after_that() {
+    let scratch = tempfile::tempdir().unwrap();
+    many_files(scratch.path(), 30);
+    let program = Program::with_repository();
+    for version in 1..64 {
+        fs::write(scratch.path().join("000/000007.json"), format!("changed {version}")).unwrap();
+        program.run([Path::new("backup"), scratch.path()]).expect_code(0);
+    }
+    let of_repository = |paths: &[&str]| -> Vec<_> {
+        let mut paths: Vec<_> = paths.iter().map(|p| format!("~/repository{p}")).collect();
+        paths.push("~".to_owned());
+        paths.sort();
+        paths
+    };
+    let snapshot = ["", "/.tmp/*", "/packs", "/packs/*", "/packs/*/*", "/snap", "/snap"];
+    // The tables of contents of all 64 become a run, and that is recorded. The folders of runs, states and records are new.
+    let merge = ["/index/m-*", "/index", "", "/snap"];
+    let record = ["/.tmp/*", "/state", "", "/.tmp/*", "/log", ""];
+    let tidying = of_repository(&[&snapshot[..], &merge, &record].concat());
+    assert_eq!(after_change(&program, scratch.path(), 64), tidying);
+    let later = of_repository(&[&snapshot[..], &["/log"]].concat());
+    for version in 65..67 {
+        assert_eq!(after_change(&program, scratch.path(), version), later);
+    }
+    assert_eq!((tidying.len(), later.len()), (18, 9));
+}
+
+#[test]
+fn what_a_killed_backup_left_in_memory_is_synced_before_another_relies_on_it() {
+    let scratch = tempfile::tempdir().unwrap();
+    many_files(scratch.path(), 30);
+    let program = Program::with_repository();
+    synced(&program, scratch.path());
+    fs::write(scratch.path().join("000/000007.json"), "changed").unwrap();
+    // At the first wait for bytes of a file the pack has its name already.
+    let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"];
+    let strace = [&strace[..], &["-e", "inject=fdatasync:signal=SIGKILL:when=1"]].concat();
+    let command = program.command_under(&strace, [Path::new("backup"), scratch.path()]).spawn().unwrap();
+    assert_eq!(Program::finish(command).code, -1);
+    let found = synced(&program, scratch.path());
+    assert_eq!(found.iter().filter(|p| *p == "~/repository/packs/*/*").count(), 1, "{found:?}");
+    assert_eq!(found.iter().filter(|p| *p == "~/repository/packs/*").count(), 1, "{found:?}");
 }

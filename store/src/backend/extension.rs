@@ -1,6 +1,6 @@
 //! What every backend can do by means of the few methods of [`Backend`].
 
-use super::{Backend, BackendError, BackendResult, Durability, Entry};
+use super::{Backend, BackendError, BackendResult, Durability, Entry, Upkeep};
 
 /// Objects asked for in one call of `list`; about 1 MB of names.
 const LIST_PAGE: usize = 10_000;
@@ -62,6 +62,12 @@ pub(super) fn settle<B: Backend + ?Sized>(
     error: BackendError,
 ) -> BackendResult<()> {
     let same = backend.read(name, None).is_ok_and(|found| found == bytes);
-    let durable = durability != Durability::Now || (same && backend.sync().is_ok());
-    if same && durable { Ok(()) } else { Err(error) }
+    let taken = || backend.maintain(Upkeep::TakeOver(name)).is_ok();
+    let is_settled = same
+        && match durability {
+            Durability::Now => taken() && backend.sync().is_ok(),
+            Durability::Deferred => taken(),
+            Durability::Relaxed => true,
+        };
+    if is_settled { Ok(()) } else { Err(error) }
 }

@@ -204,7 +204,7 @@ impl Backend for FaultBackend {
         })
     }
 
-    fn maintain(&self, work: Upkeep) -> BackendResult<u64> {
+    fn maintain(&self, work: Upkeep<'_>) -> BackendResult<u64> {
         self.run(Method::Maintain, "", || self.inner.maintain(work))
     }
 

@@ -125,7 +125,10 @@ pub enum Durability {
 
 /// What a backend can do for its own upkeep; see [`Backend::maintain`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Upkeep {
+pub enum Upkeep<'n> {
+    /// Takes over the object of this name, whose writer may have died before it was safe: from now on it is as if this handle
+    /// had written it with [`Durability::Deferred`].
+    TakeOver(&'n str),
     /// Removes what interrupted writes left; never shown by `list`.
     RemoveLeftovers,
     /// Gives back the space that is kept for removing things when nothing else is free.
@@ -162,15 +165,16 @@ pub trait Backend: Send + Sync + Debug {
     /// Removes an object; removing what is not there succeeds.
     fn remove(&self, name: &str) -> BackendResult<()>;
 
-    /// Makes all that this handle wrote with [`Durability::Deferred`] safe against loss of power, and every
-    /// name that any process published before this call in the folders of the repository; also what this handle removed,
-    /// except packs: should one come back, the next prune removes it again.
+    /// Makes all that this handle wrote with [`Durability::Deferred`] safe against loss of power, and all decisions (`snap/`) and
+    /// records (`log/`) that any process published before this call, since others may rely on what they saw: whoever publishes
+    /// one has made safe what it names. Also what this handle removed, except packs and announcements (`sess/`): should one
+    /// come back, the next prune or session removes it again.
     ///
     /// After an error, objects written as deferred may be gone, and asking again proves nothing.
     fn sync(&self) -> BackendResult<()>;
 
     /// Does a piece of upkeep and returns the bytes it gave back or set aside; 0 where there is nothing of the kind.
-    fn maintain(&self, _work: Upkeep) -> BackendResult<u64> {
+    fn maintain(&self, _work: Upkeep<'_>) -> BackendResult<u64> {
         Ok(0)
     }
 

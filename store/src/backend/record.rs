@@ -125,7 +125,7 @@ impl Backend for RecordBackend {
         outcome
     }
 
-    fn maintain(&self, work: Upkeep) -> BackendResult<u64> {
+    fn maintain(&self, work: Upkeep<'_>) -> BackendResult<u64> {
         let outcome = self.inner.maintain(work);
         self.note(Method::Maintain, "", *outcome.as_ref().unwrap_or(&0), &outcome);
         outcome

@@ -112,7 +112,7 @@ impl Backend for RetryBackend {
         self.inner.sync()
     }
 
-    fn maintain(&self, work: Upkeep) -> BackendResult<u64> {
+    fn maintain(&self, work: Upkeep<'_>) -> BackendResult<u64> {
         self.inner.maintain(work)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::begin::Announcement;
 use super::decide::{PACKS_NAMED_MAX, own as own_packs};
 use super::own::Own;
-use crate::backend::BackendExt;
+use crate::backend::{BackendExt, Upkeep};
 use crate::decision::{Decision, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{PackName, SessionId};
@@ -82,7 +82,12 @@ impl Inner {
         for entry in self.backend.list_all(&prefix)? {
             let name = entry.name.strip_prefix(names::PACKS).unwrap_or_default().parse::<PackName>();
             let Ok(name) = name else { continue };
-            match self.packs.toc(&name, Some(entry.size)) {
+            let toc = self.packs.toc(&name, Some(entry.size)).and_then(|toc| {
+                // Its writer may have died before it was safe; others rely on it once it is decided.
+                self.backend.maintain(Upkeep::TakeOver(&entry.name))?;
+                Ok(toc)
+            });
+            match toc {
                 Ok(toc) => own.add_pack(&name, entry.size, &toc.toc),
                 // Torn by a loss of power: no decision names it, so a prune removes it.
                 Err(e) if e.kind() == ErrorKind::Damaged => continue,

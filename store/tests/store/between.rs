@@ -78,7 +78,7 @@ impl Backend for Between {
         self.inner.sync()
     }
 
-    fn maintain(&self, work: Upkeep) -> BackendResult<u64> {
+    fn maintain(&self, work: Upkeep<'_>) -> BackendResult<u64> {
         self.inner.maintain(work)
     }
 

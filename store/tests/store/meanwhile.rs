@@ -90,7 +90,7 @@ impl Backend for Meanwhile {
         self.before(Method::Sync, "").sync()
     }
 
-    fn maintain(&self, work: Upkeep) -> BackendResult<u64> {
+    fn maintain(&self, work: Upkeep<'_>) -> BackendResult<u64> {
         self.before(Method::Maintain, "").maintain(work)
     }
 

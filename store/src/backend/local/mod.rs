@@ -24,8 +24,12 @@ use super::{Backend, BackendError, BackendResult, Durability, Entry, Upkeep, che
 /// Folder for what is not an object; lies in the repository so that a finished file can be moved into place.
 const TMP: &str = ".tmp";
 
-/// Folders whose names [`Backend::sync`] makes durable, whoever published them there.
-const SYNCED_FOLDERS: [&str; 5] = ["packs", "index", "log", "state", "snap"];
+/// Folders whose names [`Backend::sync`] makes durable, whoever published them there: of what others wrote, decisions and
+/// records alone are relied on before their writers have synced them. What these name was safe before they came into being.
+const SYNCED_FOLDERS: [&str; 2] = ["log", "snap"];
+
+/// The folder of announcements: that one is gone need not outlast a loss of power.
+const ANNOUNCEMENTS: &str = "sess";
 
 /// What a local backend has done until now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -173,9 +177,9 @@ impl Backend for LocalBackend {
         match name.rsplit_once('/') {
             // Fails while the folder holds anything, which is right; a leftover empty folder is not shown.
             Some((folder, _)) if folder.contains('/') => drop(fs::remove_dir(self.path(folder))),
+            Some((ANNOUNCEMENTS, _)) | None => {}
             // The next `sync` makes it durable.
             Some((folder, _)) => drop(lock(&self.pending).folders.insert(self.path(folder))),
-            None => {}
         }
         Ok(())
     }
@@ -184,8 +188,9 @@ impl Backend for LocalBackend {
         self.sync_all()
     }
 
-    fn maintain(&self, work: Upkeep) -> BackendResult<u64> {
+    fn maintain(&self, work: Upkeep<'_>) -> BackendResult<u64> {
         match work {
+            Upkeep::TakeOver(name) => self.take_over(name).map(|()| 0),
             Upkeep::RemoveLeftovers => self.remove_leftovers(),
             Upkeep::ReleaseReserve => self.release_reserve(),
             Upkeep::RefillReserve => self.refill_reserve(),

@@ -74,8 +74,33 @@ fn what_is_synced_is_counted() {
     assert_eq!(backend.counters().fsyncs, 6 + 10 + 4, "packs/s, packs, the root above it, snap, each once");
     let before = backend.counters().fsyncs;
     backend.sync().unwrap();
-    assert_eq!(backend.counters().fsyncs - before, 2, "the folders packs and snap, whoever wrote there");
-    assert_eq!(backend.counters().writes, 13);
+    assert_eq!(backend.counters().fsyncs - before, 1, "the folder of decisions, whoever wrote there");
+    backend.remove("sess/a").unwrap();
+    backend.remove("keys/a").unwrap();
+    backend.write_new("log/a", b"1", Durability::Relaxed).unwrap();
+    backend.write_new("keys/b", b"1", Durability::Relaxed).unwrap();
+    let before = backend.counters().fsyncs;
+    backend.sync().unwrap();
+    let why = "decisions, records, where something was removed, and the root above the new folders";
+    assert_eq!(backend.counters().fsyncs - before, 4, "{why}");
+    assert_eq!(backend.counters().writes, 15);
+}
+
+#[test]
+fn an_object_of_a_dead_writer_is_synced_by_who_takes_it_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let dead = LocalBackend::new(dir.path());
+    dead.write_new("packs/s/1", b"1", Durability::Deferred).unwrap();
+    drop(dead);
+    let backend = LocalBackend::new(dir.path());
+    backend.maintain(Upkeep::TakeOver("packs/s/1")).unwrap();
+    assert_eq!(backend.counters().fsyncs, 0, "nothing is waited for yet");
+    backend.sync().unwrap();
+    assert_eq!(backend.counters().fsyncs, 5, "file, packs/s, packs, and the two above");
+    assert_eq!(backend.read("packs/s/1", None).unwrap(), b"1");
+    let absent = backend.maintain(Upkeep::TakeOver("packs/s/2"));
+    assert!(matches!(absent, Err(BackendError::NotFound(name)) if name == "packs/s/2"));
+    assert!(matches!(backend.maintain(Upkeep::TakeOver("../x")), Err(BackendError::Invalid(_))));
 }
 
 #[test]

@@ -16,7 +16,8 @@ use rustix::fs::{Advice, fadvise};
 use rustix::io::Errno;
 
 use super::{
-    BackendError, BackendResult, Durability, LocalBackend, SYNCED_FOLDERS, Unsynced, is_absent, lock,
+    BackendError, BackendResult, Durability, LocalBackend, SYNCED_FOLDERS, Unsynced, check_name, is_absent,
+    lock,
 };
 use crate::durable::{self, move_new};
 
@@ -139,6 +140,17 @@ impl LocalBackend {
                 self.settle(&file);
             }
         }
+    }
+
+    /// Defers an object that is there, whoever wrote it.
+    pub(super) fn take_over(&self, name: &str) -> BackendResult<()> {
+        check_name(name)?;
+        let path = self.path(name);
+        let file = File::open(&path).map_err(|e| {
+            if is_absent(&e) { BackendError::NotFound(name.to_owned()) } else { self.error(name, e) }
+        })?;
+        self.defer(Unsynced { name: name.to_owned(), file }, path.parent().unwrap_or(&self.root));
+        Ok(())
     }
 
     /// Waits until the bytes of a deferred file are safe.
