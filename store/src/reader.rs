@@ -17,6 +17,10 @@ pub const FETCH_MAX: usize = 1 << 20;
 const FRAMES_BYTES_MAX: usize = 16 << 20;
 /// Frames are read in one go over gaps up to this: seeking costs more than reading.
 const GAP_BYTES: u64 = 64 << 10;
+/// Into how many groups the work of each thread is cut at least, if there are so many frames.
+const SHARES: usize = 4;
+/// Most frames in a group: more in one read save nothing.
+const GROUP_FRAMES_MAX: usize = 8;
 /// Longest read in one go.
 const READ_BYTES_MAX: u64 = 4 << 20;
 
@@ -183,8 +187,8 @@ impl Reader {
         let failures = Mutex::new(Vec::new());
         let mut located = self.locate(wanted, &mut lock(&failures))?;
         located.sort_unstable_by_key(|l| l.place);
-        let groups: Vec<&[Located]> =
-            located.chunk_by(|a, b| a.place.pack == b.place.pack && near(a, b)).collect();
+        let threads = threads.max(1);
+        let groups = in_turns(&groups(&located, threads), threads);
         let next = AtomicUsize::new(0);
         let work = || -> Result<()> {
             while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -196,7 +200,7 @@ impl Reader {
             Ok(())
         };
         std::thread::scope(|scope| {
-            let helpers: Vec<_> = (1..threads.max(1)).map(|_| scope.spawn(work)).collect();
+            let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
             let mut outcome = work();
             for helper in helpers {
                 let theirs = helper
@@ -353,7 +357,34 @@ impl Reader {
     }
 }
 
-/// Requests of one pack that one thread serves together: frames that lie close.
+/// Cuts sorted requests into what one thread serves in one go: some frames of one pack that lie close, and so few of
+/// them that every thread has its share of the work to the end.
+fn groups(located: &[Located], threads: usize) -> Vec<&[Located]> {
+    let is_one = |a: &Located, b: &Located| (a.place.pack, a.place.frame) == (b.place.pack, b.place.frame);
+    let frames = located.chunk_by(is_one).count();
+    let most = (frames / (threads * SHARES)).clamp(1, GROUP_FRAMES_MAX);
+    let mut groups = Vec::new();
+    for close in located.chunk_by(|a, b| a.place.pack == b.place.pack && near(a, b)) {
+        let mut rest = close;
+        while !rest.is_empty() {
+            let mine = rest.chunk_by(is_one).take(most).map(<[_]>::len).sum();
+            let (group, after) = rest.split_at_checked(mine).unwrap_or((rest, &[]));
+            groups.push(group);
+            rest = after;
+        }
+    }
+    groups
+}
+
+/// Sorted groups in the order in which threads take them: far from each other, for what is asked for in one order mostly
+/// lies in that order, and files made in one folder by two threads wait for each other.
+fn in_turns<'l>(groups: &[&'l [Located]], threads: usize) -> Vec<&'l [Located]> {
+    let share = groups.len().div_ceil(threads);
+    let turn = |step| groups.iter().skip(step).step_by(share.max(1));
+    (0..share).flat_map(turn).copied().collect()
+}
+
+/// Whether frames lie close.
 fn near(a: &Located, b: &Located) -> bool {
     b.place.frame - a.place.frame <= 8
 }

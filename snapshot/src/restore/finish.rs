@@ -44,7 +44,7 @@ impl Builder<'_> {
             supply: self.supply,
             owners: self.owners,
             is_complete: self.tally.is_empty(),
-            unkept: &self.unkept,
+            unkept: self.unkept,
             past_cache: !self.at_once,
         };
         std::thread::scope(|scope| {
@@ -122,7 +122,7 @@ impl Builder<'_> {
             let now = now.map_err(|e| self.error(&path, e))?;
             Attributes { mode: 0o755, xattrs: Vec::new(), ..now }
         };
-        exchange::set(self.place, &staged, &want, &self.tally)?;
+        exchange::set(self.place, &staged, &want, self.tally)?;
         match &node {
             Some(node) if self.verify => self.check_attributes(&path, &staged, node),
             _ => Ok(()),
@@ -132,7 +132,7 @@ impl Builder<'_> {
     fn check_attributes(&self, path: &TreePath, staged: &TreePath, node: &Node) -> Result<()> {
         let handle = self.place.handle(staged).map_err(|e| self.error(path, e))?;
         let want = Attributes::of(node, self.owners);
-        verify::attributes(&handle, node, &want, self.tally.is_empty(), &self.unkept)
+        verify::attributes(&handle, node, &want, self.tally.is_empty(), self.unkept)
             .map_err(|e| self.error(path, e))
     }
 }

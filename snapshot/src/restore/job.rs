@@ -271,6 +271,7 @@ impl Job<'_> {
         journal.append(&records)?;
         self.monitor.phase("restore");
         self.monitor.total(plan.entries.len() as u64 + plan.inside, plan.bytes);
+        let (tally, unkept, bytes) = (Tally::default(), Tally::default(), AtomicU64::new(0));
         let mut builder = Builder {
             place,
             plan,
@@ -286,14 +287,14 @@ impl Job<'_> {
                 0 => std::thread::available_parallelism().map_or(1, usize::from),
                 given => given,
             },
-            tally: Tally::default(),
-            unkept: Tally::default(),
+            tally: &tally,
+            unkept: &unkept,
             copied: BTreeSet::new(),
             failed: BTreeMap::new(),
             problems: Vec::new(),
             damaged: false,
             files: 0,
-            bytes: AtomicU64::new(0),
+            bytes: &bytes,
         };
         builder.run()?;
         let error = |e: io::Error| place.error(&TreePath::root(), e);
@@ -301,15 +302,15 @@ impl Job<'_> {
         journal.append(&[Record::Built { inodes: builder.inodes()? }])?;
         self.monitor.phase("switch");
         exchange::switch(place, journal.records())?;
-        exchange::set_new(place, journal.records(), &builder.tally)?;
+        exchange::set_new(place, journal.records(), &tally)?;
         place.sync(&folders).map_err(error)?;
         journal.append(&[Record::Committed])?;
         let mut notes = plan.notes.clone();
-        notes.extend(builder.tally.lines());
-        notes.extend(builder.unkept.lines());
+        notes.extend(tally.lines());
+        notes.extend(unkept.lines());
         Ok(Done {
             files: builder.files,
-            bytes: builder.bytes.load(Ordering::Relaxed),
+            bytes: bytes.load(Ordering::Relaxed),
             problems: builder.problems,
             notes,
             damaged: builder.damaged,

@@ -4,11 +4,12 @@
 //! renames → committed → what was kept for undoing is removed. Any failure before the commit is undone; after a
 //! crash [`resume_or_undo`] does it.
 //!
-//! `job` has the order of the steps. `plan` decides, `write` and `target` build, `finish` and `verify` read back, `exchange`
+//! `job` has the order of the steps. `plan` decides, `write`, `fill` and `target` build, `finish` and `verify` read back, `exchange`
 //! switches, and undoes by the `journal`. `supply` and `chosen` are the snapshot's side, `place` and `metadata` the target's.
 
 mod chosen;
 mod exchange;
+mod fill;
 mod finish;
 mod job;
 pub(crate) mod journal;

@@ -47,7 +47,7 @@ impl Builder<'_> {
         }
         copy(self.place, from, to).map_err(|e| self.error(path, e))?;
         self.files += 1;
-        exchange::set(self.place, to, &Attributes::of(node, self.owners), &self.tally)
+        exchange::set(self.place, to, &Attributes::of(node, self.owners), self.tally)
     }
 }
 

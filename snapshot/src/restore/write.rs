@@ -1,24 +1,25 @@
 //! Builds the units of a plan beside their places: folders and contents in one walk over the tree, then further
 //! names of the same files, then [`finish`](super::finish) for folders' attributes and reading back.
 //!
-//! The walk makes folders and collects what files want in a [`Window`]; the threads that fetch make the files, write
-//! them, and set their attributes with the last piece. A file costs five system calls that way.
+//! The walk makes folders and collects what files want in a [`Window`], while other threads fill the one before: they
+//! make the files, write them, and set their attributes with the last piece. A file costs six system calls that way.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use chronos_store::{ChunkMark, Monitor, Wanted, check_cancelled};
+use chronos_store::{Monitor, check_cancelled};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::node::{Content, Extent, Node, NodeKind, Piece};
+use crate::node::{Content, Extent, Node, NodeKind};
 use crate::path::TreePath;
 use crate::record::PathError;
 use crate::restore::chosen::{Chosen, Walk};
+use crate::restore::fill::{Filler, Filling, Window};
 use crate::restore::metadata::{Attributes, Owners, Tally};
 use crate::restore::options::Strategy;
 use crate::restore::place::Place;
@@ -28,57 +29,11 @@ use crate::restore::supply::Supply;
 use crate::restore::target::{Target, Writer};
 use crate::restore::verify;
 
-/// Most chunks wanted at once: about 8 MB with what a fetch needs for each.
-const WINDOW_CHUNKS: usize = 1 << 16;
-/// Most files of a window.
-const WINDOW_FILES: usize = 1 << 13;
-/// Most folders of a window: each is kept open, and 1,024 descriptors are all that many systems give.
-const WINDOW_FOLDERS: usize = 256;
-
 /// Whether an error says that what was asked for cannot be had here, and not that it failed.
 pub(crate) fn is_impossible(error: &io::Error) -> bool {
     [Errno::PERM, Errno::NOSYS, Errno::OPNOTSUPP]
         .iter()
         .any(|e| error.raw_os_error() == Some(e.raw_os_error()))
-}
-
-/// Where a wanted chunk goes.
-#[derive(Clone, Copy, Debug)]
-struct Spot {
-    /// Number of the file in the window.
-    file: usize,
-    offset: u64,
-    /// Which part of the chunk; `None`: all of it.
-    piece: Option<Piece>,
-    /// The mark that this part has, where it is known.
-    mark: Option<ChunkMark>,
-}
-
-/// Files to be filled in one go.
-#[derive(Debug, Default)]
-struct Window {
-    files: Vec<Arc<Target>>,
-    wanted: Vec<Wanted>,
-    spots: Vec<Spot>,
-    folders: usize,
-}
-
-impl Window {
-    /// Asks for the chunks of an extent of the last file.
-    fn want(&mut self, mut offset: u64, extent: &Extent) {
-        let part = extent.only_part();
-        for (id, piece, len) in extent.parts() {
-            self.wanted.push(Wanted { id: *id, token: self.spots.len() as u64 });
-            self.spots.push(Spot { file: self.files.len() - 1, offset, piece, mark: part });
-            offset += u64::from(len);
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.wanted.len() >= WINDOW_CHUNKS
-            || self.files.len() >= WINDOW_FILES
-            || self.folders >= WINDOW_FOLDERS
-    }
 }
 
 /// Tells where what belongs to a unit is built; asked in the order of paths.
@@ -132,9 +87,9 @@ pub(crate) struct Builder<'a> {
     /// Whether files are compared as they are written, because they are built in memory.
     pub(crate) at_once: bool,
     pub(crate) threads: usize,
-    pub(crate) tally: Tally,
+    pub(crate) tally: &'a Tally,
     /// Attributes that were set and read back as something else.
-    pub(crate) unkept: Tally,
+    pub(crate) unkept: &'a Tally,
     /// Further names of files that became files of their own.
     pub(crate) copied: BTreeSet<TreePath>,
     /// Entries that could not be built, and why.
@@ -142,10 +97,10 @@ pub(crate) struct Builder<'a> {
     pub(crate) problems: Vec<PathError>,
     pub(crate) damaged: bool,
     pub(crate) files: u64,
-    pub(crate) bytes: AtomicU64,
+    pub(crate) bytes: &'a AtomicU64,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     /// Builds everything; nothing is in its place yet.
     pub(crate) fn run(&mut self) -> Result<()> {
         let in_memory = self.place.is_memory(&self.unit_folders());
@@ -179,7 +134,13 @@ impl Builder<'_> {
                 .is_some_and(|e| e.link.is_some())
     }
 
+    /// The walk makes folders and collects a window while the one before is filled.
     fn contents(&mut self) -> Result<()> {
+        let filler = self.filler();
+        std::thread::scope(|scope| self.walk(&mut Filling::new(scope, filler)))
+    }
+
+    fn walk<'s>(&mut self, filling: &mut Filling<'s, '_>) -> Result<()> {
         let mut units = Units::new(self.plan);
         let mut window = Window::default();
         let mut parent: Option<(TreePath, Arc<OwnedFd>)> = None;
@@ -217,16 +178,33 @@ impl Builder<'_> {
                         units.is_unit(&chosen.path),
                     )
                     .compared_at_once(self.at_once && verify::is_plain(content));
-                    self.file(Arc::new(target), content, &mut window)?;
+                    self.file(Arc::new(target), content, &mut window, filling)?;
                 }
                 kind => self.special(&chosen.path, &staged, kind, node)?,
             }
             if window.is_full() {
-                self.flush(&mut window)?;
+                self.fill(&mut window, filling)?;
                 parent = None;
             }
         }
-        self.flush(&mut window)
+        self.fill(&mut window, filling)?;
+        self.filled(filling)
+    }
+
+    /// Begins to fill a window, once the one before is filled, and empties it.
+    fn fill(&mut self, window: &mut Window, filling: &mut Filling<'_, '_>) -> Result<()> {
+        self.filled(filling)?;
+        check_cancelled(self.monitor)?;
+        filling.begin(std::mem::take(window));
+        Ok(())
+    }
+
+    /// Waits for the window that is being filled.
+    fn filled(&mut self, filling: &mut Filling<'_, '_>) -> Result<()> {
+        for (target, why) in filling.end()? {
+            self.damage(&target, why)?;
+        }
+        Ok(())
     }
 
     fn folder(&self, path: &TreePath, staged: &TreePath, units: &Units<'_>) -> Result<()> {
@@ -262,7 +240,7 @@ impl Builder<'_> {
                 self.files += 1;
                 self.monitor.advance(1, 0);
                 let want = Attributes::of(node, self.owners);
-                super::exchange::set(self.place, staged, &want, &self.tally)
+                super::exchange::set(self.place, staged, &want, self.tally)
             }
             Err(e) if is_impossible(&e) => {
                 let is_device = matches!(kind, NodeKind::CharDevice { .. } | NodeKind::BlockDevice { .. });
@@ -280,18 +258,34 @@ impl Builder<'_> {
         self.failed.insert(path.clone(), why);
     }
 
-    fn writer(&self) -> Writer<'_> {
+    fn writer(&self) -> Writer<'a> {
         Writer {
             place: self.place,
             sparse: self.sparse,
             verify: self.verify,
-            tally: &self.tally,
-            unkept: &self.unkept,
+            tally: self.tally,
+            unkept: self.unkept,
+        }
+    }
+
+    fn filler(&self) -> Filler<'a> {
+        Filler {
+            supply: self.supply,
+            writer: self.writer(),
+            monitor: self.monitor,
+            threads: self.threads,
+            bytes: self.bytes,
         }
     }
 
     /// Asks for the chunks of a file; one that wants none is made at once.
-    fn file(&mut self, target: Arc<Target>, content: &Content, window: &mut Window) -> Result<()> {
+    fn file(
+        &mut self,
+        target: Arc<Target>,
+        content: &Content,
+        window: &mut Window,
+        filling: &mut Filling<'_, '_>,
+    ) -> Result<()> {
         let mut total = 0_u64;
         for extent in &content.extents {
             total = total.saturating_add(extent.len());
@@ -309,8 +303,8 @@ impl Builder<'_> {
                 }
                 _ => window.want(offset, extent),
             }
-            if window.wanted.len() >= WINDOW_CHUNKS {
-                self.flush(window)?;
+            if window.has_all_chunks() {
+                self.fill(window, filling)?;
                 if self.failed.contains_key(&target.path) {
                     return Ok(());
                 }
@@ -318,65 +312,6 @@ impl Builder<'_> {
             }
         }
         self.writer().release(&target)
-    }
-
-    /// Fetches and writes what a window wants, and empties it.
-    fn flush(&mut self, window: &mut Window) -> Result<()> {
-        if window.files.is_empty() {
-            *window = Window::default();
-            return Ok(());
-        }
-        check_cancelled(self.monitor)?;
-        let window = std::mem::take(window);
-        let broken: Mutex<Option<Error>> = Mutex::new(None);
-        let lost: Mutex<BTreeMap<usize, String>> = Mutex::default();
-        let fetched = self.supply.fetch(&window.wanted, self.threads, &|token, bytes| {
-            let Some(spot) = usize::try_from(token).ok().and_then(|number| window.spots.get(number)) else {
-                return Err(chronos_store::Error::Invalid(format!("chunk {token} was not wanted")));
-            };
-            let lose = |why: &str| {
-                lost.lock().unwrap_or_else(PoisonError::into_inner).insert(spot.file, why.to_owned());
-                Ok(())
-            };
-            let Some(bytes) = spot.piece.map_or(Some(bytes), |piece| piece.of(bytes)) else {
-                return lose("a piece of it lies outside its chunk");
-            };
-            if spot.mark.is_some_and(|mark| !self.supply.has_mark(mark, bytes)) {
-                return lose("its piece of a chunk is not what it was");
-            }
-            self.write(&window, spot, bytes).map_err(|e| {
-                let why = e.to_string();
-                broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(e);
-                chronos_store::Error::Refused(why)
-            })
-        });
-        if let Some(e) = broken.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(e);
-        }
-        let mut lost = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for (wanted, error) in fetched? {
-            let number = usize::try_from(wanted.token).unwrap_or(usize::MAX);
-            if let Some(spot) = window.spots.get(number) {
-                lost.entry(spot.file).or_insert_with(|| error.to_string());
-            }
-        }
-        for (number, why) in lost {
-            if let Some(target) = window.files.get(number) {
-                self.damage(target, why)?;
-            }
-        }
-        self.monitor.advance(window.files.len() as u64, 0);
-        Ok(())
-    }
-
-    /// Writes what goes to one place.
-    fn write(&self, window: &Window, spot: &Spot, bytes: &[u8]) -> Result<()> {
-        let Some(target) = window.files.get(spot.file) else { return Ok(()) };
-        check_cancelled(self.monitor)?;
-        self.writer().write(target, bytes, spot.offset)?;
-        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.monitor.advance(0, bytes.len() as u64);
-        Ok(())
     }
 
     /// A file that the repository cannot give: a new place goes on without it, all else ends here.
