@@ -1,4 +1,5 @@
-//! The last walk of a restore over what it built: reads everything back, and gives folders their attributes.
+//! The last walk of a restore over what it built: reads everything back, and gives folders their attributes. Where files
+//! were compared as they were written it goes over what was remembered for it, which is little, instead of the tree.
 //!
 //! A folder gets its attributes when the walk leaves it: nothing is made in it any more. Files are opened by the walk
 //! and read by several threads, so that a folder that may no longer be entered stops nobody.
@@ -11,7 +12,7 @@ use chronos_store::check_cancelled;
 use crate::error::{Error, Result};
 use crate::node::{Content, Node, NodeKind};
 use crate::path::TreePath;
-use crate::restore::chosen::Walk;
+use crate::restore::chosen::{Chosen, Walk};
 use crate::restore::exchange;
 use crate::restore::metadata::Attributes;
 use crate::restore::verify::{self, Restored, Verifier};
@@ -23,6 +24,17 @@ const READERS: usize = 4;
 const PARCEL: usize = 16;
 const WAITING: usize = 8;
 
+/// Most entries and extents remembered: some 10 MB.
+const REMEMBERED_MAX: usize = 1 << 15;
+
+/// What the last walk has to see, in the order of its paths.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    chosen: Vec<Chosen>,
+    /// Entries and their extents.
+    size: usize,
+}
+
 /// A folder that the walk is in.
 struct Entered {
     path: TreePath,
@@ -30,11 +42,42 @@ struct Entered {
     node: Option<Node>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    /// Keeps what was just built for the last walk, unless that has nothing to do with it; forgets all if it is too much.
+    pub(crate) fn remember(&mut self, chosen: Chosen) {
+        let Some(remembered) = &self.remembered else { return };
+        let extents = match chosen.node.as_ref().map(|n| &n.kind) {
+            Some(NodeKind::File(_)) if !self.verify => return,
+            Some(NodeKind::File(content)) if self.was_compared(&chosen.path, content) => return,
+            Some(NodeKind::File(content)) => content.extents.len(),
+            _ => 0,
+        };
+        if remembered.size + extents >= REMEMBERED_MAX {
+            self.remembered = None;
+        } else if let Some(remembered) = &mut self.remembered {
+            remembered.size += 1 + extents;
+            remembered.chosen.push(chosen);
+        }
+    }
+
+    /// The entries of the last walk.
+    fn last_entries(&mut self) -> Box<dyn Iterator<Item = Result<Chosen>> + 'a> {
+        match self.remembered.take() {
+            // A further name that became a file of its own is to be read back too, and was built later.
+            Some(remembered) if self.copied.is_empty() => Box::new(remembered.chosen.into_iter().map(Ok)),
+            _ => Box::new(Walk::new(self.supply, self.selection)),
+        }
+    }
+
     /// Reads back what was built if that is wanted, and sets the attributes of folders.
-    pub(crate) fn finish(&self) -> Result<()> {
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        let entries = self.last_entries();
+        self.finish_all(entries)
+    }
+
+    fn finish_all(&self, entries: impl Iterator<Item = Result<Chosen>>) -> Result<()> {
         if !self.verify {
-            return self.last_walk(None);
+            return self.last_walk(entries, None);
         }
         // What is not on the disk yet cannot be read from there.
         let root = TreePath::root();
@@ -54,7 +97,7 @@ impl Builder<'_> {
             let readers: Vec<_> = (0..READERS).map(|_| spawn(Arc::clone(&receive))).collect();
             // Once no reader is left the walk is told so.
             drop(receive);
-            let walked = self.last_walk(Some(send));
+            let walked = self.last_walk(entries, Some(send));
             // All are joined before the first error is looked at; a reader that failed is why the walk stopped.
             let ended: Vec<Result<()>> = readers
                 .into_iter()
@@ -64,11 +107,15 @@ impl Builder<'_> {
         })
     }
 
-    fn last_walk(&self, readers: Option<SyncSender<Vec<Restored>>>) -> Result<()> {
+    fn last_walk(
+        &self,
+        entries: impl Iterator<Item = Result<Chosen>>,
+        readers: Option<SyncSender<Vec<Restored>>>,
+    ) -> Result<()> {
         let mut units = Units::new(self.plan);
         let mut inside: Vec<Entered> = Vec::new();
         let mut parcel = Vec::new();
-        for chosen in Walk::new(self.supply, self.selection) {
+        for chosen in entries {
             let Some(chosen) = self.known(chosen)? else { continue };
             while inside.last().is_some_and(|f| chosen.path.strip(&f.path).is_none()) {
                 self.leave(inside.pop())?;

@@ -291,6 +291,7 @@ impl Job<'_> {
             unkept: &unkept,
             copied: BTreeSet::new(),
             failed: BTreeMap::new(),
+            remembered: None,
             problems: Vec::new(),
             damaged: false,
             files: 0,

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chronos_store::{Monitor, check_cancelled};
 use rustix::fs::FileType;
@@ -20,6 +20,7 @@ use crate::path::TreePath;
 use crate::record::PathError;
 use crate::restore::chosen::{Chosen, Walk};
 use crate::restore::fill::{Filler, Filling, Window};
+use crate::restore::finish::Remembered;
 use crate::restore::metadata::{Attributes, Owners, Tally};
 use crate::restore::options::Strategy;
 use crate::restore::place::Place;
@@ -94,6 +95,8 @@ pub(crate) struct Builder<'a> {
     pub(crate) copied: BTreeSet<TreePath>,
     /// Entries that could not be built, and why.
     pub(crate) failed: BTreeMap<TreePath, String>,
+    /// All that [`finish`](super::finish) has to see again, if that is known.
+    pub(crate) remembered: Option<Remembered>,
     pub(crate) problems: Vec<PathError>,
     pub(crate) damaged: bool,
     pub(crate) files: u64,
@@ -105,6 +108,7 @@ impl<'a> Builder<'a> {
     pub(crate) fn run(&mut self) -> Result<()> {
         let in_memory = self.place.is_memory(&self.unit_folders());
         self.at_once = self.verify && in_memory.map_err(|e| self.error(&TreePath::root(), e))?;
+        self.remembered = (self.at_once || !self.verify).then(Remembered::default);
         self.contents()?;
         self.second_names()?;
         self.finish()
@@ -140,7 +144,7 @@ impl<'a> Builder<'a> {
         std::thread::scope(|scope| self.walk(&mut Filling::new(scope, filler)))
     }
 
-    fn walk<'s>(&mut self, filling: &mut Filling<'s, '_>) -> Result<()> {
+    fn walk(&mut self, filling: &mut Filling<'_, '_>) -> Result<()> {
         let mut units = Units::new(self.plan);
         let mut window = Window::default();
         let mut parent: Option<(TreePath, Arc<OwnedFd>)> = None;
@@ -151,6 +155,7 @@ impl<'a> Builder<'a> {
             self.monitor.item(chosen.path.as_bytes());
             let Some(node) = chosen.node.as_ref().filter(|n| !n.is_dir()) else {
                 self.folder(&chosen.path, &staged, &units)?;
+                self.remember(chosen);
                 continue;
             };
             if self.is_further_name(&chosen) {
@@ -182,6 +187,7 @@ impl<'a> Builder<'a> {
                 }
                 kind => self.special(&chosen.path, &staged, kind, node)?,
             }
+            self.remember(chosen);
             if window.is_full() {
                 self.fill(&mut window, filling)?;
                 parent = None;
