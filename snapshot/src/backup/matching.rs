@@ -3,6 +3,7 @@
 //! An anchor is a place where the rolling hash of the last [`WINDOW`] bytes has its top bits zero, which depends on
 //! these bytes alone (gear hashing, as in content-defined chunking). Hashes only propose; what is returned was compared.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 /// Bytes that an anchor depends on: one for each bit of the hash.
@@ -14,6 +15,8 @@ const ANCHOR_BITS: u32 = 6;
 const MATCH_MIN: usize = 24;
 /// Bytes compared at a time.
 const BLOCK: usize = 32;
+/// Most differences are small: equal bytes are looked for so many bytes further on, and only then in all of the old ones.
+const NEAR: usize = 4 << 10;
 
 /// Equal bytes: `old[old_start..][..len] == new[new_start..][..len]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,29 +57,50 @@ impl Matcher {
         if start == new.len() {
             return found;
         }
-        self.index(old);
+        self.clear(old);
+        self.index(old, reached.len..reached.len + NEAR);
+        let mut is_near = true;
         let mut anchors = Anchors::new(new, start);
-        while let Some((end, hash)) = anchors.next() {
+        loop {
             let from = reached.new + reached.len;
+            let anchor = anchors.next();
+            if is_near && anchor.is_none_or(|(end, _)| end > from + NEAR) {
+                is_near = false;
+                self.index(old, 0..old.len());
+                anchors = Anchors::new(new, from);
+                continue;
+            }
+            let Some((end, hash)) = anchor else { return found };
             let straight = Some(end + reached.old - reached.new);
             let mut proposed = [straight, self.place(hash)].into_iter().flatten();
             if let Some(one) = proposed.find_map(|place| around(old, new, place, end, from)) {
                 reached = one;
                 found.push(one);
                 anchors = Anchors::new(new, one.new + one.len);
+                if one.new + one.len == new.len() {
+                    return found;
+                }
+                if is_near {
+                    let behind = one.old + one.len;
+                    self.index(old, behind..behind + NEAR);
+                }
             }
         }
-        found
     }
 
-    fn index(&mut self, old: &[u8]) {
+    fn clear(&mut self, old: &[u8]) {
         let slots = (old.len() >> (ANCHOR_BITS - 1)).next_power_of_two().max(WINDOW);
         self.places.clear();
         self.places.resize(slots, 0);
-        for (end, hash) in Anchors::new(old, 0) {
+    }
+
+    /// Enters the anchors of a part of `old`. Of equal ones the first counts; those before the part are forgotten.
+    fn index(&mut self, old: &[u8], part: Range<usize>) {
+        let old = old.get(..part.end).unwrap_or(old);
+        for (end, hash) in Anchors::new(old, part.start) {
             let slot = self.slot(hash);
             if let Some(place) = self.places.get_mut(slot)
-                && *place == 0
+                && *place as usize <= part.start
             {
                 *place = end as u32;
             }
