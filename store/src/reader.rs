@@ -13,8 +13,8 @@ use crate::view::View;
 
 /// Most requests in one [`Reader::fetch`]; about 24 MB of plan.
 pub const FETCH_MAX: usize = 1 << 20;
-/// Plain bytes of decoded frames kept for [`Reader::read`].
-const FRAMES_BYTES_MAX: usize = 16 << 20;
+/// Plain bytes of decoded frames kept for [`Reader::read`]: four of the usual size.
+const FRAMES_BYTES_MAX: usize = 8 << 20;
 /// Frames are read in one go over gaps up to this: seeking costs more than reading.
 const GAP_BYTES: u64 = 64 << 10;
 /// Into how many groups the work of each thread is cut at least, if there are so many frames.
