@@ -11,7 +11,8 @@ use anyhow::{Context, Result, ensure};
 use chronos_snapshot::{Content, Extent, Manifest, Node, NodeKind, Time, TreeBuilder, TreePath};
 use chronos_store::backend::LocalBackend;
 use chronos_store::{
-    ChunkClass, ChunkId, ChunkKind, Env, LocalDirs, OpenOptions, Repository, Secret, SessionOptions, Silent,
+    ChunkClass, ChunkId, ChunkKind, Env, LocalDirs, OpenOptions, Repository, Secret, Session, SessionOptions,
+    Silent,
 };
 
 use crate::measure::Step;
@@ -56,8 +57,11 @@ fn fill(place: &Path, chunks: u64) -> Result<()> {
     };
     let backend = Arc::new(LocalBackend::new(place.join("repository")));
     let repository = Repository::open(backend, &Secret::Key(key(place)?), options)?;
-    for number in 0..SNAPSHOTS {
-        snapshot(&repository, number, chunks / SNAPSHOTS)?;
+    // All begin before there is anything: what each writes is not looked up in what the others wrote.
+    let begin = |_| repository.begin(SessionOptions { client: "scale".to_owned(), level: 1 });
+    let sessions = (0..SNAPSHOTS).map(begin).collect::<chronos_store::Result<Vec<_>>>()?;
+    for (number, session) in sessions.into_iter().enumerate() {
+        snapshot(session, number as u64, chunks / SNAPSHOTS)?;
     }
     Ok(())
 }
@@ -74,9 +78,8 @@ fn key(place: &Path) -> Result<[u8; 32]> {
     Ok(key)
 }
 
-/// One session: packs of tiny chunks, a tree of files that consist of them, a snapshot.
-fn snapshot(repository: &Repository, number: u64, chunks: u64) -> Result<()> {
-    let session = repository.begin(SessionOptions { client: "scale".to_owned(), level: 1 })?;
+/// Packs of tiny chunks, a tree of files that consist of them, a snapshot.
+fn snapshot(session: Session, number: u64, chunks: u64) -> Result<()> {
     let mut ids: Vec<ChunkId> = Vec::with_capacity(chunks as usize);
     while (ids.len() as u64) < chunks {
         let mut writer = session.writer(ChunkKind::Data);
