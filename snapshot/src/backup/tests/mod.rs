@@ -4,6 +4,7 @@
 mod broken;
 mod changes;
 mod content;
+mod edits;
 mod faults;
 mod links;
 mod reports;
