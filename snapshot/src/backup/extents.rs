@@ -117,12 +117,16 @@ impl Extents {
     pub(super) fn chunk(&mut self, store: &mut Store<'_>, bytes: &[u8]) -> Result<()> {
         let chunk = store.writer.hash(bytes)?;
         let (id, len) = (chunk.id(), bytes.len());
-        let known = if store.writer.refer(&id)? {
+        // As the previous version has put it together, if it did: what has not changed is described as before.
+        let before = match &mut self.base {
+            Some(base) => base.assembled(&id, &|id| store.writer.usable(id))?,
+            None => None,
+        };
+        let known = if before.is_some() {
+            before
+        } else if store.writer.refer(&id)? {
             Some(Extent::Data { id, len: len as u32 })
-        } else if let Some(base) = &mut self.base {
-            // The previous version may have put the same chunk together.
-            base.assembled(&id, &|id| store.writer.usable(id))?
-        } else if self.is_small(&store.region, len) {
+        } else if self.base.is_some() || self.is_small(&store.region, len) {
             None
         } else {
             store.writer.store(chunk)?;

@@ -28,6 +28,8 @@ struct Spot {
     /// Number of the file in the window.
     file: usize,
     offset: u64,
+    /// How many bytes that are.
+    len: u32,
     /// Which part of the chunk; `None`: all of it.
     piece: Option<Piece>,
     /// The mark that this part has, where it is known.
@@ -50,7 +52,7 @@ impl Window {
         let part = extent.only_part();
         for (id, piece, len) in extent.parts() {
             self.wanted.push(Wanted { id: *id, token: self.spots.len() as u64 });
-            self.spots.push(Spot { file: self.files.len() - 1, offset, piece, mark: part });
+            self.spots.push(Spot { file: self.files.len() - 1, offset, len, piece, mark: part });
             offset += u64::from(len);
         }
     }
@@ -125,6 +127,9 @@ impl Filler<'_> {
             let Some(bytes) = spot.piece.map_or(Some(bytes), |piece| piece.of(bytes)) else {
                 return lose("a piece of it lies outside its chunk");
             };
+            if bytes.len() != spot.len as usize {
+                return lose("a chunk of it has another length than the tree says");
+            }
             if spot.mark.is_some_and(|mark| !self.supply.has_mark(mark, bytes)) {
                 return lose("its piece of a chunk is not what it was");
             }

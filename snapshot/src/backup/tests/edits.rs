@@ -258,7 +258,7 @@ fn run(seed: u64) {
         fs::create_dir(world.stage.path(folder)).unwrap();
     }
     for round in 0..ROUNDS {
-        for _ in 0..1 + world.draw.below(12) {
+        for _ in 0..=world.draw.below(12) {
             edit(world.stage.dir.path(), &mut world.draw);
         }
         if world.draw.below(3) == 0 {

@@ -6,8 +6,8 @@ use std::fs;
 use chronos_store::{Change, ChunkId, ChunkKind, PruneOptions, ReadData};
 
 use super::content::meddled_on;
-use super::{Stage, assert_whole, newest, nodes, noise};
-use crate::backup::{BackupOptions, ChangeTest, ParentChoice};
+use super::{Stage, assert_whole, files_of, newest, nodes, noise};
+use crate::backup::{BackupOptions, ChangeTest, ParentChoice, backup};
 use crate::node::{Extent, NodeKind};
 
 /// Bytes that are in no other file.
@@ -112,6 +112,20 @@ fn a_file_that_is_read_again_and_is_the_same_stays_where_it_is() {
     let report = stage.run_with(&BackupOptions { changes, ..BackupOptions::default() });
     assert!(report.unchanged && report.bytes_read > 100_000);
     assert_eq!(chunks(&stage), first);
+}
+
+#[test]
+fn a_file_that_was_stored_alone_too_meanwhile_stays_where_it_is() {
+    let stage = Stage::new();
+    stage.write("a/one", content(1));
+    stage.write("b", content(2));
+    stage.run();
+    let alone = BackupOptions { target: "other".to_owned(), ..BackupOptions::default() };
+    backup(&stage.open(), files_of(&stage.path("a")), &alone).unwrap();
+    let changes = ChangeTest { read_all: true, ..ChangeTest::default() };
+    let report = stage.run_with(&BackupOptions { changes, ..BackupOptions::default() });
+    assert!(report.unchanged, "{report:?}");
+    assert_whole(&stage);
 }
 
 #[test]

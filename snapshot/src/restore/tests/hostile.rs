@@ -145,6 +145,26 @@ fn a_size_that_is_a_lie_is_damage() {
 }
 
 #[test]
+fn a_chunk_of_another_length_than_the_tree_says_is_damage() {
+    let scratch = guarded();
+    let mut memory = Memory::default();
+    let mut extents = vec![memory.chunk(b"0123456789"), memory.chunk(b"abcdefghij")];
+    for (extent, lie) in extents.iter_mut().zip([15, 5]) {
+        let Extent::Data { len, .. } = extent else { unreachable!() };
+        *len = lie;
+    }
+    let content = Content { class: chronos_store::ChunkClass::Std, size: 20, extents };
+    memory.add("f", NodeKind::File(content));
+    memory.add_file("g", b"good");
+    let in_memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    for to in [scratch.at("to"), in_memory.path().join("to")] {
+        let report = scratch.restore(&memory, &options(Strategy::NewLocation, &to)).unwrap();
+        assert_eq!((report.status, report.files_restored), (RestoreStatus::Damaged, 1), "{report:?}");
+        assert!(!to.join("f").exists() && to.join("g").exists());
+    }
+}
+
+#[test]
 fn a_very_deep_tree_without_its_folders_comes_back() {
     let scratch = guarded();
     let mut memory = Memory::default();
