@@ -4,6 +4,7 @@
 //! rest would keep all of it alive; so they are stored anew, with what else is new.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use chronos_store::ChunkId;
 
@@ -27,7 +28,7 @@ const WELL_USED_MAX: usize = PLACES_MAX;
 pub(super) struct Ahead {
     walk: Walk,
     entries: VecDeque<Result<RawEntry>>,
-    uses: HashMap<ChunkId, Use>,
+    uses: HashMap<ChunkId, Use, BuildHasherDefault<ById>>,
     /// The first that were used well and are forgotten, by half of a mark.
     well_used: HashSet<[u8; 8]>,
     /// Number of the next entry that is read.
@@ -44,6 +45,20 @@ struct Use {
     last: u64,
 }
 
+/// Ids are keyed hashes themselves: their first bytes serve as well as any hash of them.
+#[derive(Debug, Default)]
+struct ById(u64);
+
+impl Hasher for ById {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.first_chunk().map_or(self.0, |first| u64::from_le_bytes(*first));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 impl Use {
     fn is_waste(&self) -> bool {
         self.used.saturating_mul(WASTE) <= self.end
@@ -52,7 +67,7 @@ impl Use {
 
 impl Ahead {
     pub(super) fn new(walk: Walk) -> Self {
-        Self { walk, entries: VecDeque::new(), uses: HashMap::new(), well_used: HashSet::new(), next: 0 }
+        Self { walk, entries: VecDeque::new(), uses: HashMap::default(), well_used: HashSet::new(), next: 0 }
     }
 
     /// The next entry, which stays.

@@ -35,6 +35,9 @@ impl<I: Iterator<Item = Walked>> Iterator for Included<I> {
                     while self.held.last().is_some_and(|dir| entry.path.strip(&dir.path).is_none()) {
                         self.held.pop();
                     }
+                    if included && self.held.is_empty() {
+                        return Some(Item::Entry(entry));
+                    }
                     if included {
                         self.ready.push(Item::Entry(entry));
                         self.ready.extend(self.held.drain(..).rev().map(Item::Entry));

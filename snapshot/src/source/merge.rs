@@ -35,6 +35,9 @@ impl Iterator for Merged {
         if let Some(clash) = self.clashes.pop() {
             return Some(clash);
         }
+        if let [only] = self.streams.as_mut_slice() {
+            return only.next().map(|item| (0, item));
+        }
         let mut first: Option<(usize, &Entry)> = None;
         let mut problem = None;
         for (number, stream) in self.streams.iter_mut().enumerate() {
