@@ -23,9 +23,9 @@ const LEAVES_MAX: usize = 512 << 10;
 /// Leaves asked for at once: the filter of a run is in the caches of the processor while it answers for them.
 const LEAVES_AT_ONCE: usize = 8192;
 
-/// How gladly a copy is kept, the least first: in a pack that another condemnation names, damaged, to be avoided, shunned, number of the
+/// How gladly a copy is kept, the least first: in a pack that may go by other means, damaged, to be avoided, shunned, number of the
 /// pack. A copy that may still go by another condemnation must not stand for one that goes by this: whoever began after that other one
-/// may rely on it (W3).
+/// may rely on it (W3). Nor must one of a session that nobody knows the end of: it may have been revoked.
 type Rank = (bool, bool, bool, bool, u32);
 
 /// How much is needed of a pack or of one frame, in raw bytes.
@@ -196,14 +196,15 @@ impl<'v> Marker<'v> {
     fn new(view: &'v Arc<View>, avoid: &dyn Fn(&PackName) -> bool) -> Result<Self> {
         let index = view.index()?;
         let condemned: HashSet<&PackName> = view.state.condemned.iter().flat_map(|c| &c.packs).collect();
+        let unknown: HashSet<&SessionId> = view.state.unknown().collect();
         let listed = view.inner.backend.list_all(names::PACKS)?;
         let stored: HashMap<&str, u64> = listed.iter().map(|e| (e.name.as_str(), e.size)).collect();
         let rank = |(number, pack): (u32, &IndexedPack)| -> Option<Rank> {
             // No copy counts in a pack that is not stored, or with another size.
             let is_stored = stored.get(names::pack(&pack.name).as_str()) == Some(&pack.size);
             let avoided = avoid(&pack.name);
-            let condemned = condemned.contains(&pack.name) && !avoided;
-            (is_stored && !pack.swept).then_some((condemned, pack.quarantined, avoided, pack.shunned, number))
+            let may_go = unknown.contains(&pack.name.session) || condemned.contains(&pack.name) && !avoided;
+            (is_stored && !pack.swept).then_some((may_go, pack.quarantined, avoided, pack.shunned, number))
         };
         let ranks = (0..).zip(index.packs()).map(rank).collect();
         let records = RecordSet::new(index);

@@ -17,7 +17,7 @@ use crate::restore::{RestoreOptions, RestoreStatus, restore};
 use crate::{Depth, verify};
 
 /// Seeds that are run every time; a long run names others: `FIRST..END`.
-const SEEDS: std::ops::Range<u64> = 0..3;
+const SEEDS: std::ops::Range<u64> = 0..2;
 const SEEDS_VARIABLE: &str = "CHRONOS_EDIT_SEEDS";
 /// Rounds of edits, each with a backup.
 const ROUNDS: usize = 10;
@@ -196,7 +196,10 @@ impl World {
         let view = repository.view().unwrap();
         let report = verify(&repository, &view, snapshot, Depth::Everything).unwrap();
         assert_eq!(report.verdict, Verdict::Verified, "{report:?}");
-        let target = tempfile::tempdir().unwrap();
+        // Most of them in memory: on a disk each restore waits until everything is there.
+        let target =
+            if number.is_multiple_of(8) { tempfile::tempdir() } else { tempfile::tempdir_in("/dev/shm") };
+        let target = target.unwrap();
         let to = Some(target.path().join("new"));
         let done =
             restore(&repository, snapshot, &RestoreOptions { to, ..RestoreOptions::default() }).unwrap();
