@@ -36,12 +36,14 @@ impl ChunkStream {
 
     /// The next chunk; `None` at the end. Call [`ChunkStream::reset`] before another reader.
     pub fn next_chunk(&mut self, reader: &mut dyn Read, chunker: &Chunker) -> io::Result<Option<&[u8]>> {
-        self.fill(reader, chunker.usual())?;
         let mut length = chunker.cut(self.ready());
-        if length == self.ready().len() && length < chunker.max() && !self.ended {
+        for wanted in [chunker.usual(), chunker.max()] {
+            let ready = self.ready().len();
             // It may go on. A cut before the end of what is ready would be one with more ready too.
-            self.fill(reader, chunker.max())?;
-            length = chunker.cut(self.ready());
+            if length == ready && ready < wanted && !self.ended {
+                self.fill(reader, wanted)?;
+                length = chunker.cut(self.ready());
+            }
         }
         let ready = self.buffer.get(self.start..self.end).unwrap_or_default();
         if ready.is_empty() {

@@ -115,12 +115,43 @@ pub(crate) fn open_frame(
     }
 }
 
-/// Table of contents and footer for a pack whose preamble and frames are `body` and whose name is `object`.
+/// The hash of a pack that grows, taken while what was added is in the processor's caches.
+#[derive(Debug, Default)]
+pub(crate) struct PackHash {
+    hasher: blake3::Hasher,
+    covered: usize,
+}
+
+impl PackHash {
+    /// Pieces in which bytes are best added and covered: both fit into the second cache.
+    pub(crate) const PIECE_BYTES: usize = 128 << 10;
+
+    /// Covers what was added to `body`, as far as there are whole pieces of it: these are hashed fastest.
+    pub(crate) fn follow(&mut self, body: &[u8]) {
+        self.cover(body, body.len() / Self::PIECE_BYTES * Self::PIECE_BYTES);
+    }
+
+    fn cover(&mut self, body: &[u8], end: usize) {
+        if let Some(fresh) = body.get(self.covered..end) {
+            self.hasher.update(fresh);
+            self.covered = end;
+        }
+    }
+
+    /// The hash of `body`, of which a part may be covered, and `tail`.
+    fn finish(mut self, body: &[u8], tail: &[u8]) -> blake3::Hash {
+        self.cover(body, body.len());
+        self.hasher.update(tail).finalize()
+    }
+}
+
+/// Table of contents and footer for a pack whose preamble and frames are `body` and whose name is `object`; `hash` has followed `body`.
 pub(crate) fn pack_tail(
     object: &str,
     keys: &Keys,
     head: &PackHead,
     body: &[u8],
+    hash: PackHash,
     toc: &Toc,
 ) -> Result<Vec<u8>> {
     let plain = toc.encode();
@@ -133,7 +164,7 @@ pub(crate) fn pack_tail(
     tail.extend(length.to_le_bytes());
     tail.extend([0; 16]);
     tail.extend(head.encode());
-    let hash = blake3::Hasher::new().update(body).update(&tail).finalize();
+    let hash = hash.finish(body, &tail);
     tail.extend(hash.as_bytes());
     tail.extend(MAGIC);
     Ok(tail)

@@ -4,8 +4,8 @@ use super::{Target, chunk, env, keys, pack_name};
 use crate::compress;
 use crate::crypto::{Capsule, Purpose, SessionKeys};
 use crate::format::{
-    Codec, Footer, Frame, Header, ObjectKind, Origin, PackHead, Toc, TocChunk, open_frame, pack_tail,
-    seal_frame,
+    Codec, Footer, Frame, Header, ObjectKind, Origin, PackHash, PackHead, Toc, TocChunk, open_frame,
+    pack_tail, seal_frame,
 };
 use crate::id::ChunkKind;
 use crate::names;
@@ -75,7 +75,7 @@ fn pack_seeds() -> Vec<Vec<u8>> {
         toc.frames.push(Frame { offset, sealed: length, raw, codec, kind, chunks: 1, origin: 0, number });
         toc.chunks.push(TocChunk { id: keys().chunk_id(kind, plain), length: raw });
     }
-    let tail = pack_tail(&object(), keys(), &head, &body, &toc).unwrap();
+    let tail = pack_tail(&object(), keys(), &head, &body, PackHash::default(), &toc).unwrap();
     vec![[body, tail].concat()]
 }
 

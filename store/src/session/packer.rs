@@ -10,7 +10,7 @@ use super::uploader::Uploader;
 use crate::crypto::Capsule;
 use crate::error::Result;
 use crate::format::Codec;
-use crate::format::{FRAMES_PER_PACK_MAX, Frame, Origin, PackHead, Toc, TocChunk, pack_tail};
+use crate::format::{FRAMES_PER_PACK_MAX, Frame, Origin, PackHash, PackHead, Toc, TocChunk, pack_tail};
 use crate::id::{ChunkKind, PackName, SessionId};
 use crate::names;
 use crate::packs::lock;
@@ -47,6 +47,7 @@ pub(crate) struct SealedFrame {
 struct OpenPack {
     head: PackHead,
     body: Vec<u8>,
+    hash: PackHash,
     toc: Toc,
 }
 
@@ -55,7 +56,7 @@ impl OpenPack {
     fn new(inner: &Inner, capsule: Capsule, mut body: Vec<u8>) -> Result<Self> {
         let head = PackHead { salt: inner.env.random_bytes()?, capsule };
         body.extend(head.encode());
-        Ok(Self { head, body, toc: Toc::default() })
+        Ok(Self { head, body, hash: PackHash::default(), toc: Toc::default() })
     }
 
     fn add(&mut self, frame: &SealedFrame) {
@@ -75,7 +76,10 @@ impl OpenPack {
             number: frame.number,
         });
         self.toc.chunks.extend_from_slice(&frame.chunks);
-        self.body.extend_from_slice(&frame.bytes);
+        for piece in frame.bytes.chunks(PackHash::PIECE_BYTES) {
+            self.body.extend_from_slice(piece);
+            self.hash.follow(&self.body);
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -179,8 +183,8 @@ impl Packer {
         let attempt = u32::from_le_bytes(inner.env.random_bytes()?);
         let name = PackName { session: self.session.clone(), seq, attempt };
         let object = names::pack(&name);
-        let OpenPack { head, mut body, toc } = pack;
-        let tail = pack_tail(&object, &inner.keys, &head, &body, &toc)?;
+        let OpenPack { head, mut body, hash, toc } = pack;
+        let tail = pack_tail(&object, &inner.keys, &head, &body, hash, &toc)?;
         body.extend(tail);
         let size = body.len() as u64;
         self.uploader.send(object, body)?;

@@ -121,7 +121,8 @@ impl Sealer {
         // Nothing waits in the channel: a frame goes to a thread that is ready for it, or stays.
         let (sender, receiver) = sync_channel(0);
         let receiver = Arc::new(Mutex::new(receiver));
-        let threads = 0..(cores - 1).clamp(1, THREADS_MAX);
+        // With one core there are none: nobody receives, so that every frame stays with who made it.
+        let threads = 0..(cores - 1).min(THREADS_MAX);
         let handles = threads.map(|_| {
             let (works, shared) = (Arc::clone(&self.works), Arc::clone(&self.shared));
             let receiver = Arc::clone(&receiver);

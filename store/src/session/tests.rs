@@ -13,6 +13,11 @@ use crate::repository::{CreateOptions, LocalDirs, OpenOptions, Repository, Secre
 
 /// Stores chunks with one writer; the table of contents of the one pack that holds them.
 fn stored(kind: ChunkKind, chunks: impl Iterator<Item = Vec<u8>>) -> Arc<PackToc> {
+    stored_pack(kind, chunks).0
+}
+
+/// The same, and the bytes of the pack.
+fn stored_pack(kind: ChunkKind, chunks: impl Iterator<Item = Vec<u8>>) -> (Arc<PackToc>, Vec<u8>) {
     let dir = tempfile::tempdir().unwrap();
     let dirs = LocalDirs { cache: dir.path().join("cache"), state: dir.path().join("state") };
     let options = OpenOptions { dirs, env: Env::system(), monitor: Arc::new(Silent) };
@@ -27,7 +32,9 @@ fn stored(kind: ChunkKind, chunks: impl Iterator<Item = Vec<u8>>) -> Arc<PackToc
     let state = repository.view().unwrap();
     let packs: Vec<_> = own_packs(&name, &state.state.rows.get(&name).unwrap().packs).collect();
     let [(pack, size)] = &packs[..] else { panic!("{} packs", packs.len()) };
-    repository.inner.packs.toc(pack, Some(*size)).unwrap()
+    let toc = repository.inner.packs.toc(pack, Some(*size)).unwrap();
+    let bytes = repository.inner.packs.read(&toc.object, None).unwrap();
+    (toc, bytes)
 }
 
 fn noise(seed: u64, len: usize) -> Vec<u8> {
@@ -56,8 +63,28 @@ fn a_frame_ends_once_it_is_full_and_a_longer_chunk_is_a_frame_of_its_own() {
     assert_eq!(tree(&[100, 511, 100]), [2, 1]);
     assert_eq!(tree(&[100, 512, 100]), [1, 1, 1]);
     assert_eq!(tree(&[512, 513, 100]), [1, 1, 1]);
-    let data = (0..6).map(|seed| noise(seed, 512 * KIB));
-    assert_eq!(chunks_of_frames(&stored(ChunkKind::Data, data)), [4, 2]);
+    let text = (0..6).map(|seed| noise(seed, 512 * KIB).into_iter().map(|byte| b'a' + byte % 16).collect());
+    assert_eq!(chunks_of_frames(&stored(ChunkKind::Data, text)), [4, 2]);
+}
+
+#[test]
+fn a_frame_of_content_that_does_not_compress_ends_earlier() {
+    let data = |sizes: &[usize]| {
+        let chunks = (0..).zip(sizes).map(|(seed, kib)| noise(seed, kib << 10));
+        chunks_of_frames(&stored(ChunkKind::Data, chunks))
+    };
+    assert_eq!(data(&[100; 12]), [6, 6]);
+    assert_eq!(data(&[512; 4]), [1; 4]);
+    assert_eq!(data(&[100, 3000, 100]), [1, 1, 1]);
+}
+
+#[test]
+fn a_pack_that_is_hashed_while_it_grows_has_the_hash_of_its_bytes() {
+    for sizes in [&[10][..], &[512; 5], &[1, 127, 128, 129, 1, 700, 300]] {
+        let chunks = (0..).zip(sizes).map(|(seed, kib)| noise(seed, kib << 10));
+        let (pack, bytes) = stored_pack(ChunkKind::Data, chunks);
+        assert_eq!(pack.footer.check_whole(&pack.object, &bytes).map_err(|e| e.to_string()), Ok(()));
+    }
 }
 
 #[test]

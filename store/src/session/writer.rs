@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::sealer::PlainFrame;
 use super::{Put, Session};
+use crate::compress::is_incompressible;
 use crate::crypto::{SealKey, TAG_BYTES};
 use crate::error::{Error, Result};
 use crate::format::{CHUNKS_PER_FRAME_MAX, Origin, TocChunk};
@@ -16,6 +17,8 @@ use crate::id::{ChunkId, ChunkKind};
 const DATA_FRAME_BYTES: usize = 2 << 20;
 /// The same of what trees are made of: of them single chunks are read.
 const TREE_FRAME_BYTES: usize = 512 << 10;
+/// The same of content that does not compress: longer frames gain nothing, and leave the processor's caches while they are sealed.
+const RAW_FRAME_BYTES: usize = 512 << 10;
 
 /// Puts chunks of one kind into a session, from one thread.
 #[derive(Debug)]
@@ -100,7 +103,12 @@ impl<'a> ChunkWriter<'a> {
         self.chunks.push(TocChunk { id, length: bytes.len() as u32 });
         counters.chunks_new.fetch_add(1, Ordering::Relaxed);
         counters.bytes_added.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        if self.frame.len() >= full || self.chunks.len() >= CHUNKS_PER_FRAME_MAX {
+        let before = self.frame.len() - bytes.len();
+        let is_looked_at = before < RAW_FRAME_BYTES && self.frame.len() >= RAW_FRAME_BYTES;
+        if self.frame.len() >= full
+            || self.chunks.len() >= CHUNKS_PER_FRAME_MAX
+            || is_looked_at && is_incompressible(&self.frame)
+        {
             self.cut()?;
         }
         Ok(())

@@ -172,7 +172,7 @@ fn what_cannot_be_fetched_is_named_and_the_rest_is_handed_out() {
             Ok(())
         })
         .unwrap();
-    assert!([19, 21].contains(&failed.len()), "one of two frames, whichever came first: {}", failed.len());
+    assert!([4, 6].contains(&failed.len()), "one of seven frames, whichever lies there: {}", failed.len());
     assert!(failed.iter().all(|(_, e)| e.to_string().contains(name.as_str())));
     assert_eq!(handed.into_inner().unwrap().len(), 40 - failed.len());
     let stopped = reader.fetch(&wanted, 2, &|_, _| Err(chronos_store::Error::Interrupted));

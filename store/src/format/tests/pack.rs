@@ -6,7 +6,8 @@ use crate::env::Env;
 use crate::error::{ErrorKind, Result};
 use crate::format::pack::PREAMBLE_BYTES;
 use crate::format::{
-    Codec, FOOTER_BYTES, Footer, Frame, Origin, PackHead, Toc, TocChunk, open_frame, pack_tail, seal_frame,
+    Codec, FOOTER_BYTES, Footer, Frame, Origin, PackHash, PackHead, Toc, TocChunk, open_frame, pack_tail,
+    seal_frame,
 };
 use crate::id::ChunkKind;
 
@@ -38,7 +39,7 @@ fn pack() -> (Vec<u8>, Vec<Vec<u8>>) {
         toc.chunks.push(TocChunk { id: keys.chunk_id(kind, plain), length: plain.len() as u32 });
         body.extend(sealed);
     }
-    let tail = pack_tail(NAME, &keys, &head, &body, &toc).unwrap();
+    let tail = pack_tail(NAME, &keys, &head, &body, PackHash::default(), &toc).unwrap();
     body.extend(tail);
     (body, plains)
 }
