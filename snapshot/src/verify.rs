@@ -112,7 +112,7 @@ struct Window {
 
 impl Window {
     fn want(&mut self, id: ChunkId, as_what: Use) {
-        self.wanted.push(Wanted { id, token: self.uses.len() as u64 });
+        self.wanted.push(Wanted { id, token: self.uses.len() as u64, part: None });
         self.uses.push(as_what);
     }
 

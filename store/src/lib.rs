@@ -48,7 +48,7 @@ pub use keys::{ChunkKeys, SlotInfo};
 pub use local::{CheckMemory, Folders, Host, Owner, SessionLock};
 pub use log::Change;
 pub use monitor::{Collect, Monitor, Silent, check_cancelled};
-pub use reader::{FETCH_MAX, Reader, Wanted};
+pub use reader::{FETCH_MAX, Part, Reader, Wanted};
 pub use refs::{REFS_MAX, RefList};
 pub use repository::{CreateOptions, LocalDirs, OpenOptions, Repository, Secret};
 pub use session::{ChunkWriter, Put, Session, SessionOptions, SessionStats};

@@ -31,6 +31,27 @@ pub struct Wanted {
     pub id: ChunkId,
     /// Handed back with it.
     pub token: u64,
+    /// Only this part of it is wanted; `None`: all of it.
+    pub part: Option<Part>,
+}
+
+/// Part of a chunk that can be checked by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where it begins in the chunk, in bytes.
+    pub start: u32,
+    /// Its length in bytes.
+    pub len: u32,
+    /// The mark of its bytes.
+    pub mark: ChunkMark,
+}
+
+impl Part {
+    /// The part's bytes out of the chunk's, unchecked; `None` if the chunk is shorter than it should be.
+    pub fn of<'b>(&self, chunk: &'b [u8]) -> Option<&'b [u8]> {
+        let start = self.start as usize;
+        chunk.get(start..start.checked_add(self.len as usize)?)
+    }
 }
 
 /// Reads chunks of one view; cheap to clone, usable from many threads, keeps a bounded number of decoded frames.
@@ -173,7 +194,8 @@ impl Reader {
     /// Reads many `Data` chunks in the order in which they lie, each frame once, on `threads` threads.
     ///
     /// `sink` gets token and bytes, from any thread, in any order; a chunk wanted several times is
-    /// handed out several times. An error of the sink stops the work and is returned. Chunks that cannot be
+    /// handed out several times. Every byte is checked: a chunk by its id, a part by its mark, and then the rest of its
+    /// chunk is not looked at. An error of the sink stops the work and is returned. Chunks that cannot be
     /// had do not stop it: they are returned with their errors.
     pub fn fetch(
         &self,
@@ -243,7 +265,14 @@ impl Reader {
         failed: &mut Vec<(Wanted, Error)>,
     ) -> Result<()> {
         match self.read(ChunkKind::Data, &wanted.id) {
-            Ok(bytes) => sink(wanted.token, &bytes),
+            Ok(chunk) => {
+                if let Some(bytes) = self.wanted_of(&wanted, &chunk) {
+                    return sink(wanted.token, bytes);
+                }
+                let why = "a part of it is not what it should be";
+                failed.push((wanted, Error::damaged(format!("chunk {}", wanted.id), why)));
+                Ok(())
+            }
             Err(e) if e.kind() == ErrorKind::Damaged => {
                 failed.push((wanted, e));
                 Ok(())
@@ -340,15 +369,29 @@ impl Reader {
             let (mine, after) = rest.split_at_checked(n).unwrap_or((rest, &[]));
             rest = after;
             let Some(one) = mine.first() else { continue };
-            if one.wanted.id != id || self.check(toc, ChunkKind::Data, &id, bytes).is_err() {
+            let in_parts = mine.iter().all(|l| l.wanted.part.is_some());
+            if one.wanted.id != id || !in_parts && self.check(toc, ChunkKind::Data, &id, bytes).is_err() {
                 give_up(mine);
                 continue;
             }
-            mine.iter().try_for_each(|l| sink(l.wanted.token, bytes))?;
+            for located in mine {
+                match self.wanted_of(&located.wanted, bytes) {
+                    Some(bytes) => sink(located.wanted.token, bytes)?,
+                    None => give_up(std::slice::from_ref(located)),
+                }
+            }
         }
         // Places beyond the frame's end: the index does not fit.
         give_up(rest);
         Ok(())
+    }
+
+    /// What is wanted of a chunk's bytes; `None` if it is a part and not what its mark says.
+    fn wanted_of<'b>(&self, wanted: &Wanted, chunk: &'b [u8]) -> Option<&'b [u8]> {
+        match wanted.part {
+            None => Some(chunk),
+            Some(part) => part.of(chunk).filter(|bytes| self.has_mark(part.mark, bytes)),
+        }
     }
 
     /// Bytes read from packs and index runs of this repository handle.
@@ -396,3 +439,6 @@ fn frame_of(toc: &PackToc, number: u16) -> Result<(&Frame, &[TocChunk])> {
         .map(|(_, frame, chunks)| (frame, chunks))
         .ok_or_else(|| Error::damaged(&toc.object, "the index names a frame that it does not have"))
 }
+
+#[cfg(test)]
+mod tests;

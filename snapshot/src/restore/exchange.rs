@@ -4,6 +4,9 @@
 //! anywhere and begun again.
 
 use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::FileType;
 
 use crate::error::{Error, Result};
 use crate::path::TreePath;
@@ -201,13 +204,24 @@ fn set_attributes(place: &Place, records: &[Record], which: Which, tally: &Tally
 
 /// Gives what stands at `path` attributes, unless it has them.
 pub(crate) fn set(place: &Place, path: &TreePath, want: &Attributes, tally: &Tally) -> Result<()> {
+    let handle = place.handle(path).map_err(|e| place.error(path, e))?;
+    set_by(place, path, &handle, want, tally)
+}
+
+/// The same through a descriptor that names it.
+pub(crate) fn set_by(
+    place: &Place,
+    path: &TreePath,
+    handle: &OwnedFd,
+    want: &Attributes,
+    tally: &Tally,
+) -> Result<()> {
     let error = |e: io::Error| place.error(path, e);
-    let handle = place.handle(path).map_err(error)?;
-    if Attributes::read(&handle).map_err(error)? == *want {
+    let (stat, now) = Attributes::look(handle).map_err(error)?;
+    if now == *want {
         return Ok(());
     }
     place.step().map_err(error)?;
-    let stat = crate::source::Stat::of(&handle).map_err(error)?;
-    let is_link = rustix::fs::FileType::from_raw_mode(stat.mode) == rustix::fs::FileType::Symlink;
-    metadata::apply(&handle, is_link, want, tally).map_err(error)
+    let is_link = stat.file_type() == FileType::Symlink;
+    metadata::apply(handle, is_link, &now, want, tally).map_err(error)
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 
-use chronos_store::{ChunkMark, Monitor, Wanted, check_cancelled};
+use chronos_store::{Monitor, Part, Wanted, check_cancelled};
 
 use crate::error::{Error, Result};
 use crate::node::{Extent, Piece};
@@ -30,10 +30,8 @@ struct Spot {
     offset: u64,
     /// How many bytes that are.
     len: u32,
-    /// Which part of the chunk; `None`: all of it.
+    /// Which part of what is fetched; `None`: all of it.
     piece: Option<Piece>,
-    /// The mark that this part has, where it is known.
-    mark: Option<ChunkMark>,
 }
 
 /// Files to be filled in one go.
@@ -49,10 +47,11 @@ pub(crate) struct Window {
 impl Window {
     /// Asks for the chunks of an extent of the last file.
     pub(crate) fn want(&mut self, mut offset: u64, extent: &Extent) {
-        let part = extent.only_part();
         for (id, piece, len) in extent.parts() {
-            self.wanted.push(Wanted { id: *id, token: self.spots.len() as u64 });
-            self.spots.push(Spot { file: self.files.len() - 1, offset, len, piece, mark: part });
+            let part = piece.zip(extent.only_part()).map(|(p, mark)| Part { start: p.start, len, mark });
+            self.wanted.push(Wanted { id: *id, token: self.spots.len() as u64, part });
+            let piece = piece.filter(|_| part.is_none());
+            self.spots.push(Spot { file: self.files.len() - 1, offset, len, piece });
             offset += u64::from(len);
         }
     }
@@ -129,9 +128,6 @@ impl Filler<'_> {
             };
             if bytes.len() != spot.len as usize {
                 return lose("a chunk of it has another length than the tree says");
-            }
-            if spot.mark.is_some_and(|mark| !self.supply.has_mark(mark, bytes)) {
-                return lose("its piece of a chunk is not what it was");
             }
             self.write(window, spot, bytes).map_err(|e| {
                 let why = e.to_string();

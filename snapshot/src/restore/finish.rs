@@ -161,17 +161,20 @@ impl<'a> Builder<'a> {
 
     fn leave(&self, folder: Option<Entered>) -> Result<()> {
         let Some(Entered { path, staged, node }) = folder else { return Ok(()) };
+        let error = |e| self.error(&path, e);
+        let handle = self.place.handle(&staged).map_err(error)?;
         let want = if let Some(node) = &node {
             Attributes::of(node, self.owners)
         } else {
             // An ordinary folder where the snapshot has no entry.
-            let now = self.place.handle(&staged).and_then(|h| Attributes::read(&h));
-            let now = now.map_err(|e| self.error(&path, e))?;
+            let now = Attributes::read(&handle).map_err(error)?;
             Attributes { mode: 0o755, xattrs: Vec::new(), ..now }
         };
-        exchange::set(self.place, &staged, &want, self.tally)?;
+        exchange::set_by(self.place, &staged, &handle, &want, self.tally)?;
         match &node {
-            Some(node) if self.verify => self.check_attributes(&path, &staged, node),
+            Some(node) if self.verify => {
+                verify::attributes(&handle, node, &want, self.tally.is_empty(), self.unkept).map_err(error)
+            }
             _ => Ok(()),
         }
     }

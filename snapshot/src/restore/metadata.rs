@@ -37,8 +37,13 @@ pub(crate) struct Attributes {
 impl Attributes {
     /// Of what a descriptor names.
     pub(crate) fn read(handle: &impl AsFd) -> io::Result<Self> {
+        Ok(Self::look(handle)?.1)
+    }
+
+    /// The same, and what else `statx` tells.
+    pub(crate) fn look(handle: &impl AsFd) -> io::Result<(Stat, Self)> {
         let stat = Stat::of(handle)?;
-        Ok(Self { xattrs: xattrs_of(handle)?, ..Self::without_xattrs(&stat) })
+        Ok((stat, Self { xattrs: xattrs_of(handle)?, ..Self::without_xattrs(&stat) }))
     }
 
     /// What `statx` tells of them.
@@ -101,11 +106,16 @@ impl Tally {
     }
 }
 
-/// Gives what a descriptor names the attributes `want`; touches only what differs.
-pub(crate) fn apply(handle: &OwnedFd, is_link: bool, want: &Attributes, tally: &Tally) -> io::Result<()> {
-    let now = Attributes::read(handle)?;
+/// Gives what a descriptor names, and what has the attributes `now`, the attributes `want`; touches only what differs.
+pub(crate) fn apply(
+    handle: &OwnedFd,
+    is_link: bool,
+    now: &Attributes,
+    want: &Attributes,
+    tally: &Tally,
+) -> io::Result<()> {
     let set_mode = |mode| if is_link { Ok(()) } else { Ok(rustix::fs::chmod(proc_path(handle), mode)?) };
-    apply_over(handle, &now, want, tally, set_mode)
+    apply_over(handle, now, want, tally, set_mode)
 }
 
 /// The same of a regular file that was just made, holds all its content and is open. `inherits`: it may have got attributes at its

@@ -93,7 +93,7 @@ impl Verification<'_> {
                 continue;
             }
             if !self.quick {
-                wanted.push(Wanted { id, token: 0 });
+                wanted.push(Wanted { id, token: 0, part: None });
                 continue;
             }
             self.report.chunks += 1;

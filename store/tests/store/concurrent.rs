@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use crate::fixture::{Fixture, KEY, all_readable, begin, noise, readable, snapshot, try_snapshot};
+use crate::parts::readable_in_parts;
 
 use chronos_store::backend::{Backend, LocalBackend, Method, RecordBackend};
 use chronos_store::{ChunkKind, CreateOptions, RefList, Repository};
@@ -146,6 +147,7 @@ fn of_two_copies_the_whole_one_is_read() {
             let copy = fixture.fork();
             copy.backend.damage(name, bad.as_deref());
             readable(&copy.open(), &ids, &chunks);
+            readable_in_parts(&copy.open(), &ids, &chunks);
             assert_eq!(all_readable(&copy.open()), 2);
         }
     }
@@ -162,7 +164,7 @@ fn what_cannot_be_fetched_is_named_and_the_rest_is_handed_out() {
     bad.iter_mut().skip(1 << 20).take(10).for_each(|b| *b ^= 1);
     fixture.backend.damage(name, Some(&bad));
     let wanted: Vec<_> =
-        (0..).zip(&ids).map(|(token, id)| chronos_store::Wanted { id: *id, token }).collect();
+        (0..).zip(&ids).map(|(token, id)| chronos_store::Wanted { id: *id, token, part: None }).collect();
     let handed = std::sync::Mutex::new(std::collections::BTreeSet::new());
     let reader = fixture.open().view().unwrap().reader();
     let failed = reader

@@ -10,6 +10,7 @@ mod damage;
 mod ended;
 mod fixture;
 mod meanwhile;
+mod parts;
 mod pruning;
 mod sessions;
 mod stopped;

@@ -145,7 +145,13 @@ impl Supply for Memory {
         // Backwards: chunks come in any order.
         for wanted in wanted.iter().rev() {
             match self.chunks.get(&wanted.id) {
-                Some(bytes) if !self.lost.contains(&wanted.id) => sink(wanted.token, bytes)?,
+                Some(bytes) if !self.lost.contains(&wanted.id) => match wanted.part {
+                    None => sink(wanted.token, bytes)?,
+                    Some(part) => match part.of(bytes).filter(|b| self.has_mark(part.mark, b)) {
+                        Some(bytes) => sink(wanted.token, bytes)?,
+                        None => lost.push((*wanted, chronos_store::Error::damaged("a chunk", "its part"))),
+                    },
+                },
                 _ => lost.push((*wanted, chronos_store::Error::Missing { object: "a chunk".to_owned() })),
             }
         }
