@@ -16,7 +16,7 @@ use crate::names;
 /// Bytes read from a pack's end at first: footer and the table of contents of most packs.
 const TAIL_BYTES: u64 = 128 << 10;
 /// Tables of contents kept, counted in chunks: about 20 MB.
-const TOC_CHUNKS_MAX: usize = 400_000;
+const TOC_CHUNKS_MAX: usize = 200_000;
 
 /// Locks a mutex; what a panicking thread left is still whole, since every update here is one assignment.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

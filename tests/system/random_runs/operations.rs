@@ -157,6 +157,11 @@ fn any_step() -> impl Generator<Value = Step> {
 
 fn any_operation() -> impl Generator<Value = Operation> {
     let tags = vec(select(vec!["x".to_owned(), "y".to_owned(), "\u{fc}".to_owned()]), 0..3);
+    // Two at most: a tag is there once.
+    let tags = tags.prop_map(|mut tags| {
+        tags.dedup();
+        tags
+    });
     let of = any::<usize>;
     prop_oneof![
         10 => (0..TREES, vec(any_deed(), 1..8)).prop_map(|(tree, deeds)| Operation::Change { tree, deeds }),
