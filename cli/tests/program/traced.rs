@@ -24,6 +24,12 @@ impl Traced {
         Self::under(home, &watch, args)
     }
 
+    /// Starts the program; `signal` reaches it once, if one thread alone makes this system call: at its `turn`-th.
+    pub(crate) fn signalled_at(home: &Home, call: &str, turn: usize, signal: &str, args: &[&str]) -> Self {
+        let inject = format!("inject={call}:signal={signal}:when={turn}");
+        Self::under(home, &["-e", &format!("trace={call}"), "-e", &inject], args)
+    }
+
     /// Starts the program; each of its threads stops it when it makes its `turn`-th system call of this name.
     pub(crate) fn stopped_at<S: AsRef<OsStr>>(home: &Home, call: &str, turn: usize, args: &[S]) -> Self {
         let inject = format!("inject={call}:signal=SIGSTOP:when={turn}");
