@@ -43,6 +43,11 @@ pub(crate) fn compress_into(bytes: &[u8], level: i32, packed: &mut Vec<u8>) -> R
 
 /// Expands one zstd frame to exactly `length` bytes; `None` if that is not what it holds.
 pub(crate) fn expand(bytes: &[u8], length: usize) -> Option<Vec<u8>> {
+    expand_into(bytes, length, Vec::new())
+}
+
+/// The same into memory whose content is given up.
+pub(crate) fn expand_into(bytes: &[u8], length: usize, mut plain: Vec<u8>) -> Option<Vec<u8>> {
     // A frame that claims to be longer than it may be is refused before anything is allocated.
     if zstd::zstd_safe::get_frame_content_size(bytes).ok()?? != length as u64 {
         return None;
@@ -51,7 +56,9 @@ pub(crate) fn expand(bytes: &[u8], length: usize) -> Option<Vec<u8>> {
         if slot.is_none() {
             *slot = Some(Decompressor::new().ok()?);
         }
-        let plain = slot.as_mut()?.decompress(bytes, length).ok()?;
+        plain.clear();
+        plain.reserve_exact(length);
+        slot.as_mut()?.decompress_to_buffer(bytes, &mut plain).ok()?;
         (plain.len() == length).then_some(plain)
     })
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{Frame, Place, TocChunk};
+use crate::format::{Frame, Place, TocChunk, give_back};
 use crate::id::{ChunkId, ChunkKind, ChunkMark};
 use crate::packs::{PackToc, chunks_of, lock};
 use crate::refs::RefList;
@@ -181,6 +181,9 @@ impl Reader {
             };
             if let Some((_, gone)) = frames.held.remove(&oldest) {
                 frames.bytes -= gone.len();
+                if let Ok(memory) = Arc::try_unwrap(gone) {
+                    give_back(memory);
+                }
             }
         }
         Ok(plain)
@@ -346,7 +349,10 @@ impl Reader {
             let from = (frame.offset - start) as usize;
             let sealed = bytes.get(from..from + frame.sealed as usize).unwrap_or_default().to_vec();
             match packs.open(toc, frame, sealed) {
-                Ok(plain) => self.hand_out_frame(toc, same, &plain, chunks, sink, give_up)?,
+                Ok(plain) => {
+                    self.hand_out_frame(toc, same, &plain, chunks, sink, give_up)?;
+                    give_back(plain);
+                }
                 Err(e) if e.kind() == ErrorKind::Damaged => give_up(same),
                 Err(e) => return Err(e),
             }

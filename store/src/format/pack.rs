@@ -110,9 +110,16 @@ pub(crate) fn open_frame(
         Codec::Raw if sealed.len() == frame.raw as usize => Ok(sealed),
         Codec::Raw => Err(damaged("its length does not fit")),
         Codec::Zstd => {
-            compress::expand(&sealed, frame.raw as usize).ok_or_else(|| damaged("it does not expand"))
+            let spare = SPARE.take();
+            compress::expand_into(&sealed, frame.raw as usize, spare)
+                .ok_or_else(|| damaged("it does not expand"))
         }
     }
+}
+
+/// Memory of an opened frame that is no longer needed, for the next one of this thread.
+pub(crate) fn give_back(memory: Vec<u8>) {
+    SPARE.set(memory);
 }
 
 /// The hash of a pack that grows, taken while what was added is in the processor's caches.
