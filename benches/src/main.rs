@@ -111,7 +111,7 @@ fn scales(tools: &[Tool], sizes: &[u64], scratch: &Path) -> Result<()> {
     let chronos = tools.first().context("there is no chronos")?;
     for chunks in sizes {
         let place = scratch.join(format!("scale-{chunks}"));
-        scale::print(*chunks, &scale::steps(chronos, *chunks, &place)?)?;
+        scale::run(chronos, *chunks, &place)?;
         std::fs::remove_dir_all(&place)?;
     }
     Ok(())

@@ -4,10 +4,11 @@
 //! Everything is written through the libraries' own calls, so that every command of the program works on what comes out.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use chronos_snapshot::{Content, Extent, Manifest, Node, NodeKind, Time, TreeBuilder, TreePath};
 use chronos_store::backend::LocalBackend;
 use chronos_store::{
@@ -27,25 +28,24 @@ const FILE_CHUNKS: usize = 64;
 /// Bytes of a chunk.
 const CHUNK_BYTES: u32 = 8;
 
-/// Makes a repository of `chunks` chunks in `place` and measures commands on it, each as a process of its own.
-pub(crate) fn steps(tool: &Tool, chunks: u64, place: &Path) -> Result<Vec<Step>> {
-    std::fs::create_dir_all(place.join("in"))?;
-    std::io::Write::write_all(&mut std::fs::File::create(place.join("in/file"))?, b"a file\n")?;
+/// Makes a repository of `chunks` chunks in `place` and measures commands on it, each as a process of its own. A line is printed
+/// as soon as a command ends: with very many chunks the next one may take an hour.
+pub(crate) fn run(tool: &Tool, chunks: u64, place: &Path) -> Result<()> {
+    let data = place.join("in");
+    std::fs::create_dir_all(&data)?;
+    std::fs::write(data.join("file"), b"a file\n")?;
     tool.init(place)?;
     fill(place, chunks)?;
-    let step = |name, line| tool.step(name, &Action::Line(line), place, chunks);
-    let data = place.join("in");
-    let backup = |name| tool.step(name, &Action::Backup(&data), place, chunks);
-    Ok(vec![
-        step("list, nothing cached", "$P -q snapshots")?,
-        step("list", "$P -q snapshots")?,
-        backup("back up one file")?,
-        step("check, no data", "$P -q check")?,
-        step("delete one snapshot", "$P -q delete scale_manual_20260101_000000")?,
-        step("prune", "$P -q prune")?,
-        step("prune again", "$P -q prune")?,
-        backup("back up one file after it")?,
-    ])
+    let step = |name, line| print(chunks, &tool.step(name, &Action::Line(line), place, chunks)?);
+    let backup = |name| print(chunks, &tool.step(name, &Action::Backup(&data), place, chunks)?);
+    step("list, nothing cached", "$P -q snapshots")?;
+    step("list", "$P -q snapshots")?;
+    backup("back up one file")?;
+    step("check, no data", "$P -q check")?;
+    step("delete one snapshot", "$P -q delete scale_manual_20260101_000000")?;
+    step("prune", "$P -q prune")?;
+    step("prune again", "$P -q prune")?;
+    backup("back up one file after it")
 }
 
 fn fill(place: &Path, chunks: u64) -> Result<()> {
@@ -157,21 +157,11 @@ fn manifest(number: u64, tree: ChunkId, files: u64, chunks: u64) -> Manifest {
     }
 }
 
-/// Prints the table of one size.
-pub(crate) fn print(chunks: u64, steps: &[Step]) -> Result<()> {
-    use std::io::Write;
-    ensure!(!steps.is_empty(), "nothing was measured");
+/// Prints what one command took.
+fn print(chunks: u64, step: &Step) -> Result<()> {
+    let Step { name, wall, cpu, .. } = step;
+    let (peak, stored) = (step.rss_kib as f64 / 1024.0, step.stored as f64 / 1e6);
     let mut out = std::io::stdout().lock();
-    for s in steps {
-        writeln!(
-            out,
-            "| {chunks} | {} | {:.2} | {:.2} | {:.0} | {:+.1} |",
-            s.name,
-            s.wall,
-            s.cpu,
-            s.rss_kib as f64 / 1024.0,
-            s.stored as f64 / 1e6
-        )?;
-    }
+    writeln!(out, "| {chunks} | {name} | {wall:.2} | {cpu:.2} | {peak:.0} | {stored:+.1} |")?;
     Ok(())
 }
