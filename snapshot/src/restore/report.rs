@@ -129,7 +129,7 @@ pub struct RestoreReport {
     pub strategy: Strategy,
     /// The snapshot that was made before, if one was.
     pub restore_point: Option<String>,
-    /// Entries written that are no folders.
+    /// Regular files written, counted as by the backup: each name of one.
     pub files_restored: u64,
     /// Bytes of content written.
     pub bytes_written: u64,

@@ -30,7 +30,8 @@ impl Builder<'_> {
             }
             let (Some(from), Some(to)) = (plan.staged(first), plan.staged(entry)) else { continue };
             match (self.place.make_hard_link(&from, &to), &entry.node) {
-                (Ok(()), _) => self.files += 1,
+                (Ok(()), Some(node)) => self.files += u64::from(matches!(node.kind, NodeKind::File(_))),
+                (Ok(()), None) => {}
                 (Err(e), Some(node)) if is_unlinkable(&e) => {
                     self.copied.insert(entry.path.clone());
                     self.second_file(&entry.path, node, &from, &to)?;

@@ -99,6 +99,7 @@ pub(crate) struct Builder<'a> {
     pub(crate) remembered: Option<Remembered>,
     pub(crate) problems: Vec<PathError>,
     pub(crate) damaged: bool,
+    /// Regular files, each name of one.
     pub(crate) files: u64,
     pub(crate) bytes: &'a AtomicU64,
 }
@@ -243,7 +244,6 @@ impl<'a> Builder<'a> {
         };
         match made {
             Ok(()) => {
-                self.files += 1;
                 self.monitor.advance(1, 0);
                 let want = Attributes::of(node, self.owners);
                 super::exchange::set(self.place, staged, &want, self.tally)

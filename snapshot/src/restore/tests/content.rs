@@ -67,6 +67,7 @@ fn one_of_everything_comes_back() {
         }
         let report = scratch.restore(&memory, &options(Strategy::NewLocation, &to)).unwrap();
         assert_eq!(report.status, RestoreStatus::Completed, "{:?}", report.errors);
+        assert_eq!(report.files_restored, 6, "regular files, one of them under three names");
         assert_eq!(differs(&from, &to), [""; 0]);
         assert!(report.notes.is_empty(), "{:?}", report.notes);
     }
