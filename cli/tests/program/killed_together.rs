@@ -2,12 +2,13 @@
 //! asked to go is given back.
 //!
 //! `strace` kills a program when one of its threads makes the n-th call of a kind; kind and n come from a seed, so that
-//! each round can be repeated. A few rounds; with `CHRONOS_LONG=1` many, with `CHRONOS_LONG=5` a fifth of them.
+//! each round can be repeated. A few rounds; with `CHRONOS_LONG=1` many, with `CHRONOS_LONG=3/5` the third fifth of them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::process::Child;
 
-use crate::support::{Home, finish, is_long, long_step, noise};
+use crate::support::{Home, Share, finish, is_long, long_share, noise};
 
 /// Calls at which programs are killed, and how many there may be before.
 const KILLED_AT: [(&str, u64); 10] = [
@@ -62,13 +63,23 @@ fn is_whole(home: &Home, id: &str, source: &str, round: u64) {
     }
 }
 
+/// The rounds that are run.
+fn rounds() -> Range<u64> {
+    if !is_long() {
+        return 0..ROUNDS;
+    }
+    let Share { nth, of } = long_share();
+    let share = (ROUNDS_LONG / of as u64).max(ROUNDS);
+    nth as u64 * share..(nth as u64 + 1) * share
+}
+
 #[test]
 fn killed_under_load_nothing_reported_is_lost() {
     let home = Home::with_snapshot();
     // What was reported, by name: source and round.
     let mut reported: BTreeMap<String, (&str, u64)> = BTreeMap::new();
     let mut kills = 0;
-    for round in 0..if is_long() { (ROUNDS_LONG / long_step() as u64).max(ROUNDS) } else { ROUNDS } {
+    for round in rounds() {
         for (name, bytes) in SOURCES.iter().flat_map(|source| content(source, round)) {
             home.file(&name, &bytes);
         }

@@ -1,6 +1,7 @@
 //! The program in a home folder of its own.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -153,9 +154,25 @@ pub(crate) fn is_long() -> bool {
     std::env::var_os("CHRONOS_LONG").is_some()
 }
 
-/// Of what a long form tries, one in so many: `CHRONOS_LONG=1` is everything, `CHRONOS_LONG=5` a fifth.
-pub(crate) fn long_step() -> usize {
-    std::env::var("CHRONOS_LONG").ok().and_then(|text| text.parse().ok()).unwrap_or(1).max(1)
+/// The part of a long form that is wanted: of the things that it tries each `of`-th one, from the `nth` on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    pub(crate) nth: usize,
+    pub(crate) of: usize,
+}
+
+/// `CHRONOS_LONG=1` is everything, `CHRONOS_LONG=5` the first fifth, `CHRONOS_LONG=3/5` the third one.
+pub(crate) fn long_share() -> Share {
+    let text = std::env::var("CHRONOS_LONG").unwrap_or_default();
+    let (nth, of) = text.split_once('/').unwrap_or(("1", &text));
+    let share = Share { nth: nth.parse().unwrap_or(1) - 1, of: of.parse().unwrap_or(1) };
+    assert!(share.nth < share.of, "CHRONOS_LONG={text} is no share");
+    share
+}
+
+/// A line about what a test tried, for its long form (`--nocapture` shows it).
+pub(crate) fn tell(line: std::fmt::Arguments<'_>) {
+    writeln!(std::io::stderr(), "{line}").unwrap();
 }
 
 pub(crate) fn finish(child: Child) -> Ran {

@@ -5,7 +5,7 @@
 //! each image: what was reported restores, a check of every byte finds nothing wrong, and the next backup and prune work.
 //!
 //! A few images of each kind are tried; with `CHRONOS_LONG=1` all of them, with more seeds, with
-//! `CHRONOS_LONG=5` a fifth of these.
+//! `CHRONOS_LONG=3/5` the third fifth of these.
 
 mod calls;
 mod disk;
@@ -19,7 +19,7 @@ use disk::{Disk, Fate, Image};
 use examine::{Stage, Story};
 use recording::Recording;
 
-use crate::support::{Home, is_long, long_step};
+use crate::support::{Home, is_long, long_share, tell};
 
 /// How many images are tried when time is short.
 const SHORT: usize = 90;
@@ -98,10 +98,17 @@ fn images(disk: &Disk, told: &[usize], short: usize) -> Vec<(usize, Luck)> {
         }
     }
     assert!(images.len() > short, "{} images", images.len());
-    let step = if is_long() { long_step() } else { images.len().div_ceil(short) };
+    let (first, step) = if is_long() {
+        (long_share().nth, long_share().of)
+    } else {
+        let step = images.len().div_ceil(short);
+        (step / 2, step)
+    };
     let last_told = images.iter().filter(|(now, _)| told.contains(now)).copied();
-    let chosen = images.iter().skip(step / 2).step_by(step).copied();
-    chosen.chain(last_told.filter(|_| step > 1)).collect()
+    let chosen = images.iter().skip(first).step_by(step).copied();
+    let chosen: Vec<_> = chosen.chain(last_told.filter(|_| step > 1)).collect();
+    tell(format_args!("{} of {} images", chosen.len(), images.len()));
+    chosen
 }
 
 #[test]
