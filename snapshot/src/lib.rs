@@ -11,6 +11,7 @@ mod export;
 pub mod fuzz;
 mod node;
 mod path;
+mod prefix;
 mod read;
 mod record;
 mod repair;

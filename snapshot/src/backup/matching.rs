@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use crate::prefix::shared;
+
 /// Bytes that an anchor depends on: one for each bit of the hash.
 const WINDOW: usize = 32;
 /// An anchor has so many zero bits: one in 64 bytes on average, so that a change costs about a window and this much
@@ -13,8 +15,6 @@ const WINDOW: usize = 32;
 const ANCHOR_BITS: u32 = 6;
 /// Shorter stretches cost more to name than they save.
 const MATCH_MIN: usize = 24;
-/// Bytes compared at a time.
-const BLOCK: usize = 32;
 /// Most differences are small: equal bytes are looked for so many bytes further on, and only then in all of the old ones.
 const NEAR: usize = 4 << 10;
 
@@ -48,7 +48,7 @@ impl Matcher {
     /// are compared first. `old` is shorter than 4 GiB.
     pub(super) fn matches(&mut self, old: &[u8], new: &[u8]) -> Vec<Match> {
         let mut found: Vec<Match> = Vec::new();
-        let start = prefix(old, new);
+        let start = shared(old, new);
         let mut reached = Match { old: 0, new: 0, len: 0 };
         if start >= MATCH_MIN {
             reached.len = start;
@@ -158,17 +158,8 @@ fn around(old: &[u8], new: &[u8], place: usize, end: usize, from: usize) -> Opti
     if behind < MATCH_MIN {
         return None;
     }
-    let len = behind + prefix(old_after, new_after);
+    let len = behind + shared(old_after, new_after);
     Some(Match { old: place - behind, new: end - behind, len })
-}
-
-/// How many bytes at the start are equal.
-fn prefix(a: &[u8], b: &[u8]) -> usize {
-    let (a_blocks, _) = a.as_chunks::<BLOCK>();
-    let (b_blocks, _) = b.as_chunks::<BLOCK>();
-    let equal = BLOCK * a_blocks.iter().zip(b_blocks).take_while(|(a, b)| a == b).count();
-    let (a, b) = (a.get(equal..).unwrap_or_default(), b.get(equal..).unwrap_or_default());
-    equal + a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// How many bytes at the end are equal.

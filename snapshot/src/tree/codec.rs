@@ -4,7 +4,8 @@
 //! says what it expected.
 
 use crate::error::{Error, Result};
-use crate::path::{PATH_BYTES_MAX, TreePath, shared};
+use crate::path::{PATH_BYTES_MAX, TreePath};
+use crate::prefix::shared;
 
 /// Version of the encoding of all nodes; a reader refuses others.
 pub(crate) const VERSION: u8 = 1;
