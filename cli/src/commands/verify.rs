@@ -51,6 +51,7 @@ impl Verify {
             let depth = if self.quick { Depth::Presence } else { Depth::Everything };
             let report = verify(&catalog.repository, &catalog.view, &snapshot, depth)?;
             app.output.finish();
+            // A clock beyond the years that 64 bits can tell (1677 to 2262): the outcome counts, its time is left out.
             let at = i64::try_from(app.env.clock.now()).ok();
             self.keep(app, &catalog, &snapshot, &report, at)?;
             show(app, &snapshot, &report)?;
