@@ -84,7 +84,6 @@ impl<'s> Cutter<'s> {
     /// The extents of a file that is to be read; `before` is what the previous snapshot has there.
     pub(crate) fn begin(&mut self, before: Option<&RawEntry>) -> Extents {
         self.file += 1;
-        self.store.forget();
         Extents::new(self.file, self.previous.zip(before).map(|(tree, before)| Base::new(tree, before)))
     }
 

@@ -4,6 +4,7 @@
 //! then compared with the stretch of the previous version that lies where it was cut out; what differs little is
 //! assembled from pieces of that, the new bytes in between being stored with those of other files, as [`Literals`].
 
+use std::mem;
 use std::sync::Arc;
 
 use chronos_store::ChunkId;
@@ -40,6 +41,8 @@ pub(crate) struct Extents {
     pub(crate) len: u64,
     base: Option<Base>,
     misses: u32,
+    /// What waits. Its memory is the thread's and goes back to it when nothing waits.
+    region: Region,
 }
 
 /// What a thread needs to store extents, its memory used for every file.
@@ -50,19 +53,14 @@ pub(super) struct Store<'s> {
     changes: Literals<'s>,
     /// Small files.
     files: Literals<'s>,
-    region: Region,
+    /// Memory for what waits of a file.
+    spare: Region,
 }
 
 impl<'s> Store<'s> {
     pub(super) fn new(writer: SinkWriter<'s>, places: &'s Places) -> Self {
         let (changes, files) = (Literals::new(places), Literals::new(places));
-        Self { writer, changes, files, region: Region::default() }
-    }
-
-    /// Forgets what waits of a file that could not be read to its end: it belongs to no other.
-    pub(super) fn forget(&mut self) {
-        self.region.bytes.clear();
-        self.region.chunks.clear();
+        Self { writer, changes, files, spare: Region::default() }
     }
 
     /// Stores what waits, and tells the chunk of each piece that was named since the last time.
@@ -78,6 +76,8 @@ impl<'s> Store<'s> {
 struct Region {
     bytes: Vec<u8>,
     chunks: Vec<(ChunkId, usize)>,
+    /// Whether it may be all of a small file.
+    is_small_file: bool,
     matcher: Matcher,
 }
 
@@ -117,6 +117,7 @@ impl Extents {
     pub(super) fn chunk(&mut self, store: &mut Store<'_>, bytes: &[u8]) -> Result<()> {
         let chunk = store.writer.hash(bytes)?;
         let (id, len) = (chunk.id(), bytes.len());
+        let is_small_file = self.list.is_empty() && self.region.chunks.is_empty() && len <= SMALL_BYTES;
         // As the previous version has put it together, if it did: what has not changed is described as before.
         let before = match &mut self.base {
             Some(base) => base.assembled(&id, &|id| store.writer.usable(id))?,
@@ -126,7 +127,7 @@ impl Extents {
             before
         } else if store.writer.refer(&id)? {
             Some(Extent::Data { id, len: len as u32 })
-        } else if self.base.is_some() || self.is_small(&store.region, len) {
+        } else if self.base.is_some() || is_small_file {
             None
         } else {
             store.writer.store(chunk)?;
@@ -140,34 +141,30 @@ impl Extents {
             self.push(extent);
             return Ok(());
         }
-        store.region.chunks.push((id, len));
-        store.region.bytes.extend_from_slice(bytes);
-        if store.region.bytes.len() >= REGION_BYTES { self.settle(store, None) } else { Ok(()) }
-    }
-
-    /// Whether a chunk of so many bytes may be all of a small file.
-    fn is_small(&self, region: &Region, len: usize) -> bool {
-        self.list.is_empty() && region.chunks.is_empty() && len <= SMALL_BYTES
+        if self.region.chunks.is_empty() {
+            self.region = mem::take(&mut store.spare);
+        }
+        self.region.chunks.push((id, len));
+        self.region.bytes.extend_from_slice(bytes);
+        self.region.is_small_file = is_small_file;
+        if self.region.bytes.len() >= REGION_BYTES { self.settle(store, None) } else { Ok(()) }
     }
 
     /// Stores the chunks that wait; `next` is the known chunk that follows them.
     pub(super) fn settle(&mut self, store: &mut Store<'_>, next: Option<&ChunkId>) -> Result<()> {
-        if store.region.chunks.is_empty() {
+        if self.region.chunks.is_empty() {
             return Ok(());
         }
-        let matches = self.compare(store, next)?;
-        let Store { writer, changes, files, region } = store;
-        let is_small = self.list.is_empty()
-            && next.is_none()
-            && region.chunks.len() == 1
-            && region.bytes.len() <= SMALL_BYTES;
+        let mut region = mem::take(&mut self.region);
+        let matches = self.compare(&mut region, &store.writer, next)?;
+        let Store { writer, changes, files, spare } = store;
         let mut at = 0;
         for (id, len) in region.chunks.drain(..) {
             let bytes = region.bytes.get(at..at + len).unwrap_or_default();
             if let Some((made, new)) = self.assemble(id, at, bytes, &matches) {
                 let start = changes.add(writer, &new)?;
                 self.take(made, start, changes);
-            } else if is_small {
+            } else if region.is_small_file && next.is_none() {
                 let spot = Spot { file: self.file, extent: self.list.len(), piece: 0 };
                 self.push(Extent::Assembled(Arc::new(files.file(writer, id, bytes, spot)?)));
             } else {
@@ -178,12 +175,17 @@ impl Extents {
             at += len;
         }
         region.bytes.clear();
+        *spare = region;
         Ok(())
     }
 
     /// What the region has in common with the previous version from its position on, which moves behind it.
-    fn compare(&mut self, store: &mut Store<'_>, next: Option<&ChunkId>) -> Result<Vec<Match>> {
-        let Store { writer, region, .. } = store;
+    fn compare(
+        &mut self,
+        region: &mut Region,
+        writer: &SinkWriter<'_>,
+        next: Option<&ChunkId>,
+    ) -> Result<Vec<Match>> {
         let Some(base) = &mut self.base else { return Ok(Vec::new()) };
         let most = region.bytes.len() + SLACK_BYTES;
         let wanted = match next.and_then(|id| base.distance(id)) {
