@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chronos_store::{ChunkClass, ChunkId, ChunkMark};
+use chronos_store::{ChunkClass, ChunkId, ChunkMark, Part};
 
 /// A point in time: seconds since 1970-01-01 UTC (may be negative) and nanoseconds after it (0 to 999,999,999).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -176,8 +176,12 @@ impl Extent {
 impl Piece {
     /// The piece's bytes out of the chunk's; `None` if the chunk is shorter than it should be.
     pub(crate) fn of<'b>(&self, chunk: &'b [u8]) -> Option<&'b [u8]> {
-        let start = self.start as usize;
-        chunk.get(start..start.checked_add(self.len as usize)?)
+        self.part().of(chunk)
+    }
+
+    /// Where it lies in its chunk.
+    pub(crate) fn part(&self) -> Part {
+        Part { start: self.start, len: self.len, mark: None }
     }
 }
 

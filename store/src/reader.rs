@@ -35,15 +35,15 @@ pub struct Wanted {
     pub part: Option<Part>,
 }
 
-/// Part of a chunk that can be checked by itself.
+/// Part of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
     /// Where it begins in the chunk, in bytes.
     pub start: u32,
     /// Its length in bytes.
     pub len: u32,
-    /// The mark of its bytes.
-    pub mark: ChunkMark,
+    /// The mark of its bytes, by which it is checked; `None`: its whole chunk is.
+    pub mark: Option<ChunkMark>,
 }
 
 impl Part {
@@ -197,8 +197,8 @@ impl Reader {
     /// Reads many `Data` chunks in the order in which they lie, each frame once, on `threads` threads.
     ///
     /// `sink` gets token and bytes, from any thread, in any order; a chunk wanted several times is
-    /// handed out several times. Every byte is checked: a chunk by its id, a part by its mark, and then the rest of its
-    /// chunk is not looked at. An error of the sink stops the work and is returned. Chunks that cannot be
+    /// handed out several times. Every byte is checked: a chunk by its id, a part by its mark if it has one, and then the
+    /// rest of its chunk is not looked at. An error of the sink stops the work and is returned. Chunks that cannot be
     /// had do not stop it: they are returned with their errors.
     pub fn fetch(
         &self,
@@ -375,7 +375,7 @@ impl Reader {
             let (mine, after) = rest.split_at_checked(n).unwrap_or((rest, &[]));
             rest = after;
             let Some(one) = mine.first() else { continue };
-            let in_parts = mine.iter().all(|l| l.wanted.part.is_some());
+            let in_parts = mine.iter().all(|l| l.wanted.part.is_some_and(|part| part.mark.is_some()));
             if one.wanted.id != id || !in_parts && self.check(toc, ChunkKind::Data, &id, bytes).is_err() {
                 give_up(mine);
                 continue;
@@ -392,11 +392,13 @@ impl Reader {
         Ok(())
     }
 
-    /// What is wanted of a chunk's bytes; `None` if it is a part and not what its mark says.
+    /// What is wanted of a chunk's bytes; `None` if it is a part and not there, or not what its mark says.
     fn wanted_of<'b>(&self, wanted: &Wanted, chunk: &'b [u8]) -> Option<&'b [u8]> {
         match wanted.part {
             None => Some(chunk),
-            Some(part) => part.of(chunk).filter(|bytes| self.has_mark(part.mark, bytes)),
+            Some(part) => {
+                part.of(chunk).filter(|bytes| part.mark.is_none_or(|mark| self.has_mark(mark, bytes)))
+            }
         }
     }
 

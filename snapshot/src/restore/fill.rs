@@ -11,7 +11,7 @@ use std::thread::{Scope, ScopedJoinHandle};
 use chronos_store::{Monitor, Part, Wanted, check_cancelled};
 
 use crate::error::{Error, Result};
-use crate::node::{Extent, Piece};
+use crate::node::Extent;
 use crate::restore::supply::Supply;
 use crate::restore::target::{Target, Writer};
 
@@ -30,8 +30,6 @@ struct Spot {
     offset: u64,
     /// How many bytes that are.
     len: u32,
-    /// Which part of what is fetched; `None`: all of it.
-    piece: Option<Piece>,
 }
 
 /// Files to be filled in one go.
@@ -48,10 +46,9 @@ impl Window {
     /// Asks for the chunks of an extent of the last file.
     pub(crate) fn want(&mut self, mut offset: u64, extent: &Extent) {
         for (id, piece, len) in extent.parts() {
-            let part = piece.zip(extent.only_part()).map(|(p, mark)| Part { start: p.start, len, mark });
+            let part = piece.map(|piece| Part { mark: extent.only_part(), ..piece.part() });
             self.wanted.push(Wanted { id: *id, token: self.spots.len() as u64, part });
-            let piece = piece.filter(|_| part.is_none());
-            self.spots.push(Spot { file: self.files.len() - 1, offset, len, piece });
+            self.spots.push(Spot { file: self.files.len() - 1, offset, len });
             offset += u64::from(len);
         }
     }
@@ -122,9 +119,6 @@ impl Filler<'_> {
             let lose = |why: &str| {
                 lost.lock().unwrap_or_else(PoisonError::into_inner).insert(spot.file, why.to_owned());
                 Ok(())
-            };
-            let Some(bytes) = spot.piece.map_or(Some(bytes), |piece| piece.of(bytes)) else {
-                return lose("a piece of it lies outside its chunk");
             };
             if bytes.len() != spot.len as usize {
                 return lose("a chunk of it has another length than the tree says");

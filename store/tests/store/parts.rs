@@ -26,7 +26,7 @@ fn fetch(
 /// Each chunk can be read as a part that is all of it.
 pub(crate) fn readable_in_parts(repository: &Repository, ids: &[ChunkId], chunks: &[Vec<u8>]) {
     let all = |(id, chunk): (&ChunkId, &Vec<u8>)| {
-        (*id, Some(Part { start: 0, len: u32::try_from(chunk.len()).unwrap(), mark: id.mark() }))
+        (*id, Some(Part { start: 0, len: u32::try_from(chunk.len()).unwrap(), mark: Some(id.mark()) }))
     };
     let wanted: Vec<_> = ids.iter().zip(chunks).map(all).collect();
     let (handed, failed) = fetch(&repository.view().unwrap().reader(), &wanted);
@@ -35,12 +35,26 @@ pub(crate) fn readable_in_parts(repository: &Repository, ids: &[ChunkId], chunks
 }
 
 #[test]
+fn a_part_without_a_mark_is_handed_out_if_its_chunk_is_good_and_reaches_so_far() {
+    let fixture = Fixture::new();
+    let chunks = [noise(1, 100_000)];
+    let (ids, _) = snapshot(&fixture.open(), &chunks, "one");
+    let part = |start, len, mark| (ids[0], Some(Part { start, len, mark }));
+    let whole = Some(ids[0].mark());
+    let wanted =
+        [part(9, 90_000, None), part(9, 100_000, None), part(9, u32::MAX, None), part(0, 100_000, whole)];
+    let (handed, failed) = fetch(&fixture.open().view().unwrap().reader(), &wanted);
+    assert!(failed.keys().copied().eq([1, 2]), "{failed:?}");
+    assert_eq!((handed[&0].as_slice(), handed.len()), (&chunks[0][9..90_009], 2));
+}
+
+#[test]
 fn a_part_that_is_not_what_its_mark_says_is_named_and_the_others_are_handed_out() {
     let fixture = Fixture::new();
     let chunk = noise(1, 100_000);
     let chunks = [chunk.clone(), chunk[10_000..30_000].to_vec(), chunk[90_000..].to_vec()];
     let (ids, _) = snapshot(&fixture.open(), &chunks, "one");
-    let part = |start, len, of: usize| (ids[0], Some(Part { start, len, mark: ids[of].mark() }));
+    let part = |start, len, of: usize| (ids[0], Some(Part { start, len, mark: Some(ids[of].mark()) }));
     let good = [part(10_000, 20_000, 1), part(90_000, 10_000, 2)];
     let bad =
         [part(10_001, 20_000, 1), part(10_000, 19_999, 1), part(90_001, 10_000, 2), part(9, u32::MAX, 2)];

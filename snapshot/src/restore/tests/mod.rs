@@ -147,10 +147,15 @@ impl Supply for Memory {
             match self.chunks.get(&wanted.id) {
                 Some(bytes) if !self.lost.contains(&wanted.id) => match wanted.part {
                     None => sink(wanted.token, bytes)?,
-                    Some(part) => match part.of(bytes).filter(|b| self.has_mark(part.mark, b)) {
-                        Some(bytes) => sink(wanted.token, bytes)?,
-                        None => lost.push((*wanted, chronos_store::Error::damaged("a chunk", "its part"))),
-                    },
+                    Some(part) => {
+                        let is_good = |b: &&[u8]| part.mark.is_none_or(|mark| self.has_mark(mark, b));
+                        match part.of(bytes).filter(is_good) {
+                            Some(bytes) => sink(wanted.token, bytes)?,
+                            None => {
+                                lost.push((*wanted, chronos_store::Error::damaged("a chunk", "its part")))
+                            }
+                        }
+                    }
                 },
                 _ => lost.push((*wanted, chronos_store::Error::Missing { object: "a chunk".to_owned() })),
             }
