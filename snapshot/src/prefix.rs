@@ -34,7 +34,9 @@ mod tests {
             assert_eq!((shared(&one, short), shared(short, &one)), (len, len));
             for (at, bit) in (0..len).flat_map(|at| [(at, 1), (at, 128)]) {
                 let mut other = short.to_vec();
-                other.iter_mut().skip(at).step_by(3).for_each(|byte| *byte ^= bit);
+                for byte in other.iter_mut().skip(at).step_by(3) {
+                    *byte ^= bit;
+                }
                 assert_eq!((shared(&one, &other), shared(&other, &one)), (at, at));
             }
         }

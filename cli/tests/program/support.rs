@@ -172,7 +172,8 @@ pub(crate) fn long_share() -> Share {
 
 /// A line about what a test tried, for its long form (`--nocapture` shows it).
 pub(crate) fn tell(line: std::fmt::Arguments<'_>) {
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    let mut to = std::io::stderr();
+    writeln!(to, "{line}").unwrap();
 }
 
 pub(crate) fn finish(child: Child) -> Ran {

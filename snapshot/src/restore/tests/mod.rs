@@ -152,7 +152,7 @@ impl Supply for Memory {
                         match part.of(bytes).filter(is_good) {
                             Some(bytes) => sink(wanted.token, bytes)?,
                             None => {
-                                lost.push((*wanted, chronos_store::Error::damaged("a chunk", "its part")))
+                                lost.push((*wanted, chronos_store::Error::damaged("a chunk", "its part")));
                             }
                         }
                     }
