@@ -7,8 +7,10 @@ use std::collections::HashSet;
 
 use crate::error::{ErrorKind, Result};
 use crate::id::ChunkId;
-use crate::index::Index;
+use crate::index::{Index, MergedSources, Source};
 
+/// So many looks into sources cost about as much as going through one record in the order of ids.
+const ASKED_PER_RECORD: u64 = 4;
 /// Most chunks held that no record knows: a repository that lacks more is lost, and they are only told twice.
 const UNKNOWN_MAX: usize = 1 << 16;
 
@@ -37,6 +39,31 @@ impl RecordSet {
         *word |= bit;
         fresh
     }
+
+    /// Of each chunk the first record in the order of sources, in one pass over all of them side by side.
+    fn firsts(index: &Index) -> Result<Self> {
+        let mut firsts = Self::new(index);
+        let sources: Vec<&Source> = index.sources().iter().collect();
+        let mut merged = MergedSources::new(&sources, index.reader())?;
+        let mut records = Vec::new();
+        while merged.next_chunk(&mut records)? {
+            if let Some((source, ordinal)) = records.iter().map(|(s, ordinal, _)| (*s, *ordinal)).min() {
+                firsts.insert(source, ordinal);
+            }
+        }
+        Ok(firsts)
+    }
+}
+
+/// How the first record of a chunk is found.
+#[derive(Debug)]
+enum Firsts {
+    /// By asking all sources; so many looks into one were taken.
+    Asked(u64),
+    /// By asking, since not all sources can be read.
+    Unreadable,
+    /// Known of all chunks: who has found the first record need not look for others.
+    Known(RecordSet),
 }
 
 /// A set of chunks of one view: each is stood for by the first record that the index has of it.
@@ -44,6 +71,9 @@ impl RecordSet {
 pub struct ChunkSet<'i> {
     index: &'i Index,
     records: RecordSet,
+    firsts: Firsts,
+    /// Looks into sources that cost as much as to know all firsts.
+    asked_max: u64,
     /// Chunks that the index does not know.
     unknown: HashSet<ChunkId>,
 }
@@ -51,11 +81,18 @@ pub struct ChunkSet<'i> {
 impl<'i> ChunkSet<'i> {
     /// An empty set of chunks of `index`.
     pub(crate) fn new(index: &'i Index) -> Self {
-        Self { index, records: RecordSet::new(index), unknown: HashSet::new() }
+        let records: u64 = index.sources().iter().map(Source::len).sum();
+        Self {
+            index,
+            records: RecordSet::new(index),
+            firsts: Firsts::Asked(0),
+            asked_max: records * ASKED_PER_RECORD,
+            unknown: HashSet::new(),
+        }
     }
 
     /// Whether the chunk is in it.
-    pub(crate) fn contains(&self, id: &ChunkId) -> Result<bool> {
+    pub(crate) fn contains(&mut self, id: &ChunkId) -> Result<bool> {
         Ok(match self.record(id)? {
             Some((source, ordinal)) => self.records.contains(source, ordinal),
             None => self.unknown.contains(id),
@@ -72,11 +109,44 @@ impl<'i> ChunkSet<'i> {
     }
 
     /// The first record of a chunk; none if it has none, or if damage to the index hides it.
-    fn record(&self, id: &ChunkId) -> Result<Option<(usize, u64)>> {
-        match self.index.find_all(id) {
+    fn record(&mut self, id: &ChunkId) -> Result<Option<(usize, u64)>> {
+        self.count()?;
+        let found = match &self.firsts {
+            Firsts::Known(firsts) => {
+                let mut found = None;
+                let mut is_it = |source, ordinal, _| {
+                    let is_first = firsts.contains(source, ordinal);
+                    if is_first {
+                        found = Some((source, ordinal));
+                    }
+                    is_first
+                };
+                self.index.find_near(id, &mut is_it).map(|_| found)
+            }
+            Firsts::Asked(_) | Firsts::Unreadable => {
+                let found = self.index.find_all(id);
+                found.map(|found| found.first().map(|(source, ordinal, _)| (*source, *ordinal)))
+            }
+        };
+        match found {
             Err(e) if e.kind() == ErrorKind::Damaged => Ok(None),
-            found => Ok(found?.first().map(|(source, ordinal, _)| (*source, *ordinal))),
+            found => found,
         }
+    }
+
+    /// Counts what asking all sources costs; once that is as much as it costs to know all firsts, these are made known.
+    fn count(&mut self) -> Result<()> {
+        let Firsts::Asked(asked) = &mut self.firsts else { return Ok(()) };
+        // A single source is asked in any case.
+        *asked += self.index.sources().len().saturating_sub(1) as u64;
+        if *asked <= self.asked_max {
+            return Ok(());
+        }
+        self.firsts = match RecordSet::firsts(self.index) {
+            Err(e) if e.kind() == ErrorKind::Damaged => Firsts::Unreadable,
+            firsts => Firsts::Known(firsts?),
+        };
+        Ok(())
     }
 }
 

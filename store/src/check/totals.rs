@@ -2,6 +2,7 @@
 
 use super::StoreStats;
 use crate::error::Result;
+use crate::index::{MergedSources, Source};
 use crate::repository::Repository;
 
 impl Repository {
@@ -14,23 +15,15 @@ impl Repository {
             stats.packs += 1;
             stats.stored_bytes += pack.size;
         }
-        for (number, source) in index.sources().iter().enumerate() {
-            let mut last = None;
-            source.each(&self.inner.packs, &mut |_, record| {
-                let again = last == Some(record.id);
-                last = Some(record.id);
-                if again {
-                    return Ok(());
-                }
-                // A chunk with copies in several sources counts in the first of them.
-                let first = index.sources().len() == 1
-                    || index.find_all(&record.id)?.first().is_none_or(|(source, ..)| *source == number);
-                if first {
-                    stats.chunks += 1;
-                    stats.unique_bytes += u64::from(record.place.length);
-                }
-                Ok(())
-            })?;
+        let sources: Vec<&Source> = index.sources().iter().collect();
+        let mut merged = MergedSources::new(&sources, &self.inner.packs)?;
+        let mut records = Vec::new();
+        // A chunk counts once, however many records it has.
+        while merged.next_chunk(&mut records)? {
+            if let Some((_, _, record)) = records.first() {
+                stats.chunks += 1;
+                stats.unique_bytes += u64::from(record.place.length);
+            }
         }
         Ok(stats)
     }

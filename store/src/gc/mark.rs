@@ -20,9 +20,6 @@ use crate::visited::RecordSet;
 /// Leaves marked in one go over the index: 16 MB of ids.
 const LEAVES_MAX: usize = 512 << 10;
 
-/// Leaves asked for at once: the filter of a run is in the caches of the processor while it answers for them.
-const LEAVES_AT_ONCE: usize = 8192;
-
 /// How gladly a copy is kept, the least first: in a pack that may go by other means, damaged, to be avoided, shunned, number of the
 /// pack. A copy that may still go by another condemnation must not stand for one that goes by this: whoever began after that other one
 /// may rely on it (W3). Nor must one of a session that nobody knows the end of: it may have been revoked.
@@ -52,7 +49,7 @@ impl Use {
 /// What is needed.
 #[derive(Debug)]
 pub(crate) struct Marked {
-    records: RecordSet,
+    records: Arc<RecordSet>,
     /// Raw bytes of needed chunks, by number of the pack in the index.
     pub(crate) live: Vec<u64>,
 }
@@ -132,7 +129,7 @@ impl LivePlaces {
 #[derive(Debug)]
 struct Memory {
     view: Arc<View>,
-    live: RecordSet,
+    live: Arc<RecordSet>,
     roots: BTreeSet<SessionId>,
 }
 
@@ -153,27 +150,20 @@ impl Marks {
         let roots: BTreeSet<SessionId> = snapshots.iter().cloned().collect();
         // If a snapshot went since, what only it needed may be gone too: then everything is walked.
         let memory = self.0.take().filter(|memory| memory.roots.is_subset(&roots));
-        let known = match memory {
-            None => None,
-            Some(memory) => {
-                let mut marker = Marker::new(view, avoid)?;
-                match marker.recall(&memory) {
-                    // A run of the earlier view was merged away meanwhile, or a chunk is gone: walking tells.
-                    Err(e) if e.kind() == ErrorKind::Damaged => None,
-                    outcome => {
-                        outcome?;
-                        Some((marker, memory.roots))
-                    }
-                }
-            }
+        let recall =
+            |memory: Memory| -> Result<_> { Ok((Marker::begin(view, avoid, Some(&memory))?, memory.roots)) };
+        let known = match memory.map(recall) {
+            // A run of the earlier view was merged away meanwhile, or a chunk is gone: walking tells.
+            Some(Err(e)) if e.kind() == ErrorKind::Damaged => None,
+            known => known.transpose()?,
         };
         let (mut marker, walked) = match known {
             Some(known) => known,
-            None => (Marker::new(view, avoid)?, BTreeSet::new()),
+            None => (Marker::begin(view, avoid, None)?, BTreeSet::new()),
         };
         marker.mark(roots.difference(&walked))?;
-        let marked = marker.marked;
-        self.0 = Some(Memory { view: Arc::clone(view), live: marked.records.clone(), roots });
+        let marked = Marked { records: Arc::new(marker.records), live: marker.live };
+        self.0 = Some(Memory { view: Arc::clone(view), live: Arc::clone(&marked.records), roots });
         Ok(marked)
     }
 }
@@ -186,12 +176,28 @@ struct Marker<'v> {
     reader: Reader,
     /// How gladly a copy in each pack is kept; none where no copy counts.
     ranks: Vec<Option<Rank>>,
-    marked: Marked,
+    /// Of each chunk the record of the copy that is kept if it is needed.
+    best: RecordSet,
+    /// Records that are needed.
+    records: RecordSet,
+    /// Raw bytes of needed chunks, by number of the pack.
+    live: Vec<u64>,
     /// Chunks that refer to nothing, still to be marked.
     leaves: Vec<ChunkId>,
 }
 
 impl<'v> Marker<'v> {
+    /// A marker that has chosen the copies, and marked what was needed when `memory` was made.
+    fn begin(
+        view: &'v Arc<View>,
+        avoid: &dyn Fn(&PackName) -> bool,
+        memory: Option<&Memory>,
+    ) -> Result<Self> {
+        let mut marker = Self::new(view, avoid)?;
+        marker.choose(memory)?;
+        Ok(marker)
+    }
+
     /// A marker that avoids the copies in `avoid`, and in packs that are condemned already.
     fn new(view: &'v Arc<View>, avoid: &dyn Fn(&PackName) -> bool) -> Result<Self> {
         let index = view.index()?;
@@ -207,9 +213,16 @@ impl<'v> Marker<'v> {
             (is_stored && !pack.swept).then_some((may_go, pack.quarantined, avoided, pack.shunned, number))
         };
         let ranks = (0..).zip(index.packs()).map(rank).collect();
-        let records = RecordSet::new(index);
-        let marked = Marked { records, live: vec![0; index.packs().len()] };
-        Ok(Self { view, index, reader: view.reader(), ranks, marked, leaves: Vec::new() })
+        Ok(Self {
+            view,
+            index,
+            reader: view.reader(),
+            ranks,
+            best: RecordSet::new(index),
+            records: RecordSet::new(index),
+            live: vec![0; index.packs().len()],
+            leaves: Vec::new(),
+        })
     }
 
     /// Marks everything below the roots of `snapshots`.
@@ -221,40 +234,91 @@ impl<'v> Marker<'v> {
         self.take_leaves()
     }
 
+    /// Chooses the copy of each chunk that is kept, and marks all chunks that were needed when `memory` was made, without reading any.
+    /// All sources are gone through once, side by side: each is the same in both views, or only in one of them.
+    fn choose(&mut self, memory: Option<&Memory>) -> Result<()> {
+        let remembered = match memory {
+            Some(memory) => memory.view.index()?.sources(),
+            None => &[],
+        };
+        let now = self.index.sources();
+        let before: HashMap<&str, usize> =
+            (0..).zip(remembered).filter_map(|(number, source)| Some((source.object()?, number))).collect();
+        let both: HashSet<&str> = now.iter().filter_map(Source::object).collect();
+        let only_then = |source: &Source| source.object().is_none_or(|object| !both.contains(object));
+        // Each source with its numbers in this view and in the earlier one.
+        let here = (0..).zip(now).map(|(number, source)| {
+            (source, Some(number), source.object().and_then(|o| before.get(o).copied()))
+        });
+        let then = (0..).zip(remembered).filter(|(_, source)| only_then(source));
+        let all: Vec<(&Source, Option<usize>, Option<usize>)> =
+            here.chain(then.map(|(number, source)| (source, None, Some(number)))).collect();
+        let sources: Vec<&Source> = all.iter().map(|(source, ..)| *source).collect();
+        let mut merged = MergedSources::new(&sources, self.index.reader())?;
+        let mut copies = Vec::new();
+        while merged.next_chunk(&mut copies)? {
+            let mut best: Option<(Rank, usize, u64, Place)> = None;
+            let mut is_needed = false;
+            for (at, ordinal, record) in &copies {
+                let Some((_, now, then)) = all.get(*at) else { continue };
+                is_needed |=
+                    memory.zip(*then).is_some_and(|(memory, then)| memory.live.contains(then, *ordinal));
+                let Some(source) = *now else { continue };
+                let Some(rank) = self.rank(record.place) else { continue };
+                let copy = (rank, source, *ordinal, record.place);
+                best = Some(best.map_or(copy, |best| best.min(copy)));
+            }
+            if let Some((_, source, ordinal, place)) = best {
+                self.best.insert(source, ordinal);
+                if is_needed {
+                    self.need(source, ordinal, place);
+                }
+            } else if is_needed {
+                return Err(copies.first().map_or_else(|| Error::missing("a chunk"), |(.., r)| lost(&r.id)));
+            }
+        }
+        Ok(())
+    }
+
+    /// How gladly a copy is kept; none if it does not count.
+    fn rank(&self, place: Place) -> Option<Rank> {
+        self.ranks.get(place.pack as usize).copied().flatten()
+    }
+
+    /// Marks a record; whether it was not marked yet.
+    fn need(&mut self, source: usize, ordinal: u64, place: Place) -> bool {
+        let is_fresh = self.records.insert(source, ordinal);
+        if is_fresh && let Some(live) = self.live.get_mut(place.pack as usize) {
+            *live += u64::from(place.length);
+        }
+        is_fresh
+    }
+
     /// Marks the leaves that wait, in the order of ids: each block of the index is opened once.
     fn take_leaves(&mut self) -> Result<()> {
         let mut leaves = std::mem::take(&mut self.leaves);
         leaves.sort_unstable();
         leaves.dedup();
-        leaves.chunks(LEAVES_AT_ONCE).try_for_each(|ids| self.take(ids).map(|_| ()))?;
-        leaves.clear();
+        let index = self.index;
+        index.find_all_near(&mut leaves, &mut |source, ordinal, place| {
+            let is_best = self.best.contains(source, ordinal);
+            if is_best {
+                self.need(source, ordinal, place);
+            }
+            is_best
+        })?;
+        if let Some(id) = leaves.first() {
+            return Err(lost(id));
+        }
         self.leaves = leaves;
         Ok(())
-    }
-
-    /// Marks all chunks that were needed when `memory` was made, without reading any. All sources are gone through side by side,
-    /// so that ids come in order and each block of the index is opened about once.
-    fn recall(&mut self, memory: &Memory) -> Result<()> {
-        let sources: Vec<&Source> = memory.view.index()?.sources().iter().collect();
-        let mut merged = MergedSources::new(&sources, &self.view.inner.packs)?;
-        let mut ids = Vec::with_capacity(LEAVES_AT_ONCE);
-        while let Some((source, ordinal, record)) = merged.next_from()? {
-            if memory.live.contains(source, ordinal) {
-                ids.push(record.id);
-            }
-            if ids.len() == LEAVES_AT_ONCE {
-                self.take(&ids)?;
-                ids.clear();
-            }
-        }
-        self.take(&ids).map(|_| ())
     }
 
     fn walk(&mut self, root: ChunkId) -> Result<()> {
         let mut open = vec![root];
         while let Some(id) = open.pop() {
             check_cancelled(self.view.inner.monitor.as_ref())?;
-            if self.take(std::slice::from_ref(&id))? == 0 {
+            if !self.take(&id)? {
                 continue;
             }
             let list = self.reader.refs(&id)?;
@@ -267,34 +331,25 @@ impl<'v> Marker<'v> {
         Ok(())
     }
 
-    /// Marks the best copy of each of these chunks; how many were not marked yet. A chunk that is nowhere stops the prune: deleting
-    /// anything from a damaged repository could take the last chance of repair.
-    fn take(&mut self, ids: &[ChunkId]) -> Result<u64> {
-        let mut best: Vec<Option<(Rank, usize, u64, Place)>> = vec![None; ids.len()];
-        self.index.find_each(ids, &mut |at, source, ordinal, place| {
-            let rank = self.ranks.get(place.pack as usize).copied().flatten();
-            if let (Some(rank), Some(best)) = (rank, best.get_mut(at))
-                && best.as_ref().is_none_or(|(b, ..)| rank < *b)
-            {
-                *best = Some((rank, source, ordinal, place));
+    /// Marks the best copy of a chunk; whether it was not marked yet.
+    fn take(&mut self, id: &ChunkId) -> Result<bool> {
+        let mut is_fresh = false;
+        let index = self.index;
+        let is_found = index.find_near(id, &mut |source, ordinal, place| {
+            let is_best = self.best.contains(source, ordinal);
+            if is_best {
+                is_fresh = self.need(source, ordinal, place);
             }
+            is_best
         })?;
-        let mut fresh = 0;
-        for (id, best) in ids.iter().zip(best) {
-            let Some((_, source, ordinal, place)) = best else {
-                let what =
-                    "every copy that a snapshot needs is missing: nothing is deleted before that is repaired";
-                return Err(Error::damaged(format!("chunk {id}"), what));
-            };
-            if self.marked.records.insert(source, ordinal) {
-                fresh += 1;
-                if let Some(live) = self.marked.live.get_mut(place.pack as usize) {
-                    *live += u64::from(place.length);
-                }
-            }
-        }
-        Ok(fresh)
+        if is_found { Ok(is_fresh) } else { Err(lost(id)) }
     }
+}
+
+/// A chunk that is nowhere stops the prune: deleting anything from a damaged repository could take the last chance of repair.
+fn lost(id: &ChunkId) -> Error {
+    let what = "every copy that a snapshot needs is missing: nothing is deleted before that is repaired";
+    Error::damaged(format!("chunk {id}"), what)
 }
 
 #[cfg(test)]

@@ -147,6 +147,18 @@ impl<'s> MergedSources<'s> {
         Ok(Some((number, ordinal, record)))
     }
 
+    /// Takes all records of the next chunk, each as [`MergedSources::next_from`] gives it; `false` after the last.
+    pub(crate) fn next_chunk(&mut self, records: &mut Vec<(usize, u64, Record)>) -> Result<bool> {
+        records.clear();
+        while let Some(Reverse((next, ..))) = self.next.peek() {
+            if records.first().is_some_and(|(_, _, first)| first.id != next.id) {
+                break;
+            }
+            records.extend(self.next_from()?);
+        }
+        Ok(!records.is_empty())
+    }
+
     fn refill(&mut self, number: usize, before: Option<&Record>, ordinal: u64) -> Result<()> {
         let Some((source, cursor)) = self.sources.get_mut(number) else { return Ok(()) };
         if let Some(record) = cursor.next()? {

@@ -4,6 +4,7 @@
 //! view never changes.
 
 mod cursor;
+mod nearby;
 mod recent;
 mod source;
 mod stored;
@@ -21,6 +22,7 @@ pub(crate) use cursor::MergedSources;
 pub(crate) use source::{RunSource, Source, TableSource};
 pub(crate) use stored::{OpenRuns, StoredRun};
 
+use nearby::Front;
 use recent::Recent;
 
 /// A pack that counts (rule R1), by its number in the index.
@@ -45,6 +47,7 @@ pub(crate) struct Index {
     damaged_runs: Vec<String>,
     unreadable: Vec<PackName>,
     sources: Vec<Source>,
+    front: Front,
     recent: Recent,
     reader: Arc<Packs>,
 }
@@ -145,6 +148,7 @@ impl IndexBuilder {
             damaged_runs: self.damaged_runs,
             unreadable: self.unreadable,
             sources: self.sources,
+            front: Front::default(),
             recent: Recent::default(),
             reader,
         }
@@ -177,27 +181,20 @@ impl Index {
         &self.sources
     }
 
-    /// All places of a chunk, with the ordinal of each record: source, then number in it.
-    pub(crate) fn find_all(&self, id: &ChunkId) -> Result<Vec<(usize, u64, Place)>> {
-        let mut found = Vec::new();
-        self.find_each(std::slice::from_ref(id), &mut |_, source, ordinal, place| {
-            found.push((source, ordinal, place));
-        })?;
-        Ok(found)
+    /// What reads the sources.
+    pub(crate) fn reader(&self) -> &Packs {
+        &self.reader
     }
 
-    /// Hands all places of each of `ids` to `found`: the place of the id in the list, then source, number in it, and place. One source
-    /// after the other is asked for all of them, so that its filter stays in the caches of the processor: asked for ids in
-    /// order, some thousands at a time, this costs a tenth of looking for one after the other once there are many runs.
-    pub(crate) fn find_each(
-        &self,
-        ids: &[ChunkId],
-        found: &mut dyn FnMut(usize, usize, u64, Place),
-    ) -> Result<()> {
+    /// All places of a chunk, with the ordinal of each record: source, then number in it. Every source is asked.
+    pub(crate) fn find_all(&self, id: &ChunkId) -> Result<Vec<(usize, u64, Place)>> {
+        let mut found = Vec::new();
         for (number, source) in self.sources.iter().enumerate() {
-            source.find(&self.reader, ids, &mut |at, ordinal, place| found(at, number, ordinal, place))?;
+            source.find(&self.reader, std::slice::from_ref(id), &mut |_, ordinal, place| {
+                found.push((number, ordinal, place));
+            })?;
         }
-        Ok(())
+        Ok(found)
     }
 
     /// The places where a chunk can be read, the best first: not swept; the damaged last.
@@ -213,21 +210,20 @@ impl Index {
         if self.recent.place(id).is_some() {
             return Ok(true);
         }
-        for source in &self.sources {
-            let mut usable = None;
-            source.find(&self.reader, std::slice::from_ref(id), &mut |_, _, place| {
-                if self.pack(place.pack).is_some_and(|pack| !pack.shunned) {
-                    usable = Some(place.pack);
-                }
-            })?;
-            if let Some(number) = usable {
-                if matches!(source, Source::Run(_)) {
-                    self.remember(number);
-                }
-                return Ok(true);
+        let mut usable = None;
+        self.find_near(id, &mut |source, _, place| {
+            let is_usable = self.pack(place.pack).is_some_and(|pack| !pack.shunned);
+            if is_usable {
+                usable = Some((source, place.pack));
             }
+            is_usable
+        })?;
+        if let Some((source, number)) = usable
+            && matches!(self.sources.get(source), Some(Source::Run(_)))
+        {
+            self.remember(number);
         }
-        Ok(false)
+        Ok(usable.is_some())
     }
 
     /// The best place where a chunk can be read. Costs little for chunks that were stored one after the other.
@@ -235,7 +231,14 @@ impl Index {
         if let Some(place) = self.recent.place(id) {
             return Ok(Some(place));
         }
-        let place = self.readable(id)?.first().copied();
+        let mut places = Vec::new();
+        // There is none better than a place in a pack of which nothing bad is known.
+        self.find_near(id, &mut |_, _, place| {
+            let pack = self.pack(place.pack).filter(|pack| !pack.swept);
+            places.extend(pack.map(|pack| ((pack.quarantined, pack.shunned), place)));
+            pack.is_some_and(|pack| !pack.quarantined && !pack.shunned)
+        })?;
+        let place = places.into_iter().min_by_key(|(rank, _)| *rank).map(|(_, place)| place);
         if let Some(place) = place
             && self.pack(place.pack).is_some_and(|pack| !pack.shunned)
             && self.sources.iter().any(|source| matches!(source, Source::Run(_)))

@@ -38,6 +38,14 @@ impl Source {
         }
     }
 
+    /// `false` if the id is certainly not here.
+    pub(super) fn may_hold(&self, id: &ChunkId) -> bool {
+        match self {
+            Self::Run(run) => run.index().may_hold(id),
+            Self::Table(table) => table.holds(id),
+        }
+    }
+
     /// Number of records.
     pub(crate) fn len(&self) -> u64 {
         match self {
@@ -95,6 +103,10 @@ impl TableSource {
 
     pub(super) fn records(&self) -> &[Record] {
         &self.records
+    }
+
+    fn holds(&self, id: &ChunkId) -> bool {
+        self.records.binary_search_by_key(id, |record| record.id).is_ok()
     }
 
     fn find(&self, id: &ChunkId, found: &mut dyn FnMut(u64, Place)) {

@@ -1,6 +1,6 @@
 //! What a set says of chunks with several records, with none, and how much it takes.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use super::*;
 use crate::backend::MemoryBackend;
@@ -59,4 +59,26 @@ fn records_of_different_sources_differ() {
     assert!(set.insert(0, 63) && set.insert(0, 64) && set.insert(1, 63));
     assert!(!set.insert(0, 63) && !set.insert(2, 0) && !set.insert(0, 5000));
     assert!(set.contains(1, 63) && !set.contains(1, 64) && !set.contains(0, 62));
+}
+
+#[test]
+fn the_same_record_stands_for_a_chunk_once_all_firsts_are_known() {
+    let index = index();
+    let mut set = ChunkSet::new(&index);
+    let firsts: Vec<_> = (0..1600).map(|n| set.record(&id(n)).unwrap()).collect();
+    assert!(matches!(set.firsts, Firsts::Asked(_)));
+    for n in 0..1600 {
+        assert!(set.insert(&id(n)).unwrap());
+    }
+    while let Firsts::Asked(asked) = set.firsts {
+        assert!(asked <= 2000 * ASKED_PER_RECORD);
+        assert!(set.contains(&id(700)).unwrap());
+    }
+    assert!(matches!(set.firsts, Firsts::Known(_)));
+    assert!(set.contains(&id(1400)).unwrap(), "the second run answered last, and holds half of the first");
+    for n in (0..1600).rev() {
+        assert_eq!(set.record(&id(n)).unwrap(), firsts[n as usize], "{n}");
+        assert!(set.contains(&id(n)).unwrap() && !set.insert(&id(n)).unwrap(), "{n}");
+    }
+    assert_eq!(set.unknown.len(), 100);
 }

@@ -1,6 +1,8 @@
 //! Sets of places, and which copy of a chunk is kept.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod copies;
 
 use super::*;
 use crate::backend::MemoryBackend;
