@@ -139,3 +139,32 @@ fn from_a_read_only_repository_nothing_is_overwritten_without_a_word() {
     home.run(["restore", "latest", "--strategy", "overwrite", "--no-restore-point"]).code(0);
     assert_eq!(fs::read(home.path("data/a.txt")).unwrap(), b"first\n");
 }
+
+#[test]
+fn what_came_from_no_file_goes_to_no_original_place() {
+    let home = Home::new();
+    // Beside the root of the file system, where its path would lead.
+    let name = format!("{}/dump.sql", home.inside("streams"));
+    home.run(["backup", "--command", "echo rows", "--stdin-filename", &name]).code(0);
+    for strategy in ["overwrite", "replace", "merge"] {
+        home.run(["restore", "latest", "--strategy", strategy]).code(1).says("has no original place");
+        assert!(!home.path("streams").exists(), "{strategy}");
+    }
+    home.run(["restore", "latest", "--to", "there"]).code(0);
+    assert_eq!(std::fs::read(home.path("there").join(&name)).unwrap(), b"rows\n");
+    // Beside files, which go where they were.
+    let config = format!(
+        "[[target]]\nname = \"shop\"\npaths = [{:?}]\n[[target.source]]\nname = \"db\"\nkind = \"command\"\n\
+         command = \"echo rows\"\nfilename = {name:?}\n",
+        home.path("data")
+    );
+    home.file(".config/chronos/chronos.toml", config.as_bytes());
+    home.file("data/a", b"first");
+    home.run(["backup", "--target", "shop"]).code(0);
+    home.file("data/a", b"second");
+    home.file("streams/dump.sql", b"of today");
+    let ran = home.run(["restore", "latest:shop", "--strategy", "replace", "--no-restore-point"]);
+    assert_eq!(std::fs::read(home.path("data/a")).unwrap(), b"first", "{ran:?}");
+    assert_eq!(std::fs::read(home.path("streams/dump.sql")).unwrap(), b"of today");
+    ran.code(0).says("has no original place");
+}

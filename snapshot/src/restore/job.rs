@@ -111,8 +111,11 @@ impl Job<'_> {
         planner.shows = options.dry_run;
         let plan = planner.run(Walk::new(self.supply, &selection))?;
         if !plan.chosen && !plan.damaged && !selection.is_whole() {
-            return Err(self.nothing_chosen());
+            return Err(self.nothing_chosen(&selection));
         }
+        notes.extend(selection.without_place().map(|path| {
+            format!("{path} came from no file and has no original place: `--to FOLDER` restores it elsewhere")
+        }));
         let shown = shown(&target, &plan, &selection);
         let mut work = Work {
             target,
@@ -154,8 +157,13 @@ impl Job<'_> {
         }
     }
 
-    fn nothing_chosen(&self) -> Error {
+    fn nothing_chosen(&self, selection: &Selection) -> Error {
         let options = self.options;
+        if let Some(path) = selection.without_place().next() {
+            return Error::Refused(format!(
+                "{path} came from no file and has no original place; `--to FOLDER` restores it elsewhere"
+            ));
+        }
         let Some(manifest) = self.manifest.filter(|_| !options.components.is_empty()) else {
             return Error::Refused(
                 "nothing in the snapshot fits the filters; nothing was restored".to_owned(),

@@ -8,7 +8,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 use crate::error::{Error, Result};
 use crate::path::TreePath;
-use crate::record::Manifest;
+use crate::record::{Manifest, SourceResult};
 use crate::restore::options::{RestoreOptions, Strategy};
 
 /// What is done with an entry.
@@ -38,6 +38,8 @@ pub(crate) struct Selection {
     roots: Vec<TreePath>,
     /// Extra entries are removed only at or below these paths of the snapshot.
     scope: Vec<TreePath>,
+    /// What came from no file and so has no original place to go to; none if another place was named.
+    streams: Vec<TreePath>,
 }
 
 impl Selection {
@@ -67,17 +69,21 @@ impl Selection {
             sources: manifest.map(|m| sources(&options.components, m)).unwrap_or_default(),
             roots,
             scope,
+            streams: manifest.filter(|_| in_place).map(streams).unwrap_or_default(),
         })
     }
 
     /// What is done with an entry of the snapshot.
     pub(crate) fn choose(&self, path: &TreePath, is_dir: bool) -> Choice {
-        if fits(&self.exclude, path, is_dir) {
+        if self.streams.contains(path) || fits(&self.exclude, path, is_dir) {
             return Choice::Skip;
         }
         let component = self.component(path);
         if component != Choice::Take {
             return component;
+        }
+        if self.is_above_roots(path) && self.streams.iter().any(|stream| stream.strip(path).is_some()) {
+            return Choice::Below;
         }
         match &self.include {
             Some(include) if !fits(include, path, is_dir) => {
@@ -160,7 +166,12 @@ impl Selection {
 
     /// Whether everything below a covered folder is covered too.
     pub(crate) fn is_whole(&self) -> bool {
-        self.include.is_none() && self.exclude.is_empty() && self.modules.is_none()
+        self.include.is_none() && self.exclude.is_empty() && self.modules.is_none() && self.streams.is_empty()
+    }
+
+    /// What of the chosen part is left out because it came from no file.
+    pub(crate) fn without_place(&self) -> impl Iterator<Item = &TreePath> {
+        self.streams.iter().filter(|path| path.strip(&self.base).is_some())
     }
 
     /// The paths of the target that are covered.
@@ -183,8 +194,17 @@ fn modules(components: &[String], manifest: Option<&Manifest>) -> Option<Vec<Vec
 
 /// The roots of the sources that are meant by name or by component.
 fn sources(components: &[String], manifest: &Manifest) -> Vec<TreePath> {
-    let meant =
-        manifest.sources.iter().filter(|s| components.iter().any(|c| *c == s.name || c == s.component()));
+    roots(manifest, |source| components.iter().any(|c| *c == source.name || c == source.component()))
+}
+
+/// What standard input and commands gave.
+fn streams(manifest: &Manifest) -> Vec<TreePath> {
+    roots(manifest, |source| matches!(&*source.kind, "stdin" | "command"))
+}
+
+/// The roots of some of the sources.
+fn roots(manifest: &Manifest, meant: impl Fn(&SourceResult) -> bool) -> Vec<TreePath> {
+    let meant = manifest.sources.iter().filter(|source| meant(source));
     let paths = meant.map(|s| if manifest.sources.len() == 1 { &manifest.paths } else { &s.paths });
     paths.flatten().flat_map(|p| TreePath::of_shown(p)).collect()
 }
