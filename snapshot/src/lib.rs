@@ -42,7 +42,7 @@ pub use restore::{
     Overwrite, Owner, Recovered, RecoveredOutcome, RestoreOptions, RestorePlan, RestorePoint, RestoreReport,
     RestoreStatus, Strategy, restore, resume_or_undo,
 };
-pub use rewrite::{RewriteMode, RewriteOptions, RewriteReport, rewrite};
+pub use rewrite::{RewriteMode, RewriteOptions, RewriteReport, chunks_of_excluded, rewrite};
 pub use shown::{file_name, harmless, harmless_json};
 pub use source::{
     COMPONENTS, Entry, Explanation, FileOptions, FileSource, Item, LabelledSource, MemorySource, Origin,

@@ -1,6 +1,7 @@
 //! Trees and everything that looks into them, on real repositories in memory.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chronos_snapshot::{
@@ -167,6 +168,7 @@ fn a_rewritten_snapshot_lacks_what_was_excluded_and_replaces_the_old_one() {
         exclude: Patterns::new(["secret/", "*.pem"], Case::Sensitive).unwrap(),
         mode: RewriteMode::DryRun,
         session: session_options(),
+        apart: HashSet::default(),
     };
     let plan = rewrite(&stage.repository, &old, &options).unwrap();
     assert_eq!((plan.excluded.len(), plan.files, plan.dirs, plan.bytes), (2, 2, 1, 10));

@@ -1,6 +1,10 @@
 //! `chronos rewrite`: snapshots anew without what must not be in them.
 
-use chronos_snapshot::{Case, Patterns, RewriteMode, RewriteOptions, RewriteReport, Snapshot, rewrite};
+use std::collections::HashSet;
+
+use chronos_snapshot::{
+    Case, Patterns, RewriteMode, RewriteOptions, RewriteReport, Snapshot, chunks_of_excluded, rewrite,
+};
 use chronos_store::SessionOptions;
 use clap::Args;
 use serde::Serialize;
@@ -13,7 +17,9 @@ use crate::output::table::size;
 
 /// Make snapshots anew without what must not be in them, such as a leaked secret
 ///
-/// The new snapshots keep times, names and tags; the old ones are forgotten. Their data goes with the next prune.
+/// The new snapshots keep times, names and tags; the old ones are forgotten. Small files are stored together: name all
+/// snapshots that hold the secret or a file that was stored beside it, so that nothing needs its data any more. `chronos prune
+/// --max-unused 0%` then removes it.
 #[derive(Debug, Args)]
 pub(crate) struct Rewrite {
     /// Snapshots
@@ -44,6 +50,7 @@ struct Rewritten {
     files: u64,
     dirs: u64,
     bytes: u64,
+    moved: u64,
     dry_run: bool,
 }
 
@@ -51,13 +58,21 @@ impl Rewrite {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
         let catalog = Catalog::open(app)?;
-        let options = RewriteOptions {
+        let mut options = RewriteOptions {
             exclude: Patterns::new(&self.exclude, Case::Sensitive)?,
             mode: if self.dry_run { RewriteMode::DryRun } else { RewriteMode::Write },
             session: SessionOptions { client: client(), level: self.compression },
+            apart: HashSet::new(),
         };
+        let snapshots = catalog.resolve_all(app, &self.snapshots)?;
+        if snapshots.len() > 1 {
+            for snapshot in &snapshots {
+                chronos_store::check_cancelled(&*app.output.monitor())?;
+                options.apart.extend(chunks_of_excluded(&catalog.repository, snapshot, &options.exclude)?);
+            }
+        }
         let mut answers = Vec::new();
-        for snapshot in catalog.resolve_all(app, &self.snapshots)? {
+        for snapshot in snapshots {
             chronos_store::check_cancelled(&*app.output.monitor())?;
             let report = rewrite(&catalog.repository, &snapshot, &options)?;
             Self::show(app, &snapshot, &report)?;
@@ -70,12 +85,16 @@ impl Rewrite {
                 files: report.files,
                 dirs: report.dirs,
                 bytes: report.bytes,
+                moved: report.moved,
                 dry_run: self.dry_run,
             });
         }
         app.output.document(&answers)?;
         if !self.dry_run && answers.iter().any(|a| a.new_snapshot.is_some()) {
-            app.output.note("The old data is still in the repository until `chronos prune` has run.");
+            app.output.note(
+                "The old data is in the repository until `chronos prune --max-unused 0%` has run, and as long as snapshots \
+                 that were not named need what was stored with it.",
+            );
         }
         Ok(catalog.exit())
     }
@@ -88,7 +107,7 @@ impl Rewrite {
         let what = format!("{} files, {}", report.files, size(report.bytes));
         match &report.snapshot {
             Some((_, new)) => app.output.summary(format!("{id} is now {new}: {what} left out")),
-            None if report.excluded.is_empty() => {
+            None if report.excluded.is_empty() && report.moved == 0 => {
                 app.output.summary(format!("{id}: nothing fits, unchanged"))
             }
             None => app.output.summary(format!("{id}: {what} would be left out")),

@@ -1,5 +1,6 @@
 //! Uses a repository through the libraries, in memory, with faults at calls of the backend.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -248,7 +249,7 @@ fn carry_out(repo: &Repository, client: usize, order: &Order) -> Result<Answer, 
             let exclude = Patterns::new([exclude], Case::Sensitive)?;
             let mode = if *dry_run { RewriteMode::DryRun } else { RewriteMode::Write };
             let snapshot = find(&*repo.view()?, of)?;
-            let options = RewriteOptions { exclude, mode, session: session(client) };
+            let options = RewriteOptions { exclude, mode, session: session(client), apart: HashSet::new() };
             let report = rewrite(repo, &snapshot, &options)?;
             Ok(Answer { backup_id: report.snapshot.map(|(_, name)| name), ..Answer::default() })
         }

@@ -10,6 +10,7 @@ mod links;
 mod reports;
 mod streams;
 mod successive;
+mod successors;
 mod together;
 
 use std::collections::BTreeMap;
