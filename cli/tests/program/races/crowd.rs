@@ -19,8 +19,16 @@ pub(crate) struct Ledger {
     pub(crate) doomed: BTreeSet<String>,
     /// Those that are held, and that nobody wanted to release.
     pub(crate) held: BTreeSet<String>,
+    /// How many releases of a snapshot were begun, and how many of them ended.
+    releases: BTreeMap<String, (u64, u64)>,
     /// How often what was done.
     pub(crate) deeds: BTreeMap<&'static str, u64>,
+}
+
+impl Ledger {
+    fn releases_of(&self, id: &str) -> (u64, u64) {
+        self.releases.get(id).copied().unwrap_or_default()
+    }
 }
 
 /// One race.
@@ -123,9 +131,15 @@ impl Race {
 
     fn hold(&self, host: usize, luck: &mut Luck) {
         let Some(one) = self.any(host, luck, &["snapshots", "--json"]) else { return };
+        let (begun, ended) = self.ledger.lock().unwrap().releases_of(&one.id);
         let ran = self.run(host, &["hold", &one.id], luck);
         if self.happened(ran, "hold") {
-            self.note(|ledger| _ = ledger.held.insert(one.id));
+            // A release at the same time may come after it: then the snapshot is free again before this is reported.
+            self.note(|ledger| {
+                if begun == ended && begun == ledger.releases_of(&one.id).0 {
+                    ledger.held.insert(one.id);
+                }
+            });
         }
     }
 
@@ -133,8 +147,12 @@ impl Race {
     fn release(&self, host: usize, luck: &mut Luck) {
         let held: Vec<String> = self.ledger.lock().unwrap().held.iter().cloned().collect();
         let Some(one) = luck.numbers.one_of(&held).filter(|id| home_of(id) == host) else { return };
-        self.note(|ledger| _ = ledger.held.remove(one));
+        self.note(|ledger| {
+            ledger.held.remove(one);
+            ledger.releases.entry(one.clone()).or_default().0 += 1;
+        });
         let ran = self.run(host, &["release", one], luck);
+        self.note(|ledger| ledger.releases.entry(one.clone()).or_default().1 += 1);
         self.happened(ran, "release");
     }
 
