@@ -1,5 +1,7 @@
 //! Reading packs: footers, tables of contents, frames; with the caches that make neighbouring reads cheap.
 
+mod blocks;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +13,10 @@ use crate::crypto::{Capsule, Keys, SessionKeys};
 use crate::error::{Error, Result};
 use crate::format::{FOOTER_BYTES, Footer, Frame, Toc, open_frame};
 use crate::id::{ChunkId, PackName};
+
 use crate::names;
+
+use blocks::Blocks;
 
 /// Bytes read from a pack's end at first: footer and the table of contents of most packs.
 const TAIL_BYTES: u64 = 128 << 10;
@@ -54,6 +59,7 @@ pub(crate) struct Packs {
     keys: Arc<Keys>,
     tocs: Mutex<Tocs>,
     sessions: Mutex<HashMap<[u8; 32], Arc<SessionKeys>>>,
+    blocks: Blocks,
     bytes_read: AtomicU64,
 }
 
@@ -72,6 +78,7 @@ impl Packs {
             keys,
             tocs: Mutex::default(),
             sessions: Mutex::default(),
+            blocks: Blocks::default(),
             bytes_read: AtomicU64::new(0),
         }
     }
@@ -211,6 +218,17 @@ impl Packs {
         let keys = Arc::new(SessionKeys::open(Capsule(capsule), &self.keys)?);
         lock(&self.sessions).insert(capsule, Arc::clone(&keys));
         Ok(keys)
+    }
+
+    /// Opened blocks of runs.
+    pub(crate) fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// Lets opened blocks and tables of contents go.
+    pub(crate) fn forget(&self) {
+        self.blocks.clear();
+        *lock(&self.tocs) = Tocs::default();
     }
 
     /// The keys that derive ids.

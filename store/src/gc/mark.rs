@@ -150,8 +150,9 @@ impl Marks {
         let roots: BTreeSet<SessionId> = snapshots.iter().cloned().collect();
         // If a snapshot went since, what only it needed may be gone too: then everything is walked.
         let memory = self.0.take().filter(|memory| memory.roots.is_subset(&roots));
-        let recall =
-            |memory: Memory| -> Result<_> { Ok((Marker::begin(view, avoid, Some(&memory))?, memory.roots)) };
+        let recall = |memory: Memory| -> Result<_> {
+            Ok((Marker::begin(view, avoid, &roots, Some(&memory))?, memory.roots))
+        };
         let known = match memory.map(recall) {
             // A run of the earlier view was merged away meanwhile, or a chunk is gone: walking tells.
             Some(Err(e)) if e.kind() == ErrorKind::Damaged => None,
@@ -159,7 +160,7 @@ impl Marks {
         };
         let (mut marker, walked) = match known {
             Some(known) => known,
-            None => (Marker::begin(view, avoid, None)?, BTreeSet::new()),
+            None => (Marker::begin(view, avoid, &roots, None)?, BTreeSet::new()),
         };
         marker.mark(roots.difference(&walked))?;
         let marked = Marked { records: Arc::new(marker.records), live: marker.live };
@@ -176,8 +177,8 @@ struct Marker<'v> {
     reader: Reader,
     /// How gladly a copy in each pack is kept; none where no copy counts.
     ranks: Vec<Option<Rank>>,
-    /// Of each chunk the record of the copy that is kept if it is needed.
-    best: RecordSet,
+    /// Of each chunk the record of the copy that is kept if it is needed; none if nothing is walked.
+    best: Option<RecordSet>,
     /// Records that are needed.
     records: RecordSet,
     /// Raw bytes of needed chunks, by number of the pack.
@@ -187,13 +188,17 @@ struct Marker<'v> {
 }
 
 impl<'v> Marker<'v> {
-    /// A marker that has chosen the copies, and marked what was needed when `memory` was made.
+    /// A marker for `roots` that has chosen the copies, and marked what was needed when `memory` was made.
     fn begin(
         view: &'v Arc<View>,
         avoid: &dyn Fn(&PackName) -> bool,
+        roots: &BTreeSet<SessionId>,
         memory: Option<&Memory>,
     ) -> Result<Self> {
         let mut marker = Self::new(view, avoid)?;
+        if memory.is_none_or(|memory| memory.roots != *roots) {
+            marker.best = Some(RecordSet::new(marker.index));
+        }
         marker.choose(memory)?;
         Ok(marker)
     }
@@ -218,7 +223,7 @@ impl<'v> Marker<'v> {
             index,
             reader: view.reader(),
             ranks,
-            best: RecordSet::new(index),
+            best: None,
             records: RecordSet::new(index),
             live: vec![0; index.packs().len()],
             leaves: Vec::new(),
@@ -269,7 +274,9 @@ impl<'v> Marker<'v> {
                 best = Some(best.map_or(copy, |best| best.min(copy)));
             }
             if let Some((_, source, ordinal, place)) = best {
-                self.best.insert(source, ordinal);
+                if let Some(best) = &mut self.best {
+                    best.insert(source, ordinal);
+                }
                 if is_needed {
                     self.need(source, ordinal, place);
                 }
@@ -301,7 +308,7 @@ impl<'v> Marker<'v> {
         leaves.dedup();
         let index = self.index;
         index.find_all_near(&mut leaves, &mut |source, ordinal, place| {
-            let is_best = self.best.contains(source, ordinal);
+            let is_best = self.best.as_ref().is_some_and(|best| best.contains(source, ordinal));
             if is_best {
                 self.need(source, ordinal, place);
             }
@@ -336,7 +343,7 @@ impl<'v> Marker<'v> {
         let mut is_fresh = false;
         let index = self.index;
         let is_found = index.find_near(id, &mut |source, ordinal, place| {
-            let is_best = self.best.contains(source, ordinal);
+            let is_best = self.best.as_ref().is_some_and(|best| best.contains(source, ordinal));
             if is_best {
                 is_fresh = self.need(source, ordinal, place);
             }

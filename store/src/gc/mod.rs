@@ -108,6 +108,7 @@ impl Repository {
         sweep::purge(inner, options, &mut report)?;
         // Merging takes memory of its own.
         drop(marks);
+        inner.packs.forget();
         inner.in_view(&mut |_| merge(inner, false))?;
         inner.in_view(&mut |_| rubbish::remove(inner, &mut report))?;
         upkeep(inner);
@@ -126,6 +127,8 @@ fn copy_out(
     let marked = marks.mark(view, &roots(view, options), &|_| false)?;
     let present = view.index()?.packs().iter().filter(|p| !p.shunned).map(|p| p.name.clone()).collect();
     let packs = plan.repack.intersection(&present).cloned().collect();
+    // Repacking takes memory of its own.
+    view.index()?.forget();
     repack::repack(view, &marked, &packs, plan.frame_dead_share_max, report)?;
     Ok(packs)
 }

@@ -76,7 +76,12 @@ impl<'s> RunCursor<'s> {
         }
         let start = index.block_range(self.sealed.0).start;
         let range = (wanted.start - start) as usize..(wanted.end - start) as usize;
-        let sealed = self.sealed.1.get(range).unwrap_or_default().to_vec();
+        let sealed = if range == (0..self.sealed.1.len()) {
+            // With many sources one block is read at a time, and is not held twice.
+            std::mem::take(&mut self.sealed.1)
+        } else {
+            self.sealed.1.get(range).unwrap_or_default().to_vec()
+        };
         self.opened = index.open_block(self.next, sealed)?.into_iter();
         self.next += 1;
         Ok(())

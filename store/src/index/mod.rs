@@ -132,12 +132,6 @@ impl IndexBuilder {
 
     /// The finished index.
     pub(crate) fn finish(mut self, reader: Arc<Packs>) -> Index {
-        let runs = self.sources.len();
-        for source in &self.sources {
-            if let Source::Run(run) = source {
-                run.share_blocks(runs);
-            }
-        }
         if !self.table.is_empty() {
             self.table.sort_unstable();
             self.table.shrink_to_fit();
@@ -179,6 +173,12 @@ impl Index {
     /// The sources, for whoever reads all records.
     pub(crate) fn sources(&self) -> &[Source] {
         &self.sources
+    }
+
+    /// Lets all go that only makes reading cheaper: places, opened blocks, tables of contents.
+    pub(crate) fn forget(&self) {
+        self.recent.clear();
+        self.reader.forget();
     }
 
     /// What reads the sources.

@@ -44,6 +44,11 @@ impl Recent {
         true
     }
 
+    /// Lets all places go.
+    pub(super) fn clear(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Held::default();
+    }
+
     /// Takes the places in a pack in, and lets the oldest go.
     pub(super) fn add(&self, pack: u32, places: impl Iterator<Item = (ChunkId, Place)>) {
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);

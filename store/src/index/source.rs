@@ -150,11 +150,6 @@ impl RunSource {
         Self { numbers, ..self }
     }
 
-    /// Shares the memory for opened blocks with the other runs of an index.
-    pub(crate) fn share_blocks(&self, runs: usize) {
-        self.run.share_blocks(runs);
-    }
-
     /// Whether the run holds an id.
     pub(crate) fn holds(&self, packs: &Packs, id: &ChunkId) -> Result<bool> {
         let mut held = false;

@@ -1,9 +1,8 @@
-//! Stored runs, opened: one directory and one set of opened blocks for all views that name the run.
+//! Stored runs, opened: one directory for all views that name the run.
 //!
 //! A run never changes, so whoever looks into it later sees what an earlier view saw.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::error::Result;
@@ -11,35 +10,20 @@ use crate::format::{BLOCK_RECORDS, Record, RunIndex};
 use crate::id::ChunkId;
 use crate::packs::{Packs, lock};
 
-/// Opened blocks kept of one run at most; 16 KiB each as stored, about 4 MB.
-const BLOCKS_MAX: usize = 256;
-/// Opened blocks kept of all runs of an index: about 17 MB.
-const BLOCKS_OF_ALL: usize = 1024;
-/// Opened blocks kept of one run at least.
-const BLOCKS_MIN: usize = 8;
-
-/// A stored run, and the blocks of it that were opened last.
+/// A stored run.
 #[derive(Debug)]
 pub(crate) struct StoredRun {
     object: String,
     index: RunIndex,
-    blocks: Mutex<Blocks>,
-    /// How many of them are kept.
-    blocks_max: AtomicUsize,
-}
-
-#[derive(Debug, Default)]
-struct Blocks {
-    held: HashMap<usize, (u64, Arc<Vec<Record>>)>,
-    clock: u64,
+    /// Under which its opened blocks are held.
+    number: u64,
 }
 
 impl StoredRun {
     /// Opens the run `object` of `size` bytes.
     pub(crate) fn open(packs: &Packs, object: &str, size: u64) -> Result<Self> {
         let index = RunIndex::open(object, packs.keys(), size, &|range| packs.read(object, Some(range)))?;
-        let blocks_max = AtomicUsize::new(BLOCKS_MAX);
-        Ok(Self { object: object.to_owned(), index, blocks: Mutex::default(), blocks_max })
+        Ok(Self { object: object.to_owned(), index, number: packs.blocks().number_run() })
     }
 
     /// Name of the object.
@@ -50,12 +34,6 @@ impl StoredRun {
     /// Its directory.
     pub(super) fn index(&self) -> &RunIndex {
         &self.index
-    }
-
-    /// Shares the memory for opened blocks with the other runs of an index.
-    pub(super) fn share_blocks(&self, runs: usize) {
-        let share = (BLOCKS_OF_ALL / runs.max(1)).clamp(BLOCKS_MIN, BLOCKS_MAX);
-        self.blocks_max.store(share, Ordering::Relaxed);
     }
 
     /// Hands every record of each of `ids` to `found`: the place of the id in the list, the record's number, and the record, whose
@@ -86,27 +64,12 @@ impl StoredRun {
     }
 
     fn block(&self, packs: &Packs, number: usize) -> Result<Arc<Vec<Record>>> {
-        {
-            let mut blocks = lock(&self.blocks);
-            blocks.clock += 1;
-            let now = blocks.clock;
-            if let Some((used, block)) = blocks.held.get_mut(&number) {
-                *used = now;
-                return Ok(Arc::clone(block));
-            }
+        if let Some(block) = packs.blocks().get((self.number, number)) {
+            return Ok(block);
         }
         let sealed = packs.read(&self.object, Some(self.index.block_range(number)))?;
         let block = Arc::new(self.index.open_block(number, sealed)?);
-        let mut blocks = lock(&self.blocks);
-        if blocks.held.len() >= self.blocks_max.load(Ordering::Relaxed) {
-            // Half of them go at once, so that letting go costs nothing on average.
-            let mut used: Vec<u64> = blocks.held.values().map(|(used, _)| *used).collect();
-            used.sort_unstable();
-            let middle = used.get(used.len() / 2).copied().unwrap_or(0);
-            blocks.held.retain(|_, (used, _)| *used >= middle);
-        }
-        let now = blocks.clock;
-        blocks.held.insert(number, (now, Arc::clone(&block)));
+        packs.blocks().hold((self.number, number), &block);
         Ok(block)
     }
 }

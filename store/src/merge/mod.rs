@@ -19,7 +19,7 @@ use crate::repository::Inner;
 use crate::state::{Row, State};
 use crate::view::View;
 
-use plan::{RUN_RECORDS, Size, plan};
+use plan::{RUN_RECORDS_MIN, Size, plan, run_records};
 use write::write_runs;
 
 /// Unmerged sessions that a reader may have to look at one by one.
@@ -38,10 +38,11 @@ pub(crate) fn merge(inner: &Arc<Inner>, always: bool) -> Result<()> {
     if groups.is_empty() {
         return Ok(());
     }
+    let records_max = run_records(sizes.iter().map(|size| size.records).sum());
     let mut merged = Merged::default();
     for group in &groups {
         let sources: Vec<&Source> = group.iter().filter_map(|at| chosen.get(*at).copied()).collect();
-        merged.added.extend(write_runs(inner, index, &sources)?);
+        merged.added.extend(write_runs(inner, index, &sources, records_max)?);
         merged.replaced.extend(sources.into_iter().filter_map(Source::object).map(str::to_owned));
     }
     merged.sessions = sessions(&view, tables)?;
@@ -73,7 +74,7 @@ pub(crate) fn merge_sessions(inner: &Arc<Inner>) -> Result<()> {
         return Ok(());
     }
     let index = builder.finish(Arc::clone(&inner.packs));
-    let added = write_runs(inner, &index, &index.sources().iter().collect::<Vec<_>>())?;
+    let added = write_runs(inner, &index, &index.sources().iter().collect::<Vec<_>>(), RUN_RECORDS_MIN)?;
     let sessions = merged.into_keys().collect();
     Merged { added, sessions, ..Merged::default() }.publish(inner, &view).map(|_| ())
 }
@@ -92,14 +93,19 @@ pub(crate) fn rebuild(
     let mut kept = BTreeSet::new();
     let write = |builder: IndexBuilder, added: &mut BTreeSet<String>| -> Result<()> {
         let index = builder.finish(Arc::clone(&inner.packs));
-        added.extend(write_runs(inner, &index, &index.sources().iter().collect::<Vec<_>>())?);
+        added.extend(write_runs(
+            inner,
+            &index,
+            &index.sources().iter().collect::<Vec<_>>(),
+            RUN_RECORDS_MIN,
+        )?);
         Ok(())
     };
     for (name, size) in packs {
         match inner.packs.toc(name, Some(*size)) {
             Ok(toc) => {
                 let chunks = toc.toc.chunks.len() as u64;
-                if records + chunks > RUN_RECORDS {
+                if records + chunks > RUN_RECORDS_MIN {
                     write(std::mem::replace(&mut builder, IndexBuilder::new(&view.state)), &mut added)?;
                     records = 0;
                 }

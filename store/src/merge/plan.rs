@@ -3,14 +3,23 @@
 //! A record is written anew about once for every factor of four by which its run grows, and never after its run is half full; so
 //! an ordinary merge does not touch most of the index.
 
-/// Records of one new run at most: bounds the memory of merging to about 50 MB, the new object as it is stored.
-pub(super) const RUN_RECORDS: u64 = 1 << 20;
+/// Records of one new run at most, while the index is small: the new object, 24 MB, is held in memory as it is stored.
+pub(super) const RUN_RECORDS_MIN: u64 = 1 << 19;
+/// The same of a large index: the fewer runs there are, the less it costs to learn that a chunk is new.
+const RUN_RECORDS_MAX: u64 = 1 << 20;
+/// Full runs that an index has before its runs become longer.
+const RUNS: u64 = 32;
 /// Runs of one class (sizes within a factor of four) that become one.
 const FAN: usize = 4;
 /// A run is written anew once this share of its packs is swept: one in so many.
 const SWEPT_SHARE: u64 = 4;
 /// Swept packs that runs may name all in all; the state lists them.
 const SWEPT_MAX: u64 = 1024;
+
+/// Records of one new run at most, in an index of so many.
+pub(super) fn run_records(all: u64) -> u64 {
+    (all / RUNS).next_power_of_two().clamp(RUN_RECORDS_MIN, RUN_RECORDS_MAX)
+}
 
 /// What a run holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,8 +49,9 @@ pub(super) fn plan(sizes: &[Size], always: &dyn Fn(usize) -> bool) -> Vec<Group>
     let mut order: Vec<usize> = (0..sizes.len()).collect();
     order.sort_by_key(|at| sizes.get(*at).map(Size::live));
     let live = |at: &usize| sizes.get(*at).map_or(0, Size::live);
-    let mut plan = Plan { groups: Vec::new(), open: Vec::new(), records: 0 };
-    let full = order.partition_point(|at| live(at) <= RUN_RECORDS / 2);
+    let records_max = run_records(sizes.iter().map(|size| size.records).sum());
+    let mut plan = Plan { groups: Vec::new(), open: Vec::new(), records: 0, records_max };
+    let full = order.partition_point(|at| live(at) <= records_max / 2);
     let (growing, full) = order.split_at_checked(full).unwrap_or((&order, &[]));
     for class in growing.chunk_by(|a, b| class(live(a)) == class(live(b))) {
         let many = class.len() + usize::from(!plan.open.is_empty()) >= FAN;
@@ -65,11 +75,13 @@ struct Plan {
     /// The group that is being gathered, and its records.
     open: Group,
     records: u64,
+    /// Records of a group at most.
+    records_max: u64,
 }
 
 impl Plan {
     fn add(&mut self, at: usize, records: u64) {
-        if self.records + records > RUN_RECORDS {
+        if self.records + records > self.records_max {
             self.close();
         }
         self.open.push(at);
@@ -122,7 +134,7 @@ mod tests {
         let mut written = 0;
         for group in &groups {
             let live: u64 = group.iter().map(|at| sizes[*at].live()).sum();
-            assert!(live <= RUN_RECORDS);
+            assert!(live <= run_records(sizes.iter().map(|size| size.records).sum()));
             written += live;
             sizes.push(run(live));
         }
@@ -156,7 +168,7 @@ mod tests {
         for _ in 0..count {
             sizes.push(run(records));
             written += apply(&mut sizes);
-            let full = sizes.iter().filter(|s| s.live() > RUN_RECORDS / 2).count();
+            let full = sizes.iter().filter(|s| s.live() > RUN_RECORDS_MIN / 2).count();
             longest = longest.max(sizes.len() - full);
         }
         let amplification = written as f64 / (count * records) as f64;
@@ -166,8 +178,22 @@ mod tests {
     }
 
     #[test]
+    fn runs_of_a_large_index_are_longer() {
+        assert_eq!(run_records(0), RUN_RECORDS_MIN);
+        assert_eq!(run_records(RUNS * RUN_RECORDS_MIN), RUN_RECORDS_MIN);
+        assert_eq!(run_records(RUNS * (RUN_RECORDS_MIN + 1)), RUN_RECORDS_MAX);
+        assert_eq!(run_records(u64::MAX), RUN_RECORDS_MAX);
+        let small = vec![run(RUN_RECORDS_MIN); RUNS as usize];
+        assert!(plan(&small, &|_| false).is_empty(), "they are full");
+        let large = vec![run(RUN_RECORDS_MIN); RUNS as usize + 1];
+        let groups = plan(&large, &|_| false);
+        assert!(groups.iter().all(|group| group.len() <= 2));
+        assert_eq!(groups.len(), RUNS as usize / 2);
+    }
+
+    #[test]
     fn full_runs_are_left_alone() {
-        let sizes = [run(RUN_RECORDS), run(RUN_RECORDS), run(700_000), run(700_000), run(700_000)];
+        let sizes = [run(1 << 20), run(1 << 19), run(300_000), run(300_000), run(300_000), run(300_000)];
         assert!(plan(&sizes, &|_| false).is_empty());
     }
 
@@ -181,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_has_to_be_is_written_anew() {
-        let sizes = [run(1000), run(RUN_RECORDS), run(50)];
+        let sizes = [run(1000), run(RUN_RECORDS_MAX), run(50)];
         let mut all: Vec<usize> = plan(&sizes, &|_| true).into_iter().flatten().collect();
         all.sort_unstable();
         assert_eq!(all, [0, 1, 2]);

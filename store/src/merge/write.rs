@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::RUN_RECORDS;
 use crate::backend::{BackendExt, Durability};
 use crate::error::{Error, Result};
 use crate::format::{Place, Record, RunWriter};
@@ -16,15 +15,21 @@ use crate::repository::Inner;
 /// Of a pack that is in no part.
 const NOWHERE: u32 = u32::MAX;
 
-/// Writes the records of `sources` whose packs are not swept as one run, or as a few if they are many; each pack is in one of them.
-pub(super) fn write_runs(inner: &Inner, index: &Index, sources: &[&Source]) -> Result<BTreeSet<String>> {
+/// Writes the records of `sources` whose packs are not swept as one run, or as a few if they are more than `records_max`; each pack is in
+/// one of them.
+pub(super) fn write_runs(
+    inner: &Inner,
+    index: &Index,
+    sources: &[&Source],
+    records_max: u64,
+) -> Result<BTreeSet<String>> {
     let is_swept = |number: u32| index.pack(number).is_none_or(|pack| pack.swept);
     let sources = &naming(sources, &|number| !is_swept(number));
     let records: u64 = sources.iter().map(|s| s.len()).sum();
-    let parts = if records <= RUN_RECORDS {
+    let parts = if records <= records_max {
         vec![Part { packs: packs(index, sources), records }]
     } else {
-        parts(inner, index, sources)?
+        parts(inner, index, sources, records_max)?
     };
     let mut names = BTreeSet::new();
     for part in parts {
@@ -60,8 +65,8 @@ fn packs(index: &Index, sources: &[&Source]) -> Vec<u32> {
     all.filter(|(_, (pack, named))| *named && !pack.swept).map(|(number, _)| number).collect()
 }
 
-/// Deals packs into parts of about [`RUN_RECORDS`].
-fn parts(inner: &Inner, index: &Index, sources: &[&Source]) -> Result<Vec<Part>> {
+/// Deals packs into parts of about `records_max`.
+fn parts(inner: &Inner, index: &Index, sources: &[&Source], records_max: u64) -> Result<Vec<Part>> {
     let mut counts = vec![0_u64; index.packs().len()];
     for source in sources {
         source.each(&inner.packs, &mut |_, record| {
@@ -75,7 +80,7 @@ fn parts(inner: &Inner, index: &Index, sources: &[&Source]) -> Result<Vec<Part>>
     let mut open = Part::default();
     for number in packs(index, sources) {
         let count = counts.get(number as usize).copied().unwrap_or(0);
-        if open.records > 0 && open.records + count > RUN_RECORDS {
+        if open.records > 0 && open.records + count > records_max {
             parts.push(std::mem::take(&mut open));
         }
         open.packs.push(number);

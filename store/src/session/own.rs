@@ -115,8 +115,6 @@ impl Own {
         // First the run, then the ids go: nobody may find a chunk in neither.
         let mut runs = self.runs.write().map_err(|_| Error::Invalid("a writing thread panicked".into()))?;
         runs.push(run);
-        // However many there are, the blocks of them that are kept open stay as many.
-        runs.iter().for_each(|run| run.share_blocks(runs.len()));
         drop(runs);
         for record in held.of_packs.drain(..) {
             if let Some(shard) = self.shard(&record.id) {

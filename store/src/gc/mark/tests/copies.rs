@@ -204,3 +204,29 @@ fn a_later_mark_reads_each_run_once_and_nothing_else() {
     assert_eq!(index.reader().bytes_read() - read, records * 44 + index.sources().len() as u64 * 16);
     assert_eq!(index.asked(), asked);
 }
+
+#[test]
+fn what_only_makes_reading_cheaper_is_forgotten_and_read_again() {
+    let fixture = fixture();
+    let view = fixture.view();
+    let (index, packs) = (view.index().unwrap(), &view.inner.packs);
+    let pack = fixture.pack(0, 0);
+    let reads = |what: &dyn Fn()| {
+        let before = packs.bytes_read();
+        what();
+        packs.bytes_read() > before
+    };
+    let toc = || drop(packs.toc(&pack, None).unwrap());
+    toc();
+    let id = packs.toc(&pack, None).unwrap().toc.chunks[0].id;
+    let block = || drop(index.find_all(&id).unwrap());
+    let place = || assert!(index.nearest(&id).unwrap().is_some());
+    block();
+    place();
+    assert!(!reads(&toc) && !reads(&block) && !reads(&place));
+    index.forget();
+    assert!(reads(&place));
+    index.forget();
+    assert!(reads(&block));
+    assert!(reads(&toc));
+}
