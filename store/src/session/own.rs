@@ -1,7 +1,7 @@
 //! What a session itself has put: ids on their way, and records of packs that are written.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 
 use crate::error::{Error, Result};
 use crate::format::{Place, Record, Toc, encode_run};
@@ -21,8 +21,8 @@ const RECORDS_MAX: usize = 128 << 10;
 pub(super) struct Own {
     shards: Vec<Mutex<HashSet<ChunkId>>>,
     records: Mutex<Records>,
-    /// Runs written already, and how to look into them.
-    runs: RwLock<Vec<RunSource>>,
+    /// Runs written already.
+    runs: RwLock<Vec<OwnRun>>,
     /// Number of the first run.
     first_run: u32,
 }
@@ -32,6 +32,28 @@ struct Records {
     packs: Vec<(PackName, u64)>,
     of_packs: Vec<Record>,
     runs: Vec<String>,
+}
+
+/// A run of the session, opened when it is first asked for a chunk: a session that only copies never asks, and its filters would take
+/// more than a byte a chunk.
+#[derive(Debug)]
+struct OwnRun {
+    object: String,
+    size: u64,
+    opened: OnceLock<RunSource>,
+}
+
+impl OwnRun {
+    fn holds(&self, packs: &Packs, id: &ChunkId) -> Result<bool> {
+        let run = match self.opened.get() {
+            Some(run) => run,
+            None => {
+                let run = RunSource::open(packs, &self.object, self.size)?;
+                self.opened.get_or_init(|| run)
+            }
+        };
+        run.holds(packs, id)
+    }
 }
 
 /// What the decision names.
@@ -111,7 +133,7 @@ impl Own {
             &bytes,
             crate::backend::Durability::Deferred,
         )?;
-        let run = RunSource::open(&inner.packs, &object, bytes.len() as u64)?;
+        let run = OwnRun { object: object.clone(), size: bytes.len() as u64, opened: OnceLock::new() };
         // First the run, then the ids go: nobody may find a chunk in neither.
         let mut runs = self.runs.write().map_err(|_| Error::Invalid("a writing thread panicked".into()))?;
         runs.push(run);

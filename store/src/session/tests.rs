@@ -19,11 +19,7 @@ fn stored(kind: ChunkKind, chunks: impl Iterator<Item = Vec<u8>>) -> Arc<PackToc
 /// The same, and the bytes of the pack.
 fn stored_pack(kind: ChunkKind, chunks: impl Iterator<Item = Vec<u8>>) -> (Arc<PackToc>, Vec<u8>) {
     let dir = tempfile::tempdir().unwrap();
-    let dirs = LocalDirs { cache: dir.path().join("cache"), state: dir.path().join("state") };
-    let options = OpenOptions { dirs, env: Env::system(), monitor: Arc::new(Silent) };
-    let (secret, create) = (Secret::Key([1; 32]), CreateOptions::default());
-    let repository = Repository::create(Arc::new(MemoryBackend::new()), &secret, &create, options).unwrap();
-    let session = repository.begin(SessionOptions { client: "t".into(), level: 1 }).unwrap();
+    let (repository, session) = begun(dir.path());
     let name = session.id().clone();
     let mut writer = session.writer(kind);
     chunks.for_each(|chunk| assert!(writer.put(&chunk).unwrap().new));
@@ -35,6 +31,16 @@ fn stored_pack(kind: ChunkKind, chunks: impl Iterator<Item = Vec<u8>>) -> (Arc<P
     let toc = repository.inner.packs.toc(pack, Some(*size)).unwrap();
     let bytes = repository.inner.packs.read(&toc.object, None).unwrap();
     (toc, bytes)
+}
+
+/// A session in a new repository in memory.
+fn begun(dir: &std::path::Path) -> (Repository, Session) {
+    let dirs = LocalDirs { cache: dir.join("cache"), state: dir.join("state") };
+    let options = OpenOptions { dirs, env: Env::system(), monitor: Arc::new(Silent) };
+    let (secret, create) = (Secret::Key([1; 32]), CreateOptions::default());
+    let repository = Repository::create(Arc::new(MemoryBackend::new()), &secret, &create, options).unwrap();
+    let session = repository.begin(SessionOptions { client: "t".into(), level: 1 }).unwrap();
+    (repository, session)
 }
 
 fn noise(seed: u64, len: usize) -> Vec<u8> {
@@ -94,4 +100,24 @@ fn all_frames_of_a_writer_are_sealed_under_one_salt_and_numbered() {
     let mut numbers: Vec<_> = toc.toc.frames.iter().map(|f| f.number).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, [0, 1, 2, 3]);
+}
+
+#[test]
+fn runs_of_a_session_are_read_once_it_is_asked_what_it_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let (repository, session) = begun(dir.path());
+    let mut writer = session.writer(ChunkKind::Data);
+    let chunk = writer.put(b"once").unwrap();
+    writer.finish().unwrap();
+    session.flush().unwrap();
+    let packs = &repository.inner.packs;
+    let before = packs.bytes_read();
+    session.works.own.write_run(&repository.inner, session.id()).unwrap();
+    assert_eq!(packs.bytes_read(), before, "a session that only copies asks for nothing");
+    assert!(session.works.own.holds(packs, &chunk.id).unwrap());
+    let opened = packs.bytes_read();
+    assert!(opened > before);
+    assert!(!session.works.own.holds(packs, &ChunkId([7; 32])).unwrap());
+    assert_eq!(packs.bytes_read(), opened, "it is opened once");
+    session.close().unwrap();
 }
