@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{PackName, SessionId};
 use crate::log::Record;
 use crate::names;
@@ -128,15 +128,24 @@ impl Repository {
         for passes_left in (0..PASSES_MAX).rev() {
             let length = inner.log_len()?;
             let mut report = CheckReport::default();
-            let bad = look(inner, read, &mut found, &mut report)?;
+            let looked = look(inner, read, &mut found, &mut report);
+            let is_clean = match &looked {
+                Ok(_) => report.errors.is_empty(),
+                Err(e) => e.kind() != ErrorKind::Damaged,
+            };
             // What a view names may be gone because a prune has moved or deleted it since: then a newer one tells.
-            if report.errors.is_empty() || passes_left == 0 || inner.log_len()? == length {
+            if is_clean || passes_left == 0 || inner.log_len()? == length {
+                let bad = looked?;
                 (report.packs_read, report.chunks_read) = (found.report.packs_read, found.report.chunks_read);
                 report.bytes_read = inner.packs.bytes_read() - before;
                 inner.quarantine(&bad.into_iter().collect())?;
                 return Ok(report);
             }
-            read = ReadData::None;
+            if found.is_read {
+                read = ReadData::None;
+            } else {
+                found = Found::default();
+            }
         }
         Ok(found.report)
     }
@@ -150,6 +159,8 @@ const PASSES_MAX: usize = 5;
 struct Found {
     report: CheckReport,
     bad: HashSet<PackName>,
+    /// It came to its end.
+    is_read: bool,
 }
 
 /// Looks at everything once; returns the damaged packs.
@@ -179,6 +190,7 @@ fn look(
     }
     let mut bad = structure::packs(&view, report)?;
     found.bad.extend(data::read(&view, read, &mut found.report)?);
+    found.is_read = true;
     // Of what an earlier look has read, packs that still count.
     let still = view.index()?.packs().iter().filter(|pack| !pack.swept && found.bad.contains(&pack.name));
     let still: HashSet<PackName> = still.map(|pack| pack.name.clone()).collect();

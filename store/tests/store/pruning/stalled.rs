@@ -138,13 +138,16 @@ fn an_index_made_anew_beside_a_prune_offers_nothing_that_is_about_to_go() {
 #[test]
 fn a_check_beside_a_prune_finds_no_damage() {
     for read in [ReadData::None, ReadData::All] {
-        for moment in [(Method::List, "packs/", 0), (Method::List, "keys/", 1), (Method::Read, "packs/", 2)] {
+        let moments = [(Method::List, "packs/", 0), (Method::List, "keys/", 1), (Method::Read, "packs/", 2)];
+        // While it reads the runs that the prune merges.
+        for moment in moments.into_iter().chain((0..6).map(|n| (Method::Read, "index/", n))) {
             let fixture = Arc::new(Fixture::new());
             let kept = snapshot(&fixture.open(), 0..50);
             for n in 0..20 {
                 let gone = snapshot(&fixture.open(), 10 * n..10 * n + 30);
                 super::kept::forget(&fixture.open(), &gone);
             }
+            fixture.open().repair_index(false).unwrap();
             let theirs = Arc::clone(&fixture);
             let deed = move || {
                 theirs.open().prune(&PruneOptions::default()).unwrap();
@@ -154,6 +157,11 @@ fn a_check_beside_a_prune_finds_no_damage() {
             let slow = Between::new(fixture.shared(), moment, deed);
             let report = fixture.open_through(Arc::new(slow)).check(read).unwrap();
             assert!(report.errors.is_empty(), "{moment:?}: {:?}", report.errors);
+            assert_eq!(
+                report.packs_read > 0,
+                read == ReadData::All,
+                "{moment:?}: what was asked for is read"
+            );
             let session = begin(&fixture.open());
             assert!(session.may_reuse(&kept.session), "nothing is in quarantine");
             session.close().unwrap();
