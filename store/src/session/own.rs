@@ -45,12 +45,11 @@ struct OwnRun {
 
 impl OwnRun {
     fn holds(&self, packs: &Packs, id: &ChunkId) -> Result<bool> {
-        let run = match self.opened.get() {
-            Some(run) => run,
-            None => {
-                let run = RunSource::open(packs, &self.object, self.size)?;
-                self.opened.get_or_init(|| run)
-            }
+        let run = if let Some(run) = self.opened.get() {
+            run
+        } else {
+            let run = RunSource::open(packs, &self.object, self.size)?;
+            self.opened.get_or_init(|| run)
         };
         run.holds(packs, id)
     }
