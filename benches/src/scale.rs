@@ -33,7 +33,7 @@ const CHUNK_BYTES: u32 = 8;
 pub(crate) fn run(tool: &Tool, chunks: u64, place: &Path) -> Result<()> {
     let data = place.join("in");
     std::fs::create_dir_all(&data)?;
-    std::fs::write(data.join("file"), b"a file\n")?;
+    std::fs::File::create(data.join("file"))?.write_all(b"a file\n")?;
     tool.init(place)?;
     fill(place, chunks)?;
     let step = |name, line| print(chunks, &tool.step(name, &Action::Line(line), place, chunks)?);
