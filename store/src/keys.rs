@@ -130,7 +130,7 @@ impl Repository {
         Ok(name.trim_start_matches(names::KEYS).to_owned())
     }
 
-    /// Removes a slot, durably; the last one stays.
+    /// Removes a slot, durably; the last one that can be read stays, and the error then names what cannot.
     pub fn remove_key(&self, slot: &str) -> Result<()> {
         let inner = &self.inner;
         let name = format!("{}{slot}", names::KEYS);
@@ -138,15 +138,18 @@ impl Repository {
         if !slots.iter().any(|e| e.name == name) {
             return Err(Error::Refused(format!("there is no key slot {slot:?}")));
         }
-        // A damaged slot does not count as one that is left.
-        let mut others = 0;
+        // A slot that cannot be read does not count as one that is left.
+        let (mut others, mut unreadable) = (0, None);
         for entry in slots.iter().filter(|e| e.name != name) {
-            others += usize::from(KeySlot::decode(&entry.name, &inner.read(&entry.name)?).is_ok());
+            match inner.read(&entry.name).and_then(|bytes| KeySlot::decode(&entry.name, &bytes)) {
+                Ok(_) => others += 1,
+                Err(e) => unreadable = Some(e),
+            }
         }
         if others == 0 {
-            return Err(Error::Refused(
-                "this is the last key slot: without it nothing could be restored".into(),
-            ));
+            return Err(unreadable.unwrap_or_else(|| {
+                Error::Refused("this is the last key slot: without it nothing could be restored".into())
+            }));
         }
         inner.backend.remove(&name)?;
         Ok(inner.backend.sync()?)

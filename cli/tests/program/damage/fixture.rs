@@ -12,6 +12,9 @@ use crate::support::{Home, Ran, noise};
 /// The cache as it was before a snapshot was deleted and another one made.
 const EARLY_CACHE: &str = "early-cache";
 
+/// The key file of the second slot; none that is found by itself.
+pub(crate) const SECOND_KEY: &str = "second.key";
+
 /// What a tree looked like when it was backed up.
 pub(crate) type Tree = BTreeMap<PathBuf, Captured>;
 
@@ -34,6 +37,8 @@ pub(crate) struct Fixture {
     home: Home,
     /// Snapshots by what they are called in the tables.
     pub(crate) taken: BTreeMap<&'static str, Taken>,
+    /// One that is deleted and not purged.
+    pub(crate) forgotten: Option<Taken>,
     /// The run that holds the index of all but the last snapshot.
     pub(crate) run: String,
     /// The key slot that opens the repository; there is another one.
@@ -76,15 +81,15 @@ impl Fixture {
         let home = Home::in_memory();
         home.run(["init"]).code(0);
         let made = only(&objects(&home.repository()), "keys/");
-        home.run(["keys", "add", "--new-key-file", "second.key"]).code(0);
+        home.run(["keys", "add", "--new-key-file", SECOND_KEY]).code(0);
         // Slots are tried in the order of their names, and names say nothing.
         let slot = "keys/00000000".to_owned();
         for name in objects(&home.repository()).iter().filter(|name| name.starts_with("keys/")) {
             let to = if *name == made { &slot } else { "keys/ffffffff" };
             fs::rename(home.repository().join(name), home.repository().join(to)).unwrap();
         }
-        let mut fixture =
-            Self { home, taken: BTreeMap::new(), run: String::new(), slot, removed: BTreeMap::new() };
+        let (taken, removed) = (BTreeMap::new(), BTreeMap::new());
+        let mut fixture = Self { home, taken, forgotten: None, run: String::new(), slot, removed };
         fixture.make();
         fixture
     }
@@ -103,6 +108,8 @@ impl Fixture {
         self.take("touched", "data");
         self.home.file("gone/noise", &noise(3, 20_000));
         self.take("deleted", "gone");
+        self.home.file("trash/noise", &noise(5, 20_000));
+        self.take("forgotten", "trash");
         self.home.run(["repair", "index"]).code(0);
         copy_all(&self.home.path(".cache"), &self.home.path(EARLY_CACHE));
         let before = self.all();
@@ -114,6 +121,9 @@ impl Fixture {
         let now = objects(&self.home.repository());
         self.removed = before.into_iter().filter(|(name, _)| !now.contains(name)).collect();
         self.run = only(&now, "index/");
+        let forgotten = self.taken.remove("forgotten").unwrap();
+        self.home.run(["delete", &forgotten.id]).code(0);
+        self.forgotten = Some(forgotten);
         self.home.run(["tag", &self.taken["old"].id, "--add", "kept"]).code(0);
         self.home.file("data/new", &noise(4, 10_000));
         self.take("new", "data");
@@ -152,6 +162,11 @@ impl Fixture {
         self.home.path("data")
     }
 
+    /// An object as it was before any damage.
+    pub(crate) fn bytes(&self, object: &str) -> Vec<u8> {
+        fs::read(self.home.repository().join(object)).unwrap()
+    }
+
     /// A copy of the repository as this host knows it, but with an empty cache.
     pub(crate) fn copy(&self) -> Copy {
         copy(&self.home)
@@ -169,6 +184,7 @@ impl Fixture {
 /// A copy of what a home holds, with an empty cache.
 fn copy(of: &Home) -> Copy {
     let home = Home::in_memory();
+    fs::copy(of.path(SECOND_KEY), home.path(SECOND_KEY)).unwrap();
     for part in [".local", ".config"] {
         copy_all(&of.path(part), &home.path(part));
     }

@@ -1,13 +1,15 @@
 //! Runs the matrix: each row of the table is a damaged repository, each column a command, each cell says how it ends.
 //!
 //! Besides what the table says, in every cell: nothing panics; what is restored is right; a restore that ends with 0
-//! is complete; and whatever a command that writes leaves behind restores at least as much as before it.
+//! is complete; whatever a command that writes leaves behind, with what it deleted brought back, restores at least as much as
+//! before it; and a command that writes says that it is done if and only if it is.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::effects::{Effect, NEW_KEY, NEW_TAG, slot};
 use super::fixture::{Copy, Fixture, Restored};
 use super::objects::{bring_back, damage};
 use super::table::{LOOK, TABLE, WRITE};
@@ -27,8 +29,8 @@ struct Row<'f> {
     before: BTreeMap<&'static str, Restored>,
 }
 
-/// The arguments of a command of the table: snapshots by their ids, folders by their paths.
-fn arguments(fixture: &Fixture, command: &str) -> Vec<String> {
+/// The arguments of a command of the table: snapshots by their ids, folders by their paths, keys by their slots.
+fn arguments(fixture: &Fixture, copy: &Copy, command: &str) -> Vec<String> {
     let inside = |called: &str| fixture.taken[called].inside.clone();
     let mut words: Vec<String> = command
         .split(' ')
@@ -39,6 +41,11 @@ fn arguments(fixture: &Fixture, command: &str) -> Vec<String> {
         "ls" => words.push("-R".to_owned()),
         "cat" => words[1] = format!("{}:{}/a.txt", words[1], inside("old")),
         "versions" => words.push(format!("/{}/a.txt", inside("old"))),
+        "undelete" => words[1].clone_from(&fixture.forgotten.as_ref().unwrap().id),
+        "tag" => words.extend(["--add".to_owned(), NEW_TAG.to_owned()]),
+        "rewrite" => words.extend(["--exclude".to_owned(), "a.txt".to_owned()]),
+        "keys" if words[1] == "add" => words.extend(["--new-key-file".to_owned(), NEW_KEY.to_owned()]),
+        "keys" if words[1] == "remove" => words[2] = slot(fixture, copy, words[2] == "first"),
         "export" => words.extend(["-o".to_owned(), "-".to_owned(), "--format".to_owned(), "tar".to_owned()]),
         _ => {}
     }
@@ -46,7 +53,7 @@ fn arguments(fixture: &Fixture, command: &str) -> Vec<String> {
 }
 
 fn run(fixture: &Fixture, copy: &Copy, command: &str) -> Ran {
-    let words = arguments(fixture, command);
+    let words = arguments(fixture, copy, command);
     copy.run(&words.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
@@ -94,21 +101,26 @@ impl<'f> Row<'f> {
     /// A command that may change something, in a copy of its own.
     fn write(&self, command: &str) -> String {
         let copy = self.copy.fork();
-        let text = if command == "mend" {
-            self.mend(&copy)
-        } else {
-            outcome(&run(self.fixture, &copy, command), &self.names)
-        };
+        let text = if command == "mend" { self.mend(&copy) } else { self.effect(&copy, command) };
         for (called, before) in &self.before {
             let taken = &self.fixture.taken[called];
-            if command == "delete touched" && *called == "touched"
-                || self.is_deleted(&copy, command, &taken.id)
-            {
+            if self.is_deleted(&copy, command, &taken.id) {
                 continue;
             }
             let after = copy.restore(taken).0;
             let is_kept = after.equal.is_superset(&before.equal);
             assert!(is_kept, "{} / {command} made {called} worse: {before:?} {after:?}", self.name);
+        }
+        text
+    }
+
+    /// Runs a command that claims to do something.
+    fn effect(&self, copy: &Copy, command: &str) -> String {
+        let ran = run(self.fixture, copy, command);
+        let mut text = outcome(&ran, &self.names);
+        let (fixture, old, before) = (self.fixture, &self.copy, &self.before);
+        if (Effect { fixture, old, copy, command, before }).is_done(&ran) && ran.code != 0 {
+            text.push('d');
         }
         text
     }
