@@ -9,6 +9,11 @@ mod write;
 
 pub(crate) use write::{RunWriter, encode_run};
 
+use std::ops::Range;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
 use filter::{Filters, prefix};
 
 use super::header::{HEADER_BYTES, Header, ObjectKind};
@@ -60,12 +65,25 @@ impl Record {
     }
 }
 
+/// Gives exact ranges of a run's bytes.
+pub(crate) type ReadRange<'r> = dyn Fn(Range<u64>) -> Result<Vec<u8>> + 'r;
+
 /// The directory of a run: enough to find the block of any id.
 pub(crate) struct RunIndex {
     object: String,
     key: SealKey,
     aad: Vec<u8>,
     records: u64,
+    packs: Vec<(PackName, u64)>,
+    firsts: Vec<u64>,
+    /// Where the directory lies.
+    directory: Range<u64>,
+    /// More than a byte a record, most of what a run takes; none while nobody asks.
+    filters: ArcSwapOption<Filters>,
+}
+
+/// A directory as it is stored.
+struct Directory {
     packs: Vec<(PackName, u64)>,
     firsts: Vec<u64>,
     filters: Filters,
@@ -78,13 +96,8 @@ impl std::fmt::Debug for RunIndex {
 }
 
 impl RunIndex {
-    /// Reads the directory of a run of `size` bytes through `read`, which gives exact ranges.
-    pub(crate) fn open(
-        object: &str,
-        keys: &Keys,
-        size: u64,
-        read: &dyn Fn(std::ops::Range<u64>) -> Result<Vec<u8>>,
-    ) -> Result<Self> {
+    /// Reads the directory of a run of `size` bytes.
+    pub(crate) fn open(object: &str, keys: &Keys, size: u64, read: &ReadRange<'_>) -> Result<Self> {
         let damaged = |what: &str| Error::damaged(object, what);
         let end = size
             .checked_sub(FOOTER_BYTES as u64)
@@ -106,11 +119,33 @@ impl RunIndex {
         }
         let head = read(0..HEADER_BYTES as u64)?;
         let header = Header::decode(object, ObjectKind::Run, &head)?;
-        let key = keys.object_key(Purpose::Index, &header.salt)?;
-        let aad = [&head[..], object.as_bytes()].concat();
-        let mut sealed = read(end - u64::from(length)..end)?;
-        let plain =
-            key.open(0, &aad, &mut sealed).ok_or_else(|| damaged("its directory does not authenticate"))?;
+        let mut run = Self {
+            object: object.to_owned(),
+            key: keys.object_key(Purpose::Index, &header.salt)?,
+            aad: [&head[..], object.as_bytes()].concat(),
+            records,
+            packs: Vec::new(),
+            firsts: Vec::new(),
+            directory: end - u64::from(length)..end,
+            filters: ArcSwapOption::empty(),
+        };
+        let directory = run.read_directory(read)?;
+        if directory.firsts.len() as u64 != blocks {
+            return Err(damaged("its directory does not fit its blocks"));
+        }
+        run.packs = directory.packs;
+        run.firsts = directory.firsts;
+        run.filters.store(Some(Arc::new(directory.filters)));
+        Ok(run)
+    }
+
+    fn read_directory(&self, read: &ReadRange<'_>) -> Result<Directory> {
+        let damaged = |what: &str| Error::damaged(&self.object, what);
+        let mut sealed = read(self.directory.clone())?;
+        let plain = self
+            .key
+            .open(0, &self.aad, &mut sealed)
+            .ok_or_else(|| damaged("its directory does not authenticate"))?;
         let (plain_length, packed) =
             plain.split_first_chunk::<4>().ok_or_else(|| damaged("its directory is too short"))?;
         let plain_length = u32::from_le_bytes(*plain_length) as usize;
@@ -118,38 +153,7 @@ impl RunIndex {
             .filter(|n| *n <= DIRECTORY_BYTES_MAX)
             .and_then(|n| compress::expand(packed, n))
             .ok_or_else(|| damaged("its directory does not expand"))?;
-        let mut run = Self {
-            object: object.to_owned(),
-            key,
-            aad,
-            records,
-            packs: Vec::new(),
-            firsts: Vec::new(),
-            filters: Filters::NONE,
-        };
-        run.decode_directory(&plain)?;
-        if run.firsts.len() as u64 == blocks {
-            Ok(run)
-        } else {
-            Err(damaged("its directory does not fit its blocks"))
-        }
-    }
-
-    fn decode_directory(&mut self, plain: &[u8]) -> Result<()> {
-        let object = self.object.clone();
-        let mut wire = Wire::new(&object, plain);
-        for _ in 0..wire.count(10)? {
-            let length = usize::from(wire.u16()?);
-            let name = std::str::from_utf8(wire.take(length)?)
-                .map_err(|_| wire.damaged("a pack's name is not text"))?;
-            let name = name.parse().map_err(|_| wire.damaged("a pack's name is none"))?;
-            self.packs.push((name, wire.u64()?));
-        }
-        for _ in 0..wire.count(8)? {
-            self.firsts.push(wire.u64()?);
-        }
-        self.filters = Filters::decode(&mut wire)?;
-        wire.end()
+        Directory::decode(&self.object, &plain)
     }
 
     /// The packs that the records' places count in, with their sizes.
@@ -162,9 +166,20 @@ impl RunIndex {
         self.records
     }
 
-    /// `false` if the id is certainly not here; wrong in 0.4 % of cases otherwise.
-    pub(crate) fn may_hold(&self, id: &ChunkId) -> bool {
-        self.filters.may_hold(id)
+    /// `false` if the id is certainly not here; wrong in 0.4 % of cases otherwise. Filters that were let go are read again.
+    pub(crate) fn may_hold(&self, id: &ChunkId, read: &ReadRange<'_>) -> Result<bool> {
+        if let Some(filters) = self.filters.load().as_ref() {
+            return Ok(filters.may_hold(id));
+        }
+        let filters = Arc::new(self.read_directory(read)?.filters);
+        let answer = filters.may_hold(id);
+        self.filters.store(Some(filters));
+        Ok(answer)
+    }
+
+    /// Lets the filters go until an id is asked for.
+    pub(crate) fn forget_filters(&self) {
+        self.filters.store(None);
     }
 
     /// The blocks in which the id would lie: first and last number.
@@ -181,7 +196,7 @@ impl RunIndex {
     }
 
     /// The range of bytes of block `number`, counted from 0.
-    pub(crate) fn block_range(&self, number: usize) -> std::ops::Range<u64> {
+    pub(crate) fn block_range(&self, number: usize) -> Range<u64> {
         let start = HEADER_BYTES as u64 + number as u64 * BLOCK_BYTES as u64;
         let records = (self.records - number as u64 * BLOCK_RECORDS as u64).min(BLOCK_RECORDS as u64);
         start..start + records * RECORD_BYTES as u64 + TAG_BYTES as u64
@@ -205,5 +220,23 @@ impl RunIndex {
             records.push(Record { id, place });
         }
         Ok(records)
+    }
+}
+
+impl Directory {
+    fn decode(object: &str, plain: &[u8]) -> Result<Self> {
+        let mut wire = Wire::new(object, plain);
+        let mut packs = Vec::new();
+        for _ in 0..wire.count(10)? {
+            let length = usize::from(wire.u16()?);
+            let name = std::str::from_utf8(wire.take(length)?)
+                .map_err(|_| wire.damaged("a pack's name is not text"))?;
+            let name = name.parse().map_err(|_| wire.damaged("a pack's name is none"))?;
+            packs.push((name, wire.u64()?));
+        }
+        let firsts = (0..wire.count(8)?).map(|_| wire.u64()).collect::<Result<Vec<_>>>()?;
+        let filters = Filters::decode(&mut wire)?;
+        wire.end()?;
+        Ok(Self { packs, firsts, filters })
     }
 }

@@ -17,10 +17,12 @@ const RECORD: usize = 44;
 const FOOTER: usize = 52;
 
 fn open(bytes: &[u8]) -> Result<RunIndex> {
-    RunIndex::open(NAME, keys(), bytes.len() as u64, &|range| {
-        let range = range.start as usize..range.end as usize;
-        bytes.get(range).map(<[u8]>::to_vec).ok_or_else(|| Error::damaged(NAME, "read beyond its end"))
-    })
+    RunIndex::open(NAME, keys(), bytes.len() as u64, &|range| read(bytes, range))
+}
+
+fn read(bytes: &[u8], range: std::ops::Range<u64>) -> Result<Vec<u8>> {
+    let range = range.start as usize..range.end as usize;
+    bytes.get(range).map(<[u8]>::to_vec).ok_or_else(|| Error::damaged(NAME, "read beyond its end"))
 }
 
 /// A whole run as it is.
@@ -41,18 +43,20 @@ fn look(index: &RunIndex, bytes: &[u8]) {
     }
     assert_eq!(records.len() as u64, index.len());
     for id in records.iter().map(|r| r.id).chain([chunk(0), chunk(0xff)]) {
-        index.may_hold(&id);
+        let at_once = index.may_hold(&id, &|range| read(bytes, range)).unwrap();
+        index.forget_filters();
+        assert_eq!(index.may_hold(&id, &|range| read(bytes, range)).unwrap(), at_once);
         if let Some((first, last)) = index.blocks_of(&id) {
             assert!(first <= last && last < index.blocks());
         }
     }
     if records.is_sorted() && index.packs().len() < 1000 {
         let again = encode_run(NAME, keys(), SALT, index.packs(), &records).unwrap();
-        let read = open(&again).unwrap();
-        assert_eq!(read.packs(), index.packs());
+        let reread = open(&again).unwrap();
+        assert_eq!(reread.packs(), index.packs());
         for record in &records {
-            assert!(read.may_hold(&record.id), "no id is denied");
-            let (first, last) = read.blocks_of(&record.id).unwrap();
+            assert!(reread.may_hold(&record.id, &|range| read(&again, range)).unwrap(), "no id is denied");
+            let (first, last) = reread.blocks_of(&record.id).unwrap();
             assert!(first <= last);
         }
     }

@@ -196,6 +196,11 @@ impl<'v> Marker<'v> {
         memory: Option<&Memory>,
     ) -> Result<Self> {
         let mut marker = Self::new(view, avoid)?;
+        if let Some(memory) = memory {
+            // Little is looked up any more, if anything, and the sources of both views take memory of their own.
+            memory.view.index()?.forget();
+            marker.index.forget();
+        }
         if memory.is_none_or(|memory| memory.roots != *roots) {
             marker.best = Some(RecordSet::new(marker.index));
         }

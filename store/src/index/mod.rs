@@ -175,8 +175,9 @@ impl Index {
         &self.sources
     }
 
-    /// Lets all go that only makes reading cheaper: places, opened blocks, tables of contents.
+    /// Lets all go that only makes reading cheaper: filters, places, opened blocks, tables of contents. What is asked for comes back.
     pub(crate) fn forget(&self) {
+        self.sources.iter().for_each(Source::forget);
         self.recent.clear();
         self.reader.forget();
     }

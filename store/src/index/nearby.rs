@@ -102,7 +102,7 @@ impl Index {
         let mut left: Vec<usize> = (0..self.sources.len()).collect();
         let mut found = Vec::new();
         while !ids.is_empty() && !left.is_empty() {
-            self.order_by_sample(ids, &mut left);
+            self.order_by_sample(ids, &mut left)?;
             // Once half of the ids are found, the sample says little of the others.
             let enough = ids.len() / 2;
             while ids.len() > enough
@@ -126,17 +126,21 @@ impl Index {
     }
 
     /// Sorts sources by how many of a sample of `ids` they may hold, the best last.
-    fn order_by_sample(&self, ids: &[ChunkId], sources: &mut [usize]) {
+    fn order_by_sample(&self, ids: &[ChunkId], sources: &mut [usize]) -> Result<()> {
         let wanted = ids.len().div_ceil(SAMPLE_SHARE).min(SAMPLE_MAX);
         let sample: Vec<&ChunkId> = ids.iter().step_by(ids.len().div_ceil(wanted.max(1)).max(1)).collect();
-        let held = |number: &usize| {
-            let source = self.sources.get(*number);
-            source.map_or(0, |source| sample.iter().filter(|id| source.may_hold(id)).count())
-        };
         #[cfg(test)]
         self.count(sample.len() * sources.len());
+        let mut held = vec![0_usize; self.sources.len()];
+        for number in sources.iter() {
+            let (Some(source), Some(held)) = (self.sources.get(*number), held.get_mut(*number)) else { continue };
+            for id in &sample {
+                *held += usize::from(source.may_hold(&self.reader, id)?);
+            }
+        }
         // Of equals the first stays the first to be asked.
-        sources.sort_by_cached_key(|number| (held(number), std::cmp::Reverse(*number)));
+        sources.sort_by_key(|number| (held.get(*number).copied(), std::cmp::Reverse(*number)));
+        Ok(())
     }
 
     #[cfg(test)]

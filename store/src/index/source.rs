@@ -39,10 +39,17 @@ impl Source {
     }
 
     /// `false` if the id is certainly not here.
-    pub(super) fn may_hold(&self, id: &ChunkId) -> bool {
+    pub(super) fn may_hold(&self, packs: &Packs, id: &ChunkId) -> Result<bool> {
         match self {
-            Self::Run(run) => run.index().may_hold(id),
-            Self::Table(table) => table.holds(id),
+            Self::Run(run) => run.run.may_hold(packs, id),
+            Self::Table(table) => Ok(table.holds(id)),
+        }
+    }
+
+    /// Lets go what only answers for absent ids, until it is asked for.
+    pub(super) fn forget(&self) {
+        if let Self::Run(run) = self {
+            run.index().forget_filters();
         }
     }
 

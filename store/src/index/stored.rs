@@ -36,6 +36,11 @@ impl StoredRun {
         &self.index
     }
 
+    /// `false` if the id is certainly not here.
+    pub(super) fn may_hold(&self, packs: &Packs, id: &ChunkId) -> Result<bool> {
+        self.index.may_hold(id, &|range| packs.read(&self.object, Some(range)))
+    }
+
     /// Hands every record of each of `ids` to `found`: the place of the id in the list, the record's number, and the record, whose
     /// place counts in the run's own packs. Ids in order open each block once.
     pub(super) fn find(
@@ -45,7 +50,10 @@ impl StoredRun {
         found: &mut dyn FnMut(usize, u64, Record),
     ) -> Result<()> {
         let mut open: Option<(usize, Arc<Vec<Record>>)> = None;
-        for (at, id) in ids.iter().enumerate().filter(|(_, id)| self.index.may_hold(id)) {
+        for (at, id) in ids.iter().enumerate() {
+            if !self.may_hold(packs, id)? {
+                continue;
+            }
             let Some((first, last)) = self.index.blocks_of(id) else { continue };
             for number in first..=last {
                 let block = match open.take() {

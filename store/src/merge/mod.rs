@@ -40,6 +40,8 @@ pub(crate) fn merge(inner: &Arc<Inner>, always: bool) -> Result<()> {
     }
     let records_max = run_records(sizes.iter().map(|size| size.records).sum());
     let mut merged = Merged::default();
+    // Writing runs takes memory of its own, and nobody is asked for single chunks.
+    index.forget();
     for group in &groups {
         let sources: Vec<&Source> = group.iter().filter_map(|at| chosen.get(*at).copied()).collect();
         merged.added.extend(write_runs(inner, index, &sources, records_max)?);

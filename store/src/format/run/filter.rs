@@ -91,9 +91,6 @@ struct Segment {
 }
 
 impl Filters {
-    /// No filters; every id is denied.
-    pub(super) const NONE: Self = Self(Vec::new());
-
     /// Decodes and checks that no look-up can reach beyond the fingerprints.
     pub(super) fn decode(wire: &mut Wire<'_>) -> Result<Self> {
         let segments = (0..wire.count(24)?).map(|_| Segment::decode(wire)).collect::<Result<Vec<_>>>()?;

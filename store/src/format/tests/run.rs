@@ -68,7 +68,7 @@ fn every_record_is_found_and_the_filter_spares_most_others() {
     let bytes = encode(&records);
     let run = open(NAME, &bytes).unwrap();
     for record in records.iter().step_by(7) {
-        assert!(run.may_hold(&record.id));
+        assert!(run.may_hold(&record.id, &|r| range(&bytes, r)).unwrap());
         let (first, last) = run.blocks_of(&record.id).unwrap();
         let mut found = Vec::new();
         for block in first..=last {
@@ -79,8 +79,26 @@ fn every_record_is_found_and_the_filter_spares_most_others() {
         assert_eq!(found, wanted);
     }
     let other = |n: u64| ChunkId(noise((1 << 32) + n, 32).try_into().unwrap());
-    let wrong = (0..10_000).filter(|n| run.may_hold(&other(*n))).count();
+    let wrong = (0..10_000).filter(|n| run.may_hold(&other(*n), &|_| panic!("the filters are there")).unwrap()).count();
     assert!(wrong < 100, "{wrong} of 10000 ids pass the filter wrongly");
+}
+
+#[test]
+fn filters_that_were_let_go_are_read_again_once() {
+    let records = records(1000);
+    let bytes = encode(&records);
+    let run = open(NAME, &bytes).unwrap();
+    run.forget_filters();
+    let reads = std::cell::Cell::new(0);
+    let read = |wanted| {
+        reads.set(reads.get() + 1);
+        range(&bytes, wanted)
+    };
+    assert!(records.iter().all(|record| run.may_hold(&record.id, &read).unwrap()));
+    assert_eq!(reads.get(), 1);
+    run.forget_filters();
+    let gone = |_| Err(crate::Error::missing(NAME));
+    assert!(run.may_hold(&records[0].id, &gone).is_err(), "what cannot be read denies nothing");
 }
 
 #[test]
