@@ -143,10 +143,19 @@ impl View {
 
     /// Where all chunks lie, for whoever deletes or rewrites: fails if anything that counts cannot be read.
     pub(crate) fn index(&self) -> Result<&Index> {
+        self.whole(&|_| {})
+    }
+
+    /// The same for whoever looks up no single chunk: filters are let go run by run as they are opened.
+    pub(crate) fn index_to_merge(&self) -> Result<&Index> {
+        self.whole(&StoredRun::forget_filters)
+    }
+
+    fn whole(&self, opened: &dyn Fn(&StoredRun)) -> Result<&Index> {
         if let Some(session) = self.state.unreadable.first() {
             return Err(Error::damaged(names::decision(session), "what it names is not known"));
         }
-        let index = self.places()?;
+        let index = self.built(opened)?;
         match index.damaged_runs().first() {
             Some(run) => Err(Error::damaged(run, "the index has to be repaired")),
             None => Ok(index),
@@ -155,10 +164,14 @@ impl View {
 
     /// Where chunks lie, as far as it can be read; built when it is first needed.
     pub(crate) fn places(&self) -> Result<&Index> {
+        self.built(&|_| {})
+    }
+
+    fn built(&self, opened: &dyn Fn(&StoredRun)) -> Result<&Index> {
         if let Some(index) = self.index.get() {
             return Ok(index);
         }
-        let built = self.build_index()?;
+        let built = self.build_index(opened)?;
         Ok(self.index.get_or_init(|| built))
     }
 
@@ -171,13 +184,16 @@ impl View {
         StoredRun::open(&self.inner.packs, run, size)
     }
 
-    /// Rule R1: the runs of the state, and what unmerged decisions name.
-    fn build_index(&self) -> Result<Index> {
+    /// Rule R1: the runs of the state, and what unmerged decisions name. Hands each run to `opened`.
+    fn build_index(&self, opened: &dyn Fn(&StoredRun)) -> Result<Index> {
         let packs = &self.inner.packs;
         let mut builder = IndexBuilder::new(&self.state);
         for run in self.state.runs.iter().chain(self.state.rows.values().flat_map(|r| &r.runs)) {
             match self.inner.runs.get(run, &|| self.open_run(run)) {
-                Ok(run) => builder.add_run(RunSource::new(run)),
+                Ok(run) => {
+                    opened(&run);
+                    builder.add_run(RunSource::new(run));
+                }
                 Err(e) if e.kind() == ErrorKind::Damaged => {
                     self.inner.monitor.problem(&format!("{e}: the index has to be repaired"));
                     builder.add_damaged_run(run);

@@ -106,7 +106,9 @@ impl Repository {
             sweep::finish(inner, options, &mut marks, &mut report)?;
         }
         sweep::purge(inner, options, &mut report)?;
+        // Merging takes memory of its own.
         drop(marks);
+        inner.packs.forget();
         inner.in_view(&mut |_| merge(inner, false))?;
         inner.in_view(&mut |_| rubbish::remove(inner, &mut report))?;
         upkeep(inner);

@@ -49,7 +49,7 @@ impl Source {
     /// Lets go what only answers for absent ids, until it is asked for.
     pub(super) fn forget(&self) {
         if let Self::Run(run) = self {
-            run.index().forget_filters();
+            run.run.forget_filters();
         }
     }
 

@@ -41,6 +41,11 @@ impl StoredRun {
         self.index.may_hold(id, &|range| packs.read(&self.object, Some(range)))
     }
 
+    /// Lets the filters go until an id is asked for.
+    pub(crate) fn forget_filters(&self) {
+        self.index.forget_filters();
+    }
+
     /// Hands every record of each of `ids` to `found`: the place of the id in the list, the record's number, and the record, whose
     /// place counts in the run's own packs. Ids in order open each block once.
     pub(super) fn find(

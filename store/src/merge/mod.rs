@@ -28,7 +28,7 @@ const SESSIONS_MAX: usize = 32;
 /// Merges if there is reason to; everything if `always`.
 pub(crate) fn merge(inner: &Arc<Inner>, always: bool) -> Result<()> {
     let view = inner.view()?;
-    let index = view.index()?;
+    let index = view.index_to_merge()?;
     let tables = always || view.state.rows.values().filter(|r| !r.packs.is_empty()).count() > SESSIONS_MAX;
     let chosen: Vec<&Source> =
         index.sources().iter().filter(|s| tables || matches!(s, Source::Run(_))).collect();
@@ -40,8 +40,6 @@ pub(crate) fn merge(inner: &Arc<Inner>, always: bool) -> Result<()> {
     }
     let records_max = run_records(sizes.iter().map(|size| size.records).sum());
     let mut merged = Merged::default();
-    // Writing runs takes memory of its own, and nobody is asked for single chunks.
-    index.forget();
     for group in &groups {
         let sources: Vec<&Source> = group.iter().filter_map(|at| chosen.get(*at).copied()).collect();
         merged.added.extend(write_runs(inner, index, &sources, records_max)?);
