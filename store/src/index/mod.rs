@@ -23,7 +23,7 @@ pub(crate) use source::{RunSource, Source, TableSource};
 pub(crate) use stored::{OpenRuns, StoredRun};
 
 use nearby::Front;
-use recent::Recent;
+use recent::{NEAR_CHUNKS, Recent};
 
 /// A pack that counts (rule R1), by its number in the index.
 #[derive(Clone, Debug)]
@@ -215,14 +215,14 @@ impl Index {
         self.find_near(id, &mut |source, _, place| {
             let is_usable = self.pack(place.pack).is_some_and(|pack| !pack.shunned);
             if is_usable {
-                usable = Some((source, place.pack));
+                usable = Some((source, place));
             }
             is_usable
         })?;
-        if let Some((source, number)) = usable
+        if let Some((source, place)) = usable
             && matches!(self.sources.get(source), Some(Source::Run(_)))
         {
-            self.remember(number);
+            self.remember(place);
         }
         Ok(usable.is_some())
     }
@@ -244,24 +244,26 @@ impl Index {
             && self.pack(place.pack).is_some_and(|pack| !pack.shunned)
             && self.sources.iter().any(|source| matches!(source, Source::Run(_)))
         {
-            self.remember(place.pack);
+            self.remember(place);
         }
         Ok(place)
     }
 
-    /// Chunks that lay together before are asked for together: takes the places in a pack that is not shunned into
+    /// Chunks that lay together before are asked for together: takes the places near one in a pack that is not shunned into
     /// memory. Data Domain's locality-preserved cache (Zhu, Li, Patterson 2008).
-    fn remember(&self, number: u32) {
-        let Some(pack) = self.pack(number) else { return };
-        if self.recent.begin(number) {
+    fn remember(&self, place: Place) {
+        let Some(pack) = self.pack(place.pack) else { return };
+        if self.recent.begin(place) {
             // A pack that cannot be read here is only not remembered; whoever needs its chunks will hear of it.
             if let Ok(toc) = self.reader.toc(&pack.name, Some(pack.size)) {
+                let before = toc.toc.iter().take_while(|(frame, ..)| *frame < place.frame);
+                let at = before.map(|(.., chunks)| chunks.len()).sum::<usize>() + usize::from(place.index);
                 let places = toc.toc.iter().flat_map(|(frame, _, chunks)| {
                     chunks.iter().zip(0..).map(move |(chunk, index)| {
-                        (chunk.id, Place { pack: number, frame, index, length: chunk.length })
+                        (chunk.id, Place { frame, index, length: chunk.length, ..place })
                     })
                 });
-                self.recent.add(number, places);
+                self.recent.add(place, places.skip(at / NEAR_CHUNKS * NEAR_CHUNKS).take(NEAR_CHUNKS));
             }
         }
     }
