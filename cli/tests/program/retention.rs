@@ -35,6 +35,34 @@ fn forget_says_why_and_undelete_brings_back_until_a_prune() {
 }
 
 #[test]
+fn what_a_check_found_damaged_is_no_good_snapshot_until_it_is_verified() {
+    let home = Home::new();
+    three(&home);
+    let before = home.packs();
+    home.file("data/new", &crate::support::noise(7, 300_000));
+    home.run(["backup", "data", "--time", "2026-01-04T12:00:00Z"]).code(0);
+    let ids = home.snapshots();
+    let pack = home.packs().into_iter().find(|pack| !before.contains(pack)).unwrap();
+    let aside = pack.with_extension("aside");
+    std::fs::rename(&pack, &aside).unwrap();
+    home.run(["check"]).code(4);
+    home.run(["forget", "--keep-last", "1"]).code(0);
+    assert!(home.snapshots().contains(&ids[1]), "the newest that is whole stays");
+    std::fs::rename(&aside, &pack).unwrap();
+    home.run(["check", "--read-data"]).code(0);
+    let damaged = |home: &Home| {
+        let rows = home.run(["snapshots", "--json"]).code(0).json();
+        rows.as_array().unwrap().iter().filter(|row| row["status"] == "corrupted").count()
+    };
+    assert_eq!(damaged(&home), 1);
+    home.run(["verify", &ids[0]]).code(0);
+    assert_eq!(damaged(&home), 0);
+    home.run(["forget", "--keep-last", "1"]).code(0);
+    assert_eq!(home.snapshots(), [ids[0].clone()]);
+    home.is_sound();
+}
+
+#[test]
 fn held_snapshots_stay() {
     let home = Home::new();
     let ids = three(&home);

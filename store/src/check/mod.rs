@@ -2,6 +2,7 @@
 
 mod amend;
 mod data;
+mod judge;
 mod rebuild;
 mod recover;
 mod repair;
@@ -9,14 +10,13 @@ mod structure;
 mod totals;
 mod verify;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{PackName, SessionId};
-use crate::log::Record;
 use crate::names;
 use crate::repository::{Inner, Repository};
 use crate::view::Verdict;
@@ -120,7 +120,7 @@ pub struct StoreStats {
 
 impl Repository {
     /// Checks structure, and as much data as asked for. Damaged packs are quarantined so that the next backup writes
-    /// their chunks anew (not on read-only storage).
+    /// their chunks anew, and snapshots that need what is damaged are marked so (not on read-only storage).
     pub fn check(&self, read: ReadData) -> Result<CheckReport> {
         let inner = &self.inner;
         let before = inner.packs.bytes_read();
@@ -138,7 +138,8 @@ impl Repository {
                 let bad = looked?;
                 (report.packs_read, report.chunks_read) = (found.report.packs_read, found.report.chunks_read);
                 report.bytes_read = inner.packs.bytes_read() - before;
-                inner.quarantine(&bad.into_iter().collect())?;
+                inner.quarantine(&bad.packs.into_iter().collect())?;
+                inner.condemn(&bad.snapshots)?;
                 return Ok(report);
             }
             if found.is_read {
@@ -163,30 +164,38 @@ struct Found {
     is_read: bool,
 }
 
-/// Looks at everything once; returns the damaged packs.
+/// What is damaged.
+#[derive(Debug, Default)]
+struct Bad {
+    packs: HashSet<PackName>,
+    /// Snapshots that need something of which no good copy is left; they may be in the trash.
+    snapshots: BTreeSet<SessionId>,
+}
+
+/// Looks at everything once.
 fn look(
     inner: &Arc<Inner>,
     read: ReadData,
     found: &mut Found,
     report: &mut CheckReport,
-) -> Result<HashSet<PackName>> {
+) -> Result<Bad> {
     structure::small_objects(inner, report)?;
     let view = match inner.view() {
         Ok(view) => view,
         Err(e @ (Error::Damaged { .. } | Error::Missing { .. })) => {
             add(&mut report.errors, Finding::of(&e));
-            return Ok(HashSet::new());
+            return Ok(Bad::default());
         }
         Err(e) => return Err(e),
     };
     if let Err(e @ (Error::Damaged { .. } | Error::Missing { .. })) = view.index() {
         add(&mut report.errors, Finding::of(&e));
-        return Ok(HashSet::new());
+        return Ok(Bad::default());
     }
     let bad_runs = repair::damaged_runs(&view)?;
     if !bad_runs.is_empty() {
         bad_runs.into_iter().for_each(|run| add(&mut report.errors, run));
-        return Ok(HashSet::new());
+        return Ok(Bad::default());
     }
     let mut bad = structure::packs(&view, report)?;
     found.bad.extend(data::read(&view, read, &mut found.report)?);
@@ -199,39 +208,13 @@ fn look(
         add(&mut report.errors, finding.clone());
     }
     bad.extend(still);
-    structure::walk(&view, &bad, report)?;
-    Ok(bad)
+    let snapshots = structure::walk(&view, &bad, report)?;
+    Ok(Bad { packs: bad, snapshots })
 }
 
 /// Adds a finding, unless it is known or there are too many.
 pub(crate) fn add(findings: &mut Vec<Finding>, finding: Finding) {
     if findings.len() < FINDINGS_MAX && !findings.contains(&finding) {
         findings.push(finding);
-    }
-}
-
-impl Inner {
-    /// Marks packs as damaged; on storage that cannot be written nothing is marked.
-    pub(crate) fn quarantine(
-        self: &std::sync::Arc<Self>,
-        packs: &std::collections::BTreeSet<PackName>,
-    ) -> Result<()> {
-        if packs.is_empty() {
-            return Ok(());
-        }
-        let outcome = self.append(&mut |view| {
-            // One that was swept since the damage was met is gone for good reason, and nothing would take it out of quarantine again.
-            let counting = view.places()?.packs().iter().filter(|pack| !pack.swept && !pack.quarantined);
-            let fresh: std::collections::BTreeSet<_> =
-                counting.map(|pack| &pack.name).filter(|name| packs.contains(*name)).cloned().collect();
-            Ok((!fresh.is_empty()).then_some(Record::Quarantine { packs: fresh }))
-        });
-        match outcome {
-            Err(e) if Self::cannot_write(&e) => {
-                self.monitor.problem(&format!("{e}: damaged packs could not be put into quarantine"));
-                Ok(())
-            }
-            outcome => outcome.map(|_| ()),
-        }
     }
 }

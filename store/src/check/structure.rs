@@ -130,8 +130,12 @@ pub(super) fn packs(view: &Arc<View>, report: &mut CheckReport) -> Result<HashSe
     Ok(bad)
 }
 
-/// Walks every listed snapshot and every one that can be undeleted, each list once, and names the snapshots that damage concerns.
-pub(super) fn walk(view: &Arc<View>, bad: &HashSet<PackName>, report: &mut CheckReport) -> Result<()> {
+/// Walks every listed snapshot and every one that can be undeleted, each list once; returns those that damage concerns.
+pub(super) fn walk(
+    view: &Arc<View>,
+    bad: &HashSet<PackName>,
+    report: &mut CheckReport,
+) -> Result<BTreeSet<SessionId>> {
     view.inner.monitor.phase("walk");
     let (reader, index) = (view.reader(), view.index()?);
     let mut whole = ChunkSet::new(index);
@@ -143,6 +147,7 @@ pub(super) fn walk(view: &Arc<View>, bad: &HashSet<PackName>, report: &mut Check
         let places = index.readable(id)?;
         Ok(places.into_iter().any(is_good))
     };
+    let mut concerned = BTreeSet::new();
     let rows: Vec<(SessionId, Vec<ChunkId>)> =
         view.state.unpurged().map(|(s, r)| (s.clone(), r.roots.clone())).collect();
     for (session, roots) in rows {
@@ -159,6 +164,9 @@ pub(super) fn walk(view: &Arc<View>, bad: &HashSet<PackName>, report: &mut Check
             walk.list(root, 0)?;
         }
         let damage = walk.damage;
+        if !damage.is_empty() {
+            concerned.insert(session.clone());
+        }
         for finding in damage {
             match report
                 .errors
@@ -171,7 +179,7 @@ pub(super) fn walk(view: &Arc<View>, bad: &HashSet<PackName>, report: &mut Check
             }
         }
     }
-    Ok(())
+    Ok(concerned)
 }
 
 /// Deepest nesting of lists that is followed; honest trees stay below 20.
