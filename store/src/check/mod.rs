@@ -173,12 +173,7 @@ struct Bad {
 }
 
 /// Looks at everything once.
-fn look(
-    inner: &Arc<Inner>,
-    read: ReadData,
-    found: &mut Found,
-    report: &mut CheckReport,
-) -> Result<Bad> {
+fn look(inner: &Arc<Inner>, read: ReadData, found: &mut Found, report: &mut CheckReport) -> Result<Bad> {
     structure::small_objects(inner, report)?;
     let view = match inner.view() {
         Ok(view) => view,

@@ -133,7 +133,9 @@ impl Index {
         self.count(sample.len() * sources.len());
         let mut held = vec![0_usize; self.sources.len()];
         for number in sources.iter() {
-            let (Some(source), Some(held)) = (self.sources.get(*number), held.get_mut(*number)) else { continue };
+            let (Some(source), Some(held)) = (self.sources.get(*number), held.get_mut(*number)) else {
+                continue;
+            };
             for id in &sample {
                 *held += usize::from(source.may_hold(&self.reader, id)?);
             }

@@ -79,7 +79,9 @@ fn every_record_is_found_and_the_filter_spares_most_others() {
         assert_eq!(found, wanted);
     }
     let other = |n: u64| ChunkId(noise((1 << 32) + n, 32).try_into().unwrap());
-    let wrong = (0..10_000).filter(|n| run.may_hold(&other(*n), &|_| panic!("the filters are there")).unwrap()).count();
+    let wrong = (0..10_000)
+        .filter(|n| run.may_hold(&other(*n), &|_| panic!("the filters are there")).unwrap())
+        .count();
     assert!(wrong < 100, "{wrong} of 10000 ids pass the filter wrongly");
 }
 
