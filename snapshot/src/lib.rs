@@ -4,6 +4,7 @@
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests lay out and damage files directly"))]
 
 mod backup;
+mod backup_id;
 mod diff;
 mod error;
 mod export;

@@ -137,7 +137,7 @@ fn fill(
         size_bytes: done.bytes,
         added_bytes: session.stats().bytes_added,
         error_count: old.error_count + done.lost.len() as u64,
-        ..successor(repository, old, root, ORIGIN_KEY)?
+        ..successor(repository, session, old, root, ORIGIN_KEY)?
     };
     manifest.errors.extend(done.lost.iter().cloned());
     manifest.errors.truncate(MANIFEST_ERRORS_MAX);

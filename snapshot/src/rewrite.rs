@@ -234,7 +234,7 @@ fn fill(
         dirs: old.dirs.saturating_sub(gone.dirs),
         size_bytes: old.size_bytes.saturating_sub(gone.bytes),
         added_bytes: session.flush()?.bytes_stored,
-        ..successor(repository, old, root, ORIGIN_KEY)?
+        ..successor(repository, session, old, root, ORIGIN_KEY)?
     };
     // The full list of errors may name what must go; it is not taken over, and the first ones are sifted.
     manifest.errors.retain(|e| !names_excluded(exclude, &e.path));

@@ -3,24 +3,23 @@
 
 use chronos_store::{ChunkId, ChunkKind, ChunkWriter, Repository, Session, SnapshotId};
 
+use crate::backup_id;
 use crate::error::{Error, Result};
 use crate::node::{Node, NodeKind};
 use crate::record::Manifest;
 use crate::tree::Tree;
 
-/// Most snapshots of one backup id; a name beyond it is refused.
-const NAMES_MAX: u32 = 10_000;
-
 /// The manifest of a successor of `old` with the tree `tree`, whose metadata names `old` under `origin_key`. What was said of the old
 /// tree alone is left out.
 pub(crate) fn successor(
     repository: &Repository,
+    session: &Session,
     old: &Manifest,
     tree: ChunkId,
     origin_key: &str,
 ) -> Result<Manifest> {
     let mut manifest = Manifest {
-        backup_id: claim(repository, &old.backup_id)?,
+        backup_id: backup_id::claim(repository, session, backup_id::base(&old.backup_id), true)?,
         tree,
         report: None,
         unchanged: false,
@@ -68,20 +67,4 @@ pub(crate) fn store_again(
         }
     }
     Ok(())
-}
-
-/// Takes the next free name after `old`, which ends with `_n` or not.
-fn claim(repository: &Repository, old: &str) -> Result<String> {
-    let is_count = |n: &str| (1..6).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit());
-    let base = match old.rsplit_once('_') {
-        Some((base, n)) if is_count(n) => base,
-        _ => old,
-    };
-    for n in 2..NAMES_MAX {
-        let id = format!("{base}_{n}");
-        if repository.claim_name(&id)? {
-            return Ok(id);
-        }
-    }
-    Err(Error::Refused(format!("no free name is left after {old}; nothing was committed")))
 }

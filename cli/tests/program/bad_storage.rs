@@ -81,6 +81,6 @@ fn damage_is_found_named_and_ends_with_4() {
     let document = ran.json();
     assert_eq!(document["status"], "damaged");
     assert!(!document["errors"].as_array().unwrap().is_empty());
-    let verified = home.run(["verify", "latest", "--json"]);
+    let verified = home.run(["verify", &home.snapshots()[0], "--json"]);
     assert_eq!(verified.code, 4, "{verified:?}");
 }

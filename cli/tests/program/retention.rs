@@ -63,6 +63,33 @@ fn what_a_check_found_damaged_is_no_good_snapshot_until_it_is_verified() {
 }
 
 #[test]
+fn a_name_is_taken_once_even_if_its_claim_is_lost() {
+    let home = Home::new();
+    home.file("data/a.txt", b"first\n");
+    let backup = |content: &str| {
+        home.file("data/b.txt", content.as_bytes());
+        let args = ["backup", "data", "--time", "2026-01-01T12:00:00Z", "--json"];
+        home.run(args).code(0).json()["backup_id"].as_str().unwrap().to_owned()
+    };
+    let id = "files_manual_20260101_120000";
+    assert_eq!(
+        [backup("1"), backup("2"), backup("3")],
+        [id.to_owned(), format!("{id}_2"), format!("{id}_3")]
+    );
+    home.run(["delete", &format!("{id}_2")]).code(0);
+    std::fs::remove_dir_all(home.repository().join("name")).unwrap();
+    assert_eq!(backup("4"), format!("{id}_4"));
+    std::fs::remove_dir_all(home.repository().join("name")).unwrap();
+    home.run(["rewrite", id, "--exclude", "**/a.txt"]).code(0);
+    let mut ids = home.snapshots();
+    ids.sort();
+    let wanted = ["", "_3", "_4", "_5"].map(|n| format!("{id}{n}"));
+    assert!(ids.ends_with(&wanted[1..]), "{ids:?}");
+    home.run(["undelete", &format!("{id}_2")]).code(0);
+    home.is_sound();
+}
+
+#[test]
 fn held_snapshots_stay() {
     let home = Home::new();
     let ids = three(&home);

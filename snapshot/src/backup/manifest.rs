@@ -5,11 +5,10 @@ use jiff::Timestamp;
 
 use crate::backup::options::BackupOptions;
 use crate::backup::report::{BackupReport, MANIFEST_ERRORS_MAX};
+use crate::backup_id;
 use crate::error::{Error, Result};
 use crate::record::{Manifest, PathError};
 
-/// Snapshots of one target, tier and second; beyond it something is wrong with the clock.
-const IDS_PER_SECOND_MAX: u32 = 10_000;
 /// Bytes of a chunk of the list of errors.
 const ERRORS_CHUNK: usize = 128 << 10;
 
@@ -47,16 +46,15 @@ fn timestamp(nanos: i128) -> Result<Timestamp> {
 }
 
 /// Takes the first free `{target}_{tier}_{YYYYMMDD_HHMMSS}[_n]` for ever.
-pub(crate) fn claim_id(repository: &Repository, options: &BackupOptions, created_at: &str) -> Result<String> {
+pub(crate) fn claim_id(
+    repository: &Repository,
+    session: &Session,
+    options: &BackupOptions,
+    created_at: &str,
+) -> Result<String> {
     let time: Timestamp = created_at.parse().map_err(|e| Error::Invalid(format!("{created_at}: {e}")))?;
     let base = format!("{}_{}_{}", options.target, options.tier, time.strftime("%Y%m%d_%H%M%S"));
-    for n in 1..=IDS_PER_SECOND_MAX {
-        let id = if n == 1 { base.clone() } else { format!("{base}_{n}") };
-        if repository.claim_name(&id)? {
-            return Ok(id);
-        }
-    }
-    Err(Error::Refused(format!("all names {base}, {base}_2, … are taken; nothing was committed")))
+    backup_id::claim(repository, session, &base, false)
 }
 
 /// Stores the errors as JSON lines if they are too many for the manifest; returns their `Refs` chunk.

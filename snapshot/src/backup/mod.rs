@@ -141,7 +141,7 @@ fn fill(
         return Ok(Filled { report, manifest: None, roots: Vec::new() });
     }
     let errors = manifest::store_errors(session, &report.errors)?;
-    report.backup_id = manifest::claim_id(repository, options, &report.created_at)?;
+    report.backup_id = manifest::claim_id(repository, session, options, &report.created_at)?;
     // The manifest tells what the snapshot added, so this must be known before.
     report.take_stats(&session.flush()?);
     report.duration_ms = manifest::elapsed_ms(repository, began);
