@@ -63,6 +63,34 @@ fn what_a_check_found_damaged_is_no_good_snapshot_until_it_is_verified() {
 }
 
 #[test]
+fn a_check_marks_only_what_cannot_be_restored_and_tells_of_damage_in_the_trash() {
+    let home = Home::new();
+    home.file("data/a-kept", &crate::support::noise(1, 2_000_000));
+    let old = home.file("data/b-old", &crate::support::noise(2, 2_000_000));
+    home.run(["backup", "data", "--time", "2026-01-01T12:00:00Z"]).code(0);
+    let pack = home.packs().into_iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
+    std::fs::remove_file(old).unwrap();
+    home.run(["backup", "data", "--time", "2026-01-02T12:00:00Z"]).code(0);
+    let whole = std::fs::read(&pack).unwrap();
+    // Which of the files comes first is not said; one flipped bit is in one of them.
+    let is_in_old = |quarter: usize| {
+        let mut bytes = whole.clone();
+        bytes[whole.len() / 4 * quarter] ^= 1;
+        std::fs::remove_file(&pack).unwrap();
+        std::fs::write(&pack, &bytes).unwrap();
+        home.run(["restore", "latest", "--to", &format!("out-{quarter}")]).code == 0
+    };
+    assert!(is_in_old(1) || is_in_old(3));
+    home.run(["check", "--read-data"]).code(4);
+    let rows = home.run(["snapshots", "--json"]).code(0).json();
+    let status = |n: usize| rows[n]["status"].as_str().unwrap().to_owned();
+    assert_eq!([status(0), status(1)], ["completed", "corrupted"]);
+    home.run(["verify", "latest"]).code(0);
+    home.run(["delete", &home.snapshots()[1]]).code(0);
+    assert!(home.run(["check", "--read-data"]).code(4).stdout.contains("packs/"));
+}
+
+#[test]
 fn a_name_is_taken_once_even_if_its_claim_is_lost() {
     let home = Home::new();
     home.file("data/a.txt", b"first\n");

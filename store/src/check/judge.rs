@@ -25,15 +25,19 @@ impl Inner {
         self.unless_read_only(outcome, "damaged packs could not be put into quarantine")
     }
 
-    /// Marks snapshots that cannot be restored as they are: only a verification calls them good again. On storage that cannot be
-    /// written nothing is marked.
-    pub(super) fn condemn(self: &Arc<Self>, snapshots: &BTreeSet<SessionId>) -> Result<()> {
+    /// Marks snapshots that cannot be restored as they are, as a look found while the log had `length` records: only a verification calls
+    /// them good again. If the log has grown since, or the storage cannot be written, nothing is marked.
+    pub(super) fn condemn(self: &Arc<Self>, snapshots: &BTreeSet<SessionId>, length: u64) -> Result<()> {
         if snapshots.is_empty() {
             return Ok(());
         }
         let is_bad = |marks: &Marks| matches!(marks.verdict, Some(Verdict::Corrupted | Verdict::Missing));
         let outcome = self.append(&mut |view| {
-            let rows = view.state.unpurged();
+            if view.state.n != length {
+                return Ok(None);
+            }
+            // What is in the trash has no marks that could be set.
+            let rows = view.state.unpurged().filter(|(_, row)| row.marks.forgotten_at.is_none());
             let fresh = rows.filter(|(session, row)| snapshots.contains(*session) && !is_bad(&row.marks));
             let bad = fresh.map(|(session, row)| {
                 (session.clone(), Marks { verdict: Some(Verdict::Corrupted), ..row.marks.clone() })

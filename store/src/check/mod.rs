@@ -138,8 +138,8 @@ impl Repository {
                 let bad = looked?;
                 (report.packs_read, report.chunks_read) = (found.report.packs_read, found.report.chunks_read);
                 report.bytes_read = inner.packs.bytes_read() - before;
+                inner.condemn(&bad.snapshots, length)?;
                 inner.quarantine(&bad.packs.into_iter().collect())?;
-                inner.condemn(&bad.snapshots)?;
                 return Ok(report);
             }
             if found.is_read {
@@ -168,7 +168,7 @@ struct Found {
 #[derive(Debug, Default)]
 struct Bad {
     packs: HashSet<PackName>,
-    /// Snapshots that need something of which no good copy is left; they may be in the trash.
+    /// Snapshots that need something that cannot be read; they may be in the trash.
     snapshots: BTreeSet<SessionId>,
 }
 

@@ -1,7 +1,7 @@
 //! Structure: every object that the log and the decisions name is there and opens; every listed snapshot's lists lead to chunks that
 //! lie in packs that are there.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::recover::{self, Log};
@@ -130,7 +130,8 @@ pub(super) fn packs(view: &Arc<View>, report: &mut CheckReport) -> Result<HashSe
     Ok(bad)
 }
 
-/// Walks every listed snapshot and every one that can be undeleted, each list once; returns those that damage concerns.
+/// Walks every listed snapshot and every one that can be undeleted, each list once; returns those that need something
+/// that cannot be read: of a damaged pack most often a part can.
 pub(super) fn walk(
     view: &Arc<View>,
     bad: &HashSet<PackName>,
@@ -147,7 +148,7 @@ pub(super) fn walk(
         let places = index.readable(id)?;
         Ok(places.into_iter().any(is_good))
     };
-    let mut concerned = BTreeSet::new();
+    let (mut concerned, mut readable) = (BTreeSet::new(), HashMap::new());
     let rows: Vec<(SessionId, Vec<ChunkId>)> =
         view.state.unpurged().map(|(s, r)| (s.clone(), r.roots.clone())).collect();
     for (session, roots) in rows {
@@ -157,14 +158,16 @@ pub(super) fn walk(
             reader: &reader,
             in_good_pack: &in_good_pack,
             whole: &mut whole,
+            readable: &mut readable,
+            is_lost: false,
             broken: HashSet::new(),
             damage: Vec::new(),
         };
         for root in roots {
             walk.list(root, 0)?;
         }
-        let damage = walk.damage;
-        if !damage.is_empty() {
+        let (damage, is_lost) = (walk.damage, walk.is_lost);
+        if is_lost {
             concerned.insert(session.clone());
         }
         for finding in damage {
@@ -193,6 +196,10 @@ struct Walk<'w, 'i> {
     /// Lists of this snapshot below which something is: what lies below them was told.
     broken: HashSet<ChunkId>,
     damage: Vec<Finding>,
+    /// Whether data in damaged packs can be read all the same.
+    readable: &'w mut HashMap<ChunkId, bool>,
+    /// Whether this snapshot needs something that cannot be read.
+    is_lost: bool,
 }
 
 impl Walk<'_, '_> {
@@ -208,7 +215,7 @@ impl Walk<'_, '_> {
         }
         let list = match self.reader.refs(&id) {
             Err(e) if e.kind() == ErrorKind::Damaged => {
-                self.damage.push(Finding::new(format!("list {id}"), e));
+                self.lose(Finding::new(format!("list {id}"), e));
                 return Ok(());
             }
             list => list?,
@@ -216,7 +223,7 @@ impl Walk<'_, '_> {
         if let Some(meta) = &list.meta {
             match self.reader.read(ChunkKind::Meta, meta) {
                 Err(e) if e.kind() == ErrorKind::Damaged => {
-                    self.damage.push(Finding::new(format!("names {meta}"), e));
+                    self.lose(Finding::new(format!("names {meta}"), e));
                 }
                 outcome => drop(outcome?),
             }
@@ -225,6 +232,7 @@ impl Walk<'_, '_> {
             if !(self.in_good_pack)(chunk)? {
                 let problem = Error::missing("every good copy");
                 self.damage.push(Finding::new(format!("chunk {chunk}"), problem));
+                self.is_lost = self.is_lost || !self.is_readable(chunk)?;
             }
         }
         for child in list.children {
@@ -236,5 +244,23 @@ impl Walk<'_, '_> {
             self.broken.insert(id);
         }
         Ok(())
+    }
+
+    fn lose(&mut self, finding: Finding) {
+        self.damage.push(finding);
+        self.is_lost = true;
+    }
+
+    /// Whether a chunk whose packs are all damaged can be read all the same.
+    fn is_readable(&mut self, id: &ChunkId) -> Result<bool> {
+        if let Some(known) = self.readable.get(id) {
+            return Ok(*known);
+        }
+        let answer = match self.reader.read(ChunkKind::Data, id) {
+            Err(e) if e.kind() == ErrorKind::Damaged => false,
+            outcome => outcome.map(|_| true)?,
+        };
+        self.readable.insert(*id, answer);
+        Ok(answer)
     }
 }

@@ -263,7 +263,8 @@ impl Index {
                         (chunk.id, Place { frame, index, length: chunk.length, ..place })
                     })
                 });
-                self.recent.add(place, places.skip(at / NEAR_CHUNKS * NEAR_CHUNKS).take(NEAR_CHUNKS));
+                let first = at - usize::from(place.index) % NEAR_CHUNKS;
+                self.recent.add(place, places.skip(first).take(NEAR_CHUNKS));
             }
         }
     }
