@@ -123,12 +123,20 @@ impl View {
 
     /// Whether a chunk can be found for reading.
     pub fn holds(&self, _kind: ChunkKind, id: &ChunkId) -> Result<bool> {
-        Ok(!self.places()?.readable(id)?.is_empty())
+        self.or_later(&|view| Ok(!view.places()?.readable(id)?.is_empty()))
     }
 
     /// The length that the index gives of a chunk; `None` if it is nowhere.
     pub fn length(&self, id: &ChunkId) -> Result<Option<u32>> {
-        Ok(self.places()?.nearest(id)?.map(|place| place.length))
+        self.or_later(&|view| Ok(view.places()?.nearest(id)?.map(|place| place.length)))
+    }
+
+    /// Looks in a newer view if runs of this one are gone only because they were merged away since.
+    fn or_later<T>(&self, look: &dyn Fn(&Self) -> Result<T>) -> Result<T> {
+        match look(self) {
+            Err(e) if self.inner.is_outdated(self, &e)? => look(self.inner.view()?.as_ref()),
+            outcome => outcome,
+        }
     }
 
     /// An empty set for chunks of this view.

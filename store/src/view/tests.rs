@@ -149,3 +149,21 @@ fn a_reader_of_an_older_view_finds_what_was_moved() {
     fixture.backend.remove(&crate::names::pack(&pack)).unwrap();
     assert_eq!(&reader.read(ChunkKind::Data, &chunk).unwrap()[..], b"content");
 }
+
+#[test]
+fn an_older_view_whose_runs_were_merged_away_asks_a_newer_one() {
+    use crate::backend::BackendExt;
+    let fixture = fixture();
+    let inner = &fixture.repository.inner;
+    let (_, chunk, _) = snapshot(&fixture, b"content");
+    crate::merge::merge(inner, true).unwrap();
+    let older = fixture.repository.view().unwrap();
+    assert!(older.holds(ChunkKind::Data, &chunk).unwrap());
+    let before = fixture.backend.list_all(names::RUNS).unwrap();
+    snapshot(&fixture, b"other content");
+    crate::merge::merge(inner, true).unwrap();
+    before.iter().for_each(|run| fixture.backend.remove(&run.name).unwrap());
+    older.index().unwrap().forget();
+    assert!(older.holds(ChunkKind::Data, &chunk).unwrap());
+    assert_eq!(older.length(&chunk).unwrap(), Some(7));
+}
