@@ -36,7 +36,7 @@ pub use export::{ExportFormat, ExportOptions, ExportReport};
 pub use node::{Content, Extent, Node, NodeKind, Time, Xattr};
 pub use path::{PATH_BYTES_MAX, TreePath, printable};
 pub use read::{ByteRange, Case, Matches, Patterns, Version, VersionId, Versions, find, versions};
-pub use record::{Manifest, PathError, Snapshot, SourceResult};
+pub use record::{Manifest, PathError, Snapshot, SourcePart, SourceResult};
 pub use repair::{SnapshotRepair, repair_snapshot};
 pub use resolve::{Resolved, latest, listed, locate, parse_path, resolve};
 pub use restore::{
@@ -47,7 +47,7 @@ pub use rewrite::{RewriteMode, RewriteOptions, RewriteReport, chunks_of_excluded
 pub use shown::{file_name, harmless, harmless_json};
 pub use source::{
     COMPONENTS, Entry, Explanation, FileOptions, FileSource, Item, LabelledSource, MemorySource, Origin,
-    Preset, Reason, Source, Tag, read_path_list,
+    Preset, Reason, Source, SourceOutcome, Tag, read_path_list,
 };
 pub use tree::{Entries, Tree, TreeBuilder};
 pub use verify::{Depth, verify};

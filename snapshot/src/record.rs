@@ -129,6 +129,33 @@ pub struct SourceResult {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// It gave nothing that counts: it could not be opened, or ended early.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+    /// What it is made of, as the source itself tells it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<SourcePart>,
+    /// How consistent it is, and which versions were met, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// A part of a source that users know by itself: the workflows of an n8n, one database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcePart {
+    /// Its file or folder in the snapshot.
+    pub file: String,
+    /// `workflows`, `credentials`, `database`, …
+    pub kind: String,
+    /// How many things it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// Its logical bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// What of it is not there. This alone does not make a snapshot partial: what does is told by the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 impl SourceResult {

@@ -156,6 +156,7 @@ impl Feeder<'_> {
             check_cancelled(self.monitor)?;
             match item {
                 Item::Problem(problem) => self.fail(source, problem),
+                Item::Failed(why) => return Err(Error::Refused(why)),
                 Item::Entry(entry) => self.place(source, entry, cursor, output)?,
             }
             self.drain(cursor, output)?;

@@ -52,7 +52,7 @@ impl<I: Iterator<Item = Item>> LiveDiff<I> {
         let order = match (&self.ahead, self.live.peek()) {
             (None, None) => return None,
             (Some(Err(_)), _) => Ordering::Less,
-            (_, Some(Item::Problem(_))) | (None, _) => Ordering::Greater,
+            (_, Some(Item::Problem(_) | Item::Failed(_))) | (None, _) => Ordering::Greater,
             (_, None) => Ordering::Less,
             (Some(Ok(stored)), Some(Item::Entry(live))) => stored.path.cmp(&live.path),
         };
@@ -66,6 +66,7 @@ impl<I: Iterator<Item = Item>> LiveDiff<I> {
                 }
                 Err(Error::file(&problem.path, io::Error::other(problem.error)))
             }
+            (_, Some(Item::Failed(why))) => Err(Error::Refused(why)),
             (Some(Ok(stored)), Some(Item::Entry(live))) => self.compare(stored, live),
             (Some(Ok(stored)), None) => {
                 Ok((!self.is_lost(&stored.path)).then(|| Difference::removed(stored)))

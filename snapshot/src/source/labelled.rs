@@ -1,7 +1,7 @@
 //! A source under a name and as a component that somebody gave it.
 
 use crate::error::Result;
-use crate::source::{Item, Source};
+use crate::source::{Item, Source, SourceOutcome};
 
 /// Components that a source can be (contract §2).
 pub const COMPONENTS: &[&str] = &["workflows", "credentials", "database", "config", "files", "agents"];
@@ -44,5 +44,9 @@ impl Source for LabelledSource {
 
     fn is_repeatable(&self) -> bool {
         self.source.is_repeatable()
+    }
+
+    fn outcome(&self) -> SourceOutcome {
+        self.source.outcome()
     }
 }

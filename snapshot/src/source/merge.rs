@@ -45,7 +45,7 @@ impl Iterator for Merged {
                 Some(Item::Entry(entry)) if first.is_none_or(|(_, f)| entry.path < f.path) => {
                     first = Some((number, entry));
                 }
-                Some(Item::Problem(_)) => {
+                Some(Item::Problem(_) | Item::Failed(_)) => {
                     problem = Some(number);
                     break;
                 }

@@ -27,7 +27,7 @@ use std::io::Read;
 use crate::error::Result;
 use crate::node::Node;
 use crate::path::TreePath;
-use crate::record::PathError;
+use crate::record::{PathError, SourcePart};
 
 pub use exclude::{Explanation, Reason, Tag};
 pub use files::{FileOptions, FileSource};
@@ -61,6 +61,22 @@ pub trait Source: Send + fmt::Debug {
 
     /// Whether it can be opened a second time.
     fn is_repeatable(&self) -> bool;
+
+    /// What it has to say of itself; asked for when all that it gave is stored.
+    fn outcome(&self) -> SourceOutcome {
+        SourceOutcome::default()
+    }
+}
+
+/// What a source says of itself in the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceOutcome {
+    /// Why what it gave is not whole, though nothing failed while it was read; makes the snapshot partial.
+    pub incomplete: Option<String>,
+    /// What it is made of.
+    pub parts: Vec<SourcePart>,
+    /// How consistent it is, and which versions were met.
+    pub notes: Vec<String>,
 }
 
 /// What a source gives.
@@ -70,6 +86,8 @@ pub enum Item {
     Entry(Entry),
     /// Something that could not be read; the rest goes on.
     Problem(PathError),
+    /// The source has failed and gives nothing more; other sources go on.
+    Failed(String),
 }
 
 /// An entry of a source.

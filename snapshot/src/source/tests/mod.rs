@@ -18,7 +18,7 @@ pub(super) fn entries(options: FileOptions) -> Vec<Entry> {
         .unwrap()
         .map(|item| match item {
             Item::Entry(entry) => entry,
-            Item::Problem(problem) => panic!("{problem:?}"),
+            other => panic!("{other:?}"),
         })
         .collect()
 }

@@ -313,6 +313,7 @@ fn a_folder_that_is_replaced_before_it_is_listed_is_named_and_one_that_is_gone_i
         .map(|item| match item {
             Item::Entry(e) => printable(e.path.strip(&base).unwrap()),
             Item::Problem(p) => format!("! {}", p.path.rsplit('/').next().unwrap()),
+            Item::Failed(why) => panic!("{why}"),
         })
         .collect();
     assert_eq!(found, ["b-kept", "b-kept/x", "! d-file", "e-folder", "! e-folder", "! f-link"]);
