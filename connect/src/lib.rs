@@ -2,6 +2,17 @@
 //!
 //! Modules in the order of dependence; each uses only those above it.
 
+mod command;
+mod entry;
+mod error;
+mod prefix;
+mod process;
 mod secret;
+mod stream;
 
+pub use command::{StreamSource, into_command};
+pub use error::{Error, ErrorKind, Result};
+pub use prefix::{Passing, Prefix};
+pub use process::Process;
 pub use secret::Secret;
+pub use stream::Pump;

@@ -1,0 +1,310 @@
+//! A child process: started behind a prefix, its output streamed, its exit status part of the result.
+//!
+//! What it writes is never held as a whole; of its standard error the end is kept. It runs in a process group of its own, which is
+//! killed when its time is over or when nobody listens any more. Secrets get to it as environment variables, never as arguments.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use chronos_snapshot::printable;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use crate::error::{Error, Result};
+use crate::prefix::Prefix;
+use crate::secret::Secret;
+use crate::stream::{Feed, Pump};
+
+/// Bytes of standard error that are shown when a command fails.
+const STDERR_TAIL: usize = 4 << 10;
+
+/// A command that can be started several times.
+#[derive(Clone, Debug)]
+pub struct Process {
+    prefix: Prefix,
+    command: Vec<OsString>,
+    variables: Vec<(String, Secret)>,
+    /// Variables of this process whose names begin like this are kept from it.
+    hidden: Option<&'static str>,
+    time_limit: Option<Duration>,
+}
+
+impl Process {
+    /// A program, found as a shell finds it, with its arguments.
+    pub fn new<W: Into<OsString>>(command: impl IntoIterator<Item = W>) -> Self {
+        Self {
+            prefix: Prefix::default(),
+            command: command.into_iter().map(Into::into).collect(),
+            variables: Vec::new(),
+            hidden: None,
+            time_limit: None,
+        }
+    }
+
+    /// Puts words before it.
+    pub fn prefix(self, prefix: Prefix) -> Self {
+        Self { prefix, ..self }
+    }
+
+    /// Gives it a variable, which may be a secret.
+    pub fn variable(mut self, name: impl Into<String>, value: Secret) -> Self {
+        self.variables.push((name.into(), value));
+        self
+    }
+
+    /// Keeps variables of this process whose names begin with `beginning` from it.
+    pub fn without_variables(self, beginning: &'static str) -> Self {
+        Self { hidden: Some(beginning), ..self }
+    }
+
+    /// Kills it after this time.
+    pub fn time_limit(self, limit: Option<Duration>) -> Self {
+        Self { time_limit: limit, ..self }
+    }
+
+    /// Its words, for people.
+    pub fn shown(&self) -> String {
+        let words = self.prefix.before(self.command.clone(), &[], false).words;
+        words.iter().map(|w| printable(w.as_bytes())).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Starts it and streams what it writes; that it failed is an error in place of the end.
+    pub fn stream(&self) -> Result<Pump> {
+        let (running, stdout, _) = self.start(Input::Nothing)?;
+        let group = Arc::clone(&running.group);
+        Ok(Pump::of_work(move |feed| running.drain(stdout, feed), move || group.kill()))
+    }
+
+    /// Runs it to its end; what it writes must not be more than `bytes_max`.
+    pub fn output(&self, bytes_max: usize) -> Result<Vec<u8>> {
+        let (running, stdout, _) = self.start(Input::Nothing)?;
+        let read = limited(stdout, bytes_max);
+        running.finish()?;
+        read.map_err(|why| self.failed(why))
+    }
+
+    /// Runs it to its end with what `fill` writes as its standard input; gives what it writes, at most `bytes_max`.
+    ///
+    /// It may end before it has taken everything. If `fill` fails, it is killed before it could take the end of its input for
+    /// the end of what it was to get.
+    pub fn feed(
+        &self,
+        bytes_max: usize,
+        fill: impl FnOnce(&mut dyn Write) -> Result<()>,
+    ) -> Result<Vec<u8>> {
+        let (running, stdout, stdin) = self.start(Input::Given)?;
+        let reading = std::thread::spawn(move || limited(stdout, bytes_max));
+        let mut into = Inlet { stdin, is_gone: false };
+        let filled = fill(&mut into);
+        let is_gone = into.is_gone;
+        if filled.is_err() && !is_gone {
+            running.group.kill();
+        }
+        drop(into);
+        let finished = running.finish();
+        let read = reading.join().unwrap_or_else(|_| Err("its output could not be read".to_owned()));
+        match filled {
+            Err(error) if !is_gone => Err(error),
+            _ => finished.and_then(|()| read.map_err(|why| self.failed(why))),
+        }
+    }
+
+    fn failed(&self, why: impl ToString) -> Error {
+        Error::Command { command: self.shown(), why: why.to_string() }
+    }
+
+    fn start(&self, input: Input) -> Result<(Running, ChildStdout, Option<ChildStdin>)> {
+        let names: Vec<&str> = self.variables.iter().map(|(name, _)| name.as_str()).collect();
+        let done = self.prefix.before(self.command.clone(), &names, matches!(input, Input::Given));
+        let (program, arguments) =
+            done.words.split_first().ok_or_else(|| Error::Invalid("no command was given".to_owned()))?;
+        let mut command = Command::new(program);
+        command.args(arguments).process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let has_input = done.by_input || matches!(input, Input::Given);
+        command.stdin(if has_input { Stdio::piped() } else { Stdio::null() });
+        if let Some(beginning) = self.hidden {
+            let begins = |name: &OsString| name.as_bytes().starts_with(beginning.as_bytes());
+            std::env::vars_os().map(|(name, _)| name).filter(begins).for_each(|name| {
+                command.env_remove(name);
+            });
+        }
+        if !done.by_input {
+            command.envs(self.variables.iter().map(|(name, value)| (name, OsStr::new(value.reveal()))));
+        }
+        let mut child = command.spawn().map_err(|e| self.failed(e))?;
+        let (stdout, stderr, mut stdin) = (child.stdout.take(), child.stderr.take(), child.stdin.take());
+        let running = Running::new(child, self.shown(), self.time_limit, stderr.map(tail_of))?;
+        let stdout = stdout.ok_or_else(|| self.failed("it has no output"))?;
+        if let (true, Some(stdin)) = (done.by_input, &mut stdin) {
+            self.tell(stdin)?;
+        }
+        Ok((running, stdout, stdin.filter(|_| matches!(input, Input::Given))))
+    }
+
+    /// Writes the variables as lines.
+    fn tell(&self, stdin: &mut ChildStdin) -> Result<()> {
+        for (name, value) in &self.variables {
+            if value.reveal().contains(['\n', '\0']) {
+                return Err(Error::Invalid(format!("the value of {name} has a line end in it")));
+            }
+            writeln!(stdin, "{name}={}", value.reveal()).map_err(|e| self.failed(e))?;
+        }
+        writeln!(stdin).map_err(|e| self.failed(e))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Input {
+    Nothing,
+    Given,
+}
+
+/// Standard input of a child that may end before it has taken everything.
+struct Inlet {
+    stdin: Option<ChildStdin>,
+    is_gone: bool,
+}
+
+impl Write for Inlet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(stdin) = &mut self.stdin else { return Err(io::ErrorKind::BrokenPipe.into()) };
+        let written = stdin.write(bytes);
+        self.is_gone |= written.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stdin.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+/// A started command; killed if it is dropped before its end.
+struct Running {
+    child: Child,
+    shown: String,
+    stderr: Option<JoinHandle<Vec<u8>>>,
+    group: Arc<Group>,
+    limit: Option<Duration>,
+    /// Ends the thread that looks at the clock.
+    watch: Option<Sender<()>>,
+}
+
+/// The processes of a command, which can be killed from any thread.
+struct Group {
+    id: Pid,
+    /// Whether the number is still that of our child.
+    is_ours: Mutex<bool>,
+    is_late: AtomicBool,
+}
+
+impl Group {
+    fn kill(&self) {
+        let ours = self.is_ours.lock().unwrap_or_else(PoisonError::into_inner);
+        if *ours {
+            // It may have ended by itself just now.
+            let _ = kill_process_group(self.id, Signal::KILL);
+        }
+    }
+}
+
+impl Running {
+    fn new(
+        child: Child,
+        shown: String,
+        limit: Option<Duration>,
+        stderr: Option<JoinHandle<Vec<u8>>>,
+    ) -> Result<Self> {
+        let id = Pid::from_child(&child);
+        let group = Arc::new(Group { id, is_ours: Mutex::new(true), is_late: AtomicBool::new(false) });
+        let watch = limit.map(|limit| {
+            let (sender, ended) = channel::<()>();
+            let group = Arc::clone(&group);
+            std::thread::spawn(move || {
+                if ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                    group.is_late.store(true, Ordering::Relaxed);
+                    group.kill();
+                }
+            });
+            sender
+        });
+        Ok(Self { child, shown, stderr, group, limit, watch })
+    }
+
+    fn drain(self, mut stdout: ChildStdout, feed: &mut Feed) -> Result<()> {
+        feed.copy(&mut stdout)?;
+        self.finish()
+    }
+
+    fn finish(mut self) -> Result<()> {
+        let status = self.wait();
+        let failed = |why| Error::Command { command: self.shown.clone(), why };
+        if let (Some(limit), true) = (self.limit, self.group.is_late.load(Ordering::Relaxed)) {
+            return Err(Error::TimedOut { what: format!("command {:?}", self.shown), limit });
+        }
+        let status = status.map_err(|e| failed(e.to_string()))?;
+        if status.success() {
+            return Ok(());
+        }
+        let said = self.stderr.take().and_then(|t| t.join().ok()).unwrap_or_default();
+        let said = printable(said.trim_ascii()).replace("\\n", "\n");
+        Err(failed(if said.is_empty() { status.to_string() } else { format!("{status}: {said}") }))
+    }
+
+    /// Waits for the end; from then on the number of the process may be another's, and nobody kills it.
+    fn wait(&mut self) -> io::Result<ExitStatus> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(self.group.id), options) {}
+        let mut ours = self.group.is_ours.lock().unwrap_or_else(PoisonError::into_inner);
+        *ours = false;
+        self.watch = None;
+        self.child.wait()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let is_ours = *self.group.is_ours.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_ours {
+            self.group.kill();
+            // Its status does not matter to anybody any more.
+            let _ = self.wait();
+        }
+    }
+}
+
+/// All that `from` gives, which must not be more than `bytes_max`. What is more is read and dropped, so that nobody waits.
+fn limited(mut from: ChildStdout, bytes_max: usize) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    from.by_ref().take(bytes_max as u64).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    match io::copy(&mut from, &mut io::sink()) {
+        Ok(0) => Ok(bytes),
+        Ok(_) => Err(format!("it wrote more than {bytes_max} bytes")),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+fn tail_of(from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || tail(from))
+}
+
+/// Reads to the end, keeps the last bytes.
+fn tail(mut from: impl Read) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut piece = [0; 1024];
+    while let Ok(n @ 1..) = from.read(&mut piece) {
+        kept.extend_from_slice(piece.get(..n).unwrap_or_default());
+        let extra = kept.len().saturating_sub(STDERR_TAIL);
+        kept.drain(..extra);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests;
