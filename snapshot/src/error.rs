@@ -68,6 +68,17 @@ pub enum Error {
         /// Why it could not be undone.
         undo: Box<Error>,
     },
+    /// A source failed; these are its own words.
+    #[error("source {name} failed: {why}")]
+    Source {
+        /// The source.
+        name: String,
+        /// What it said.
+        why: String,
+    },
+    /// Every source failed before it gave anything whole.
+    #[error("no snapshot was made, since every source failed: {}", listed(.0))]
+    AllFailed(Vec<FailedSource>),
     /// A command that was to give data failed.
     #[error("command {command:?} failed: {why}")]
     Command {
@@ -76,6 +87,23 @@ pub enum Error {
         /// Exit status and the end of its standard error.
         why: String,
     },
+}
+
+/// One of several sources, and why it failed.
+#[derive(Debug)]
+pub struct FailedSource {
+    /// The source.
+    pub name: String,
+    /// Why.
+    pub error: Error,
+}
+
+fn listed(failed: &[FailedSource]) -> String {
+    let one = |f: &FailedSource| match &f.error {
+        error @ Error::Source { .. } => error.to_string(),
+        error => format!("source {} failed: {error}", f.name),
+    };
+    failed.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 impl Error {
@@ -98,7 +126,12 @@ impl Error {
                 ErrorKind::Refused
             }
             Self::Undone(cause) | Self::NotUndone { cause, .. } => cause.kind(),
-            Self::Command { .. } => ErrorKind::Io,
+            Self::AllFailed(failed) => {
+                let mut kinds = failed.iter().map(|f| f.error.kind());
+                let first = kinds.next().unwrap_or(ErrorKind::Io);
+                if kinds.all(|kind| kind == first) { first } else { ErrorKind::Io }
+            }
+            Self::Command { .. } | Self::Source { .. } => ErrorKind::Io,
         }
     }
 }

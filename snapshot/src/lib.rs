@@ -31,7 +31,7 @@ pub use backup::{
     StreamSource, TIERS, backup, check_name, check_target, read_errors,
 };
 pub use diff::{Aspect, Change, Difference, JSON_BYTES_MAX, JsonChange, LiveDiff, TreeDiff, json_diff};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, FailedSource, Result};
 pub use export::{ExportFormat, ExportOptions, ExportReport};
 pub use node::{Content, Extent, Node, NodeKind, Time, Xattr};
 pub use path::{PATH_BYTES_MAX, TreePath, printable};
@@ -46,8 +46,8 @@ pub use restore::{
 pub use rewrite::{RewriteMode, RewriteOptions, RewriteReport, chunks_of_excluded, rewrite};
 pub use shown::{file_name, harmless, harmless_json};
 pub use source::{
-    COMPONENTS, Entry, Explanation, FileOptions, FileSource, Item, LabelledSource, MemorySource, Origin,
-    Preset, Reason, Source, SourceOutcome, Tag, read_path_list,
+    AbsentSource, COMPONENTS, Entry, Explanation, FileOptions, FileSource, Item, LabelledSource,
+    MemorySource, Origin, Preset, Reason, Source, SourceOutcome, Tag, read_path_list,
 };
 pub use tree::{Entries, Tree, TreeBuilder};
 pub use verify::{Depth, verify};

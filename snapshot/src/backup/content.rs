@@ -10,7 +10,7 @@ use crate::backup::base::Base;
 use crate::backup::extents::{Extents, Store};
 use crate::backup::literals::{Places, Spot};
 use crate::backup::sink::Sink;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::node::NodeKind;
 use crate::tree::{RawEntry, Tree};
 
@@ -161,10 +161,11 @@ impl Read for Watched<'_> {
     }
 }
 
-/// An error of this crate that came through a reader ends the backup; any other is the file's.
+/// Whoever stops the backup ends it; any other error that comes through a reader is the file's.
 fn failure(error: io::Error) -> Failure {
     match error.downcast::<Error>() {
-        Ok(own) => Failure::Fatal(own),
+        Ok(own) if own.kind() == ErrorKind::Interrupted => Failure::Fatal(own),
+        Ok(own) => Failure::Read(io::Error::other(own)),
         Err(error) => Failure::Read(error),
     }
 }

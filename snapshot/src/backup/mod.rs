@@ -8,6 +8,7 @@ mod ahead;
 mod base;
 mod content;
 mod extents;
+mod failures;
 mod file;
 mod literals;
 mod manifest;
@@ -35,6 +36,7 @@ pub use options::{
 pub use report::BackupReport;
 pub use stream::StreamSource;
 
+use crate::backup::failures::Failures;
 use crate::backup::parent::{Cursor, Previous};
 use crate::backup::pipeline::Run;
 use crate::backup::sink::{Dry, Output, Sink};
@@ -45,8 +47,9 @@ use crate::tree::TreeBuilder;
 
 /// Backs up all of `sources` as one snapshot.
 ///
-/// Things that cannot be read are counted and named; the snapshot is then `partial`. An error means
-/// that no snapshot was made; what was uploaded until then is found by the next backup.
+/// Things that cannot be read are counted and named, and so are sources that fail; the snapshot is then `partial`. An
+/// error means that no snapshot was made, since the repository failed or every source did; what was uploaded until then
+/// is found by the next backup.
 pub fn backup(
     repository: &Repository,
     mut sources: Vec<Box<dyn Source>>,
@@ -122,8 +125,7 @@ fn fill(
     let paths = paths(sources);
     let previous = parent::find(session.view(), options, &paths)?;
     let sink = Sink::Session(session);
-    let mut cursor =
-        Cursor::new(session.view().reader(), previous.parent.as_ref(), Some(session), options.changes);
+    let mut cursor = Cursor::new(&session.view().reader(), &previous, Some(session), options.changes);
     let mut tree = Output::Tree(Box::new(TreeBuilder::new(session)));
     let mut report = read(repository, &sink, sources, options, &previous, &mut cursor, &mut tree)?;
     let Output::Tree(builder) = tree else { return Err(Error::Refused("no tree was built".to_owned())) };
@@ -172,15 +174,18 @@ fn read<'r>(
         paths: if alone { Vec::new() } else { s.paths() },
         ..SourceResult::default()
     };
-    let report = BackupReport {
+    let mut report = BackupReport {
         sources: sources.iter().map(|s| result(s.as_ref())).collect(),
         parent: parent::id(previous.parent.as_ref()),
         ..BackupReport::default()
     };
-    let streams = sources.iter_mut().map(|s| s.open()).collect::<Result<_>>()?;
+    let mut failures = Failures::new(sources);
+    let streams = failures.open(sources, &mut report, monitor)?;
     let tree = cursor.tree();
     let run = Run { repository, sink, previous: tree.as_ref(), monitor, threads: options.threads };
-    let report = pipeline::run(&run, Merged::strict(streams), cursor, report, output)?;
+    let (mut report, failures) =
+        pipeline::run(&run, Merged::strict(streams), cursor, (report, failures), output)?;
+    failures.finish(sources, &mut report, monitor)?;
     for problem in cursor.problems.drain(..) {
         monitor.problem(&format!("of the previous snapshot: {problem}; what it describes was read anew"));
     }
@@ -196,7 +201,7 @@ fn dry_run(
     let view = repository.view()?;
     let previous = parent::find(&view, options, &paths(sources))?;
     let sink = Sink::Dry(Dry::new(repository, Arc::clone(&view)));
-    let mut cursor = Cursor::new(view.reader(), previous.parent.as_ref(), None, options.changes);
+    let mut cursor = Cursor::new(&view.reader(), &previous, None, options.changes);
     let mut report = read(repository, &sink, sources, options, &previous, &mut cursor, &mut Output::Dry)?;
     manifest::describe(&mut report, repository, options, began)?;
     report.take_stats(&sink.stats());

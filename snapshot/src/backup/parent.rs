@@ -25,6 +25,18 @@ pub(crate) struct Previous {
     /// The newest good snapshot of the same scope, which decides whether anything has changed; none of those that
     /// hold the state before a rollback.
     pub(crate) good: Option<Snapshot>,
+    /// Somebody chose the parent: nothing else is compared with.
+    is_given: bool,
+}
+
+impl Previous {
+    /// What files are compared with: the parent, and what that does not have because it is partial, with the newest good
+    /// one. Otherwise all that is of a source that failed once would count as new when it is back.
+    fn compared(&self) -> impl Iterator<Item = &Snapshot> {
+        let is_partial = |p: &&Snapshot| !self.is_given && p.manifest.status == "partial";
+        let parent = self.parent.as_ref();
+        parent.into_iter().chain(parent.filter(is_partial).and(self.good.as_ref()))
+    }
 }
 
 /// Finds the previous snapshots in `view`.
@@ -35,6 +47,7 @@ pub(crate) fn find(view: &View, options: &BackupOptions, paths: &[String]) -> Re
         let row = rows.iter().find(|r| r.session == *session);
         let row = row.ok_or_else(|| Error::NotFound { what: "snapshot", name: session.to_string() })?;
         previous.parent = Some(Snapshot::from_row(row)?);
+        previous.is_given = true;
     }
     let mut wanted = paths.to_vec();
     wanted.sort_unstable();
@@ -71,66 +84,91 @@ fn is_whole(snapshot: &Snapshot) -> bool {
     !matches!(snapshot.marks.verdict, Some(Verdict::Corrupted | Verdict::Missing))
 }
 
-/// The previous tree, read along with the walk.
+/// The previous trees, read along with the walk.
 pub(crate) struct Cursor<'s> {
-    previous: Option<(Tree, Ahead)>,
+    earlier: Vec<Earlier>,
+    /// Which of them had the path that was asked for last.
+    found: usize,
     session: Option<&'s Session>,
-    /// Chunks of the parent need no question each (rule W3).
-    reuse: bool,
     test: ChangeTest,
-    began: Option<i128>,
-    /// What of the previous tree could not be read.
+    /// What of the previous trees could not be read.
     pub(crate) problems: Vec<String>,
 }
 
-impl<'s> Cursor<'s> {
-    /// At the beginning of `parent`; `session` is where chunks would be referred to, none in a dry run.
-    pub(crate) fn new(
-        reader: Reader,
-        parent: Option<&Snapshot>,
-        session: Option<&'s Session>,
-        test: ChangeTest,
-    ) -> Self {
-        let previous = parent.map(|p| {
-            let tree = Tree::new(reader, p.manifest.tree);
-            let entries = Ahead::new(tree.walk(&TreePath::root()));
-            (tree, entries)
-        });
+/// One of the previous trees.
+struct Earlier {
+    tree: Tree,
+    entries: Ahead,
+    /// Its chunks need no question each (rule W3).
+    reuse: bool,
+    began: Option<i128>,
+}
+
+impl Earlier {
+    fn new(reader: &Reader, snapshot: &Snapshot, session: Option<&Session>) -> Self {
+        let manifest = &snapshot.manifest;
+        let tree = Tree::new(reader.clone(), manifest.tree);
+        let began = manifest.began_at.as_ref().unwrap_or(&manifest.created_at).parse::<Timestamp>();
         Self {
-            previous,
-            session,
-            reuse: parent.is_some_and(|p| session.is_none_or(|s| s.may_reuse(&p.session))),
-            test,
-            began: parent
-                .map(|p| p.manifest.began_at.as_ref().unwrap_or(&p.manifest.created_at))
-                .and_then(|time| time.parse::<Timestamp>().ok())
-                .map(Timestamp::as_nanosecond),
-            problems: Vec::new(),
+            entries: Ahead::new(tree.walk(&TreePath::root())),
+            tree,
+            reuse: session.is_none_or(|s| s.may_reuse(&snapshot.session)),
+            began: began.ok().map(Timestamp::as_nanosecond),
         }
     }
 
-    /// The previous tree.
-    pub(crate) fn tree(&self) -> Option<Tree> {
-        self.previous.as_ref().map(|(tree, _)| tree.clone())
-    }
-
-    /// What the previous snapshot has at `path`. Paths must be asked for in their order.
-    pub(crate) fn at(&mut self, path: &TreePath) -> Option<RawEntry> {
-        let (_, entries) = self.previous.as_mut()?;
+    /// What it has at `path`.
+    fn at(&mut self, path: &TreePath, problems: &mut Vec<String>) -> Option<RawEntry> {
         loop {
-            match entries.peek()? {
+            match self.entries.peek()? {
                 Ok(entry) if entry.path > *path => return None,
-                Ok(entry) if entry.path == *path => return entries.next()?.ok(),
+                Ok(entry) if entry.path == *path => return self.entries.next()?.ok(),
                 Ok(_) => {
-                    entries.next();
+                    self.entries.next();
                 }
                 Err(_) => {
-                    if let Some(Err(e)) = entries.next() {
-                        self.problems.push(e.to_string());
+                    if let Some(Err(e)) = self.entries.next() {
+                        problems.push(e.to_string());
                     }
                 }
             }
         }
+    }
+
+    /// Whether a file may have changed after this snapshot read it without a new time.
+    fn is_too_fresh(&self, now: &Node, test: ChangeTest) -> bool {
+        let time = if test.ctime { now.ctime } else { now.mtime };
+        let tick = if time.nanos == 0 { COARSE_TICK_NANOS } else { TICK_NANOS };
+        self.began.is_none_or(|began| nanoseconds(time) > began - tick)
+    }
+}
+
+impl<'s> Cursor<'s> {
+    /// At the beginning of what is compared with; `session` is where chunks would be referred to, none in a dry run.
+    pub(crate) fn new(
+        reader: &Reader,
+        previous: &Previous,
+        session: Option<&'s Session>,
+        test: ChangeTest,
+    ) -> Self {
+        let earlier = previous.compared().map(|p| Earlier::new(reader, p, session)).collect();
+        Self { earlier, found: 0, session, test, problems: Vec::new() }
+    }
+
+    /// The previous tree. Entries of all trees are read through it: their chunks are named by their ids alone.
+    pub(crate) fn tree(&self) -> Option<Tree> {
+        self.earlier.first().map(|e| e.tree.clone())
+    }
+
+    /// What the previous snapshot has at `path`. Paths must be asked for in their order.
+    pub(crate) fn at(&mut self, path: &TreePath) -> Option<RawEntry> {
+        for (number, earlier) in self.earlier.iter_mut().enumerate() {
+            if let Some(entry) = earlier.at(path, &mut self.problems) {
+                self.found = number;
+                return Some(entry);
+            }
+        }
+        None
     }
 
     /// What a file that is read may be compared with, and described by.
@@ -141,10 +179,11 @@ impl<'s> Cursor<'s> {
 
     /// Whether a file is to be stored anew although it has not changed.
     fn is_stranded(&self, before: &RawEntry) -> bool {
-        self.previous.as_ref().is_some_and(|(_, entries)| entries.is_stranded(before))
+        self.earlier.get(self.found).is_some_and(|e| e.entries.is_stranded(before))
     }
 
-    /// The content of a file that is as it was by its attributes: as stored before, with its recipe.
+    /// The content of a file that is as it was by its attributes: as stored before, with its recipe. `before` is what
+    /// was told last.
     pub(crate) fn unchanged(
         &mut self,
         now: &Node,
@@ -158,21 +197,15 @@ impl<'s> Cursor<'s> {
             && now.mtime == before.node.mtime
             && (!self.test.ctime || now.ctime == before.node.ctime)
             && (!self.test.inode || now.inode == before.node.inode)
-            && !self.is_too_fresh(now);
+            && self.earlier.get(self.found).is_some_and(|e| !e.is_too_fresh(now, self.test));
         if !same || self.is_stranded(before) {
             return Ok(None);
         }
-        match self.session.filter(|_| !self.reuse) {
+        let reuse = self.earlier.get(self.found).is_some_and(|e| e.reuse);
+        match self.session.filter(|_| !reuse) {
             None => Ok(Some((old.clone(), before.recipe))),
             Some(session) => Ok(self.usable(session, before)?.map(|content| (content, None))),
         }
-    }
-
-    /// Whether the file may have changed after the previous backup read it without a new time.
-    fn is_too_fresh(&self, now: &Node) -> bool {
-        let time = if self.test.ctime { now.ctime } else { now.mtime };
-        let tick = if time.nanos == 0 { COARSE_TICK_NANOS } else { TICK_NANOS };
-        self.began.is_none_or(|began| nanoseconds(time) > began - tick)
     }
 
     /// The whole content, if each chunk of it may be referred to.
@@ -188,7 +221,7 @@ impl<'s> Cursor<'s> {
 
     /// The node as it was with all its extents; `None` if they cannot be read.
     pub(crate) fn complete(&mut self, before: &RawEntry) -> Option<Node> {
-        let (tree, _) = self.previous.as_ref()?;
+        let tree = &self.earlier.first()?.tree;
         tree.complete(before.clone()).map_err(|e| self.problems.push(e.to_string())).ok()
     }
 

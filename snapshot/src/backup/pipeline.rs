@@ -16,6 +16,7 @@ use std::time::Duration;
 use chronos_store::{ChunkId, Monitor, Repository, check_cancelled};
 
 use crate::backup::content::Shared;
+use crate::backup::failures::Failures;
 use crate::backup::literals::Places;
 use crate::backup::parent::Cursor;
 use crate::backup::report::BackupReport;
@@ -70,6 +71,8 @@ enum State {
     /// Another name of a file that comes earlier.
     Linked(Node, (u64, u64)),
     Gone,
+    /// From here on nothing of the source is stored.
+    Failed(Error),
 }
 
 /// A file with several names: its node once it was read, and how many names are still to come.
@@ -92,29 +95,32 @@ struct Feeder<'r> {
     seen: HashSet<(u64, u64)>,
     links: HashMap<(u64, u64), Linked>,
     report: BackupReport,
+    failures: Failures,
+    /// Sources of which nothing more is to be taken.
+    ended: Vec<usize>,
 }
 
-/// Takes all items through to `output`; counts into `report` and returns it.
+/// Takes all items through to `output`; counts into `told` and returns it.
 pub(crate) fn run(
     run: &Run<'_>,
     items: Merged,
     cursor: &mut Cursor<'_>,
-    report: BackupReport,
+    told: (BackupReport, Failures),
     output: &mut Output<'_>,
-) -> Result<BackupReport> {
+) -> Result<(BackupReport, Failures)> {
     let (stop, places) = (AtomicBool::new(false), Places::default());
     std::thread::scope(|scope| {
-        let mut feeder = start(scope, run, &stop, &places, report);
+        let mut feeder = start(scope, run, &stop, &places, told);
         let result = feeder.feed(items, cursor, output);
         stop.store(result.is_err(), Ordering::Relaxed);
-        let Feeder { jobs, answers, mut report, .. } = feeder;
+        let Feeder { jobs, answers, mut report, failures, .. } = feeder;
         // The threads end when there are no more jobs; what they say last is whether all was stored.
         drop(jobs);
         let rest = answers.iter().try_for_each(|batch| {
             report.bytes_read += batch?.iter().map(|a| a.bytes_read).sum::<u64>();
             Ok(())
         });
-        result.and(rest).map(|()| report)
+        result.and(rest).map(|()| (report, failures))
     })
 }
 
@@ -123,7 +129,7 @@ fn start<'scope, 'r: 'scope>(
     run: &Run<'r>,
     stop: &'r AtomicBool,
     places: &'r Places,
-    report: BackupReport,
+    (report, failures): (BackupReport, Failures),
 ) -> Feeder<'r> {
     let threads = run.threads.max(1);
     let (jobs, waiting) = sync_channel(2 * threads);
@@ -147,16 +153,30 @@ fn start<'scope, 'r: 'scope>(
         seen: HashSet::new(),
         links: HashMap::new(),
         report,
+        failures,
+        ended: Vec::new(),
+    }
+}
+
+impl Place {
+    /// Stands where a source has failed.
+    fn failed(source: usize, error: Error) -> Self {
+        let (path, state) = (TreePath::root(), State::Failed(error));
+        Self { path, source, before: None, keeps_times: false, read: 0, state }
     }
 }
 
 impl Feeder<'_> {
-    fn feed(&mut self, items: Merged, cursor: &mut Cursor<'_>, output: &mut Output<'_>) -> Result<()> {
-        for (source, item) in items {
+    fn feed(&mut self, mut items: Merged, cursor: &mut Cursor<'_>, output: &mut Output<'_>) -> Result<()> {
+        while let Some((source, item)) = items.next() {
             check_cancelled(self.monitor)?;
             match item {
                 Item::Problem(problem) => self.fail(source, problem),
-                Item::Failed(why) => return Err(Error::Refused(why)),
+                Item::Failed(why) => {
+                    let error = Error::Source { name: self.failures.name(source), why };
+                    self.ended.push(source);
+                    self.queue(Place::failed(source, error), cursor, output)?;
+                }
                 Item::Entry(entry) => self.place(source, entry, cursor, output)?,
             }
             self.drain(cursor, output)?;
@@ -166,6 +186,7 @@ impl Feeder<'_> {
             while self.places.len() >= PLACES_MAX {
                 self.wait(cursor, output)?;
             }
+            self.ended.drain(..).for_each(|source| items.end(source));
         }
         while !self.places.is_empty() {
             self.wait(cursor, output)?;
@@ -296,12 +317,19 @@ impl Feeder<'_> {
 
     /// Takes a thread's answers to their places.
     fn settle(&mut self, batch: Vec<Answer>) {
-        for Answer { number, node, problem, bytes_read } in batch {
+        for Answer { number, node, problem, failed, bytes_read } in batch {
             self.report.bytes_read += bytes_read;
             let place = number.checked_sub(self.first).and_then(|n| self.places.get_mut(n as usize));
             let Some(place) = place else { continue };
             place.read = bytes_read;
-            place.state = node.map_or(State::Gone, |node| State::Ready(node, None));
+            place.state = match (node, failed) {
+                (_, Some(error)) => State::Failed(error),
+                (Some(node), None) => State::Ready(node, None),
+                (None, None) => State::Gone,
+            };
+            if matches!(place.state, State::Failed(_)) {
+                self.ended.push(place.source);
+            }
             if let Some(error) = problem {
                 let (source, path) = (place.source, format!("/{}", place.path));
                 self.fail(source, PathError { path, error });
@@ -321,8 +349,15 @@ impl Feeder<'_> {
     /// Adds the front place, which was taken from the queue, to the tree; it goes back if it has to be read first.
     fn finish(&mut self, place: Place, cursor: &mut Cursor<'_>, output: &mut Output<'_>) -> Result<()> {
         let Place { path, source, before, keeps_times, read, state } = place;
+        if self.failures.has(source) {
+            return Ok(());
+        }
         let (node, recipe) = match state {
             State::Gone | State::Reading => return Ok(()),
+            State::Failed(error) => {
+                self.failures.add(source, error, &mut self.report, self.monitor);
+                return Ok(());
+            }
             State::Ready(node, recipe) => {
                 self.remember(&node, recipe);
                 (node, recipe)
@@ -353,6 +388,7 @@ impl Feeder<'_> {
         }
         let same = before.as_ref().map(|b| cursor.is_same(&node, recipe, b));
         self.report.count(source, &node, same);
+        self.failures.stored(&node);
         self.monitor.item(path.as_bytes());
         self.monitor.advance(1, node.size().saturating_sub(read));
         Ok(())

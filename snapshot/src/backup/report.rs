@@ -104,6 +104,17 @@ impl BackupReport {
         }
     }
 
+    /// Notes why a source, which covers `paths`, is not whole: in each of them something is missing.
+    pub(crate) fn fail_source(&mut self, source: usize, paths: &[String], why: &str) {
+        for path in paths {
+            self.fail(source, PathError { path: path.clone(), error: why.to_owned() });
+        }
+        if let Some(source) = self.sources.get_mut(source) {
+            // This weighs more than any single file that could not be read.
+            source.error = Some(why.to_owned());
+        }
+    }
+
     /// Notes that something of source `source` could not be read.
     pub(crate) fn fail(&mut self, source: usize, error: PathError) {
         self.error_count += 1;

@@ -1,6 +1,6 @@
 //! A reading thread: takes batches of files, stores their content, answers with their nodes.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
@@ -42,6 +42,8 @@ pub(crate) struct Answer {
     pub(crate) node: Option<Node>,
     /// What the user has to know.
     pub(crate) problem: Option<String>,
+    /// Why a stream could not be read to its end; its source has failed.
+    pub(crate) failed: Option<Error>,
     pub(crate) bytes_read: u64,
 }
 
@@ -100,7 +102,7 @@ fn work(cutter: &mut Cutter<'_>, folder: &mut Folder, names: &Names, batch: Vec<
         let mut answer = match one(cutter, folder, names, job) {
             Ok(answer) => answer,
             Err(Failure::Fatal(e)) => return Err(e),
-            Err(Failure::Read(e)) => return Err(Error::file("the stream", e)),
+            Err(Failure::Read(e)) => return Err(Error::file("a file", e)),
         };
         answer.number = number;
         answer.bytes_read = cutter.bytes_read - before;
@@ -120,6 +122,11 @@ fn work(cutter: &mut Cutter<'_>, folder: &mut Folder, names: &Names, batch: Vec<
     Ok(answers)
 }
 
+/// The error of a stream, as its source made it if it did.
+fn broken(path: &TreePath, error: io::Error) -> Error {
+    error.downcast().unwrap_or_else(|source| Error::File { path: format!("/{path}"), source })
+}
+
 fn one(cutter: &mut Cutter<'_>, held: &mut Folder, names: &Names, job: Job) -> Result<Answer, Failure> {
     let Job { path, mut node, before, task, .. } = job;
     let before = before.as_ref();
@@ -134,7 +141,11 @@ fn one(cutter: &mut Cutter<'_>, held: &mut Folder, names: &Names, job: Job) -> R
     let mut extents = cutter.begin(before);
     // A stream's size is not known, so that its class rests on its name and its head alone.
     let known = Known { class: before.and_then(class_of), name: path.name(), size: None };
-    let class = cutter.store(&mut stream, known, &mut extents)?;
+    let class = match cutter.store(&mut stream, known, &mut extents) {
+        Ok(class) => class,
+        Err(Failure::Read(e)) => return Ok(Answer { failed: Some(broken(&path, e)), ..Answer::default() }),
+        Err(fatal) => return Err(fatal),
+    };
     let size = extents.len;
     node.kind = NodeKind::File(Content { class, size, extents: extents.list });
     Ok(Answer { node: Some(node), ..Answer::default() })

@@ -30,6 +30,7 @@ impl Tree {
             stored,
             live: live.peekable(),
             lost: BTreeSet::new(),
+            failed: false,
         }
     }
 }
@@ -45,6 +46,8 @@ pub struct LiveDiff<I: Iterator<Item = Item>> {
     live: Peekable<I>,
     /// Places that the source could not read: nothing is known of what is there.
     lost: BTreeSet<Vec<u8>>,
+    /// The source has failed: nothing is known of what it has not given.
+    failed: bool,
 }
 
 impl<I: Iterator<Item = Item>> LiveDiff<I> {
@@ -66,10 +69,14 @@ impl<I: Iterator<Item = Item>> LiveDiff<I> {
                 }
                 Err(Error::file(&problem.path, io::Error::other(problem.error)))
             }
-            (_, Some(Item::Failed(why))) => Err(Error::Refused(why)),
+            (_, Some(Item::Failed(why))) => {
+                self.failed = true;
+                Err(Error::Source { name: "live".to_owned(), why })
+            }
             (Some(Ok(stored)), Some(Item::Entry(live))) => self.compare(stored, live),
             (Some(Ok(stored)), None) => {
-                Ok((!self.is_lost(&stored.path)).then(|| Difference::removed(stored)))
+                let is_unknown = self.failed || self.is_lost(&stored.path);
+                Ok((!is_unknown).then(|| Difference::removed(stored)))
             }
             (None, Some(Item::Entry(live))) => Ok(self.added(live)),
             (None, None) => Ok(None),

@@ -221,3 +221,16 @@ fn live_entries_where_the_tree_is_unreadable_are_not_called_new() {
     let found: Vec<_> = tree(&store, old).diff_live(&TreePath::root(), items).collect();
     assert!(matches!(found.as_slice(), [Err(_)]), "{}", found.len());
 }
+
+#[test]
+fn what_a_failed_source_did_not_give_is_not_called_removed() {
+    let entries = many(20);
+    let store = Arc::new(Memory::default());
+    let (old, _) = build(&store, &entries).unwrap();
+    let given = entries.iter().take(3).map(|(path, node)| {
+        Item::Entry(Entry { path: path.clone(), node: node.clone(), origin: Origin::Nothing })
+    });
+    let items = given.chain([Item::Failed("connection lost".to_owned())]);
+    let found: Vec<_> = tree(&store, old).diff_live(&TreePath::root(), items).collect();
+    assert!(matches!(found.as_slice(), [Err(e)] if e.to_string().contains("connection lost")), "{found:?}");
+}

@@ -7,6 +7,11 @@ use crate::source::{Entry, Item};
 
 type Stream = Peekable<Box<dyn Iterator<Item = Item> + Send>>;
 
+/// A stream without items.
+pub(crate) fn none() -> Box<dyn Iterator<Item = Item> + Send> {
+    Box::new(std::iter::empty())
+}
+
 /// Merges streams; gives each item with the number of the stream that it came from.
 pub(crate) struct Merged {
     streams: Vec<Stream>,
@@ -25,6 +30,13 @@ impl Merged {
     /// Of several sources: what two of them give in different ways is named.
     pub(crate) fn strict(streams: Vec<Box<dyn Iterator<Item = Item> + Send>>) -> Self {
         Self { is_strict: true, ..Self::new(streams) }
+    }
+
+    /// Takes nothing more of a stream.
+    pub(crate) fn end(&mut self, number: usize) {
+        if let Some(stream) = self.streams.get_mut(number) {
+            *stream = none().peekable();
+        }
     }
 }
 

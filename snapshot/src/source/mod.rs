@@ -3,6 +3,7 @@
 //! The file source walks folders; a stream is one file from standard input or a command; memory holds
 //! entries that somebody made. Sources of later crates implement [`Source`] too.
 
+mod absent;
 mod exclude;
 mod files;
 mod include;
@@ -29,13 +30,14 @@ use crate::node::Node;
 use crate::path::TreePath;
 use crate::record::{PathError, SourcePart};
 
+pub use absent::AbsentSource;
 pub use exclude::{Explanation, Reason, Tag};
 pub use files::{FileOptions, FileSource};
 pub use labelled::{COMPONENTS, LabelledSource};
 pub use list::read_path_list;
 pub use memory::MemorySource;
 pub(crate) use memory::made;
-pub(crate) use merge::Merged;
+pub(crate) use merge::{Merged, none};
 pub(crate) use names::Names;
 pub use options::Preset;
 pub(crate) use stat::{Stat, look, names_in, open_holder, xattrs_since};
@@ -56,7 +58,8 @@ pub trait Source: Send + fmt::Debug {
     /// What it covers, for people and for finding the previous snapshot of the same thing.
     fn paths(&self) -> Vec<String>;
 
-    /// Begins to give entries, in the order of their paths, each path once.
+    /// Begins to give entries, in the order of their paths, each path once. All sources of a snapshot are opened before the
+    /// first is read. One that cannot be opened has failed; the others go on.
     fn open(&mut self) -> Result<Box<dyn Iterator<Item = Item> + Send>>;
 
     /// Whether it can be opened a second time.
@@ -112,7 +115,7 @@ pub enum Origin {
     File((u64, u64)),
     /// Here.
     Bytes(Vec<u8>),
-    /// To be read once. An error ends the backup without a snapshot.
+    /// To be read once. If that fails the source has failed; neither this file nor what the source gives after it is stored.
     Stream(Box<dyn Read + Send>),
 }
 

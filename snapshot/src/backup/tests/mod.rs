@@ -5,6 +5,7 @@ mod broken;
 mod changes;
 mod content;
 mod edits;
+mod failing;
 mod faults;
 mod links;
 mod reports;
