@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use chronos_server::Kind;
 use chronos_snapshot::ErrorKind;
 
 /// The documented exit codes.
@@ -94,7 +95,7 @@ impl Failure {
             io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
             _ => ErrorKind::Io,
         };
-        Self::of_kind(kind, format!("{}: {error}", crate::values::shown(path.as_ref())))
+        Self::of_kind(kind, format!("{}: {error}", chronos_server::shown(path.as_ref())))
     }
 
     /// Standard output failed. A reader that went away wants no more, and no message either.
@@ -152,40 +153,66 @@ impl Failure {
 
 impl From<chronos_store::Error> for Failure {
     fn from(error: chronos_store::Error) -> Self {
-        if let chronos_store::Error::Invalid(message) = &error {
-            return Self::usage(message);
-        }
-        Self::of_kind(error.kind(), error.to_string())
+        chronos_server::Error::from(error).into()
     }
 }
 
 impl From<chronos_snapshot::Error> for Failure {
     fn from(error: chronos_snapshot::Error) -> Self {
-        use chronos_snapshot::Error;
-        match &error {
-            Error::Store(chronos_store::Error::Invalid(_)) | Error::Invalid(_) => Self::usage(error),
-            Error::NotFound { what: "snapshot", .. } => {
-                Self::new(Exit::Failed, error).hint("`chronos snapshots` lists what there is")
-            }
-            Error::NotFound { what: "a good snapshot of target", name } => {
-                Self::new(Exit::Failed, &error).hint(format!(
-                    "`chronos snapshots --target {name}` lists all of it; a path at the top of a snapshot is written latest:/{name}"
-                ))
-            }
-            Error::NotFound { what: "path", .. } => {
-                Self::new(Exit::Failed, error).hint("`chronos find` looks in all snapshots")
-            }
-            Error::Command { .. } => Self::new(Exit::Failed, error)
-                .hint("no snapshot was made: half an output is no backup"),
-            _ => Self::of_kind(error.kind(), error.to_string()),
-        }
+        chronos_server::Error::from(error).into()
     }
 }
 
 impl From<chronos_server::Error> for Failure {
     fn from(error: chronos_server::Error) -> Self {
-        Self::usage(error)
+        let message = error.to_string();
+        let failure = match error.kind() {
+            Kind::Library(kind) => Self::of_kind(kind, message),
+            Kind::NotFound => Self::new(Exit::Failed, message),
+            _ => Self::usage(message),
+        };
+        match advice(&error) {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
     }
+}
+
+/// What to do about an error, in the words of the command line, where its kind alone does not say it.
+fn advice(error: &chronos_server::Error) -> Option<String> {
+    use chronos_server::Error;
+    let words = match error {
+        Error::NoLocation => "name a folder with -r",
+        Error::LocationKind { .. } => "name a folder",
+        Error::NoHome { .. } => "set HOME",
+        Error::EmptyPassword { .. } => "without any password a new repository gets a key file",
+        Error::TooManyKeys { .. } => "name the right one with --key-file",
+        Error::NoSecret { .. } => {
+            "give it with --password-file, --password-command, --key-file or CHRONOS_PASSWORD"
+        }
+        Error::NoRepository { is_own: true, .. } => "`chronos backup FOLDER` makes it; -r names another one",
+        Error::NoRepository { .. } => "check the name; `chronos init` makes a new repository there",
+        Error::NotEmpty { .. } => "nothing was changed; name a new or empty folder for the repository",
+        Error::Snapshot(error) => return snapshot_advice(error),
+        _ => return None,
+    };
+    Some(words.to_owned())
+}
+
+fn snapshot_advice(error: &chronos_snapshot::Error) -> Option<String> {
+    use chronos_snapshot::Error;
+    let words = match error {
+        Error::NotFound { what: "snapshot", .. } => "`chronos snapshots` lists what there is",
+        Error::NotFound { what: "a good snapshot of target", name } => {
+            return Some(format!(
+                "`chronos snapshots --target {name}` lists all of it; a path at the top of a snapshot is written latest:/{name}"
+            ));
+        }
+        Error::NotFound { what: "path", .. } => "`chronos find` looks in all snapshots",
+        Error::Command { .. } => "no snapshot was made: half an output is no backup",
+        _ => return None,
+    };
+    Some(words.to_owned())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chronos_server::Choices;
 use clap::Args;
 
 use crate::output::progress::Mode;
@@ -58,4 +59,20 @@ pub(crate) struct Global {
     /// Folder for what may be deleted at any moment [default: chronos in your cache folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
+}
+
+impl Global {
+    /// What these options name.
+    pub(crate) fn choices(&self) -> Choices {
+        Choices {
+            repo: self.repo.clone(),
+            config: self.config.clone(),
+            cache_dir: self.cache_dir.clone(),
+            password_file: self.password_file.clone(),
+            password_command: self.password_command.clone(),
+            key_file: self.key_file.clone(),
+            limit_upload: self.limit_upload,
+            limit_download: self.limit_download,
+        }
+    }
 }

@@ -1,18 +1,11 @@
-//! Values as people write and read them: what options take, and how paths are shown.
+//! Values as people write them: what options take.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use chronos_server::{parse_duration, parse_size};
 use chronos_snapshot::{BACKUP_TYPES, TIERS};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use jiff::Timestamp;
-
-/// A path as people read it.
-pub(crate) fn shown(path: &Path) -> String {
-    use std::os::unix::ffi::OsStrExt;
-    chronos_snapshot::printable(path.as_os_str().as_bytes())
-}
 
 /// Text that may hold bytes that are none: taken as it is shown everywhere, `\xff`.
 pub(crate) fn parse_shown() -> impl TypedValueParser<Value = String> {
@@ -40,19 +33,6 @@ pub(crate) fn parse_label(text: &str) -> Result<String, String> {
         return Err("a name or tag is text without control characters, '/' and ','".into());
     }
     Ok(text.to_owned())
-}
-
-/// The key in a key file: 32 plain bytes, or 64 hex digits in a line of their own; lines with `#` are for people.
-pub(crate) fn parse_key(bytes: &[u8]) -> Option<[u8; 32]> {
-    if let Ok(key) = bytes.try_into() {
-        return Some(key);
-    }
-    let text = std::str::from_utf8(bytes).ok()?;
-    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-    let (line, more) = (lines.next()?, lines.next());
-    let mut key = [0; 32];
-    hex::decode_to_slice(line, &mut key).ok()?;
-    more.is_none().then_some(key)
 }
 
 /// `KEY=VALUE`.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chronos_server::workplace::key_file::parse;
 use chronos_server::{Config, Environment, check_target_name, nearest, parse_duration, parse_size};
 use chronos_store::fuzz::Target;
 
@@ -110,9 +111,9 @@ fn options_seeds() -> Vec<Vec<u8>> {
 }
 
 fn key_file(bytes: &[u8]) -> bool {
-    let Some(key) = values::parse_key(bytes) else { return false };
+    let Some(key) = parse(bytes) else { return false };
     assert!(bytes.len() == 32 || bytes.len() >= 64);
-    assert_eq!(values::parse_key(&key), Some(key), "plain bytes are a key");
+    assert_eq!(parse(&key), Some(key), "plain bytes are a key");
     true
 }
 

@@ -1,11 +1,15 @@
-//! The one error type of this crate: always about something that a person wrote.
+//! The one error type of this crate: what a person wrote, what is not there, and what the layers below could not do.
 
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-/// Result of reading a configuration.
+use chronos_snapshot::{ErrorKind, printable};
+
+/// Result of reading a configuration, or of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What is wrong with the configuration. Names the file and the key.
+/// Why an operation was refused or failed. Names the file, the key, the target or the snapshot.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -43,4 +47,126 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// A location that is empty.
+    #[error("the repository's location is empty")]
+    NoLocation,
+    /// A location of a kind that this version cannot use.
+    #[error("{location}: repositories at {scheme}:// are not in this version")]
+    LocationKind {
+        /// The location.
+        location: String,
+        /// Its kind.
+        scheme: String,
+    },
+    /// Nothing says where this user's files are.
+    #[error("neither {variable} nor HOME says where this user's files are")]
+    NoHome {
+        /// The variable that could say it.
+        variable: &'static str,
+    },
+    /// A file that holds a secret, or a command that prints one, cannot be used.
+    #[error("{place}: {why}")]
+    Secret {
+        /// The file, the command or the variable.
+        place: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The first line of what was to be a password is empty.
+    #[error("{place}: its first line is empty")]
+    EmptyPassword {
+        /// The file, the command or the variable.
+        place: String,
+    },
+    /// A file that was to be a key file holds something else.
+    #[error("{path} is not a key file: it holds neither 64 hex digits nor 32 bytes")]
+    NoKeyFile {
+        /// The file.
+        path: String,
+    },
+    /// More key files than are tried.
+    #[error("{folder} holds too many key files to try")]
+    TooManyKeys {
+        /// Their folder.
+        folder: String,
+    },
+    /// Nobody said what opens a repository, and no key file of this user does.
+    #[error("no password was given for {repository}, and no key file in {keys} opens it")]
+    NoSecret {
+        /// The repository.
+        repository: String,
+        /// The folder of key files.
+        keys: String,
+    },
+    /// There is no repository where one was expected.
+    #[error("there is no repository at {location}")]
+    NoRepository {
+        /// The location.
+        location: String,
+        /// Whether it is the one that is made by the first backup.
+        is_own: bool,
+    },
+    /// A new repository would lie among other things.
+    #[error("{folder} is not empty: there is {entry}")]
+    NotEmpty {
+        /// The folder.
+        folder: String,
+        /// What is in it.
+        entry: String,
+    },
+    /// A local file failed.
+    #[error("{path}: {source}")]
+    Local {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] chronos_store::Error),
+    /// A snapshot operation failed.
+    #[error(transparent)]
+    Snapshot(#[from] chronos_snapshot::Error),
+}
+
+/// What callers decide by; mapped to exit codes and HTTP statuses in one place each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A value, an option or the configuration is wrong; nothing was tried.
+    Invalid,
+    /// No snapshot, target or path of that name.
+    NotFound,
+    /// What the layers below tell by their own kinds.
+    Library(ErrorKind),
+}
+
+impl Error {
+    /// A local file failed.
+    pub(crate) fn local(path: &Path, source: io::Error) -> Self {
+        Self::Local { path: printable(path.as_os_str().as_bytes()), source }
+    }
+
+    /// The kind of this error.
+    pub fn kind(&self) -> Kind {
+        use chronos_snapshot::Error as Snapshot;
+        use chronos_store::Error as Store;
+        match self {
+            Self::Store(Store::Invalid(_))
+            | Self::Snapshot(Snapshot::Invalid(_) | Snapshot::Store(Store::Invalid(_))) => Kind::Invalid,
+            Self::Snapshot(Snapshot::NotFound { .. }) => Kind::NotFound,
+            Self::Store(error) => Kind::Library(error.kind()),
+            Self::Snapshot(error) => Kind::Library(error.kind()),
+            Self::NoRepository { .. } => Kind::Library(ErrorKind::NoRepository),
+            Self::NoSecret { .. } => Kind::Library(ErrorKind::WrongKey),
+            Self::NotEmpty { .. } | Self::TooManyKeys { .. } => Kind::Library(ErrorKind::Refused),
+            Self::Local { source, .. } => Kind::Library(match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
+                io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
+                _ => ErrorKind::Io,
+            }),
+            _ => Kind::Invalid,
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! Configuration of targets, sources and policies: what the program is told by a file and by the environment.
+//! What the program is told by files and by the environment, and the operations that it offers: the same ones for the command
+//! line, HTTP and schedules.
 //!
 //! Modules in the order of dependence; each uses only those above it.
 
@@ -8,9 +9,11 @@ mod values;
 pub mod config;
 pub mod environment;
 pub mod targets;
+pub mod workplace;
 
 pub use config::{Config, Limits, RepositoryConfig, Retention, Source, SourceKind, TargetConfig, TierRule};
 pub use environment::Environment;
-pub use error::{Error, Result};
+pub use error::{Error, Kind, Result};
 pub use targets::{canonical_target, check_target_name};
-pub use values::{nearest, parse_duration, parse_size};
+pub use values::{nearest, parse_duration, parse_size, shown};
+pub use workplace::{Choices, Variables, Workplace};

@@ -1,7 +1,15 @@
-//! How sizes, durations and names are written in configuration and on the command line.
+//! How sizes, durations, names and paths are written in configuration, on the command line and in messages.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Seconds in a day.
 const DAY: u64 = 86_400;
+
+/// A path as people read it.
+pub fn shown(path: &Path) -> String {
+    chronos_snapshot::printable(path.as_os_str().as_bytes())
+}
 
 /// Bytes in a text such as `500`, `64k`, `10 MiB`, `1.5G`; units are powers of 1024.
 ///

@@ -147,7 +147,7 @@ impl Catalog {
 
 /// The target that a name or alias stands for.
 pub(crate) fn canonical(app: &App, name: &str) -> Result<String, Failure> {
-    let config = &app.settings()?.config;
+    let config = &app.workplace()?.config;
     Ok(config.target(name).map_or_else(|| canonical_target(name).to_owned(), |t| t.name.clone()))
 }
 
@@ -217,5 +217,5 @@ impl Filter {
 
 fn absolute(path: &str) -> Result<String, Failure> {
     let full = std::path::absolute(path).map_err(|e| Failure::usage(format!("{path}: {e}")))?;
-    Ok(crate::values::shown(&full).trim_end_matches('/').to_owned())
+    Ok(chronos_server::shown(&full).trim_end_matches('/').to_owned())
 }

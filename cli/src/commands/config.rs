@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use chronos_server::Config as File;
+use chronos_server::shown;
+use chronos_server::workplace::Origin;
 use chronos_store::durable;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::context::App;
-use crate::context::location::Origin;
 use crate::error::{Exit, Failure};
-use crate::values::shown;
 
 /// The file that `config init` writes: everything there is, switched off.
 const TEMPLATE: &str = r#"# Configuration of chronos. Unknown keys are errors. Relative paths start from the folder of this file.
@@ -110,7 +110,7 @@ fn check(app: &App, file: Option<PathBuf>) -> Result<(), Failure> {
     let (config, file) = if let Some(file) = file {
         (File::load(&file)?, Some(file))
     } else {
-        let settings = app.settings()?;
+        let settings = app.workplace()?;
         (settings.config.clone(), settings.config_file.clone())
     };
     let targets: Vec<String> = config.targets.iter().map(|t| t.name.clone()).collect();
@@ -122,7 +122,7 @@ fn check(app: &App, file: Option<PathBuf>) -> Result<(), Failure> {
 }
 
 fn show(app: &App) -> Result<(), Failure> {
-    let settings = app.settings()?;
+    let settings = app.workplace()?;
     let from = match settings.location.origin {
         Origin::Option => "the command line",
         Origin::Variable => "the environment",

@@ -167,7 +167,7 @@ fn against_live(
         }
         return Ok(());
     }
-    let settings = app.settings()?;
+    let settings = app.workplace()?;
     let own =
         vec![settings.location.path.clone(), settings.places.cache.clone(), settings.places.state.clone()];
     let mut live = FileSource::new(FileOptions { roots, own, threads: 2, ..FileOptions::default() })?;

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
+use chronos_server::shown;
+use chronos_server::workplace::{exists, key_file};
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::commands::catalog::Catalog;
-use crate::context::{App, exists, key_file};
+use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::table::{local_time, size};
-use crate::values::shown;
 
 /// Free space below which a backup is likely to fail soon.
 const FREE_BYTES_MIN: u64 = 1 << 30;
@@ -79,7 +80,7 @@ impl Doctor {
     /// Runs the command.
     pub(crate) fn run(app: &App) -> Result<Exit, Failure> {
         let mut found = Examination::default();
-        match app.settings() {
+        match app.workplace() {
             Err(failure) => found.problem("configuration", &failure),
             Ok(settings) => {
                 let file =
@@ -115,7 +116,7 @@ impl Doctor {
 
 /// The program's own folders.
 fn folders(app: &App, found: &mut Examination) -> Result<(), Failure> {
-    let places = &app.settings()?.places;
+    let places = &app.workplace()?.places;
     for (what, path) in [("state", &places.state), ("cache", &places.cache)] {
         let nearest = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
         if rustix::fs::access(nearest, rustix::fs::Access::WRITE_OK).is_ok() {
@@ -133,7 +134,7 @@ fn folders(app: &App, found: &mut Examination) -> Result<(), Failure> {
 
 /// The key files of this user.
 fn keys(app: &App, found: &mut Examination) -> Result<(), Failure> {
-    let folder = app.settings()?.places.keys();
+    let folder = app.workplace()?.places.keys();
     let files = key_file::list(&folder)?;
     for file in files.iter().filter(|f| key_file::is_exposed(f)) {
         let advice = format!("chmod 600 {}", shown(file));
@@ -149,8 +150,8 @@ fn keys(app: &App, found: &mut Examination) -> Result<(), Failure> {
 /// The repository that is meant.
 fn repository(app: &App, found: &mut Examination) {
     let looked = (|| {
-        let location = &app.settings()?.location;
-        if !exists(&*app.backend()?)? {
+        let location = &app.workplace()?.location;
+        if !exists(&*app.workplace()?.backend()?)? {
             let advice = "`chronos backup FOLDER` or `chronos init` makes it";
             found.warning("repository", format!("none yet at {}", location.shown()), advice);
             return Ok(());

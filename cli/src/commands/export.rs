@@ -4,6 +4,7 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use chronos_server::shown;
 use chronos_snapshot::{ExportFormat, ExportOptions, ExportReport, Tree};
 use chronos_store::durable::{self, Taken};
 use clap::Args;
@@ -14,7 +15,7 @@ use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::snapshot::export_name;
 use crate::output::table::size;
-use crate::values::{parse_shown, shown};
+use crate::values::parse_shown;
 
 /// Write a snapshot as a tar or zip archive
 #[derive(Debug, Args)]

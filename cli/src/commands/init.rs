@@ -1,14 +1,14 @@
 //! `chronos init`: a new repository.
 
+use chronos_server::shown;
+use chronos_server::workplace::Given;
+use chronos_server::workplace::location::{check_free, parse};
 use chronos_store::CreateOptions;
 use clap::Args;
 use serde::Serialize;
 
-use crate::context::location::{check_free, parse};
-use crate::context::secret::Given;
 use crate::context::{App, prompt};
 use crate::error::{Exit, Failure};
-use crate::values::shown;
 
 /// Create a repository
 ///
@@ -45,7 +45,7 @@ impl Init {
             Some(other) => Some(app.open_at(&parse(other)?)?.chunk_keys()),
             None => None,
         };
-        let location = &app.settings()?.location;
+        let location = &app.workplace()?.location;
         let given = if self.ask_password {
             check_free(&location.path)?;
             if !prompt::possible() {
@@ -54,7 +54,7 @@ impl Init {
             }
             Some(Given::Password(prompt::ask_new("Password of the new repository", &*app.output.monitor())?))
         } else {
-            app.given()?
+            app.workplace()?.given()?
         };
         let created = app.create(given, &CreateOptions { like, label: self.label.clone() })?;
         let path = location.shown();

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use chronos_server::workplace::key_file;
+use chronos_server::workplace::secret::{Given, password_command, password_file};
 use chronos_store::{Repository, Secret};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::context::secret::{Given, password_command, password_file};
-use crate::context::{App, key_file, prompt};
+use crate::context::{App, prompt};
 use crate::error::{Exit, Failure};
 use crate::output::table::{Table, local_time};
 
@@ -127,12 +128,12 @@ impl New {
     fn note_elsewhere(&self, app: &App) -> Result<(), Failure> {
         let Some(file) = &self.new_key_file else { return Ok(()) };
         let folder = std::path::absolute(file).map_err(|e| Failure::file(file, &e))?;
-        let own = app.settings()?.places.keys();
+        let own = app.workplace()?.places.keys();
         if folder.parent() != Some(&own) || folder.extension().is_none_or(|e| e != "key") {
             app.output.note(format!(
                 "Give it with --key-file {}; a file *.key in {} is found by itself.",
-                crate::values::shown(file),
-                crate::values::shown(&own)
+                chronos_server::shown(file),
+                chronos_server::shown(&own)
             ));
         }
         Ok(())
@@ -145,18 +146,18 @@ impl New {
 
     fn secret(&self, app: &App, repository: &Repository) -> Result<Secret, Failure> {
         if let Some(path) = &self.new_password_file {
-            return password_file(path)?.secret();
+            return Ok(password_file(path)?.secret()?);
         }
         if let Some(command) = &self.new_password_command {
-            return password_command(command)?.secret();
+            return Ok(password_command(command)?.secret()?);
         }
         if let Some(path) = &self.new_key_file {
             if !path.exists() {
                 let key = app.env.random_bytes()?;
                 key_file::create(path, &key, &repository.location())?;
-                app.output.note(format!("Made a key file: {}", crate::values::shown(path)));
+                app.output.note(format!("Made a key file: {}", chronos_server::shown(path)));
             }
-            return Given::Key(path.clone()).secret();
+            return Ok(Given::Key(path.clone()).secret()?);
         }
         if !prompt::possible() {
             return Err(Failure::usage("no new key was given")

@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use chronos_server::shown;
 use chronos_store::durable;
 use clap::Args;
 use clap_mangen::Man as Page;
 
 use crate::context::App;
 use crate::error::{Exit, Failure};
-use crate::values::shown;
 
 /// Print a manual page, or write all of them
 #[derive(Debug, Args)]

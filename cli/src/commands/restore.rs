@@ -139,7 +139,7 @@ impl Restore {
 fn recover(app: &App, repository: &Repository) -> Result<(), Failure> {
     use chronos_snapshot::RecoveredOutcome;
     for done in resume_or_undo(&repository.dirs().state)? {
-        let place = crate::values::shown(&done.path);
+        let place = chronos_server::shown(&done.path);
         match done.outcome {
             RecoveredOutcome::Undone => {
                 app.output.note(format!("An interrupted restore was undone: {place} is as it was before"));
@@ -169,7 +169,7 @@ fn restore_point(repository: &Repository, snapshot: &Snapshot) -> RestorePoint {
             return Ok(None);
         }
         let same = roots.len() == manifest.paths.len()
-            && roots.iter().all(|r| manifest.paths.contains(&crate::values::shown(r)));
+            && roots.iter().all(|r| manifest.paths.contains(&chronos_server::shown(r)));
         // Other snapshots of these roots know better what has not changed since; of a part of them there is none.
         let parent = if same { ParentChoice::Newest } else { ParentChoice::Given(session.clone()) };
         let mut files = FileOptions { roots, one_file_system: true, threads: 2, ..FileOptions::default() };

@@ -202,7 +202,7 @@ impl Backup {
         }
         let target = self.configured_target(app)?;
         // What cannot be backed up is refused before a repository is made.
-        let sources = self.sources(app, &own(app)?, target.as_ref())?;
+        let sources = self.sources(app, &app.workplace()?.own_folders(), target.as_ref())?;
         let repository = app.open_or_create()?;
         let scope = self.scope(target.as_ref());
         let options = BackupOptions { scope, ..self.options(app, &repository)? };
@@ -217,7 +217,7 @@ impl Backup {
 
     fn configured_target(&self, app: &App) -> Result<Option<TargetConfig>, Failure> {
         let Some(name) = &self.target else { return Ok(None) };
-        Ok(app.settings()?.config.target(name).cloned())
+        Ok(app.workplace()?.config.target(name).cloned())
     }
 
     fn options(&self, app: &App, repository: &Repository) -> Result<BackupOptions, Failure> {
@@ -263,7 +263,7 @@ impl Backup {
 
     fn explain(&self, app: &App) -> Result<Exit, Failure> {
         let target = self.configured_target(app)?;
-        let walked = self.walked(&own(app)?, target.as_ref())?.into_iter();
+        let walked = self.walked(&app.workplace()?.own_folders(), target.as_ref())?.into_iter();
         let sources = walked.map(FileSource::new).collect::<Result<Vec<_>, _>>()?;
         if sources.is_empty() {
             return Err(Failure::usage("--explain needs the paths of the backup, or a target that has some")
@@ -360,13 +360,6 @@ fn explained(sources: &[FileSource], path: &Path) -> Result<Explanation, Failure
         }
     }
     answer.ok_or_else(|| Failure::usage("there is no source to explain"))
-}
-
-/// The program's own folders, which are never backed up.
-fn own(app: &App) -> Result<Vec<PathBuf>, Failure> {
-    let settings = app.settings()?;
-    let places = &settings.places;
-    Ok(vec![settings.location.path.clone(), places.cache.clone(), places.state.clone()])
 }
 
 /// Name of this host.

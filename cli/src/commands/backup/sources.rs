@@ -219,8 +219,8 @@ fn read_list(file: &Path, separator: u8) -> Result<Vec<PathBuf>, Failure> {
         return Ok(read_path_list(io::stdin().lock(), "standard input", separator)?);
     }
     let open =
-        File::open(file).map_err(|e| Failure::usage(format!("{}: {e}", crate::values::shown(file))))?;
-    Ok(read_path_list(open, &crate::values::shown(file), separator)?)
+        File::open(file).map_err(|e| Failure::usage(format!("{}: {e}", chronos_server::shown(file))))?;
+    Ok(read_path_list(open, &chronos_server::shown(file), separator)?)
 }
 
 fn now(app: &App) -> Time {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chronos_server::{Retention, TargetConfig};
+use chronos_server::{Retention, TargetConfig, Workplace};
 use chronos_snapshot::retention::{Count, KeepPolicy, Limits, Policy, PolicySet, Rule, TierPolicy, Within};
 use clap::Args;
 
-use crate::context::{App, Settings};
+use crate::context::App;
 use crate::error::Failure;
 
 /// System E's limits where nobody gave any: days and number.
@@ -85,7 +85,7 @@ impl Keep {
         if classic != KeepPolicy::default() {
             return Ok(PolicySet::of(Policy::Keep(classic)));
         }
-        configured(app.settings()?)
+        configured(app.workplace()?)
     }
 
     fn classic(&self) -> KeepPolicy {
@@ -107,7 +107,7 @@ impl Keep {
     }
 }
 
-fn configured(settings: &Settings) -> Result<PolicySet, Failure> {
+fn configured(settings: &Workplace) -> Result<PolicySet, Failure> {
     let days = settings.environment.retention_days;
     let tiers = |rules: &Retention| -> Result<Policy, Failure> {
         Ok(Policy::Tiers(TierPolicy::from_rules(&translated(rules))?.with_other_days(days)))
@@ -126,7 +126,7 @@ fn configured(settings: &Settings) -> Result<PolicySet, Failure> {
     Ok(policies)
 }
 
-fn limits(settings: &Settings, target: &TargetConfig) -> Limits {
+fn limits(settings: &Workplace, target: &TargetConfig) -> Limits {
     let environment = &settings.environment;
     let (days, number) = PROJECT_LIMITS;
     Limits {

@@ -5,19 +5,19 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use chronos_server::Config;
 use chronos_store::Secret;
 
-use crate::context::{key_file, variable};
-use crate::error::Failure;
-use crate::global::Global;
+use crate::config::RepositoryConfig;
+use crate::error::{Error, Result};
+use crate::workplace::choices::{Choices, Variables};
+use crate::workplace::key_file;
 
 /// Longest password that is read, in bytes.
 const PASSWORD_BYTES_MAX: usize = 4096;
 
 /// Where a secret comes from, in words that follow "the".
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Given {
+pub enum Given {
     /// A password, from a file, a command or a variable.
     Password(String),
     /// A key file.
@@ -25,26 +25,30 @@ pub(crate) enum Given {
 }
 
 /// The secret that somebody named, if anybody did: options, then variables, then credentials, then configuration.
-pub(crate) fn given(global: &Global, config: &Config) -> Result<Option<Given>, Failure> {
-    if let Some(path) = &global.password_file {
+pub(super) fn given(
+    choices: &Choices,
+    variables: &Variables,
+    repository: &RepositoryConfig,
+) -> Result<Option<Given>> {
+    if let Some(path) = &choices.password_file {
         return password_file(path).map(Some);
     }
-    if let Some(command) = &global.password_command {
+    if let Some(command) = &choices.password_command {
         return password_command(command).map(Some);
     }
-    if let Some(path) = &global.key_file {
+    if let Some(path) = &choices.key_file {
         return Ok(Some(Given::Key(path.clone())));
     }
-    if let Some(password) = variable("CHRONOS_PASSWORD") {
+    if let Some(password) = variables.text("CHRONOS_PASSWORD") {
         return first_line(&password, "CHRONOS_PASSWORD").map(Some);
     }
-    if let Some(path) = variable("CHRONOS_PASSWORD_FILE") {
+    if let Some(path) = variables.text("CHRONOS_PASSWORD_FILE") {
         return password_file(Path::new(&path)).map(Some);
     }
-    if let Some(path) = variable("CHRONOS_KEY_FILE") {
+    if let Some(path) = variables.text("CHRONOS_KEY_FILE") {
         return Ok(Some(Given::Key(path.into())));
     }
-    if let Some(folder) = variable("CREDENTIALS_DIRECTORY") {
+    if let Some(folder) = variables.text("CREDENTIALS_DIRECTORY") {
         let file = |name: &str| Some(Path::new(&folder).join(name)).filter(|p| p.is_file());
         if let Some(path) = file("chronos-password") {
             return password_file(&path).map(Some);
@@ -53,7 +57,6 @@ pub(crate) fn given(global: &Global, config: &Config) -> Result<Option<Given>, F
             return Ok(Some(Given::Key(path)));
         }
     }
-    let repository = &config.repository;
     if let Some(path) = &repository.password_file {
         return password_file(path).map(Some);
     }
@@ -65,7 +68,7 @@ pub(crate) fn given(global: &Global, config: &Config) -> Result<Option<Given>, F
 
 impl Given {
     /// The secret itself.
-    pub(crate) fn secret(&self) -> Result<Secret, Failure> {
+    pub fn secret(&self) -> Result<Secret> {
         match self {
             Self::Password(text) => Ok(Secret::Password(text.clone())),
             Self::Key(path) => Ok(Secret::Key(key_file::read(path)?)),
@@ -74,22 +77,24 @@ impl Given {
 }
 
 /// The first line of a file.
-pub(crate) fn password_file(path: &Path) -> Result<Given, Failure> {
-    let unreadable = |e: std::io::Error| Failure::usage(format!("password file {}: {e}", path.display()));
+pub fn password_file(path: &Path) -> Result<Given> {
+    let name = format!("password file {}", path.display());
+    let wrong = |why: String| Error::Secret { place: name.clone(), why };
+    let unreadable = |e: std::io::Error| wrong(e.to_string());
     let mut bytes = Vec::new();
     fs::File::open(path)
         .map_err(unreadable)?
         .take(PASSWORD_BYTES_MAX as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    let name = format!("password file {}", path.display());
-    let text = String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{name}: not UTF-8 text")))?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong("not UTF-8 text".into()))?;
     first_line(&text, &name)
 }
 
 /// The first line that a command prints.
-pub(crate) fn password_command(command: &str) -> Result<Given, Failure> {
-    let failed = |why: String| Failure::usage(format!("password command {command:?}: {why}"));
+pub fn password_command(command: &str) -> Result<Given> {
+    let name = format!("password command {command:?}");
+    let failed = |why: String| Error::Secret { place: name.clone(), why };
     let output = Command::new("sh")
         .args(["-c", command])
         .stdin(Stdio::inherit())
@@ -100,16 +105,18 @@ pub(crate) fn password_command(command: &str) -> Result<Given, Failure> {
         return Err(failed(output.status.to_string()));
     }
     let text = String::from_utf8(output.stdout).map_err(|_| failed("its output is not UTF-8 text".into()))?;
-    first_line(&text, &format!("password command {command:?}"))
+    first_line(&text, &name)
 }
 
-fn first_line(text: &str, name: &str) -> Result<Given, Failure> {
+fn first_line(text: &str, name: &str) -> Result<Given> {
     let line = text.lines().next().unwrap_or_default();
     match line.len() {
-        0 => Err(Failure::usage(format!("{name}: its first line is empty"))
-            .hint("without any password a new repository gets a key file")),
+        0 => Err(Error::EmptyPassword { place: name.to_owned() }),
         1..=PASSWORD_BYTES_MAX => Ok(Given::Password(line.to_owned())),
-        _ => Err(Failure::usage(format!("{name}: longer than {PASSWORD_BYTES_MAX} bytes"))),
+        _ => Err(Error::Secret {
+            place: name.to_owned(),
+            why: format!("longer than {PASSWORD_BYTES_MAX} bytes"),
+        }),
     }
 }
 

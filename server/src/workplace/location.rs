@@ -3,15 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chronos_server::{Config, Environment};
-
-use crate::context::places::Places;
-use crate::error::{Exit, Failure};
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
 use crate::values::shown;
+use crate::workplace::places::Places;
 
 /// Who named the repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub enum Origin {
     /// An option of the command line.
     Option,
     /// An environment variable.
@@ -24,22 +24,22 @@ pub(crate) enum Origin {
 
 /// A repository's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Location {
+pub struct Location {
     /// The folder.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
     /// Who named it.
-    pub(crate) origin: Origin,
+    pub origin: Origin,
 }
 
 impl Location {
     /// Finds the place: option, `CHRONOS_REPO`, `BACKUP_PATH` or `CRONOS_BACKUP_DIR`, configuration, default.
-    pub(crate) fn find(
+    pub fn find(
         option: Option<&str>,
         variable: Option<&str>,
         environment: &Environment,
         config: &Config,
         places: &Places,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self> {
         let place = |path: PathBuf, origin| Ok(Self { path, origin });
         if let Some(text) = option {
             return place(parse(text)?, Origin::Option);
@@ -57,42 +57,39 @@ impl Location {
     }
 
     /// The place as people read it.
-    pub(crate) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         shown(&self.path)
     }
 }
 
 /// Refuses to make a repository among other things. What an interrupted attempt has left, and what a new file system
 /// has by itself, is in nobody's way.
-pub(crate) fn check_free(path: &Path) -> Result<(), Failure> {
+pub fn check_free(path: &Path) -> Result<()> {
     const HARMLESS: [&str; 4] = ["config", "keys", ".tmp", "lost+found"];
     let entries = match std::fs::read_dir(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(|e| Failure::file(path, &e))?,
+        entries => entries.map_err(|e| Error::local(path, e))?,
     };
     // A repository that is there already is told from a folder of other things when it is created.
     let is_repository = path.join("config").is_file() && path.join("keys").is_dir();
     for entry in entries {
-        let name = entry.map_err(|e| Failure::file(path, &e))?.file_name();
+        let name = entry.map_err(|e| Error::local(path, e))?.file_name();
         if !is_repository && HARMLESS.iter().all(|h| name != *h) {
-            let text = format!("{} is not empty: there is {}", shown(path), shown(Path::new(&name)));
-            return Err(Failure::new(Exit::Failed, text)
-                .hint("nothing was changed; name a new or empty folder for the repository"));
+            return Err(Error::NotEmpty { folder: shown(path), entry: shown(Path::new(&name)) });
         }
     }
     Ok(())
 }
 
 /// Reads a location; only folders in this version.
-pub(crate) fn parse(text: &str) -> Result<PathBuf, Failure> {
+pub fn parse(text: &str) -> Result<PathBuf> {
     if text.is_empty() {
-        return Err(Failure::usage("the repository's location is empty").hint("name a folder with -r"));
+        return Err(Error::NoLocation);
     }
     if let Some((scheme, _)) = text.split_once("://") {
-        return Err(Failure::usage(format!("{text}: repositories at {scheme}:// are not in this version"))
-            .hint("name a folder"));
+        return Err(Error::LocationKind { location: text.to_owned(), scheme: scheme.to_owned() });
     }
-    std::path::absolute(text).map_err(|e| Failure::usage(format!("{text}: {e}")))
+    std::path::absolute(text).map_err(|e| Error::Value { place: text.to_owned(), why: e.to_string() })
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use chronos_store::durable;
 
-use crate::error::{Exit, Failure};
-use crate::values::parse_key;
+use crate::error::{Error, Result};
 
 /// Longest key file that is read, in bytes: the words around the key need a few hundred.
 const FILE_BYTES_MAX: u64 = 4096;
@@ -16,24 +15,33 @@ const FILE_BYTES_MAX: u64 = 4096;
 const FILES_MAX: usize = 256;
 
 /// A key: 32 random bytes.
-pub(crate) type Key = [u8; 32];
+pub type Key = [u8; 32];
 
 /// Reads a key file: 64 hex digits in a line of their own, or 32 plain bytes. Lines with `#` are for people.
-pub(crate) fn read(path: &Path) -> Result<Key, Failure> {
-    let unreadable = |e: std::io::Error| Failure::usage(format!("key file {}: {e}", path.display()));
+pub fn read(path: &Path) -> Result<Key> {
+    let place = || format!("key file {}", path.display());
+    let unreadable = |e: std::io::Error| Error::Secret { place: place(), why: e.to_string() };
     let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(unreadable)?;
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    parse_key(&bytes).ok_or_else(|| {
-        Failure::usage(format!(
-            "{} is not a key file: it holds neither 64 hex digits nor 32 bytes",
-            path.display()
-        ))
-    })
+    parse(&bytes).ok_or_else(|| Error::NoKeyFile { path: path.display().to_string() })
+}
+
+/// The key in a key file: 32 plain bytes, or 64 hex digits in a line of their own; lines with `#` are for people.
+pub fn parse(bytes: &[u8]) -> Option<Key> {
+    if let Ok(key) = bytes.try_into() {
+        return Some(key);
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let (line, more) = (lines.next()?, lines.next());
+    let mut key = [0; 32];
+    hex::decode_to_slice(line, &mut key).ok()?;
+    more.is_none().then_some(key)
 }
 
 /// Writes a new key file, readable by its owner only; refuses to touch one that is there.
-pub(crate) fn create(path: &Path, key: &Key, location: &str) -> Result<(), Failure> {
+pub fn create(path: &Path, key: &Key, location: &str) -> Result<()> {
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         durable::create_folder(folder)?;
     }
@@ -46,44 +54,40 @@ pub(crate) fn create(path: &Path, key: &Key, location: &str) -> Result<(), Failu
 }
 
 /// Gives a key file its final name, unless that is taken.
-pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), Failure> {
-    let bytes = fs::read(from).map_err(|e| Failure::file(from, &e))?;
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    let bytes = fs::read(from).map_err(|e| Error::local(from, e))?;
     durable::create_new(to, &bytes)?;
     remove(from)
 }
 
 /// Removes a key file that opens nothing, or has a better name.
-pub(crate) fn remove(path: &Path) -> Result<(), Failure> {
+pub fn remove(path: &Path) -> Result<()> {
     Ok(durable::remove(path)?)
 }
 
 /// The key files in a folder, by name; none if there is no such folder.
-pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Failure::file(folder, &e)),
+        Err(e) => return Err(Error::local(folder, e)),
     };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|e| Failure::file(folder, &e))?.path();
+        let path = entry.map_err(|e| Error::local(folder, e))?.path();
         if path.extension().is_some_and(|e| e == "key") {
             files.push(path);
         }
     }
     files.sort();
     if files.len() > FILES_MAX {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!("{} holds too many key files to try", folder.display()),
-        )
-        .hint("name the right one with --key-file"));
+        return Err(Error::TooManyKeys { folder: folder.display().to_string() });
     }
     Ok(files)
 }
 
 /// Whether others than the owner may read it.
-pub(crate) fn is_exposed(path: &Path) -> bool {
+pub fn is_exposed(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o077 != 0)
 }
 
@@ -108,8 +112,8 @@ mod tests {
 
     #[test]
     fn plain_bytes_are_a_key_and_a_password_is_not() {
-        assert_eq!(parse_key(&[9; 32]), Some([9; 32]));
-        assert_eq!(parse_key(b"secret\n"), None);
-        assert_eq!(parse_key(format!("{}\n{}\n", "ab".repeat(32), "cd".repeat(32)).as_bytes()), None);
+        assert_eq!(parse(&[9; 32]), Some([9; 32]));
+        assert_eq!(parse(b"secret\n"), None);
+        assert_eq!(parse(format!("{}\n{}\n", "ab".repeat(32), "cd".repeat(32)).as_bytes()), None);
     }
 }

@@ -2,35 +2,32 @@
 
 use std::path::PathBuf;
 
-use crate::error::Failure;
+use crate::error::{Error, Result};
 
 /// Where things are unless something else is said.
 #[derive(Clone, Debug)]
-pub(crate) struct Places {
+pub struct Places {
     /// Configuration and key files.
-    pub(crate) config: PathBuf,
+    pub config: PathBuf,
     /// The default repository.
-    pub(crate) data: PathBuf,
+    pub data: PathBuf,
     /// What must survive.
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
     /// What may be deleted at any moment.
-    pub(crate) cache: PathBuf,
+    pub cache: PathBuf,
 }
 
 impl Places {
     /// Finds them through the environment.
-    pub(crate) fn find(get: impl Fn(&str) -> Option<PathBuf>) -> Result<Self, Failure> {
+    pub fn find(get: impl Fn(&str) -> Option<PathBuf>) -> Result<Self> {
         // The XDG rules: a relative path in one of these variables is to be ignored.
         let absolute = |name: &str| get(name).filter(|p| p.is_absolute());
         let home = absolute("HOME");
-        let place = |variable: &str, below: &str| {
+        let place = |variable: &'static str, below: &str| {
             absolute(variable)
                 .or_else(|| home.as_ref().map(|h| h.join(below)))
                 .map(|p| p.join("chronos"))
-                .ok_or_else(|| {
-                    Failure::usage(format!("neither {variable} nor HOME says where this user's files are"))
-                        .hint("set HOME")
-                })
+                .ok_or(Error::NoHome { variable })
         };
         Ok(Self {
             config: place("XDG_CONFIG_HOME", ".config")?,
@@ -41,12 +38,12 @@ impl Places {
     }
 
     /// The repository that is made on first use.
-    pub(crate) fn repository(&self) -> PathBuf {
+    pub fn repository(&self) -> PathBuf {
         self.data.join("repository")
     }
 
     /// Key files of repositories without a password.
-    pub(crate) fn keys(&self) -> PathBuf {
+    pub fn keys(&self) -> PathBuf {
         self.config.join("keys")
     }
 }

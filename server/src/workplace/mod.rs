@@ -1,0 +1,129 @@
+//! Where work is done: this user's folders, the configuration, and the repository that is meant, opened.
+//!
+//! The command line and the service begin here. Nobody is asked and nothing is told: what a person should know is in the answers.
+
+mod choices;
+pub mod key_file;
+pub mod location;
+pub mod places;
+mod repository;
+pub mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chronos_store::backend::{Backend, LocationOptions, open_location};
+use chronos_store::{Env, LocalDirs, Monitor, OpenOptions};
+
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::values::parse_size;
+
+pub use choices::{Choices, Variables};
+pub use location::{Location, Origin};
+pub use places::Places;
+pub use repository::{Created, Key, Opened, exists};
+pub use secret::Given;
+
+/// Configuration of the whole machine.
+const SYSTEM_CONFIG: &str = "/etc/chronos/chronos.toml";
+
+/// What was found out about where things are.
+#[derive(Clone, Debug)]
+pub struct Workplace {
+    /// This user's folders.
+    pub places: Places,
+    /// The configuration.
+    pub config: Config,
+    /// The file it comes from.
+    pub config_file: Option<PathBuf>,
+    /// The variables of existing deployments.
+    pub environment: Environment,
+    /// The repository that is meant.
+    pub location: Location,
+    /// Clock and randomness.
+    pub env: Env,
+    /// Who is told of progress, and says when to stop.
+    pub monitor: Arc<dyn Monitor>,
+    choices: Choices,
+    variables: Variables,
+}
+
+impl Workplace {
+    /// Finds out where things are.
+    pub fn find(choices: Choices, variables: Variables, env: Env, monitor: Arc<dyn Monitor>) -> Result<Self> {
+        let places = user_places(&choices, &variables)?;
+        let environment = Environment::read(|name| variables.text(name))?;
+        let config_file = config_file(&choices, &variables, &places);
+        let config = config_file.as_deref().map(Config::load).transpose()?.unwrap_or_default();
+        let named = variables.text("CHRONOS_REPO");
+        let location =
+            Location::find(choices.repo.as_deref(), named.as_deref(), &environment, &config, &places)?;
+        Ok(Self { places, config, config_file, environment, location, env, monitor, choices, variables })
+    }
+
+    /// The same place for another piece of work, which reports by itself and is stopped by itself.
+    pub fn reporting_to(&self, monitor: Arc<dyn Monitor>) -> Self {
+        Self { monitor, ..self.clone() }
+    }
+
+    /// The storage of the repository that is meant, with the limits of speed.
+    pub fn backend(&self) -> Result<Arc<dyn Backend>> {
+        self.backend_at(&self.location.path)
+    }
+
+    /// The storage at a place.
+    pub fn backend_at(&self, path: &Path) -> Result<Arc<dyn Backend>> {
+        let limits = &self.config.limits;
+        let rate = |option: Option<u64>, text: &Option<String>| {
+            option.or_else(|| text.as_deref().and_then(|t| parse_size(t).ok()))
+        };
+        let options = LocationOptions {
+            limit_upload: rate(self.choices.limit_upload, &limits.upload),
+            limit_download: rate(self.choices.limit_download, &limits.download),
+            cache_dir: Some(self.places.cache.clone()),
+        };
+        // `file:` keeps a folder with a colon in its name from being read as another kind of place.
+        let text = format!("file:{}", path.display());
+        Ok(open_location(&text, &options).map_err(chronos_store::Error::from)?)
+    }
+
+    /// How a repository is opened here.
+    pub fn open_options(&self) -> OpenOptions {
+        OpenOptions {
+            dirs: LocalDirs { cache: self.places.cache.clone(), state: self.places.state.clone() },
+            env: self.env.clone(),
+            monitor: Arc::clone(&self.monitor),
+        }
+    }
+
+    /// The secret that somebody named, if anybody did.
+    pub fn given(&self) -> Result<Option<Given>> {
+        secret::given(&self.choices, &self.variables, &self.config.repository)
+    }
+
+    /// The program's own folders, which are never backed up.
+    pub fn own_folders(&self) -> Vec<PathBuf> {
+        vec![self.location.path.clone(), self.places.cache.clone(), self.places.state.clone()]
+    }
+}
+
+/// This user's folders.
+pub fn user_places(choices: &Choices, variables: &Variables) -> Result<Places> {
+    let mut places = Places::find(|name| variables.path(name))?;
+    if let Some(dir) = &choices.cache_dir {
+        places.cache = std::path::absolute(dir).map_err(|e| Error::local(dir, e))?;
+    }
+    Ok(places)
+}
+
+/// The configuration file: the one that was named, else the first of the usual ones that is there.
+fn config_file(choices: &Choices, variables: &Variables, places: &Places) -> Option<PathBuf> {
+    let named = choices.config.clone().or_else(|| variables.text("CHRONOS_CONFIG").map(PathBuf::from));
+    named.or_else(|| {
+        [places.config.join("chronos.toml"), PathBuf::from(SYSTEM_CONFIG)].into_iter().find(|p| p.exists())
+    })
+}
