@@ -89,10 +89,7 @@ impl Source for StreamSource {
 /// Runs `command` with what `content` writes as its standard input; gives what it said.
 ///
 /// If the content cannot be read to its end the command is killed, so that it never takes a part for the whole.
-pub fn into_command(
-    command: &Process,
-    content: impl FnOnce(&mut dyn Write) -> Result<()>,
-) -> Result<String> {
+pub fn into_command(command: &Process, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<String> {
     let said = command.feed(ANSWER_MAX, content)?;
     Ok(String::from_utf8_lossy(&said).into_owned())
 }

@@ -31,18 +31,13 @@ pub(crate) fn above(path: &TreePath) -> Vec<Item> {
         std::iter::successors(path.parent(), TreePath::parent).take_while(|p| !p.is_root()).collect();
     paths.reverse();
     let attributes = Attributes { mode: 0o755, ..Attributes::private(Time::default()) };
-    let dir = |path| {
-        Item::Entry(Entry { path, node: node(NodeKind::Dir, attributes), origin: Origin::AboveRoot })
-    };
+    let dir =
+        |path| Item::Entry(Entry { path, node: node(NodeKind::Dir, attributes), origin: Origin::AboveRoot });
     paths.into_iter().map(dir).collect()
 }
 
 /// A file whose content is read from `stream`.
-pub(crate) fn streamed(
-    path: TreePath,
-    attributes: Attributes,
-    stream: impl Read + Send + 'static,
-) -> Item {
+pub(crate) fn streamed(path: TreePath, attributes: Attributes, stream: impl Read + Send + 'static) -> Item {
     let content = Content { class: ChunkClass::Std, size: 0, extents: Vec::new() };
     let node = node(NodeKind::File(content), attributes);
     Item::Entry(Entry { path, node, origin: Origin::Stream(Box::new(stream)) })

@@ -94,11 +94,7 @@ impl Process {
     ///
     /// It may end before it has taken everything. If `fill` fails, it is killed before it could take the end of its input for
     /// the end of what it was to get.
-    pub fn feed(
-        &self,
-        bytes_max: usize,
-        fill: impl FnOnce(&mut dyn Write) -> Result<()>,
-    ) -> Result<Vec<u8>> {
+    pub fn feed(&self, bytes_max: usize, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<Vec<u8>> {
         let (running, stdout, stdin) = self.start(Input::Given)?;
         let reading = std::thread::spawn(move || limited(stdout, bytes_max));
         let mut into = Inlet { stdin, is_gone: false };

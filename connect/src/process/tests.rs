@@ -39,7 +39,9 @@ fn a_command_that_fails_has_no_end_but_an_error() {
     assert!(said.contains("exit status: 3") && said.contains("no such database"), "{said}");
     let error = all(shell("kill -9 $$").stream().unwrap()).unwrap_err();
     assert!(error.to_string().contains("signal: 9"), "{error}");
-    assert!(Process::new(["/no/such/program"]).stream().unwrap_err().to_string().contains("/no/such/program"));
+    assert!(
+        Process::new(["/no/such/program"]).stream().unwrap_err().to_string().contains("/no/such/program")
+    );
 }
 
 #[test]
@@ -98,7 +100,8 @@ fn secrets_are_in_no_argument_and_in_no_debug_output() {
     let secret = Secret::new("top-secret-value");
     let script = "cat /proc/$$/cmdline; printf %s \"$PASSWORD\" | wc -c";
     for passing in [Passing::Environment, Passing::StandardInput] {
-        let process = shell(script).prefix(Prefix::default().passing(passing)).variable("PASSWORD", secret.clone());
+        let process =
+            shell(script).prefix(Prefix::default().passing(passing)).variable("PASSWORD", secret.clone());
         let said = String::from_utf8(process.output(10_000).unwrap()).unwrap();
         assert!(said.trim_end().ends_with("16") && !said.contains("top-secret"), "{said}");
         assert!(!format!("{process:?}{}", process.shown()).contains("top-secret"));
@@ -111,7 +114,8 @@ fn what_is_fed_comes_behind_the_variables() {
         let process = shell("printf %s \"$A\"; cat")
             .prefix(Prefix::default().passing(passing))
             .variable("A", Secret::new("a b'c"));
-        let said = process.feed(100_000, |w| w.write_all(&[b'x'; 70_000]).map_err(|e| Error::file("x", e))).unwrap();
+        let said =
+            process.feed(100_000, |w| w.write_all(&[b'x'; 70_000]).map_err(|e| Error::file("x", e))).unwrap();
         assert!(said.starts_with(b"a b'cxxx") && said.len() == 70_005, "{}", said.len());
     }
 }

@@ -1,13 +1,19 @@
-//! The sources of a backup that have failed, and what the others say of themselves in the end.
+//! The sources of a backup that have failed, and whether the others gave what they have to.
 //!
 //! One failed source leaves the others as they are and makes the snapshot partial. If all have failed and none gave
 //! anything whole before that, there is nothing to make a snapshot of.
 
+use std::collections::BTreeMap;
+
 use chronos_store::Monitor;
 
+use crate::backup::options::BackupOptions;
 use crate::backup::report::BackupReport;
+use crate::backup::requirements::{Requirement, is_named, is_part};
 use crate::error::{Error, ErrorKind, FailedSource, Result};
 use crate::node::Node;
+use crate::path::TreePath;
+use crate::record::SourceResult;
 use crate::source::{Item, Source, SourceOutcome, none};
 
 /// Parts of a source that a manifest names; it is read with every listing.
@@ -22,8 +28,6 @@ pub(crate) type Stream = Box<dyn Iterator<Item = Item> + Send>;
 #[derive(Debug)]
 pub(crate) struct Failures {
     sources: Vec<State>,
-    /// Whether anything but folders was stored.
-    stored: bool,
 }
 
 #[derive(Debug)]
@@ -31,27 +35,52 @@ struct State {
     name: String,
     /// What is missing if it fails, for people and for a restore that removes what a snapshot does not have.
     paths: Vec<String>,
+    requirement: Option<Requirement>,
+    /// As it was in the last good snapshot, if its drop is limited.
+    before: Option<SourceResult>,
+    /// What of `requirement.required` was not seen yet.
+    missing: Vec<String>,
+    /// Entries that were stored and are no folders.
+    stored: u64,
+    /// Things that could not be read.
+    problems: u64,
     error: Option<Error>,
 }
 
+impl State {
+    fn new(source: &dyn Source, options: &BackupOptions, before: &BTreeMap<String, SourceResult>) -> Self {
+        let name = source.name();
+        let mut paths: Vec<String> = source.paths().into_iter().filter(|p| p.starts_with('/')).collect();
+        if paths.is_empty() {
+            paths.push(name.clone());
+        }
+        let requirement = options.requirements.get(&name).cloned();
+        let missing = requirement.as_ref().map(|r| r.required.clone()).unwrap_or_default();
+        let before = before.get(&name).cloned();
+        Self { name, paths, requirement, before, missing, stored: 0, problems: 0, error: None }
+    }
+}
+
 impl Failures {
-    /// None yet.
-    pub(crate) fn new(sources: &[Box<dyn Source>]) -> Self {
-        let state = |s: &dyn Source| {
-            let mut paths: Vec<String> = s.paths().into_iter().filter(|p| p.starts_with('/')).collect();
-            if paths.is_empty() {
-                paths.push(s.name());
+    /// None yet. Refuses a requirement of a source that there is not.
+    pub(crate) fn new(
+        sources: &[Box<dyn Source>],
+        options: &BackupOptions,
+        before: &BTreeMap<String, SourceResult>,
+    ) -> Result<Self> {
+        let sources: Vec<State> = sources.iter().map(|s| State::new(s.as_ref(), options, before)).collect();
+        match options.requirements.keys().find(|name| !sources.iter().any(|s| s.name == **name)) {
+            Some(name) => {
+                Err(Error::Invalid(format!("something is required of source {name}, which is not backed up")))
             }
-            State { name: s.name(), paths, error: None }
-        };
-        Self { sources: sources.iter().map(|s| state(s.as_ref())).collect(), stored: false }
+            None => Ok(Self { sources }),
+        }
     }
 
     /// Opens every source; those that cannot be opened have failed.
     pub(crate) fn open(
         &mut self,
         sources: &mut [Box<dyn Source>],
-        report: &mut BackupReport,
         monitor: &dyn Monitor,
     ) -> Result<Vec<Stream>> {
         let mut streams = Vec::with_capacity(sources.len());
@@ -60,7 +89,7 @@ impl Failures {
                 Ok(stream) => stream,
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
                 Err(error) => {
-                    self.add(number, error, report, monitor);
+                    self.add(number, error, monitor);
                     none()
                 }
             });
@@ -78,54 +107,54 @@ impl Failures {
         self.sources.get(source).map(|s| s.name.clone()).unwrap_or_default()
     }
 
-    /// Notes that an entry was stored.
-    pub(crate) fn stored(&mut self, node: &Node) {
-        self.stored |= !node.is_dir();
+    /// Notes that an entry of a source was stored.
+    pub(crate) fn stored(&mut self, source: usize, path: &TreePath, node: &Node) {
+        let Some(state) = self.sources.get_mut(source).filter(|_| !node.is_dir()) else { return };
+        state.stored += 1;
+        if !state.missing.is_empty() {
+            state.missing.retain(|name| !is_named(path, name));
+        }
+    }
+
+    /// Notes that something of a source could not be read.
+    pub(crate) fn problem(&mut self, source: usize) {
+        if let Some(state) = self.sources.get_mut(source) {
+            state.problems += 1;
+        }
     }
 
     /// Notes that a source has failed; only the first reason counts.
-    pub(crate) fn add(
-        &mut self,
-        number: usize,
-        error: Error,
-        report: &mut BackupReport,
-        monitor: &dyn Monitor,
-    ) {
-        let Some(source) = self.sources.get_mut(number).filter(|s| s.error.is_none()) else { return };
-        monitor.left_out(&format!("source {}: {error}", source.name));
-        report.fail_source(number, &source.paths, &error.to_string());
-        if let Some(result) = report.sources.get_mut(number) {
-            result.failed = true;
+    pub(crate) fn add(&mut self, source: usize, error: Error, monitor: &dyn Monitor) {
+        if let Some(state) = self.sources.get_mut(source).filter(|s| s.error.is_none()) {
+            monitor.left_out(&format!("source {}: {error}", state.name));
+            state.error = Some(error);
         }
-        source.error = Some(error);
     }
 
-    /// Asks every source what it has to say, now that all it gave is stored; an error if no source gave anything whole.
+    /// Asks every source what it has to say, now that all it gave is stored, and tells in `report` what is missing; an error
+    /// if no source gave anything whole.
     pub(crate) fn finish(
         mut self,
         sources: &[Box<dyn Source>],
         report: &mut BackupReport,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        if !self.stored && self.sources.iter().all(|s| s.error.is_some()) {
+        for state in &mut self.sources {
+            let is_required = state.requirement.as_ref().is_some_and(|r| !r.optional);
+            if is_required && state.stored == 0 && state.error.is_none() {
+                let why = "it gave nothing, and is not optional".to_owned();
+                state.error = Some(Error::Source { name: state.name.clone(), why });
+            }
+        }
+        let failed = self.sources.iter().any(|s| s.error.is_some());
+        if failed && self.sources.iter().all(|s| s.stored == 0 && (s.error.is_some() || s.is_absent())) {
             return Err(self.total());
         }
-        for (number, source) in sources.iter().enumerate() {
-            let SourceOutcome { incomplete, mut parts, mut notes } = source.outcome();
-            let state = self.sources.get_mut(number).filter(|s| s.error.is_none());
-            if let (Some(why), Some(state)) = (incomplete, state) {
-                monitor.left_out(&format!("source {}: {why}", state.name));
-                report.fail_source(number, &state.paths, &why);
-            }
-            cut(&mut notes, NOTES_MAX, |more| format!("… and {more} more notes"));
-            let left = parts.len().saturating_sub(PARTS_MAX);
-            if left > 0 {
-                parts.truncate(PARTS_MAX);
-                notes.push(format!("{left} more parts are not named here"));
-            }
-            if let Some(result) = report.sources.get_mut(number) {
-                (result.parts, result.notes) = (parts, notes);
-            }
+        for (number, (state, source)) in self.sources.iter_mut().zip(sources).enumerate() {
+            state.missing.retain(|name| !source.holds(name));
+            let outcome = source.outcome();
+            state.missing.retain(|name| !outcome.parts.iter().any(|part| is_part(part, name)));
+            state.tell(number, outcome, report, monitor);
         }
         Ok(())
     }
@@ -144,10 +173,61 @@ impl Failures {
     }
 }
 
-fn cut(list: &mut Vec<String>, max: usize, more: impl Fn(usize) -> String) {
-    let left = list.len().saturating_sub(max);
-    if left > 0 {
-        list.truncate(max);
-        list.push(more(left));
+impl State {
+    /// Enters what became of the source.
+    fn tell(&self, number: usize, outcome: SourceOutcome, report: &mut BackupReport, monitor: &dyn Monitor) {
+        let incomplete = outcome.incomplete.clone();
+        let Some(result) = report.sources.get_mut(number) else { return };
+        say(result, outcome);
+        result.failed = self.error.is_some();
+        let why = match &self.error {
+            Some(error) => Some(error.to_string()),
+            None => self.unmet(result, incomplete),
+        };
+        if self.is_absent() {
+            result.error = why.map(|why| format!("{why}; it is optional"));
+            report.errors_allowed += self.problems;
+            return;
+        }
+        if self.problems <= self.requirement.as_ref().map_or(0, |r| r.read_errors_max) {
+            report.errors_allowed += self.problems;
+        }
+        if let Some(why) = why {
+            // Of what failed it was said at once.
+            if self.error.is_none() {
+                monitor.left_out(&format!("source {}: {why}", self.name));
+            }
+            report.fail_source(number, &self.paths, &why);
+        }
     }
+
+    /// Whether it gave nothing, and need not.
+    fn is_absent(&self) -> bool {
+        self.stored == 0 && self.requirement.as_ref().is_some_and(|r| r.optional)
+    }
+
+    /// Why what it gave is not whole.
+    fn unmet(&self, result: &SourceResult, incomplete: Option<String>) -> Option<String> {
+        let requirement = self.requirement.as_ref().filter(|_| !self.is_absent());
+        let unmet =
+            requirement.and_then(|r| r.unmet(result, self.before.as_ref(), &self.missing, self.problems));
+        let why: Vec<String> = incomplete.into_iter().chain(unmet).collect();
+        (!why.is_empty()).then(|| why.join("; "))
+    }
+}
+
+/// Keeps what a source says of itself, within limits.
+fn say(result: &mut SourceResult, outcome: SourceOutcome) {
+    let SourceOutcome { mut parts, mut notes, .. } = outcome;
+    let left = notes.len().saturating_sub(NOTES_MAX);
+    if left > 0 {
+        notes.truncate(NOTES_MAX);
+        notes.push(format!("{left} more notes"));
+    }
+    let left = parts.len().saturating_sub(PARTS_MAX);
+    if left > 0 {
+        parts.truncate(PARTS_MAX);
+        notes.push(format!("{left} more parts are not named here"));
+    }
+    (result.parts, result.notes) = (parts, notes);
 }

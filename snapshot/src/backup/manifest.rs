@@ -29,10 +29,10 @@ pub(crate) fn describe(
 
 /// `partial`, `unchanged` or `completed`.
 pub(crate) fn status(report: &BackupReport) -> &'static str {
-    match (report.error_count, report.unchanged) {
-        (1.., _) => "partial",
-        (0, true) => "unchanged",
-        (0, false) => "completed",
+    match (report.is_partial(), report.unchanged) {
+        (true, _) => "partial",
+        (false, true) => "unchanged",
+        (false, false) => "completed",
     }
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn encode(
         description: options.description.clone(),
         tags: options.tags.clone(),
         metadata: options.metadata.clone(),
-        status: if report.error_count > 0 { "partial" } else { "completed" }.to_owned(),
+        status: if report.is_partial() { "partial" } else { "completed" }.to_owned(),
         unchanged: report.unchanged,
         scope: options.scope.clone(),
         sources: report.sources.clone(),

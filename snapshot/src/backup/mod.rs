@@ -17,6 +17,7 @@ mod options;
 mod parent;
 mod pipeline;
 mod report;
+mod requirements;
 mod sink;
 mod stream;
 mod worker;
@@ -34,6 +35,7 @@ pub use options::{
     check_target,
 };
 pub use report::BackupReport;
+pub use requirements::Requirement;
 pub use stream::StreamSource;
 
 use crate::backup::failures::Failures;
@@ -132,7 +134,7 @@ fn fill(
     let root = builder.finish()?;
     manifest::describe(&mut report, repository, options, began)?;
     report.unchanged =
-        report.error_count == 0 && previous.good.as_ref().is_some_and(|good| good.manifest.tree == root);
+        !report.is_partial() && previous.good.as_ref().is_some_and(|good| good.manifest.tree == root);
     report.take_stats(&session.stats());
     manifest::status(&report).clone_into(&mut report.status);
     if let (true, Outcome::SnapshotIfChanged, Some(good)) =
@@ -174,13 +176,13 @@ fn read<'r>(
         paths: if alone { Vec::new() } else { s.paths() },
         ..SourceResult::default()
     };
-    let mut report = BackupReport {
+    let report = BackupReport {
         sources: sources.iter().map(|s| result(s.as_ref())).collect(),
         parent: parent::id(previous.parent.as_ref()),
         ..BackupReport::default()
     };
-    let mut failures = Failures::new(sources);
-    let streams = failures.open(sources, &mut report, monitor)?;
+    let mut failures = Failures::new(sources, options, &previous.sources)?;
+    let streams = failures.open(sources, monitor)?;
     let tree = cursor.tree();
     let run = Run { repository, sink, previous: tree.as_ref(), monitor, threads: options.threads };
     let (mut report, failures) =

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chronos_store::{SessionId, SessionOptions};
 
+use crate::backup::requirements::Requirement;
 use crate::error::{Error, Result};
 
 /// Tiers that a snapshot can have.
@@ -99,6 +100,8 @@ pub struct BackupOptions {
     pub time: Option<i128>,
     /// Limited to these components or workflows; empty: everything of the target.
     pub scope: Vec<String>,
+    /// What sources have to give, by their names. For a source without one, what cannot be read makes a snapshot partial.
+    pub requirements: BTreeMap<String, Requirement>,
     /// What it is compared with.
     pub parent: ParentChoice,
     /// When a file counts as unchanged.
@@ -127,6 +130,7 @@ impl Default for BackupOptions {
             user: String::new(),
             time: None,
             scope: Vec::new(),
+            requirements: BTreeMap::new(),
             parent: ParentChoice::default(),
             changes: ChangeTest::default(),
             outcome: Outcome::default(),
@@ -155,6 +159,9 @@ impl BackupOptions {
         for (key, value) in &self.metadata {
             check_name("metadata key", key)?;
             check_text("metadata value", value, TEXT_BYTES_MAX)?;
+        }
+        for (source, requirement) in &self.requirements {
+            requirement.check(source)?;
         }
         if self.tags.len() > TAGS_MAX || self.metadata.len() > TAGS_MAX {
             return Err(Error::Invalid(format!("more than {TAGS_MAX} tags or metadata entries")));

@@ -1,5 +1,7 @@
 //! The previous snapshot: which one it is, what it has at a path, and whether a file is as it was there.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chronos_store::{ChunkId, ChunkKind, Reader, Session, SnapshotId, SnapshotRow, Verdict, View};
 use jiff::Timestamp;
 
@@ -8,7 +10,7 @@ use crate::backup::options::{BackupOptions, ChangeTest, ParentChoice};
 use crate::error::{Error, Result};
 use crate::node::{Content, Node, NodeKind, Time};
 use crate::path::TreePath;
-use crate::record::Snapshot;
+use crate::record::{Snapshot, SourceResult};
 use crate::tree::{RawEntry, Tree};
 
 /// A file changed less than this before the previous backup began may have changed again within the same tick of the
@@ -25,6 +27,8 @@ pub(crate) struct Previous {
     /// The newest good snapshot of the same scope, which decides whether anything has changed; none of those that
     /// hold the state before a rollback.
     pub(crate) good: Option<Snapshot>,
+    /// The sources that are not to drop, as they were in the newest good snapshot of the same scope that has them.
+    pub(crate) sources: BTreeMap<String, SourceResult>,
     /// Somebody chose the parent: nothing else is compared with.
     is_given: bool,
 }
@@ -49,6 +53,7 @@ pub(crate) fn find(view: &View, options: &BackupOptions, paths: &[String]) -> Re
         previous.parent = Some(Snapshot::from_row(row)?);
         previous.is_given = true;
     }
+    previous.sources = last_good(&rows, options);
     let mut wanted = paths.to_vec();
     wanted.sort_unstable();
     // Rows of one generation are in no order among themselves; there the time of the snapshots tells.
@@ -69,14 +74,37 @@ pub(crate) fn find(view: &View, options: &BackupOptions, paths: &[String]) -> Re
     Ok(previous)
 }
 
-fn is_same(snapshot: &Snapshot, options: &BackupOptions, wanted: &[String]) -> bool {
+/// The sources with a limit of their drop, whichever paths the target had then.
+fn last_good(rows: &[&SnapshotRow], options: &BackupOptions) -> BTreeMap<String, SourceResult> {
+    let limited = options.requirements.iter().filter(|(_, r)| r.max_drop.is_some());
+    let mut wanted: BTreeSet<&str> = limited.map(|(name, _)| name.as_str()).collect();
+    let mut found = BTreeMap::new();
+    let of_generation = rows.chunk_by(|a, b| a.session.generation() == b.session.generation());
+    for rows in of_generation.collect::<Vec<_>>().into_iter().rev() {
+        if wanted.is_empty() {
+            break;
+        }
+        let mut good: Vec<Snapshot> = rows.iter().filter_map(|r| Snapshot::from_row(r).ok()).collect();
+        good.retain(|s| is_of_scope(s, options) && s.is_good() && !s.is_before_rollback());
+        good.sort_by_key(|s| std::cmp::Reverse(s.taken_at()));
+        for source in good.into_iter().flat_map(|s| s.manifest.sources).filter(|s| !s.failed) {
+            if wanted.remove(source.name.as_str()) {
+                found.insert(source.name.clone(), source);
+            }
+        }
+    }
+    found
+}
+
+fn is_of_scope(snapshot: &Snapshot, options: &BackupOptions) -> bool {
     let manifest = &snapshot.manifest;
-    let mut paths = manifest.paths.clone();
+    manifest.target == options.target && manifest.host == options.host && manifest.scope == options.scope
+}
+
+fn is_same(snapshot: &Snapshot, options: &BackupOptions, wanted: &[String]) -> bool {
+    let mut paths = snapshot.manifest.paths.clone();
     paths.sort_unstable();
-    manifest.target == options.target
-        && manifest.host == options.host
-        && manifest.scope == options.scope
-        && paths == wanted
+    is_of_scope(snapshot, options) && paths == wanted
 }
 
 /// What verification found damaged is read again, so that the next snapshot is whole.

@@ -355,7 +355,7 @@ impl Feeder<'_> {
         let (node, recipe) = match state {
             State::Gone | State::Reading => return Ok(()),
             State::Failed(error) => {
-                self.failures.add(source, error, &mut self.report, self.monitor);
+                self.failures.add(source, error, self.monitor);
                 return Ok(());
             }
             State::Ready(node, recipe) => {
@@ -388,7 +388,7 @@ impl Feeder<'_> {
         }
         let same = before.as_ref().map(|b| cursor.is_same(&node, recipe, b));
         self.report.count(source, &node, same);
-        self.failures.stored(&node);
+        self.failures.stored(source, &path, &node);
         self.monitor.item(path.as_bytes());
         self.monitor.advance(1, node.size().saturating_sub(read));
         Ok(())
@@ -419,6 +419,7 @@ impl Feeder<'_> {
 
     fn fail(&mut self, source: usize, problem: PathError) {
         self.monitor.left_out(&format!("{}: {}", problem.path, problem.error));
+        self.failures.problem(source);
         self.report.fail(source, problem);
     }
 }

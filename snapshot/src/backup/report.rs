@@ -57,6 +57,8 @@ pub struct BackupReport {
     pub unchanged: bool,
     /// How many things could not be read.
     pub error_count: u64,
+    /// How many of them the requirements allow.
+    pub errors_allowed: u64,
     /// Bytes of file content that were read.
     pub bytes_read: u64,
     /// Per-source results.
@@ -77,6 +79,11 @@ impl BackupReport {
         self.chunks_new = stats.chunks_new;
         self.chunks_reused = stats.chunks_reused;
         self.packs_written = stats.packs_written;
+    }
+
+    /// Whether something is missing that must not be.
+    pub fn is_partial(&self) -> bool {
+        self.error_count > self.errors_allowed
     }
 
     /// Regular files.

@@ -46,6 +46,10 @@ impl Source for LabelledSource {
         self.source.is_repeatable()
     }
 
+    fn holds(&self, name: &str) -> bool {
+        self.source.holds(name)
+    }
+
     fn outcome(&self) -> SourceOutcome {
         self.source.outcome()
     }

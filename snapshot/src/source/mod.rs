@@ -65,6 +65,12 @@ pub trait Source: Send + fmt::Debug {
     /// Whether it can be opened a second time.
     fn is_repeatable(&self) -> bool;
 
+    /// Whether it gave something of this name or id that the paths of its files do not tell: a workflow by its name, a
+    /// table. Asked for like [`Source::outcome`], and before it.
+    fn holds(&self, _name: &str) -> bool {
+        false
+    }
+
     /// What it has to say of itself; asked for when all that it gave is stored.
     fn outcome(&self) -> SourceOutcome {
         SourceOutcome::default()

@@ -9,6 +9,7 @@ mod failing;
 mod faults;
 mod links;
 mod reports;
+mod required;
 mod streams;
 mod successive;
 mod successors;
