@@ -8,6 +8,7 @@ mod error;
 mod prefix;
 mod process;
 mod secret;
+pub mod sqlite;
 mod stream;
 
 pub use command::{StreamSource, into_command};

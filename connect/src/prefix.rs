@@ -74,7 +74,8 @@ impl Prefix {
         {
             let input = needs_input.then(|| OsString::from("-i"));
             let flags = names.iter().flat_map(|name| [OsString::from("-e"), OsString::from(name)]);
-            words.splice(verb + 1..verb + 1, input.into_iter().chain(flags));
+            let rest = words.split_off(verb + 1);
+            words.extend(input.into_iter().chain(flags).chain(rest));
         }
         let shell = by_input.then(|| ["sh", "-c", FROM_STANDARD_INPUT, "sh"].map(OsString::from));
         let command = shell.into_iter().flatten().chain(command);

@@ -136,7 +136,7 @@ impl Process {
         }
         let mut child = command.spawn().map_err(|e| self.failed(e))?;
         let (stdout, stderr, mut stdin) = (child.stdout.take(), child.stderr.take(), child.stdin.take());
-        let running = Running::new(child, self.shown(), self.time_limit, stderr.map(tail_of))?;
+        let running = Running::new(child, self.shown(), self.time_limit, stderr.map(tail_of));
         let stdout = stdout.ok_or_else(|| self.failed("it has no output"))?;
         if let (true, Some(stdin)) = (done.by_input, &mut stdin) {
             self.tell(stdin)?;
@@ -216,7 +216,7 @@ impl Running {
         shown: String,
         limit: Option<Duration>,
         stderr: Option<JoinHandle<Vec<u8>>>,
-    ) -> Result<Self> {
+    ) -> Self {
         let id = Pid::from_child(&child);
         let group = Arc::new(Group { id, is_ours: Mutex::new(true), is_late: AtomicBool::new(false) });
         let watch = limit.map(|limit| {
@@ -230,7 +230,7 @@ impl Running {
             });
             sender
         });
-        Ok(Self { child, shown, stderr, group, limit, watch })
+        Self { child, shown, stderr, group, limit, watch }
     }
 
     fn drain(self, mut stdout: ChildStdout, feed: &mut Feed) -> Result<()> {

@@ -5,8 +5,6 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -27,7 +25,6 @@ pub struct Pump {
     pieces: Receiver<Pieces>,
     piece: io::Cursor<Vec<u8>>,
     is_at_end: bool,
-    stop: Arc<AtomicBool>,
     end: End,
 }
 
@@ -45,7 +42,6 @@ enum End {
 pub(crate) struct Feed {
     pieces: SyncSender<Pieces>,
     piece: Vec<u8>,
-    stop: Arc<AtomicBool>,
 }
 
 impl Pump {
@@ -72,8 +68,7 @@ impl Pump {
 
     fn start(work: impl FnOnce(&mut Feed) -> Result<()> + Send + 'static, end: End) -> Self {
         let (sender, pieces) = sync_channel(PIECES_AHEAD);
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut feed = Feed { pieces: sender, piece: Vec::new(), stop: Arc::clone(&stop) };
+        let mut feed = Feed { pieces: sender, piece: Vec::new() };
         let thread = std::thread::spawn(move || {
             let done = work(&mut feed).and_then(|()| feed.flush().map_err(|_| Error::Interrupted));
             // If nobody listens any more, the backup has ended.
@@ -83,7 +78,7 @@ impl Pump {
             End::Awaited(stop, _) => End::Awaited(stop, Some(thread)),
             other => other,
         };
-        Self { pieces, piece: io::Cursor::default(), is_at_end: false, stop, end }
+        Self { pieces, piece: io::Cursor::default(), is_at_end: false, end }
     }
 }
 
@@ -108,7 +103,6 @@ impl Read for Pump {
 
 impl Drop for Pump {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
         // Whoever waits for room finds out that nobody listens.
         self.pieces = sync_channel(0).1;
         match &mut self.end {
@@ -130,11 +124,6 @@ impl fmt::Debug for Pump {
 }
 
 impl Feed {
-    /// Whether nobody listens any more.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
     /// Takes all that `reader` gives.
     pub(crate) fn copy(&mut self, reader: &mut dyn Read) -> Result<()> {
         loop {
