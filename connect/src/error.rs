@@ -171,6 +171,16 @@ impl From<Error> for chronos_snapshot::Error {
             Error::Command { command, why } => Self::Command { command, why },
             Error::Invalid(why) => Self::Invalid(why),
             Error::Damaged { what, why } => Self::Damaged { what, why },
+            Error::Upstream { system, why, .. } => Self::Source { name: system, why },
+            Error::TimedOut { what, limit } => Self::Source {
+                name: what,
+                why: format!("it was ended after {} s, its time limit", limit.as_secs_f64()),
+            },
+            Error::NoSpace { place, needed, free } => {
+                let why = format!("{free} bytes are left, {needed} are needed");
+                Self::File { path: place, source: io::Error::new(io::ErrorKind::StorageFull, why) }
+            }
+            Error::Interrupted => chronos_store::Error::Interrupted.into(),
             other => Self::Refused(other.to_string()),
         }
     }

@@ -90,7 +90,7 @@ impl Read for Pump {
                 return Ok(n);
             }
             match self.pieces.recv_timeout(PATIENCE) {
-                Ok(piece) => match piece.map_err(io::Error::other)? {
+                Ok(piece) => match piece.map_err(|e| io::Error::other(chronos_snapshot::Error::from(e)))? {
                     Some(piece) => self.piece = io::Cursor::new(piece),
                     None => self.is_at_end = true,
                 },

@@ -8,7 +8,7 @@ use chronos_snapshot::{Item, Source, SourceOutcome, SourcePart, Time, TreePath};
 
 use crate::entry::{Attributes, above, streamed};
 use crate::error::{Error, Result, shown};
-use crate::sqlite::check::{Check, Checked, check, missing};
+use crate::sqlite::check::{Check, Checked, check};
 use crate::sqlite::copy::{Copied, copy};
 use crate::sqlite::scratch::Scratch;
 use crate::sqlite::stop::Stop;
@@ -32,8 +32,6 @@ pub struct SqliteOptions {
     pub mtime: Time,
     /// How the copy is checked.
     pub check: Check,
-    /// Tables that must be there.
-    pub required: Vec<String>,
     /// How long locks are waited for.
     pub patience: Duration,
 }
@@ -47,7 +45,6 @@ impl SqliteOptions {
             scratch: scratch.into(),
             mtime: Time::default(),
             check: Check::Full,
-            required: Vec::new(),
             patience: PATIENCE,
         }
     }
@@ -119,6 +116,12 @@ impl Source for SqliteSource {
         true
     }
 
+    /// A table.
+    fn holds(&self, name: &str) -> bool {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.as_ref().is_some_and(|done| done.checked.tables.iter().any(|table| table == name))
+    }
+
     fn outcome(&self) -> SourceOutcome {
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Done { copied, checked }) = &*done else { return SourceOutcome::default() };
@@ -129,11 +132,7 @@ impl Source for SqliteSource {
             size: Some(copied.bytes),
             error: None,
         };
-        SourceOutcome {
-            incomplete: missing(&self.options.required, &checked.tables),
-            parts: vec![part],
-            notes: vec![note(copied, checked)],
-        }
+        SourceOutcome { incomplete: None, parts: vec![part], notes: vec![note(copied, checked)] }
     }
 }
 
