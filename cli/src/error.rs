@@ -168,8 +168,18 @@ impl From<chronos_server::Error> for Failure {
         let message = error.to_string();
         let failure = match error.kind() {
             Kind::Library(kind) => Self::of_kind(kind, message),
-            Kind::NotFound => Self::new(Exit::Failed, message),
+            // A target is part of the command line; a snapshot is not.
+            Kind::NotFound if matches!(error, chronos_server::Error::UnknownTarget { .. }) => {
+                Self::usage(message)
+            }
+            Kind::NotFound | Kind::Refused => Self::new(Exit::Failed, message),
             _ => Self::usage(message),
+        };
+        let failure = match &error {
+            chronos_server::Error::Unknown { is_damaged: true, .. } => {
+                Self { exit: failure.exit.worst(Exit::Damage), ..failure }
+            }
+            _ => failure,
         };
         match advice(&error) {
             Some(hint) => failure.hint(hint),
@@ -193,7 +203,20 @@ fn advice(error: &chronos_server::Error) -> Option<String> {
         Error::NoRepository { is_own: true, .. } => "`chronos backup FOLDER` makes it; -r names another one",
         Error::NoRepository { .. } => "check the name; `chronos init` makes a new repository there",
         Error::NotEmpty { .. } => "nothing was changed; name a new or empty folder for the repository",
-        Error::Snapshot(error) => return snapshot_advice(error),
+        Error::Unknown { near: Some(near), .. } => {
+            return Some(format!("did you mean {near}? `chronos snapshots` lists what there is"));
+        }
+        Error::Elsewhere { repository, .. } => return Some(format!("chronos -r {repository} …")),
+        Error::Held { backup_id } => return Some(format!("`chronos release {backup_id}` first")),
+        Error::NotInTrash(_) => "`chronos snapshots --deleted` lists what can be brought back",
+        Error::UnknownTarget { .. } => {
+            "name a path, or add a [[target]] to the configuration; `chronos config show` prints it"
+        }
+        Error::NothingNamed => "name a file or folder, --stdin, --command, or a configured --target",
+        Error::NothingOfType { .. } => {
+            "give a source its `component` in the configuration, or take --type full"
+        }
+        Error::Snapshot(error) | Error::Unknown { source: error, .. } => return snapshot_advice(error),
         _ => return None,
     };
     Some(words.to_owned())

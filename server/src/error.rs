@@ -114,6 +114,61 @@ pub enum Error {
         /// What is in it.
         entry: String,
     },
+    /// No snapshot, path or item of that name.
+    #[error("{source}")]
+    Unknown {
+        /// What is not there.
+        source: chronos_snapshot::Error,
+        /// The name that was perhaps meant.
+        near: Option<String>,
+        /// Something of the listing cannot be read: it may be what was meant.
+        is_damaged: bool,
+    },
+    /// A snapshot was named with the location of another repository.
+    #[error("{name} lies in the repository {repository}, not in this one")]
+    Elsewhere {
+        /// The snapshot.
+        name: String,
+        /// The other repository.
+        repository: String,
+    },
+    /// A held snapshot was to be deleted.
+    #[error("{backup_id} is held; nothing was deleted")]
+    Held {
+        /// The snapshot.
+        backup_id: String,
+    },
+    /// A snapshot was to be brought back that is there.
+    #[error("{name} is not deleted")]
+    NotDeleted {
+        /// The name that was given.
+        name: String,
+    },
+    /// No snapshot of that name was deleted, or it is gone for good.
+    #[error("{0}")]
+    NotInTrash(chronos_snapshot::Error),
+    /// A target that nobody configured, without anything else to back up.
+    #[error("target {target} is not configured, and no path was given")]
+    UnknownTarget {
+        /// The target.
+        target: String,
+    },
+    /// Neither a target nor anything else to back up was named.
+    #[error("there is nothing to back up")]
+    NothingNamed,
+    /// A target has no source of what was asked for.
+    #[error("target {target} has nothing of type {wanted}: its sources are of {}", components.join(", "))]
+    NothingOfType {
+        /// The target.
+        target: String,
+        /// The backup type or the components that were asked for.
+        wanted: String,
+        /// What its sources are of.
+        components: Vec<String>,
+    },
+    /// The clock tells no time that can be written.
+    #[error("the clock: {0}")]
+    Clock(String),
     /// A local file failed.
     #[error("{path}: {source}")]
     Local {
@@ -138,6 +193,8 @@ pub enum Kind {
     Invalid,
     /// No snapshot, target or path of that name.
     NotFound,
+    /// Not allowed as things stand; nothing was changed.
+    Refused,
     /// What the layers below tell by their own kinds.
     Library(ErrorKind),
 }
@@ -155,7 +212,13 @@ impl Error {
         match self {
             Self::Store(Store::Invalid(_))
             | Self::Snapshot(Snapshot::Invalid(_) | Snapshot::Store(Store::Invalid(_))) => Kind::Invalid,
-            Self::Snapshot(Snapshot::NotFound { .. }) => Kind::NotFound,
+            Self::Snapshot(Snapshot::NotFound { .. }) | Self::Unknown { .. } | Self::UnknownTarget { .. } => {
+                Kind::NotFound
+            }
+            Self::NotInTrash(Snapshot::NotFound { .. }) => Kind::NotFound,
+            Self::NotInTrash(error) => Kind::Library(error.kind()),
+            Self::Held { .. } | Self::NotDeleted { .. } => Kind::Refused,
+            Self::Clock(_) => Kind::Library(ErrorKind::Io),
             Self::Store(error) => Kind::Library(error.kind()),
             Self::Snapshot(error) => Kind::Library(error.kind()),
             Self::NoRepository { .. } => Kind::Library(ErrorKind::NoRepository),

@@ -9,8 +9,15 @@ mod values;
 pub mod config;
 pub mod environment;
 pub mod targets;
+
 pub mod workplace;
 
+pub mod catalog;
+pub mod retention;
+
+pub mod operations;
+
+pub use catalog::Catalog;
 pub use config::{Config, Limits, RepositoryConfig, Retention, Source, SourceKind, TargetConfig, TierRule};
 pub use environment::Environment;
 pub use error::{Error, Kind, Result};

@@ -1,10 +1,11 @@
 //! `chronos cleanup`: forget, then prune.
 
+use chronos_server::operations::cleanup::Decision;
 use clap::Args;
 use serde::Serialize;
 
 use crate::commands::catalog::Catalog;
-use crate::commands::forget::{Decision, Keep, Scope, apply};
+use crate::commands::forget::{Keep, Scope, apply};
 use crate::commands::prune::{Limits, Pruned};
 use crate::context::App;
 use crate::error::{Exit, Failure};
@@ -43,7 +44,7 @@ impl Cleanup {
         let catalog = Catalog::open(app)?;
         let forgotten = apply(app, &catalog, &self.keep, &self.scope, self.dry_run)?;
         let report = self.limits.prune(app, &catalog.repository, self.dry_run)?;
-        let deleted: Vec<String> = forgotten.removed.iter().map(|d| d.backup_id().to_owned()).collect();
+        let deleted: Vec<String> = forgotten.removed.iter().map(|d| d.backup_id.clone()).collect();
         app.output.document(&Document {
             count: deleted.len(),
             deleted,

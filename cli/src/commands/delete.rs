@@ -1,10 +1,12 @@
 //! `chronos delete`: forgets the snapshots that are named.
 
+use chronos_server::operations::Named;
+use chronos_server::operations::delete::delete;
 use clap::Args;
 use serde::Serialize;
 
 use crate::commands::catalog::Catalog;
-use crate::commands::marks::{Named, Which, forget, refuse_held};
+use crate::commands::marks::Which;
 use crate::context::App;
 use crate::error::{Exit, Failure};
 
@@ -31,10 +33,7 @@ impl Delete {
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
         let catalog = Catalog::open(app)?;
         let chosen = catalog.resolve_all(app, &self.which.snapshots)?;
-        refuse_held(&chosen)?;
-        if !self.which.dry_run {
-            forget(&catalog.repository, &chosen)?;
-        }
+        delete(&catalog, &chosen, self.which.mode())?;
         for snapshot in &chosen {
             let verb = if self.which.dry_run { "would be deleted" } else { "is deleted" };
             app.output.summary(format!("{} {verb}: it was named", snapshot.manifest.backup_id))?;

@@ -13,9 +13,9 @@ use serde::Serialize;
 use crate::commands::catalog::Catalog;
 use crate::context::App;
 use crate::error::{Exit, Failure};
-use crate::output::snapshot::export_name;
 use crate::output::table::size;
 use crate::values::parse_shown;
+use chronos_server::catalog::export_name;
 
 /// Write a snapshot as a tar or zip archive
 #[derive(Debug, Args)]

@@ -69,10 +69,10 @@ impl Find {
         let patterns = Patterns::new(&self.patterns, case)?;
         let base = self.below.as_deref().map(parse_path).transpose()?.unwrap_or_default();
         let mut chosen: Vec<Snapshot> = if self.snapshots.is_empty() {
-            self.filter.apply(app, &catalog.snapshots)?.cloned().collect()
+            self.filter.apply(&catalog, &catalog.snapshots)?.cloned().collect()
         } else {
             let named = catalog.resolve_all(app, &self.snapshots)?;
-            self.filter.apply(app, &named)?.cloned().collect()
+            self.filter.apply(&catalog, &named)?.cloned().collect()
         };
         // Snapshots of the same things follow each other, so that what they share is looked at once.
         chosen.sort_by_cached_key(|s| (s.manifest.target.clone(), s.manifest.paths.clone(), s.taken_at()));

@@ -1,10 +1,12 @@
 //! `chronos hold` and `chronos release`: snapshots that nothing may remove, and the end of that.
 
+use chronos_server::operations::Named;
+use chronos_server::operations::hold::{self, hold};
 use clap::Args;
 use serde::Serialize;
 
 use crate::commands::catalog::Catalog;
-use crate::commands::marks::{Named, Which, set};
+use crate::commands::marks::Which;
 use crate::context::App;
 use crate::error::{Exit, Failure};
 
@@ -41,29 +43,39 @@ enum Outcome {
 impl Hold {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
-        mark(&self.which, app, true, "held: neither retention nor delete removes it", Outcome::Held)
+        mark(
+            &self.which,
+            app,
+            hold::Hold::Held,
+            "held: neither retention nor delete removes it",
+            Outcome::Held,
+        )
     }
 }
 
 impl Release {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
-        mark(&self.which, app, false, "released: retention decides about it again", Outcome::Released)
+        mark(
+            &self.which,
+            app,
+            hold::Hold::Released,
+            "released: retention decides about it again",
+            Outcome::Released,
+        )
     }
 }
 
 fn mark(
     which: &Which,
     app: &App,
-    held: bool,
+    protection: hold::Hold,
     said: &str,
     outcome: fn(Vec<Named>) -> Outcome,
 ) -> Result<Exit, Failure> {
     let catalog = Catalog::open(app)?;
     let chosen = catalog.resolve_all(app, &which.snapshots)?;
-    if !which.dry_run {
-        set(&catalog.repository, &chosen, &|marks| marks.held = held)?;
-    }
+    hold(&catalog, &chosen, protection, which.mode())?;
     for snapshot in &chosen {
         let id = &snapshot.manifest.backup_id;
         let verb = if which.dry_run { "would be" } else { "is" };

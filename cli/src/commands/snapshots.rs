@@ -6,7 +6,8 @@ use clap::Args;
 use crate::commands::catalog::{Catalog, Filter};
 use crate::context::App;
 use crate::error::{Exit, Failure};
-use crate::output::snapshot::{Row, table};
+use crate::output::snapshot::table;
+use chronos_server::catalog::Row;
 
 /// List snapshots, newest first
 #[derive(Debug, Args)]
@@ -30,7 +31,7 @@ impl Snapshots {
         let trash = if self.deleted { catalog.trash()? } else { Vec::new() };
         let all = if self.deleted { &trash } else { &catalog.snapshots };
         // Of several of one moment the last in the repository's own order comes first.
-        let mut fitting: Vec<&Snapshot> = self.filter.apply(app, all)?.rev().collect();
+        let mut fitting: Vec<&Snapshot> = self.filter.apply(&catalog, all)?.rev().collect();
         let newest = fitting.iter().max_by_key(|s| s.taken_at()).map(|s| s.taken_at());
         fitting.sort_by_key(|s| std::cmp::Reverse(s.taken_at()));
         let total = fitting.len();

@@ -1,11 +1,12 @@
 //! `chronos tag`: changes the tags of snapshots.
 
+use chronos_server::operations::Mode;
+use chronos_server::operations::tag::{TagEdit, tag};
 use chronos_snapshot::Snapshot;
 use clap::Args;
 use serde::Serialize;
 
 use crate::commands::catalog::Catalog;
-use crate::commands::marks::set;
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::values::parse_label;
@@ -47,21 +48,11 @@ impl Tag {
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
         let catalog = Catalog::open(app)?;
         let chosen = catalog.resolve_all(app, &self.snapshots)?;
-        if !self.dry_run {
-            for snapshot in &chosen {
-                let committed = snapshot.manifest.tags.clone();
-                set(&catalog.repository, std::slice::from_ref(snapshot), &|marks| {
-                    let now = marks.tags.clone().unwrap_or_else(|| committed.clone());
-                    let wanted = self.edited(&now);
-                    if wanted != now {
-                        marks.tags = Some(wanted);
-                    }
-                })?;
-            }
-        }
+        let edit = TagEdit { add: self.add.clone(), remove: self.remove.clone(), set: self.set.clone() };
+        tag(&catalog, &chosen, &edit, Mode::dry(self.dry_run))?;
         let mut answer = Vec::new();
         for snapshot in &chosen {
-            let tags = self.edited(snapshot.tags());
+            let tags = edit.applied(snapshot.tags());
             let verb = if self.dry_run { "would have" } else { "has" };
             let shown = if tags.is_empty() { "no tags".to_owned() } else { tags.join(", ") };
             app.output.summary(format!("{} {verb} {shown}", snapshot.manifest.backup_id))?;
@@ -73,16 +64,5 @@ impl Tag {
 
     fn row(snapshot: &Snapshot, tags: Vec<String>) -> Tagged {
         Tagged { backup_id: snapshot.manifest.backup_id.clone(), snapshot: snapshot.id.to_string(), tags }
-    }
-
-    fn edited(&self, tags: &[String]) -> Vec<String> {
-        let mut edited: Vec<String> = Vec::new();
-        let before = if self.set.is_empty() { tags } else { &self.set };
-        for tag in before.iter().chain(&self.add) {
-            if !self.remove.contains(tag) && !edited.contains(tag) {
-                edited.push(tag.clone());
-            }
-        }
-        edited
     }
 }

@@ -51,7 +51,7 @@ impl Versions {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
         let catalog = Catalog::open(app)?;
-        let mut chosen: Vec<Snapshot> = self.filter.apply(app, &catalog.snapshots)?.cloned().collect();
+        let mut chosen: Vec<Snapshot> = self.filter.apply(&catalog, &catalog.snapshots)?.cloned().collect();
         chosen.sort_by_key(Snapshot::taken_at);
         let reader = catalog.view.reader();
         let mut answer = None;

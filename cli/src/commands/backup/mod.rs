@@ -5,6 +5,8 @@ mod sources;
 use std::path::{Path, PathBuf};
 
 use chronos_server::TargetConfig;
+use chronos_server::operations::cleanup::{ForgetRequest, forget};
+use chronos_snapshot::retention::Trigger;
 use chronos_snapshot::{
     BackupOptions, BackupReport, ChangeTest, Explanation, FileSource, Outcome, ParentChoice, Preset, Reason,
     backup,
@@ -16,7 +18,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::commands::catalog::{Catalog, canonical};
-use crate::commands::forget::limit;
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::table::{duration, size};
@@ -336,11 +337,18 @@ impl Backup {
 
 /// Applies the limits of a project target, which hold after every backup. The snapshot is safe whatever becomes of it.
 fn tidy(app: &App, repository: Repository, target: &str) {
-    let removed = Catalog::new(app, repository).and_then(|catalog| limit(app, &catalog, target));
+    let removed = Catalog::new(app, repository).and_then(|catalog| {
+        let request = ForgetRequest {
+            targets: vec![target.to_owned()],
+            trigger: Trigger::Schedule,
+            ..ForgetRequest::default()
+        };
+        Ok(forget(app.workplace()?, &catalog, &request)?.split().1)
+    });
     match removed {
         Ok(removed) => {
             for one in removed {
-                app.output.note(format!("Removed {}: past the limits of {target}", one.backup_id()));
+                app.output.note(format!("Removed {}: past the limits of {target}", one.backup_id));
             }
         }
         Err(failure) => app.output.warning(format!("old snapshots were not removed: {}", failure.message)),

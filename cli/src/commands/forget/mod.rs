@@ -1,20 +1,17 @@
 //! `chronos forget`: applies the retention rules, and says why each snapshot stays or goes.
 
-mod policy;
+mod keep;
 
-use chronos_snapshot::Snapshot;
-use chronos_snapshot::retention::{Choice, PolicySet, Row, Timing, Trigger, plan};
+use chronos_server::operations::Mode;
+use chronos_server::operations::cleanup::{Decision, ForgetRequest, forget};
 use clap::Args;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::commands::catalog::{Catalog, canonical};
-use crate::commands::marks::forget;
+use crate::commands::catalog::Catalog;
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::table::{Table, local_time};
-pub(crate) use policy::Keep;
+pub(crate) use keep::Keep;
 
 /// Remove snapshots by rules
 ///
@@ -43,22 +40,6 @@ pub(crate) struct Scope {
     targets: Vec<String>,
 }
 
-/// One snapshot of the JSON document.
-#[derive(Debug, Serialize)]
-pub(crate) struct Decision {
-    backup_id: String,
-    snapshot: String,
-    created_at: String,
-    reasons: Vec<String>,
-}
-
-impl Decision {
-    /// The snapshot's name.
-    pub(crate) fn backup_id(&self) -> &str {
-        &self.backup_id
-    }
-}
-
 /// The JSON document.
 #[derive(Debug, Serialize)]
 pub(crate) struct Forgotten {
@@ -81,14 +62,7 @@ impl Forget {
     }
 }
 
-/// What was decided over a snapshot.
-struct Decided<'a> {
-    snapshot: &'a Snapshot,
-    keep: bool,
-    decision: Decision,
-}
-
-/// Decides over all snapshots, says so, and forgets what goes.
+/// Decides over all snapshots, forgets what goes, and says so.
 pub(crate) fn apply(
     app: &App,
     catalog: &Catalog,
@@ -96,14 +70,19 @@ pub(crate) fn apply(
     scope: &Scope,
     dry_run: bool,
 ) -> Result<Forgotten, Failure> {
-    let targets: Vec<String> = scope.targets.iter().map(|t| canonical(app, t)).collect::<Result<_, _>>()?;
-    let decided = decide(app, catalog, &keep.policies(app)?, &targets, Trigger::Person)?;
-    if !dry_run {
-        forget_all(catalog, &decided)?;
+    let request = ForgetRequest {
+        targets: scope.targets.clone(),
+        policies: keep.policies(),
+        mode: Mode::dry(dry_run),
+        ..ForgetRequest::default()
+    };
+    let forgotten = forget(app.workplace()?, catalog, &request)?;
+    for target in &forgotten.without_snapshots {
+        app.output.warning(format!("there is no snapshot of target {target}"));
     }
     let mut table = Table::new(&["", "BACKUP ID", "TIME", "WHY"]);
-    for Decided { keep, decision, .. } in &decided {
-        let word = match (keep, dry_run) {
+    for decision in &forgotten.decisions {
+        let word = match (decision.keep, dry_run) {
             (true, _) => "keep",
             (false, false) => "remove",
             (false, true) => "would remove",
@@ -118,56 +97,8 @@ pub(crate) fn apply(
     if !table.is_empty() {
         app.output.table(&table)?;
     }
-    let (kept, removed): (Vec<_>, Vec<_>) = decided.into_iter().partition(|d| d.keep);
+    let (kept, removed) = forgotten.split();
     let verb = if dry_run { "would be removed" } else { "removed" };
     app.output.summary(format!("{} kept, {} {verb}", kept.len(), removed.len()))?;
-    let decisions = |all: Vec<Decided<'_>>| all.into_iter().map(|d| d.decision).collect();
-    Ok(Forgotten { dry_run, kept: decisions(kept), removed: decisions(removed) })
-}
-
-/// Applies the configured rules to one target, as after a backup, and says what went.
-pub(crate) fn limit(app: &App, catalog: &Catalog, target: &str) -> Result<Vec<Decision>, Failure> {
-    let policies = Keep::default().policies(app)?;
-    let decided = decide(app, catalog, &policies, &[target.to_owned()], Trigger::Schedule)?;
-    forget_all(catalog, &decided)?;
-    Ok(decided.into_iter().filter(|d| !d.keep).map(|d| d.decision).collect())
-}
-
-fn forget_all(catalog: &Catalog, decided: &[Decided<'_>]) -> Result<(), Failure> {
-    let going: Vec<Snapshot> = decided.iter().filter(|d| !d.keep).map(|d| d.snapshot.clone()).collect();
-    forget(&catalog.repository, &going)
-}
-
-fn decide<'a>(
-    app: &App,
-    catalog: &'a Catalog,
-    policies: &PolicySet,
-    targets: &[String],
-    trigger: Trigger,
-) -> Result<Vec<Decided<'a>>, Failure> {
-    let is_meant = |s: &&Snapshot| targets.is_empty() || targets.contains(&s.manifest.target);
-    let chosen: Vec<&Snapshot> = catalog.snapshots.iter().filter(is_meant).collect();
-    let rows: Vec<Row> = chosen.iter().map(|s| Row::of(s)).collect();
-    let now = Timestamp::from_nanosecond(app.env.clock.now())
-        .map_err(|e| Failure::new(Exit::Failed, format!("the clock: {e}")))?;
-    let timing = Timing { now, zone: TimeZone::system(), trigger };
-    let decided = plan(&rows, policies, &timing).choices.into_iter().filter_map(|choice| {
-        let snapshot = *chosen.get(choice.index)?;
-        Some(Decided { snapshot, keep: choice.keep, decision: decision(snapshot, &choice) })
-    });
-    let mut decided: Vec<Decided<'_>> = decided.collect();
-    decided.sort_by_key(|d| d.snapshot.taken_at());
-    for target in targets.iter().filter(|t| decided.iter().all(|d| d.snapshot.manifest.target != **t)) {
-        app.output.warning(format!("there is no snapshot of target {target}"));
-    }
-    Ok(decided)
-}
-
-fn decision(snapshot: &Snapshot, choice: &Choice) -> Decision {
-    Decision {
-        backup_id: snapshot.manifest.backup_id.clone(),
-        snapshot: snapshot.id.to_string(),
-        created_at: snapshot.manifest.created_at.clone(),
-        reasons: choice.reasons.iter().map(ToString::to_string).collect(),
-    }
+    Ok(Forgotten { dry_run, kept, removed })
 }

@@ -1,16 +1,7 @@
-//! Which rules decide: those of the command line, else those of the configuration, else the built-in ones.
+//! The rules of the command line; without any the configured ones decide.
 
-use std::collections::BTreeMap;
-
-use chronos_server::{Retention, TargetConfig, Workplace};
-use chronos_snapshot::retention::{Count, KeepPolicy, Limits, Policy, PolicySet, Rule, TierPolicy, Within};
+use chronos_snapshot::retention::{Count, KeepPolicy, Policy, PolicySet, Within};
 use clap::Args;
-
-use crate::context::App;
-use crate::error::Failure;
-
-/// System E's limits where nobody gave any: days and number.
-const PROJECT_LIMITS: (u32, u32) = (30, 100);
 
 /// The classic rules; any of them replaces the configured policy.
 #[derive(Clone, Debug, Default, Args)]
@@ -79,13 +70,10 @@ fn parse_within(text: &str) -> Result<Within, String> {
 }
 
 impl Keep {
-    /// The rules in force.
-    pub(crate) fn policies(&self, app: &App) -> Result<PolicySet, Failure> {
+    /// The rules that were given, if any were.
+    pub(crate) fn policies(&self) -> Option<PolicySet> {
         let classic = self.classic();
-        if classic != KeepPolicy::default() {
-            return Ok(PolicySet::of(Policy::Keep(classic)));
-        }
-        configured(app.workplace()?)
+        (classic != KeepPolicy::default()).then(|| PolicySet::of(Policy::Keep(classic)))
     }
 
     fn classic(&self) -> KeepPolicy {
@@ -105,39 +93,4 @@ impl Keep {
             tags: self.keep_tag.iter().map(|t| t.split(',').map(str::to_owned).collect()).collect(),
         }
     }
-}
-
-fn configured(settings: &Workplace) -> Result<PolicySet, Failure> {
-    let days = settings.environment.retention_days;
-    let tiers = |rules: &Retention| -> Result<Policy, Failure> {
-        Ok(Policy::Tiers(TierPolicy::from_rules(&translated(rules))?.with_other_days(days)))
-    };
-    let mut policies = PolicySet::of(tiers(&settings.config.retention)?);
-    for target in &settings.config.targets {
-        let policy = if target.preset.is_some() {
-            Policy::Limits(limits(settings, target))
-        } else if target.retention.is_empty() {
-            continue;
-        } else {
-            tiers(&target.retention)?
-        };
-        policies.targets.insert(target.name.clone(), policy);
-    }
-    Ok(policies)
-}
-
-fn limits(settings: &Workplace, target: &TargetConfig) -> Limits {
-    let environment = &settings.environment;
-    let (days, number) = PROJECT_LIMITS;
-    Limits {
-        retention_days: environment.project_retention_days.or(target.retention_days).or(Some(days)),
-        max_backups: environment.project_max_backups.or(target.max_backups).or(Some(number)),
-    }
-}
-
-fn translated(rules: &Retention) -> BTreeMap<String, Rule> {
-    rules
-        .iter()
-        .map(|(tier, rule)| (tier.clone(), Rule { count: rule.count, age_seconds: rule.age_seconds() }))
-        .collect()
 }

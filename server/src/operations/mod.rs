@@ -1,0 +1,50 @@
+//! What can be done with a repository, one file per verb: a request in, a result out. The command line, HTTP and schedules call
+//! the same functions; nothing here prints, and whoever calls is told of progress through the monitor of the workplace.
+
+pub mod cleanup;
+pub mod delete;
+pub mod hold;
+mod marks;
+pub mod tag;
+pub mod undelete;
+pub mod verify;
+
+use chronos_snapshot::Snapshot;
+use serde::Serialize;
+
+/// Whether anything is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It is done.
+    #[default]
+    Apply,
+    /// It is only said what would be done.
+    DryRun,
+}
+
+impl Mode {
+    /// As the usual switch says it.
+    pub fn dry(is_dry: bool) -> Self {
+        if is_dry { Self::DryRun } else { Self::Apply }
+    }
+
+    /// Whether nothing is written.
+    pub fn is_dry(self) -> bool {
+        self == Self::DryRun
+    }
+}
+
+/// One snapshot in the answer of an operation on some.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Named {
+    /// Its name.
+    pub backup_id: String,
+    /// Its content id.
+    pub snapshot: String,
+}
+
+impl From<&Snapshot> for Named {
+    fn from(snapshot: &Snapshot) -> Self {
+        Self { backup_id: snapshot.manifest.backup_id.clone(), snapshot: snapshot.id.to_string() }
+    }
+}
