@@ -216,6 +216,8 @@ fn advice(error: &chronos_server::Error) -> Option<String> {
         Error::NothingOfType { .. } => {
             "give a source its `component` in the configuration, or take --type full"
         }
+        Error::NoTargets => "add a [[target]] to the configuration; `chronos config init` begins one",
+        Error::Failed { cause, .. } => return advice(cause),
         Error::Snapshot(error) | Error::Unknown { source: error, .. } => return snapshot_advice(error),
         _ => return None,
     };

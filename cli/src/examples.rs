@@ -51,6 +51,7 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
     ("repair", "chronos repair packs --dry-run\nchronos repair index\nchronos repair snapshots"),
     ("keys", "chronos keys list\nchronos keys add --new-password-file ~/.backup-password --label office"),
     ("config", "chronos config init\nchronos config check\nchronos config show"),
+    ("targets", "chronos targets\nchronos targets --json"),
     ("doctor", "chronos doctor"),
     ("completions", "chronos completions bash"),
     ("man", "chronos man restore\nchronos man --dir /usr/local/share/man/man1"),

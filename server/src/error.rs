@@ -166,6 +166,44 @@ pub enum Error {
         /// What its sources are of.
         components: Vec<String>,
     },
+    /// Every target was meant, and none is configured.
+    #[error("no target is configured")]
+    NoTargets,
+    /// A backup of a configured target failed; the history has it under the name that its snapshot would have had.
+    #[error("{cause}")]
+    Failed {
+        /// The name.
+        backup_id: String,
+        /// Why.
+        #[source]
+        cause: Box<Error>,
+    },
+    /// The file of this host's state holds something else.
+    #[error(
+        "the state file {path} is damaged: {why}; snapshots do not depend on it: move it away, and a new one is begun"
+    )]
+    StateDamaged {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file of this host's state was written by a later version.
+    #[error("the state file {path} is of version {version}, which a newer chronos wrote")]
+    StateTooNew {
+        /// The file.
+        path: String,
+        /// Its version.
+        version: u32,
+    },
+    /// The file of this host's state failed.
+    #[error("the state file {path}: {source}")]
+    State {
+        /// The file.
+        path: String,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
     /// The clock tells no time that can be written.
     #[error("the clock: {0}")]
     Clock(String),
@@ -205,6 +243,14 @@ impl Error {
         Self::Local { path: printable(path.as_os_str().as_bytes()), source }
     }
 
+    /// The name under which a failed backup stands in the history.
+    pub fn backup_id(&self) -> Option<&str> {
+        match self {
+            Self::Failed { backup_id, .. } => Some(backup_id),
+            _ => None,
+        }
+    }
+
     /// The kind of this error.
     pub fn kind(&self) -> Kind {
         use chronos_snapshot::Error as Snapshot;
@@ -218,7 +264,10 @@ impl Error {
             Self::NotInTrash(Snapshot::NotFound { .. }) => Kind::NotFound,
             Self::NotInTrash(error) => Kind::Library(error.kind()),
             Self::Held { .. } | Self::NotDeleted { .. } => Kind::Refused,
-            Self::Clock(_) => Kind::Library(ErrorKind::Io),
+            Self::Failed { cause, .. } => cause.kind(),
+            Self::StateDamaged { .. } => Kind::Library(ErrorKind::Damaged),
+            Self::StateTooNew { .. } => Kind::Library(ErrorKind::TooNew),
+            Self::Clock(_) | Self::State { .. } => Kind::Library(ErrorKind::Io),
             Self::Store(error) => Kind::Library(error.kind()),
             Self::Snapshot(error) => Kind::Library(error.kind()),
             Self::NoRepository { .. } => Kind::Library(ErrorKind::NoRepository),

@@ -14,6 +14,9 @@ pub mod workplace;
 
 pub mod catalog;
 pub mod retention;
+pub mod sources;
+pub mod state;
+mod turn;
 
 pub mod operations;
 

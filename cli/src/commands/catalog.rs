@@ -44,11 +44,6 @@ impl Catalog {
         if self.is_damaged() { Exit::Damage } else { Exit::Done }
     }
 
-    /// The snapshot that a name means.
-    pub(crate) fn resolve(&self, app: &App, name: &str) -> Result<Snapshot, Failure> {
-        Ok(told(app, self.0.resolve(name)?))
-    }
-
     /// The snapshots that several names mean, each once.
     pub(crate) fn resolve_all(&self, app: &App, names: &[String]) -> Result<Vec<Snapshot>, Failure> {
         let chosen = self.0.resolve_all(names)?;
@@ -109,8 +104,9 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) until: Option<Timestamp>,
 
-    /// In this state: completed (also those verified since), partial, verified, corrupted, missing
-    #[arg(long, value_name = "STATUS", value_parser = ["completed", "partial", "verified", "corrupted", "missing"])]
+    /// In this state: completed (also those verified since), partial, verified, corrupted, missing; failed: backups of
+    /// configured targets that made no snapshot, as this host remembers them
+    #[arg(long, value_name = "STATUS", value_parser = ["completed", "partial", "verified", "corrupted", "missing", "failed"])]
     pub(crate) status: Option<String>,
 }
 
@@ -121,7 +117,13 @@ impl Filter {
         catalog: &Catalog,
         snapshots: &'a [Snapshot],
     ) -> Result<impl DoubleEndedIterator<Item = &'a Snapshot> + use<'a>, Failure> {
-        let filter = chronos_server::catalog::Filter {
+        let filter = self.meant()?;
+        Ok(catalog.fitting(&filter, snapshots))
+    }
+
+    /// What the options say.
+    pub(crate) fn meant(&self) -> Result<chronos_server::catalog::Filter, Failure> {
+        Ok(chronos_server::catalog::Filter {
             target: self.target.clone(),
             tier: self.tier.clone(),
             tags: self.tags.clone(),
@@ -131,8 +133,7 @@ impl Filter {
             until: self.until,
             status: self.status.clone(),
             ..Default::default()
-        };
-        Ok(catalog.fitting(&filter, snapshots))
+        })
     }
 }
 

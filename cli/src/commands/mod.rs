@@ -28,6 +28,7 @@ mod rewrite;
 mod snapshots;
 mod stats;
 mod tag;
+mod targets;
 mod undelete;
 mod verify;
 mod versions;
@@ -65,6 +66,7 @@ pub(crate) enum Command {
     Repair(repair::Repair),
     Keys(keys::Keys),
     Config(config::Config),
+    Targets(targets::Targets),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),
@@ -99,6 +101,7 @@ impl Command {
             Self::Repair(c) => c.run(app),
             Self::Keys(c) => c.run(app),
             Self::Config(c) => c.run(app),
+            Self::Targets(targets::Targets {}) => targets::Targets::run(app),
             Self::Doctor(doctor::Doctor {}) => doctor::Doctor::run(app),
             Self::Completions(c) => c.run(app),
             Self::Man(c) => c.run(app),

@@ -1,11 +1,11 @@
 //! `chronos repair`: mends what can be mended; deletes nothing that it cannot read or does not know.
 
+use chronos_server::workplace::client;
 use chronos_snapshot::{RewriteMode, repair_snapshot};
 use chronos_store::{Finding, RepairReport, SessionOptions};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::commands::backup::client;
 use crate::commands::catalog::Catalog;
 use crate::context::App;
 use crate::error::{Exit, Failure};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use chronos_server::workplace::{client, host};
 use chronos_snapshot::{
     BackupOptions, ErrorKind, FileOptions, FileSource, Overwrite, Owner, ParentChoice, RestoreOptions,
     RestorePlan, RestorePoint, RestoreReport, RestoreStatus, Snapshot, Strategy, backup, restore,
@@ -11,7 +12,6 @@ use chronos_snapshot::{
 use chronos_store::{Repository, SessionOptions};
 use clap::Args;
 
-use crate::commands::backup::{client, host, user};
 use crate::commands::catalog::{Catalog, canonical};
 use crate::context::App;
 use crate::error::{Exit, Failure};
@@ -97,6 +97,7 @@ impl Restore {
             recover(app, &catalog.repository)?;
         }
         let wants_point = !self.no_restore_point && !self.dry_run && self.strategy != Strategy::NewLocation;
+        let user = app.workplace()?.user();
         let options = RestoreOptions {
             path: path.unwrap_or_default(),
             to: self.to.clone(),
@@ -110,7 +111,7 @@ impl Restore {
             sparse: self.sparse,
             owner: if self.owner_by_name { Owner::Name } else { Owner::Number },
             threads: 0,
-            restore_point: wants_point.then(|| restore_point(&catalog.repository, &snapshot)),
+            restore_point: wants_point.then(|| restore_point(&catalog.repository, &snapshot, user)),
         };
         let report = restore(&catalog.repository, &snapshot, &options)?;
         app.output.finish();
@@ -160,7 +161,7 @@ fn recover(app: &App, repository: &Repository) -> Result<(), Failure> {
 
 /// Keeps what is there now as a snapshot of tier `restore-point`, with the roots of what is restored: a restore of it
 /// with strategy `replace` brings everything back.
-fn restore_point(repository: &Repository, snapshot: &Snapshot) -> RestorePoint {
+fn restore_point(repository: &Repository, snapshot: &Snapshot, user: String) -> RestorePoint {
     let repository = repository.clone();
     let (manifest, session) = (snapshot.manifest.clone(), snapshot.session.clone());
     RestorePoint(Arc::new(move |plan: &RestorePlan| {
@@ -179,7 +180,7 @@ fn restore_point(repository: &Repository, snapshot: &Snapshot) -> RestorePoint {
             tier: "restore-point".to_owned(),
             description: format!("Before a restore of {}", manifest.backup_id),
             host: host(),
-            user: user(),
+            user: user.clone(),
             parent,
             session: SessionOptions { client: client(), level: 3 },
             ..BackupOptions::default()

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use chronos_server::workplace::client;
 use chronos_snapshot::{
     Case, Patterns, RewriteMode, RewriteOptions, RewriteReport, Snapshot, chunks_of_excluded, rewrite,
 };
@@ -9,7 +10,6 @@ use chronos_store::SessionOptions;
 use clap::Args;
 use serde::Serialize;
 
-use crate::commands::backup::client;
 use crate::commands::catalog::Catalog;
 use crate::context::App;
 use crate::error::{Exit, Failure};

@@ -1,13 +1,15 @@
 //! `chronos snapshots`: what there is, newest first.
 
-use chronos_snapshot::Snapshot;
+use chronos_server::catalog::Row;
+use chronos_server::operations::failures::failures;
+use chronos_snapshot::{Snapshot, printable};
 use clap::Args;
 
 use crate::commands::catalog::{Catalog, Filter};
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::snapshot::table;
-use chronos_server::catalog::Row;
+use crate::output::table::{Table, local_time};
 
 /// List snapshots, newest first
 #[derive(Debug, Args)]
@@ -28,6 +30,9 @@ impl Snapshots {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
         let catalog = Catalog::open(app)?;
+        if self.filter.status.as_deref() == Some("failed") {
+            return self.failed(app, &catalog);
+        }
         let trash = if self.deleted { catalog.trash()? } else { Vec::new() };
         let all = if self.deleted { &trash } else { &catalog.snapshots };
         // Of several of one moment the last in the repository's own order comes first.
@@ -44,6 +49,24 @@ impl Snapshots {
         } else {
             app.output.table(&table(fitting.iter().copied()))?;
             app.output.note(format!("{} of {total} snapshots in {location}", fitting.len()));
+        }
+        Ok(catalog.exit())
+    }
+
+    /// Lists what made no snapshot.
+    fn failed(&self, app: &App, catalog: &Catalog) -> Result<Exit, Failure> {
+        let mut found = failures(app.workplace()?, &catalog.repository, &self.filter.meant()?)?;
+        found.truncate(self.limit.unwrap_or(found.len()));
+        app.output.document(&found)?;
+        if found.is_empty() {
+            app.output.note("No backup of a configured target has failed on this host.");
+        } else {
+            let mut table = Table::new(&["BACKUP ID", "TIME", "WHY"]);
+            for one in &found {
+                let why = printable(one.error.as_bytes());
+                table.row([one.backup_id.clone(), local_time(&one.created_at), why]);
+            }
+            app.output.table(&table)?;
         }
         Ok(catalog.exit())
     }

@@ -102,6 +102,16 @@ pub(crate) fn local_time(text: &str) -> String {
     text.parse::<Timestamp>().map_or_else(|_| chronos_snapshot::printable(text.as_bytes()), zoned)
 }
 
+/// A number of seconds that went by, for people.
+pub(crate) fn age(seconds: u64) -> String {
+    match seconds {
+        0..=59 => format!("{seconds} s"),
+        60..=3_599 => format!("{} min", seconds / 60),
+        3_600..=172_799 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
 /// A number of milliseconds for people.
 pub(crate) fn duration(ms: u64) -> String {
     match ms {

@@ -26,6 +26,7 @@ mod owners;
 mod races;
 mod restoring;
 mod retention;
+mod runs;
 mod support;
 mod targets;
 mod terminal;

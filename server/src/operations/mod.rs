@@ -1,11 +1,14 @@
 //! What can be done with a repository, one file per verb: a request in, a result out. The command line, HTTP and schedules call
 //! the same functions; nothing here prints, and whoever calls is told of progress through the monitor of the workplace.
 
+pub mod backup;
 pub mod cleanup;
 pub mod delete;
+pub mod failures;
 pub mod hold;
 mod marks;
 pub mod tag;
+pub mod targets;
 pub mod undelete;
 pub mod verify;
 

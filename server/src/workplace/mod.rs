@@ -3,6 +3,7 @@
 //! The command line and the service begin here. Nobody is asked and nothing is told: what a person should know is in the answers.
 
 mod choices;
+mod identity;
 pub mod key_file;
 pub mod location;
 pub mod places;
@@ -23,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::values::parse_size;
 
 pub use choices::{Choices, Variables};
+pub use identity::{client, host};
 pub use location::{Location, Origin};
 pub use places::Places;
 pub use repository::{Created, Key, Opened, exists};
@@ -103,6 +105,11 @@ impl Workplace {
     /// The secret that somebody named, if anybody did.
     pub fn given(&self) -> Result<Option<Given>> {
         secret::given(&self.choices, &self.variables, &self.config.repository)
+    }
+
+    /// Name of the user that runs the program, or the number.
+    pub fn user(&self) -> String {
+        identity::user(&self.variables)
     }
 
     /// The program's own folders, which are never backed up.

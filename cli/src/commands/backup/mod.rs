@@ -1,23 +1,21 @@
 //! `chronos backup`: a new snapshot of files, of a stream, or of a configured target.
 
+mod several;
 mod sources;
 
 use std::path::{Path, PathBuf};
 
-use chronos_server::TargetConfig;
-use chronos_server::operations::cleanup::{ForgetRequest, forget};
-use chronos_snapshot::retention::Trigger;
+use chronos_server::operations::backup::{ALL, Backup as Made, BackupRequest, plan, setting};
+use chronos_server::sources::{Selection, walked};
 use chronos_snapshot::{
-    BackupOptions, BackupReport, ChangeTest, Explanation, FileSource, Outcome, ParentChoice, Preset, Reason,
-    backup,
+    BackupReport, ChangeTest, Explanation, FileOptions, FileSource, Outcome, Preset, Reason,
 };
-use chronos_store::{Repository, SessionOptions};
+use chronos_store::Repository;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::commands::catalog::{Catalog, canonical};
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::table::{duration, size};
@@ -38,9 +36,10 @@ pub(crate) struct Backup {
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
 
-    /// Target that the snapshot belongs to [default: files]; without a path: back up its configured sources
-    #[arg(long, value_name = "NAME", value_parser = parse_target)]
-    target: Option<String>,
+    /// Target that the snapshot belongs to [default: files]; without a path: back up its configured sources. May then be
+    /// given several times; `all` is every configured target
+    #[arg(long = "target", value_name = "NAME", value_parser = parse_target)]
+    targets: Vec<String>,
 
     /// Why it is made; decides how long it is kept
     #[arg(long, value_name = "TIER", default_value = "manual", value_parser = parse_tier)]
@@ -201,70 +200,60 @@ impl Backup {
         if !self.explain.is_empty() {
             return self.explain(app);
         }
-        let target = self.configured_target(app)?;
-        // What cannot be backed up is refused before a repository is made.
-        let sources = self.sources(app, &app.workplace()?.own_folders(), target.as_ref())?;
-        let repository = app.open_or_create()?;
-        let scope = self.scope(target.as_ref());
-        let options = BackupOptions { scope, ..self.options(app, &repository)? };
-        let report = backup(&repository, sources, &options)?;
-        app.output.finish();
-        Self::show(app, &repository, &report)?;
-        if let Some(target) = target.filter(|t| t.preset.is_some() && report.snapshot.is_some()) {
-            tidy(app, repository, &target.name);
+        let given = self.given(app)?;
+        if given.is_empty() && (self.targets.len() > 1 || self.targets.iter().any(|t| t == ALL)) {
+            return self.several(app);
         }
-        Ok(if report.error_count > 0 { Exit::Partial } else { Exit::Done })
+        if self.targets.len() > 1 {
+            return Err(Failure::usage("what is named here belongs to one target, not to several")
+                .hint("name one --target, or no path: then the configured sources of all are taken"));
+        }
+        let workplace = app.workplace()?;
+        // What cannot be backed up is refused before a repository is made.
+        let planned = plan(workplace, self.request()?, given)?;
+        let repository = app.open_or_create()?;
+        let made = planned.run(workplace, &repository)?;
+        app.output.finish();
+        app.output.document(&made.report)?;
+        show(app, &repository, &made)?;
+        Ok(exit(&made.report))
     }
 
-    fn configured_target(&self, app: &App) -> Result<Option<TargetConfig>, Failure> {
-        let Some(name) = &self.target else { return Ok(None) };
-        Ok(app.workplace()?.config.target(name).cloned())
-    }
-
-    fn options(&self, app: &App, repository: &Repository) -> Result<BackupOptions, Failure> {
-        let target = match &self.target {
-            Some(name) => canonical(app, name)?,
-            None => chronos_server::targets::DEFAULT_TARGET.to_owned(),
-        };
-        let parent = match &self.change.parent {
-            Some(name) => {
-                ParentChoice::Given(Catalog::new(app, repository.clone())?.resolve(app, name)?.session)
-            }
-            None => ParentChoice::Newest,
-        };
-        let outcome = match (self.dry_run, self.skip_if_unchanged) {
-            (true, _) => Outcome::DryRun,
-            (false, true) => Outcome::SnapshotIfChanged,
-            (false, false) => Outcome::Snapshot,
-        };
-        let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        Ok(BackupOptions {
-            target,
+    /// What is asked for, of the first target that is named.
+    fn request(&self) -> Result<BackupRequest, Failure> {
+        Ok(BackupRequest {
+            target: self.targets.first().cloned(),
             tier: self.tier.clone(),
-            backup_type: self.backup_type.clone(),
+            selection: self.selection(),
             name: self.name.clone(),
             description: self.description.clone(),
             tags: self.tags.clone(),
             metadata: self.metadata.iter().cloned().collect(),
-            host: self.host.clone().unwrap_or_else(host),
-            user: user(),
+            host: self.host.clone(),
             time: self.time.map(Timestamp::as_nanosecond),
-            parent,
+            parent: self.change.parent.clone(),
             changes: ChangeTest {
                 inode: !self.change.ignore_inode,
                 ctime: !self.change.ignore_ctime,
                 read_all: self.change.rehash,
             },
-            outcome,
-            session: SessionOptions { client: client(), level: self.compression },
-            threads,
-            ..BackupOptions::default()
+            outcome: match (self.dry_run, self.skip_if_unchanged) {
+                (true, _) => Outcome::DryRun,
+                (false, true) => Outcome::SnapshotIfChanged,
+                (false, false) => Outcome::Snapshot,
+            },
+            level: self.compression,
+            rules: self.rules()?,
+            run_id: None,
         })
     }
 
+    fn selection(&self) -> Selection {
+        Selection { backup_type: self.backup_type.clone(), ..Selection::default() }
+    }
+
     fn explain(&self, app: &App) -> Result<Exit, Failure> {
-        let target = self.configured_target(app)?;
-        let walked = self.walked(&app.workplace()?.own_folders(), target.as_ref())?.into_iter();
+        let walked = self.walked(app)?.into_iter();
         let sources = walked.map(FileSource::new).collect::<Result<Vec<_>, _>>()?;
         if sources.is_empty() {
             return Err(Failure::usage("--explain needs the paths of the backup, or a target that has some")
@@ -285,73 +274,89 @@ impl Backup {
         Ok(Exit::Done)
     }
 
-    fn show(app: &App, repository: &Repository, report: &BackupReport) -> Result<(), Failure> {
-        let out = &app.output;
-        out.document(report)?;
-        out.summary(format!(
-            "{} files ({} new, {} changed, {} unmodified), {} folders, {}",
-            report.files(),
-            report.files_new,
-            report.files_changed,
-            report.files_unmodified,
-            report.dirs,
-            size(report.bytes_processed)
-        ))?;
-        if report.dry_run {
-            out.summary(format!("{} would be added; nothing was written", size(report.bytes_added)))?;
-        } else {
-            out.summary(format!(
-                "{} added, {} written to {} in {}",
-                size(report.bytes_added),
-                size(report.bytes_stored),
-                repository.location(),
-                duration(report.duration_ms)
-            ))?;
+    /// Everything that is walked: of the command line, else of the configured targets.
+    fn walked(&self, app: &App) -> Result<Vec<FileOptions>, Failure> {
+        let workplace = app.workplace()?;
+        if let Some(options) = self.files(workplace)? {
+            return Ok(vec![options]);
         }
-        for error in report.errors.iter().take(ERRORS_SHOWN) {
-            out.warning(format!("not backed up: {}: {}", error.path, error.error));
+        let setting = setting(workplace, &self.rules()?);
+        let mut all = Vec::new();
+        for target in self.targets.iter().filter_map(|name| workplace.config.target(name)) {
+            all.extend(walked(target, &self.selection(), &setting)?);
         }
-        if report.error_count > ERRORS_SHOWN as u64 {
-            out.warning(format!(
-                "and {} more; `chronos snapshots --json` has them",
-                report.error_count - ERRORS_SHOWN as u64
-            ));
-        }
-        if report.files() == 0 && report.bytes_processed == 0 && report.error_count == 0 {
-            out.note("There was not one file to back up.");
-        }
-        match (&report.snapshot, report.dry_run) {
-            (Some(_), _) => {
-                let what = match (report.error_count, report.unchanged) {
-                    (0, true) => "unchanged",
-                    (0, false) => "completed",
-                    _ => "partial: what is named above is missing from it",
-                };
-                out.summary(format!("Snapshot {} {what}", report.backup_id))
-            }
-            (None, false) => out.summary("Nothing has changed: no snapshot was made"),
-            (None, true) => Ok(()),
-        }
+        Ok(all)
     }
 }
 
-/// Applies the limits of a project target, which hold after every backup. The snapshot is safe whatever becomes of it.
-fn tidy(app: &App, repository: Repository, target: &str) {
-    let removed = Catalog::new(app, repository).and_then(|catalog| {
-        let request = ForgetRequest {
-            targets: vec![target.to_owned()],
-            trigger: Trigger::Schedule,
-            ..ForgetRequest::default()
-        };
-        Ok(forget(app.workplace()?, &catalog, &request)?.split().1)
-    });
-    match removed {
+/// How a command ends that made this.
+fn exit(report: &BackupReport) -> Exit {
+    if report.is_partial() { Exit::Partial } else { Exit::Done }
+}
+
+/// What was done, for people.
+fn show(app: &App, repository: &Repository, made: &Made) -> Result<(), Failure> {
+    let report = &made.report;
+    let out = &app.output;
+    out.summary(format!(
+        "{} files ({} new, {} changed, {} unmodified), {} folders, {}",
+        report.files(),
+        report.files_new,
+        report.files_changed,
+        report.files_unmodified,
+        report.dirs,
+        size(report.bytes_processed)
+    ))?;
+    if report.dry_run {
+        out.summary(format!("{} would be added; nothing was written", size(report.bytes_added)))?;
+    } else {
+        out.summary(format!(
+            "{} added, {} written to {} in {}",
+            size(report.bytes_added),
+            size(report.bytes_stored),
+            repository.location(),
+            duration(report.duration_ms)
+        ))?;
+    }
+    for error in report.errors.iter().take(ERRORS_SHOWN) {
+        out.warning(format!("not backed up: {}: {}", error.path, error.error));
+    }
+    if report.error_count > ERRORS_SHOWN as u64 {
+        out.warning(format!(
+            "and {} more; `chronos snapshots --json` has them",
+            report.error_count - ERRORS_SHOWN as u64
+        ));
+    }
+    if report.files() == 0 && report.bytes_processed == 0 && report.error_count == 0 {
+        out.note("There was not one file to back up.");
+    }
+    let told = match (&report.snapshot, report.dry_run) {
+        (Some(_), _) => {
+            let what = match (report.is_partial(), report.unchanged) {
+                (false, true) => "unchanged",
+                (false, false) => "completed",
+                _ => "partial: what is named above is missing from it",
+            };
+            out.summary(format!("Snapshot {} {what}", report.backup_id))
+        }
+        (None, false) => out.summary("Nothing has changed: no snapshot was made"),
+        (None, true) => Ok(()),
+    };
+    told?;
+    limits(app, made);
+    Ok(())
+}
+
+/// What went past the limits of a project target. The snapshot is safe whatever became of that.
+fn limits(app: &App, made: &Made) {
+    match &made.removed {
         Ok(removed) => {
             for one in removed {
+                let target = &made.report.target;
                 app.output.note(format!("Removed {}: past the limits of {target}", one.backup_id));
             }
         }
-        Err(failure) => app.output.warning(format!("old snapshots were not removed: {}", failure.message)),
+        Err(error) => app.output.warning(format!("old snapshots were not removed: {error}")),
     }
 }
 
@@ -368,23 +373,4 @@ fn explained(sources: &[FileSource], path: &Path) -> Result<Explanation, Failure
         }
     }
     answer.ok_or_else(|| Failure::usage("there is no source to explain"))
-}
-
-/// Name of this host.
-pub(crate) fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// Name of this user, or the number.
-pub(crate) fn user() -> String {
-    let named = ["USER", "LOGNAME"].into_iter().find_map(crate::context::variable);
-    named.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string())
-}
-
-/// The pseudonym of this host in names of objects.
-pub(crate) fn client() -> String {
-    /// Letters that stand in names; the rest of a host's name says nothing that a lister should know.
-    const LEN: usize = 16;
-    let plain: String = host().to_lowercase().chars().filter(char::is_ascii_alphanumeric).take(LEN).collect();
-    if plain.is_empty() { "local".to_owned() } else { plain }
 }

@@ -1,0 +1,119 @@
+//! The configured targets and how fresh they are.
+
+use chronos_snapshot::Snapshot;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::catalog::Catalog;
+use crate::config::TargetConfig;
+use crate::error::{Error, Result};
+use crate::sources::{self, SourceState};
+use crate::state::{Run, RunFilter, State};
+use crate::workplace::Workplace;
+
+/// A target.
+#[derive(Clone, Debug, Serialize)]
+pub struct TargetState {
+    /// Its name.
+    pub target: String,
+    /// Its other names.
+    pub aliases: Vec<String>,
+    /// What belongs to it.
+    pub sources: Vec<SourceState>,
+    /// Snapshots that there are.
+    pub snapshots: usize,
+    /// The newest that is good, takes the whole target and is not of the time before a rollback.
+    pub last_good: Option<LastGood>,
+    /// The last run on this host, as its history tells it.
+    pub last_run: Option<LastRun>,
+}
+
+/// The newest good snapshot.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastGood {
+    /// Its name.
+    pub backup_id: String,
+    /// Its content id.
+    pub snapshot: String,
+    /// When it was taken.
+    pub created_at: String,
+    /// How long ago; 0 if its time is yet to come.
+    pub age_seconds: u64,
+}
+
+/// The last run of a target on this host.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastRun {
+    /// The name that its snapshot has, or would have had.
+    pub backup_id: Option<String>,
+    /// How it stands.
+    pub status: &'static str,
+    /// When it began.
+    pub began: String,
+    /// Why it failed, or what was missing.
+    pub error: Option<String>,
+}
+
+/// Looks at every configured target; without a catalogue there are no snapshots yet.
+pub fn targets(workplace: &Workplace, catalog: Option<&Catalog>) -> Result<Vec<TargetState>> {
+    let now =
+        Timestamp::from_nanosecond(workplace.env.clock.now()).map_err(|e| Error::Clock(e.to_string()))?;
+    let history = History::open(workplace, catalog);
+    let none = Vec::new();
+    let snapshots = catalog.map_or(&none, |c| &c.snapshots);
+    Ok(workplace.config.targets.iter().map(|target| state(target, snapshots, &history, now)).collect())
+}
+
+fn state(target: &TargetConfig, all: &[Snapshot], history: &History<'_>, now: Timestamp) -> TargetState {
+    let own = || all.iter().filter(|s| s.manifest.target == target.name);
+    let good = own().filter(|s| s.is_latest_candidate()).max_by_key(|s| s.taken_at());
+    TargetState {
+        target: target.name.clone(),
+        aliases: target.aliases.clone(),
+        sources: sources::described(target),
+        snapshots: own().count(),
+        last_good: good.map(|s| LastGood {
+            backup_id: s.manifest.backup_id.clone(),
+            snapshot: s.id.to_string(),
+            created_at: s.manifest.created_at.clone(),
+            age_seconds: u64::try_from(now.duration_since(s.taken_at()).as_secs()).unwrap_or(0),
+        }),
+        last_run: history.last(&target.name).map(last_run),
+    }
+}
+
+fn last_run(run: Run) -> LastRun {
+    let began = Timestamp::from_nanosecond(i128::from(run.began)).unwrap_or_default();
+    LastRun {
+        backup_id: run.backup_id,
+        status: run.status.word(),
+        began: began.to_string(),
+        error: run.error,
+    }
+}
+
+/// The history of one repository; told of and left out where it cannot be read.
+struct History<'w> {
+    workplace: &'w Workplace,
+    state: Option<(State, String)>,
+}
+
+impl<'w> History<'w> {
+    fn open(workplace: &'w Workplace, catalog: Option<&Catalog>) -> Self {
+        let state = catalog.and_then(|catalog| {
+            let state = State::open(&workplace.places.state).map_err(|e| untold(workplace, &e)).ok()?;
+            Some((state, catalog.repository.id().to_string()))
+        });
+        Self { workplace, state }
+    }
+
+    fn last(&self, target: &str) -> Option<Run> {
+        let (state, repository) = self.state.as_ref()?;
+        let filter = RunFilter { repository: Some(repository), target: Some(target), ..RunFilter::default() };
+        state.runs(&filter, 1).map_err(|e| untold(self.workplace, &e)).ok()?.pop()
+    }
+}
+
+fn untold(workplace: &Workplace, error: &Error) {
+    workplace.monitor.problem(&format!("the history of runs cannot be read: {error}"));
+}

@@ -1,0 +1,117 @@
+//! What this host remembers beside repositories: one SQLite file in the state folder, which several processes use at once.
+//!
+//! What always holds: no snapshot depends on it. A file that is damaged or newer is told of and left alone; work goes on without.
+
+mod runs;
+#[cfg(test)]
+mod tests;
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chronos_store::durable;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use crate::error::{Error, Result};
+use crate::values::shown;
+
+pub use runs::{Ending, NewRun, Run, RunFilter, RunNumber, RunStatus};
+
+/// The file, in the state folder.
+const FILE: &str = "chronos.sqlite";
+/// How long another process may write before this one gives up: its transactions are single rows.
+const BUSY_MAX: Duration = Duration::from_secs(10);
+
+/// What was changed in the tables, in the order of versions: number n leads from version n to n + 1.
+const MIGRATIONS: &[&str] = &[runs::TABLE];
+/// The version of the tables that this program works with.
+const VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// The state of this host.
+#[derive(Debug)]
+pub struct State {
+    connection: Mutex<Connection>,
+    path: PathBuf,
+}
+
+impl State {
+    /// Opens the state in a folder; makes it on first use, and brings it to this version.
+    ///
+    /// # Errors
+    /// [`Error::StateDamaged`], [`Error::StateTooNew`], [`Error::State`].
+    pub fn open(folder: &Path) -> Result<Self> {
+        durable::create_folder(folder)?;
+        let path = folder.join(FILE);
+        // What runs say of failures is for their user alone.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| Error::local(&path, e))?;
+        let connection = prepared(&path).map_err(|e| wrong(&path, e))?;
+        let state = Self { connection: Mutex::new(connection), path };
+        state.migrate()?;
+        Ok(state)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn migrate(&self) -> Result<()> {
+        let wrong = |e| wrong(&self.path, e);
+        let mut connection = self.connection();
+        if version(&connection).map_err(wrong)? == VERSION {
+            return Ok(());
+        }
+        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrong)?;
+        // Another process may have been faster.
+        let now = version(&change).map_err(wrong)?;
+        if now > VERSION {
+            return Err(Error::StateTooNew { path: shown(&self.path), version: now });
+        }
+        for sql in MIGRATIONS.iter().skip(now as usize) {
+            change.execute_batch(sql).map_err(wrong)?;
+        }
+        change.pragma_update(None, "user_version", VERSION).map_err(wrong)?;
+        change.commit().map_err(wrong)
+    }
+
+    /// One statement at a time; a thread that died in one has left no transaction open.
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wrong(&self, error: rusqlite::Error) -> Error {
+        wrong(&self.path, error)
+    }
+}
+
+fn prepared(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_MAX)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // A transaction may be lost with the power, never half of one.
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn wrong(path: &Path, error: rusqlite::Error) -> Error {
+    let path = shown(path);
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            Error::StateDamaged { path, why: error.to_string() }
+        }
+        _ => Error::State { path, source: error },
+    }
+}
