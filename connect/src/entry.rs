@@ -43,7 +43,7 @@ pub(crate) fn streamed(path: TreePath, attributes: Attributes, stream: impl Read
     Item::Entry(Entry { path, node, origin: Origin::Stream(Box::new(stream)) })
 }
 
-fn node(kind: NodeKind, attributes: Attributes) -> Node {
+pub(crate) fn node(kind: NodeKind, attributes: Attributes) -> Node {
     let Attributes { mode, uid, gid, mtime } = attributes;
     Node {
         kind,

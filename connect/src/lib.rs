@@ -11,6 +11,8 @@ mod secret;
 pub mod sqlite;
 mod stream;
 
+pub mod n8n;
+
 pub use command::{StreamSource, into_command};
 pub use error::{Error, ErrorKind, Result};
 pub use prefix::{Passing, Prefix};

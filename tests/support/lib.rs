@@ -3,16 +3,21 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a test that cannot be set up must fail at once"
 )]
 
 pub mod compare;
+mod http;
 mod mounted;
+mod n8n;
 mod program;
 mod special;
 mod trees;
 
+pub use http::{HttpServer, Request, Response, client as http_client};
 pub use mounted::Mounted;
+pub use n8n::{N8n, n8n};
 pub use program::{Output, Program};
 pub use special::special_tree;
 pub use trees::{fixture, reader_python, repository_root};

@@ -1,0 +1,26 @@
+//! n8n: its workflows, tags and the names of its credentials, over the public API and over its command line, both ways.
+//!
+//! Modules in the order of dependence; each uses only those above it.
+
+mod client;
+mod credentials;
+mod error;
+mod fetch;
+mod items;
+mod listing;
+mod node;
+mod options;
+mod reading;
+mod said;
+mod source;
+mod version;
+mod workflow;
+
+pub use client::Client;
+pub use credentials::Credential;
+pub use error::{Error, Result};
+pub use listing::PAGE;
+pub use options::{Limits, Parts, Server};
+pub use source::{Failure, N8nOptions, N8nSource};
+pub use version::{Era, ServerVersion};
+pub use workflow::{Facts, canonical, check, file_name, id_of_file};

@@ -1,0 +1,4 @@
+//! Tests against the real servers that are backed up, each started once.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod n8n;

@@ -1,0 +1,289 @@
+//! Real n8n servers, each started once per test program, on loopback, with an owner and an API key.
+//!
+//! `scripts/n8n` installs them. A server ends with the test program: a shell waits for the end of its standard input.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::blocking::{Client, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::http;
+use crate::trees::repository_root;
+
+/// Versions that run in the tests, the oldest first.
+pub const N8N_VERSIONS: [&str; 3] = ["1.123.81", "2.8.4", "2.40.7"];
+
+/// How long a server may take to start on a busy machine.
+const START_MAX: Duration = Duration::from_secs(300);
+
+/// Starts a command and ends it with standard input; then removes its data.
+const UNTIL_INPUT_ENDS: &str =
+    r#"dir=$1; shift; "$@" </dev/null & pid=$!; cat >/dev/null; kill $pid; wait $pid; rm -rf "$dir""#;
+
+/// A running n8n.
+#[derive(Debug)]
+pub struct N8n {
+    /// Its version.
+    pub version: &'static str,
+    /// API key of the owner.
+    pub key: String,
+    port: u16,
+    data: PathBuf,
+    client: Client,
+    /// Holds the standard input that keeps it running.
+    _child: Child,
+}
+
+/// The server of a version for the time of one test; it holds no workflow.
+///
+/// # Panics
+/// If it is not installed (`scripts/test` does) or does not start.
+pub fn n8n(version: &'static str) -> MutexGuard<'static, N8n> {
+    static SERVERS: [OnceLock<Mutex<N8n>>; 3] = [const { OnceLock::new() }; 3];
+    let number = N8N_VERSIONS.iter().position(|v| *v == version).unwrap();
+    let server = SERVERS[number].get_or_init(|| Mutex::new(N8n::start(version)));
+    // A test that failed left it locked; the next one clears it all the same.
+    let server = server.lock().unwrap_or_else(PoisonError::into_inner);
+    server.clear();
+    server
+}
+
+impl N8n {
+    fn start(version: &'static str) -> Self {
+        let data = tempfile::Builder::new().prefix("chronos-n8n").tempdir().unwrap().keep();
+        let port = free_port();
+        let log = File::create(data.join("log")).unwrap();
+        let mut child = Command::new("sh");
+        child.args(["-c", UNTIL_INPUT_ENDS, "sh"]).arg(&data).args(program(version)).arg("start");
+        child.envs(environment(version, &data, port)).env("N8N_RUNNERS_BROKER_PORT", free_port().to_string());
+        let child = child.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let mut server =
+            Self { version, key: String::new(), port, data, client: http::client(), _child: child };
+        server.wait();
+        server.set_up();
+        server
+    }
+
+    /// Both interfaces refuse strangers only when they are there: the health check is ready before.
+    fn wait(&self) {
+        let begin = Instant::now();
+        let refuses = |path: &str| {
+            let answer = self.client.get(format!("{}{path}", self.url())).send();
+            answer.is_ok_and(|a| a.status() == 401)
+        };
+        while !(refuses("/api/v1/workflows") && refuses("/rest/login")) {
+            if begin.elapsed() > START_MAX {
+                let mut log = String::new();
+                File::open(self.data.join("log")).unwrap().read_to_string(&mut log).unwrap();
+                panic!("n8n {} does not start:\n{log}", self.version);
+            }
+            // A server can only be asked again.
+            std::thread::park_timeout(Duration::from_millis(250));
+        }
+    }
+
+    fn set_up(&mut self) {
+        let owner = json!({"email": "owner@example.test", "firstName": "Test", "lastName": "Owner", "password": "Passw0rd-of-tests"});
+        let answer =
+            self.client.post(format!("{}/rest/owner/setup", self.url())).json(&owner).send().unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().unwrap());
+        let cookie = answer.headers().get("set-cookie").unwrap().to_str().unwrap();
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let rest = |call: RequestBuilder| -> Value {
+            let answer = call.header("cookie", &cookie).send().unwrap();
+            assert!(answer.status().is_success(), "{}", answer.text().unwrap());
+            answer.json().unwrap()
+        };
+        let keys = format!("{}/rest/api-keys", self.url());
+        let scopes = rest(self.client.get(format!("{keys}/scopes")));
+        let key = json!({"label": "tests", "expiresAt": null, "scopes": scopes["data"]});
+        let made = rest(self.client.post(keys).json(&key));
+        made["data"]["rawApiKey"].as_str().unwrap().clone_into(&mut self.key);
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// A call of the public API: status and body.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut call = self.client.request(method, format!("{}/api/v1/{path}", self.url()));
+        call = call.header("X-N8N-API-KEY", &self.key);
+        if let Some(body) = body {
+            call = call.json(body);
+        }
+        let answer = call.send().unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.text().unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// A call of the public API that succeeds.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        let (status, answer) = self.try_call(method, path, body);
+        assert!((200..300).contains(&status), "{} {method} {path}: {status} {answer}", self.version);
+        answer
+    }
+
+    /// A workflow as the API shows it; `None` if there is none.
+    ///
+    /// # Panics
+    /// If the server fails.
+    pub fn workflow(&self, id: &str) -> Option<Value> {
+        let (status, answer) = self.try_call("GET", &format!("workflows/{id}"), None);
+        assert!(matches!(status, 200 | 404), "{status} {answer}");
+        (status == 200).then_some(answer)
+    }
+
+    /// Ids of all workflows.
+    ///
+    /// # Panics
+    /// If the server fails.
+    pub fn ids(&self) -> Vec<String> {
+        let mut ids = std::collections::BTreeSet::new();
+        let mut query = "workflows?limit=250".to_owned();
+        loop {
+            let page = self.call("GET", &query, None);
+            ids.extend(page["data"].as_array().unwrap().iter().map(|w| w["id"].as_str().unwrap().to_owned()));
+            match page["nextCursor"].as_str() {
+                Some(cursor) => query = format!("workflows?limit=250&cursor={cursor}"),
+                None => return ids.into_iter().collect(),
+            }
+        }
+    }
+
+    /// Deletes workflow `id`, active or not.
+    ///
+    /// # Panics
+    /// If the server fails.
+    pub fn delete(&self, id: &str) {
+        let path = format!("workflows/{id}");
+        loop {
+            match self.try_call("DELETE", &path, None) {
+                (200, _) => return,
+                // Published, or still being unpublished.
+                (409, _) => drop(self.try_call("POST", &format!("{path}/deactivate"), None)),
+                (status, answer) => panic!("{status} {answer}"),
+            }
+        }
+    }
+
+    /// Deletes all workflows and tags.
+    ///
+    /// # Panics
+    /// If the server fails.
+    pub fn clear(&self) {
+        loop {
+            let ids = self.ids();
+            ids.iter().for_each(|id| self.delete(id));
+            if ids.is_empty() {
+                break;
+            }
+        }
+        for tag in self.call("GET", "tags?limit=250", None)["data"].as_array().unwrap() {
+            self.call("DELETE", &format!("tags/{}", tag["id"].as_str().unwrap()), None);
+        }
+    }
+
+    /// The words that start its command line, with the environment it needs.
+    ///
+    /// # Panics
+    /// Never: paths of tests are text.
+    pub fn command(&self) -> Vec<String> {
+        let mut words = vec!["env".to_owned()];
+        words.extend(environment(self.version, &self.data, 1).into_iter().map(|(k, v)| format!("{k}={v}")));
+        words.extend(program(self.version).map(|w| w.to_str().unwrap().to_owned()));
+        words
+    }
+
+    /// Runs its command line.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn cli(&self, arguments: &[&str]) -> String {
+        let words = self.command();
+        let output = Command::new(&words[0]).args(&words[1..]).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        said
+    }
+
+    /// Puts workflows in by the command line, which keeps their ids.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub fn import(&self, workflows: &[Value]) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        serde_json::to_writer(&file, workflows).unwrap();
+        self.cli(&["import:workflow", &format!("--input={}", file.path().to_str().unwrap())]);
+    }
+}
+
+fn installed() -> PathBuf {
+    repository_root().join("target/fixtures/n8n")
+}
+
+/// Node and the entry point of a version.
+fn program(version: &str) -> [PathBuf; 2] {
+    let at = installed();
+    assert!(at.join(version).join(".complete").exists(), "n8n {version} is missing: run scripts/test");
+    [at.join("node/bin/node"), at.join(version).join("node_modules/n8n/bin/n8n")]
+}
+
+/// A port that nobody has.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Quiet, on loopback, calling nobody.
+fn environment(version: &str, data: &std::path::Path, port: u16) -> Vec<(&'static str, String)> {
+    let path = format!("{}:{}", installed().join("node/bin").display(), std::env::var("PATH").unwrap());
+    let mut variables = vec![
+        ("PATH", path),
+        ("N8N_USER_FOLDER", data.to_str().unwrap().to_owned()),
+        ("N8N_PORT", port.to_string()),
+        ("N8N_ENCRYPTION_KEY", "key-of-the-tests-0123456789abcdef".to_owned()),
+    ];
+    let mut set = |names: &[&'static str], value: &str| {
+        variables.extend(names.iter().map(|name| (*name, value.to_owned())));
+    };
+    set(&["N8N_LISTEN_ADDRESS", "N8N_HOST", "N8N_RUNNERS_BROKER_LISTEN_ADDRESS"], "127.0.0.1");
+    set(&["GENERIC_TIMEZONE", "TZ"], "UTC");
+    set(&["NO_COLOR", "N8N_ENFORCE_SETTINGS_FILE_PERMISSIONS"], "true");
+    set(&["EXTERNAL_FRONTEND_HOOKS_URLS"], "");
+    set(
+        &[
+            "N8N_SECURE_COOKIE",
+            "N8N_DIAGNOSTICS_ENABLED",
+            "N8N_VERSION_NOTIFICATIONS_ENABLED",
+            "N8N_TEMPLATES_ENABLED",
+            "N8N_PERSONALIZATION_ENABLED",
+            "N8N_HIRING_BANNER_ENABLED",
+            "N8N_COMMUNITY_PACKAGES_ENABLED",
+            "N8N_LICENSE_AUTO_RENEW_ENABLED",
+            "N8N_RUNNERS_ENABLED",
+        ],
+        "false",
+    );
+    match version {
+        // Its new engine needs an addon that is not built for every Node.
+        v if v.starts_with("1.") => set(&["N8N_EXPRESSION_ENGINE"], "legacy"),
+        v if v.starts_with("2.40") => set(&["N8N_DISABLED_MODULES"], "mcp-registry,instance-ai,chat-hub"),
+        _ => {}
+    }
+    variables
+}
