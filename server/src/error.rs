@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use chronos_snapshot::{ErrorKind, printable};
+use rusqlite::ErrorCode;
 
 /// Result of reading a configuration, or of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -258,18 +259,23 @@ impl Error {
         match self {
             Self::Store(Store::Invalid(_))
             | Self::Snapshot(Snapshot::Invalid(_) | Snapshot::Store(Store::Invalid(_))) => Kind::Invalid,
-            Self::Snapshot(Snapshot::NotFound { .. }) | Self::Unknown { .. } | Self::UnknownTarget { .. } => {
-                Kind::NotFound
-            }
-            Self::NotInTrash(Snapshot::NotFound { .. }) => Kind::NotFound,
-            Self::NotInTrash(error) => Kind::Library(error.kind()),
+            Self::Snapshot(Snapshot::NotFound { .. })
+            | Self::NotInTrash(Snapshot::NotFound { .. })
+            | Self::Unknown { .. }
+            | Self::UnknownTarget { .. } => Kind::NotFound,
             Self::Held { .. } | Self::NotDeleted { .. } => Kind::Refused,
             Self::Failed { cause, .. } => cause.kind(),
             Self::StateDamaged { .. } => Kind::Library(ErrorKind::Damaged),
             Self::StateTooNew { .. } => Kind::Library(ErrorKind::TooNew),
-            Self::Clock(_) | Self::State { .. } => Kind::Library(ErrorKind::Io),
+            Self::State { source, .. } => Kind::Library(match source.sqlite_error_code() {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
+                Some(ErrorCode::DiskFull) => ErrorKind::NoSpace,
+                Some(ErrorCode::ReadOnly) => ErrorKind::ReadOnly,
+                _ => ErrorKind::Io,
+            }),
+            Self::Clock(_) => Kind::Library(ErrorKind::Io),
             Self::Store(error) => Kind::Library(error.kind()),
-            Self::Snapshot(error) => Kind::Library(error.kind()),
+            Self::Snapshot(error) | Self::NotInTrash(error) => Kind::Library(error.kind()),
             Self::NoRepository { .. } => Kind::Library(ErrorKind::NoRepository),
             Self::NoSecret { .. } => Kind::Library(ErrorKind::WrongKey),
             Self::NotEmpty { .. } | Self::TooManyKeys { .. } => Kind::Library(ErrorKind::Refused),

@@ -87,7 +87,7 @@ impl App {
         match &key {
             Key::Given => {}
             Key::Exposed(file) => {
-                self.output.warning(format!("others may read the key file {}: chmod 600", file.display()))
+                self.output.warning(format!("others may read the key file {}: chmod 600", file.display()));
             }
             Key::Own(file) => self.output.detail(format!("Opened with the key file {}", shown(file))),
             Key::New(file) => {

@@ -1,6 +1,6 @@
 //! The history of runs: one row for each attempt to back up a configured target on this host, also those that failed.
 
-use rusqlite::{Row, ToSql, params};
+use rusqlite::{Row, params};
 use serde::Serialize;
 
 use crate::error::Result;
@@ -30,8 +30,14 @@ CREATE TABLE runs (
 CREATE INDEX runs_of_target ON runs (repository, target, number);
 ";
 
-const COLUMNS: &str = "number, run_id, repository, target, tier, backup_type, status, backup_id, snapshot, \
-                       error, began, ended, files, bytes";
+/// Runs that fit, newest first.
+const LISTED: &str = "
+SELECT number, run_id, repository, target, tier, backup_type, status, backup_id, snapshot, error, began, ended, files, bytes
+FROM runs
+WHERE (?1 IS NULL OR repository = ?1) AND (?2 IS NULL OR target = ?2) AND (?3 IS NULL OR status = ?3)
+  AND (?4 IS NULL OR run_id = ?4) AND (?5 IS NULL OR backup_id = ?5) AND (?6 IS NULL OR number < ?6)
+ORDER BY number DESC LIMIT ?7
+";
 
 /// Which row it is.
 pub type RunNumber = i64;
@@ -209,26 +215,19 @@ impl State {
     /// Runs that fit, newest first, at most `limit`.
     pub fn runs(&self, filter: &RunFilter<'_>, limit: u32) -> Result<Vec<Run>> {
         let status = filter.status.map(RunStatus::word);
-        let conditions: [(&str, &dyn ToSql); 6] = [
-            ("repository = ", &filter.repository),
-            ("target = ", &filter.target),
-            ("status = ", &status),
-            ("run_id = ", &filter.run_id),
-            ("backup_id = ", &filter.backup_id),
-            ("number < ", &filter.before),
-        ];
-        let mut sql = format!("SELECT {COLUMNS} FROM runs WHERE true");
-        for (number, (condition, _)) in conditions.iter().enumerate() {
-            let n = number + 1;
-            sql.push_str(&format!(" AND (?{n} IS NULL OR {condition}?{n})"));
-        }
-        sql.push_str(" ORDER BY number DESC LIMIT ?7");
-        let mut values: Vec<&dyn ToSql> = conditions.iter().map(|(_, value)| *value).collect();
-        values.push(&limit);
         let connection = self.connection();
         let listed = (|| {
-            let mut statement = connection.prepare_cached(&sql)?;
-            statement.query_map(&*values, read)?.collect::<rusqlite::Result<Vec<_>>>()
+            let mut statement = connection.prepare_cached(LISTED)?;
+            let values = params![
+                filter.repository,
+                filter.target,
+                status,
+                filter.run_id,
+                filter.backup_id,
+                filter.before,
+                limit
+            ];
+            statement.query_map(values, read)?.collect::<rusqlite::Result<Vec<_>>>()
         })();
         listed.map_err(|e| self.wrong(e))
     }
