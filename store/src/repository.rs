@@ -1,6 +1,7 @@
 //! An open repository: the one handle through which snapshots are written, found, read and pruned.
 
 use std::fmt;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -69,9 +70,24 @@ pub struct CreateOptions {
     pub label: String,
 }
 
-/// What all handles of one open repository share.
+/// One piece of work on an open repository: who is told of it, and what all of them share.
 #[derive(Debug)]
 pub(crate) struct Inner {
+    pub(crate) monitor: Arc<dyn Monitor>,
+    shared: Arc<Shared>,
+}
+
+impl Deref for Inner {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+/// What all handles of one open repository share.
+#[derive(Debug)]
+pub(crate) struct Shared {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) keys: Arc<Keys>,
     pub(crate) secrets: Secrets,
@@ -81,7 +97,6 @@ pub(crate) struct Inner {
     pub(crate) folders: Folders,
     pub(crate) host: Host,
     pub(crate) env: Env,
-    pub(crate) monitor: Arc<dyn Monitor>,
     pub(crate) packs: Arc<Packs>,
     /// Runs that views hold open.
     pub(crate) runs: OpenRuns,
@@ -147,23 +162,26 @@ impl Repository {
             Catalogue::new(folders.cache(), *blake3::keyed_hash(&secrets.master, b"catalogue").as_bytes());
         let packs = Arc::new(Packs::new(Arc::clone(&backend), Arc::clone(&keys)));
         let host = Host::this(&dirs.state)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                backend,
-                keys,
-                secrets,
-                slot,
-                config,
-                dirs,
-                folders,
-                host,
-                env,
-                monitor,
-                packs,
-                runs: OpenRuns::default(),
-                catalogue,
-            }),
-        })
+        let shared = Arc::new(Shared {
+            backend,
+            keys,
+            secrets,
+            slot,
+            config,
+            dirs,
+            folders,
+            host,
+            env,
+            packs,
+            runs: OpenRuns::default(),
+            catalogue,
+        });
+        Ok(Self { inner: Arc::new(Inner { monitor, shared }) })
+    }
+
+    /// The same open repository for another piece of work, which reports by itself and is stopped by itself.
+    pub fn reporting_to(&self, monitor: Arc<dyn Monitor>) -> Self {
+        Self { inner: Arc::new(Inner { monitor, shared: Arc::clone(&self.inner.shared) }) }
     }
 
     /// Identity of the repository.

@@ -9,6 +9,8 @@ pub mod hold;
 mod marks;
 pub mod tag;
 pub mod targets;
+#[cfg(test)]
+mod tests;
 pub mod undelete;
 pub mod verify;
 

@@ -14,16 +14,16 @@ const IDS_MAX: u32 = 100;
 
 /// A run that is noted in the history, if that can be.
 #[derive(Debug)]
-pub(super) struct Record<'w> {
-    workplace: &'w Workplace,
+pub(super) struct Record<'r> {
+    repository: &'r Repository,
     noted: Option<(State, RunNumber)>,
     began: i128,
 }
 
-impl<'w> Record<'w> {
+impl<'r> Record<'r> {
     /// Notes that a run begins.
-    pub(super) fn begin(workplace: &'w Workplace, repository: &Repository, planned: &Planned) -> Self {
-        let began = workplace.env.clock.now();
+    pub(super) fn begin(workplace: &Workplace, repository: &'r Repository, planned: &Planned) -> Self {
+        let began = repository.env().clock.now();
         let noted = State::open(&workplace.places.state).and_then(|state| {
             let number = state.begin_run(&NewRun {
                 run_id: planned.request.run_id.as_deref(),
@@ -35,8 +35,8 @@ impl<'w> Record<'w> {
             })?;
             Ok((state, number))
         });
-        let noted = noted.map_err(|e| untold(workplace, &e)).ok();
-        Self { workplace, noted, began }
+        let noted = noted.map_err(|e| untold(repository, &e)).ok();
+        Self { repository, noted, began }
     }
 
     /// Notes what a run made.
@@ -55,10 +55,10 @@ impl<'w> Record<'w> {
     }
 
     /// Notes why a run made nothing, and gives the error the name that its snapshot would have had.
-    pub(super) fn failed(self, repository: &Repository, planned: &Planned, error: Error) -> Error {
+    pub(super) fn failed(self, planned: &Planned, error: Error) -> Error {
         let (mut backup_id, mut status) = (None, RunStatus::Interrupted);
         if error.kind() != Kind::Library(ErrorKind::Interrupted) {
-            backup_id = Some(name(repository, planned, self.began));
+            backup_id = Some(name(self.repository, planned, self.began));
             status = RunStatus::Failed;
         }
         let why = error.to_string();
@@ -78,18 +78,18 @@ impl<'w> Record<'w> {
     }
 
     fn end(self, ending: &Ending<'_>) {
-        let ended = short(self.workplace.env.clock.now());
+        let ended = short(self.repository.env().clock.now());
         if let Some((state, number)) = self.noted
             && let Err(error) = state.end_run(number, &Ending { ended, ..ending.clone() })
         {
-            untold(self.workplace, &error);
+            untold(self.repository, &error);
         }
     }
 }
 
 /// Tells that the history does not know of a run.
-fn untold(workplace: &Workplace, error: &Error) {
-    workplace.monitor.problem(&format!("the history of runs does not have this one: {error}"));
+fn untold(repository: &Repository, error: &Error) {
+    repository.monitor().problem(&format!("the history of runs does not have this one: {error}"));
 }
 
 /// The first free name of a run that failed. Where the repository cannot even keep a name, it is not kept.

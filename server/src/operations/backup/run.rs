@@ -36,13 +36,13 @@ impl Planned {
                 record.made(&made.report);
                 Ok(made)
             }
-            Err(error) => Err(record.failed(repository, &self, error)),
+            Err(error) => Err(record.failed(&self, error)),
         }
     }
 
     /// Waits for other runs of the target. Where no lock can be kept, as on a read-only disk, they may meet: that is safe, and told.
     fn turn(&self, workplace: &Workplace, repository: &Repository) -> Result<Option<Turn>> {
-        let monitor = &*workplace.monitor;
+        let monitor = &**repository.monitor();
         match Turn::take(&workplace.places.state, &repository.id().to_string(), &self.target, monitor) {
             Err(error) if error.kind() != Kind::Library(ErrorKind::Interrupted) => {
                 monitor.problem(&format!("other runs of {} are not waited for: {error}", self.target));
@@ -73,7 +73,7 @@ impl Planned {
             Some(name) => {
                 let found = catalog(workplace, repository)?.resolve(name)?;
                 if let Some(note) = &found.note {
-                    workplace.monitor.problem(note);
+                    repository.monitor().problem(note);
                 }
                 ParentChoice::Given(found.snapshot.session)
             }
@@ -122,7 +122,7 @@ impl Planned {
 fn catalog(workplace: &Workplace, repository: &Repository) -> Result<Catalog> {
     let catalog = Catalog::new(&workplace.config, repository.clone())?;
     for problem in &catalog.problems {
-        workplace.monitor.problem(&problem.to_string());
+        repository.monitor().problem(&problem.to_string());
     }
     Ok(catalog)
 }

@@ -80,7 +80,7 @@ pub fn several(workplace: &Workplace, repository: &Repository, request: &Several
     let run_id = free_id(repository, request, &format!("{ALL}_{}_{stamp}", request.each.tier))?;
     let mut parts = Vec::new();
     for target in meant(workplace, request)? {
-        check_cancelled(&*workplace.monitor)?;
+        check_cancelled(&**repository.monitor())?;
         let each = BackupRequest {
             target: Some(target.clone()),
             run_id: Some(run_id.clone()),
