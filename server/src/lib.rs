@@ -6,6 +6,8 @@
 mod error;
 mod values;
 
+pub mod schedule;
+
 pub mod config;
 pub mod environment;
 pub mod targets;
