@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use chronos_server::config::{Network, parse_listen};
+use chronos_server::schedule::{Times, parse_timezone};
 use chronos_server::workplace::key_file::parse;
 use chronos_server::{Config, Environment, check_target_name, nearest, parse_duration, parse_size};
 use chronos_store::fuzz::Target;
@@ -21,8 +23,10 @@ pub(crate) const TARGETS: &[Target] = &[
 fn config_file(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let Ok(config) = Config::parse(text, Path::new("/etc/chronos/config.toml")) else { return false };
+    // Secrets are written as marks.
     let again = Config::parse(&config.to_toml(), Path::new("/etc/chronos/config.toml"));
-    assert!(again.is_ok_and(|again| again == config), "what is written reads back");
+    assert!(again.is_ok_and(|again| again.to_toml() == config.to_toml()), "what is written reads back");
+    drop(config.warnings(None));
     for target in &config.targets {
         assert!(config.target(&target.name).is_some(), "every target is found by its name");
     }
@@ -54,7 +58,30 @@ kind = "command"
 command = "pg_dump"
 filename = "db.sql"
 "#;
-    vec![whole.into(), b"[limits]\ndownload = \"1k\"\n".to_vec(), Vec::new()]
+    let sources = r#"
+[[target]]
+name = "prod"
+[[target.source]]
+name = "flows"
+kind = "n8n"
+url = "http://localhost:5678"
+api_key = { env = "KEY" }
+user = "me"
+password = "secret"
+max_drop = "10%"
+required = ["12"]
+[[target.source]]
+name = "db"
+kind = "postgres"
+url = "postgres://me:pw@host/db"
+min_bytes = "1M"
+[[target.source]]
+name = "bus"
+kind = "sqlite"
+path = "bus.db"
+optional = true
+"#;
+    vec![whole.into(), sources.into(), b"[limits]\ndownload = \"1k\"\n".to_vec(), Vec::new()]
 }
 
 /// Lines `NAME=VALUE`.
@@ -63,11 +90,20 @@ fn environment(bytes: &[u8]) -> bool {
     let get = |name: &str| {
         text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix('=')).map(ToOwned::to_owned)
     };
-    Environment::read(get).is_ok_and(|read| read != Environment::default())
+    let Ok(read) = Environment::read(get) else { return false };
+    let mut config = Config::default();
+    if read.lay_over(&mut config).is_ok() {
+        let has_none = read.database_url.is_none() && read.n8n.iter().all(|n| n.url.is_none());
+        assert_eq!(config.targets.is_empty(), has_none);
+    }
+    read != Environment::default()
 }
 
 fn environment_seeds() -> Vec<Vec<u8>> {
-    vec![b"BACKUP_PATH=/srv\nRETENTION_DAYS= 30\nCRONOS_MAX_BACKUPS=5\nCRONOS_RETENTION_DAYS=7".to_vec()]
+    vec![
+        b"BACKUP_PATH=/srv\nRETENTION_DAYS= 30\nCRONOS_MAX_BACKUPS=5\nCRONOS_RETENTION_DAYS=7".to_vec(),
+        b"N8N_CONTROL_URL=http://a:5678\nN8N_API_KEY=k\nN8N_PASS_FILE=/p\nDATABASE_URL=postgres://h/d\nS3_BUCKET=b".to_vec(),
+    ]
 }
 
 fn options(bytes: &[u8]) -> bool {
@@ -82,6 +118,10 @@ fn options(bytes: &[u8]) -> bool {
     let mut any = values::parse_rate(text).is_ok_and(|rate| rate > 0);
     any |= values::parse_nanos(text).is_ok_and(|nanos| nanos >= 0);
     any |= values::parse_time(text).is_ok();
+    any |= Times::parse(text, None).is_ok() || parse_timezone(text).is_ok() || parse_listen(text).is_ok();
+    if let Ok(network) = text.parse::<Network>() {
+        assert_eq!(network.to_string().parse(), Ok(network));
+    }
     any |= values::parse_pair(text).is_ok_and(|(key, value)| format!("{key}={value}") == text);
     any |= values::parse_tier(text).is_ok() || values::parse_type(text).is_ok();
     if values::parse_label(text).is_ok() {
@@ -103,6 +143,10 @@ fn options_seeds() -> Vec<Vec<u8>> {
         "2026-01-31 13:00",
         "2026-01-31T13:00:00Z",
         "k=v",
+        "30 2 * * 1-5",
+        "Europe/Berlin",
+        "10.0.0.0/8",
+        "[::1]:8010",
         "pre_deploy",
         "full",
     ]

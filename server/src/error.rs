@@ -48,6 +48,14 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// Several things are wrong with the file.
+    #[error("configuration {path}: {} things are wrong:{}", problems.len(), problems.iter().map(|p| format!("\n  {p}")).collect::<String>())]
+    Several {
+        /// The file.
+        path: String,
+        /// Each of them.
+        problems: Vec<Error>,
+    },
     /// A location that is empty.
     #[error("the repository's location is empty")]
     NoLocation,

@@ -7,6 +7,7 @@ mod error;
 mod values;
 
 pub mod schedule;
+pub mod secret;
 
 pub mod config;
 pub mod environment;
@@ -22,10 +23,17 @@ mod turn;
 
 pub mod operations;
 
+pub mod starter;
+
 pub use catalog::Catalog;
-pub use config::{Config, Limits, RepositoryConfig, Retention, Source, SourceKind, TargetConfig, TierRule};
+pub use config::{
+    Config, EventsConfig, HookConfig, HookMoment, HookPolicy, Limits, Network, NotifyConfig, NotifyKind,
+    Occasion, RepositoryConfig, Retention, ScheduleConfig, ServiceConfig, Share, Source, SourceKind,
+    TargetConfig, TierRule,
+};
 pub use environment::Environment;
 pub use error::{Error, Kind, Result};
+pub use secret::SecretRef;
 pub use targets::{canonical_target, check_target_name};
 pub use values::{nearest, parse_duration, parse_size, shown};
 pub use workplace::{Choices, Variables, Workplace};

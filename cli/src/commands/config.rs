@@ -2,51 +2,15 @@
 
 use std::path::PathBuf;
 
-use chronos_server::Config as File;
 use chronos_server::shown;
 use chronos_server::workplace::Origin;
+use chronos_server::{Config as File, Environment, Variables, starter};
 use chronos_store::durable;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::context::App;
+use crate::context::{App, variable};
 use crate::error::{Exit, Failure};
-
-/// The file that `config init` writes: everything there is, switched off.
-const TEMPLATE: &str = r#"# Configuration of chronos. Unknown keys are errors. Relative paths start from the folder of this file.
-
-[repository]
-# location = "/srv/backups"
-# password_file = "/etc/chronos/password"
-# password_command = "pass show backups"
-# key_file = "/etc/chronos/repository.key"
-
-[limits]
-# upload = "10M"      # bytes per second into the repository
-# download = "50M"
-
-# How long snapshots stay, by tier: the newest so many, those that are younger, or both. Without any rule the built-in
-# ones apply; with one, tiers that no rule names stay for ever. {} alone: for ever.
-[retention]
-# hourly = { count = 24, age = "24h" }
-# daily = { count = 7, age = "30d" }
-# manual = { age = "180d" }
-# other = { age = "90d" }
-
-# [[target]]
-# name = "shop"
-# aliases = ["store"]
-# paths = ["/srv/shop"]
-# exclude = ["*.tmp"]
-# exclude_caches = true
-#
-# [[target.source]]
-# name = "shop-db"
-# kind = "command"
-# component = "database"   # or workflows, credentials, config, files, agents: what --type and --component mean
-# command = "pg_dump -Fp shop"
-# filename = "shop.sql"
-"#;
 
 /// Check, show or begin the configuration file
 #[derive(Debug, Args)]
@@ -66,11 +30,14 @@ enum Action {
     },
     /// Show what is in force, and where it comes from
     Show,
-    /// Write a first configuration file with an explanation of everything
+    /// Write a first configuration file with an explanation of everything, and with what is found running on this host
     Init {
         /// Where [default: chronos/chronos.toml in your configuration folder]
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
+        /// SQLite database that is to be backed up; may be given several times
+        #[arg(long, value_name = "FILE")]
+        sqlite: Vec<PathBuf>,
     },
 }
 
@@ -80,6 +47,7 @@ struct Checked {
     status: &'static str,
     file: Option<String>,
     targets: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// The JSON document of `show`.
@@ -91,6 +59,7 @@ struct Shown<'a> {
     keys: String,
     state: String,
     cache: String,
+    environment: &'a [String],
     config: &'a File,
 }
 
@@ -100,7 +69,7 @@ impl Config {
         match &self.action {
             Action::Check { file } => check(app, file.clone()),
             Action::Show => show(app),
-            Action::Init { file } => init(app, file.clone()),
+            Action::Init { file, sqlite } => init(app, file.clone(), sqlite),
         }?;
         Ok(Exit::Done)
     }
@@ -108,7 +77,9 @@ impl Config {
 
 fn check(app: &App, file: Option<PathBuf>) -> Result<(), Failure> {
     let (config, file) = if let Some(file) = file {
-        (File::load(&file)?, Some(file))
+        let mut config = File::load(&file)?;
+        Environment::read(variable)?.lay_over(&mut config)?;
+        (config, Some(file))
     } else {
         let settings = app.workplace()?;
         (settings.config.clone(), settings.config_file.clone())
@@ -118,7 +89,11 @@ fn check(app: &App, file: Option<PathBuf>) -> Result<(), Failure> {
         Some(file) => app.output.line(format!("{}: good, {} targets", shown(file), targets.len()))?,
         None => app.output.line("There is no configuration file; the defaults hold")?,
     }
-    app.output.document(&Checked { status: "ok", file: file.as_deref().map(shown), targets })
+    let warnings = config.warnings(file.as_deref());
+    for warning in &warnings {
+        app.output.warning(warning);
+    }
+    app.output.document(&Checked { status: "ok", file: file.as_deref().map(shown), targets, warnings })
 }
 
 fn show(app: &App) -> Result<(), Failure> {
@@ -136,6 +111,9 @@ fn show(app: &App) -> Result<(), Failure> {
     app.output.line(format!("# key files:  {}", shown(&places.keys())))?;
     app.output.line(format!("# state:      {}", shown(&places.state)))?;
     app.output.line(format!("# cache:      {}", shown(&places.cache)))?;
+    for laid in &settings.overrides {
+        app.output.line(format!("# environment: {laid}"))?;
+    }
     app.output.line("")?;
     app.output.lines(settings.config.to_toml().trim_end())?;
     app.output.document(&Shown {
@@ -145,11 +123,12 @@ fn show(app: &App) -> Result<(), Failure> {
         keys: shown(&places.keys()),
         state: shown(&places.state),
         cache: shown(&places.cache),
+        environment: &settings.overrides,
         config: &settings.config,
     })
 }
 
-fn init(app: &App, file: Option<PathBuf>) -> Result<(), Failure> {
+fn init(app: &App, file: Option<PathBuf>, sqlite: &[PathBuf]) -> Result<(), Failure> {
     let file = match file {
         Some(file) => file,
         None => app.places()?.config.join("chronos.toml"),
@@ -160,30 +139,22 @@ fn init(app: &App, file: Option<PathBuf>) -> Result<(), Failure> {
             format!("{} is there already and was not touched", shown(&file)),
         ));
     }
+    let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|e| Failure::file(path, &e));
+    let sqlite = sqlite.iter().map(absolute).collect::<Result<_, _>>()?;
+    let found = starter::look(&starter::Host::usual(&Variables::of_process()), sqlite);
+    let text = starter::file(&found);
+    let full = absolute(&file)?;
+    let config = File::parse(&text, &full)?;
     if let Some(folder) = file.parent().filter(|f| !f.as_os_str().is_empty()) {
         durable::create_folder(folder)?;
     }
-    durable::create_new(&file, TEMPLATE.as_bytes())?;
-    app.output.summary(format!("Written: {}. Edit it, then `chronos config check`.", shown(&file)))?;
-    app.output.document(&Checked { status: "written", file: Some(shown(&file)), targets: Vec::new() })
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    #[test]
-    fn the_template_is_good_as_it_is_and_with_everything_switched_on() {
-        let path = std::path::Path::new("/etc/chronos/chronos.toml");
-        File::parse(TEMPLATE, path).unwrap();
-        let is_setting = |l: &&str| l.contains(" = ") || l.starts_with('[');
-        let on: Vec<&str> = TEMPLATE
-            .lines()
-            .filter_map(|l| Some(l.strip_prefix("# ").unwrap_or(l)).filter(is_setting))
-            .collect();
-        let config = File::parse(&on.join("\n"), path).unwrap();
-        assert_eq!(config.targets.len(), 1);
-        assert_eq!(config.retention.len(), 4);
+    durable::create_new(&file, text.as_bytes())?;
+    for target in &config.targets {
+        let kinds: Vec<&str> = target.sources.iter().map(|s| s.kind.name()).collect();
+        app.output.line(format!("Found: {} ({})", target.name, kinds.join(", ")))?;
     }
+    app.output.summary(format!("Written: {}. Edit it, then `chronos config check`.", shown(&file)))?;
+    let targets = config.targets.into_iter().map(|t| t.name).collect();
+    let file = Some(shown(&file));
+    app.output.document(&Checked { status: "written", file, targets, warnings: Vec::new() })
 }

@@ -1,4 +1,5 @@
-//! The keys that a configuration file may hold; anything else is an error that names the nearest one.
+//! The keys that a configuration file may hold; any other is named with the nearest one, and those that do nothing yet are
+//! refused.
 
 use std::cell::Cell;
 
@@ -6,12 +7,14 @@ use serde::Deserializer;
 use serde::de::{DeserializeOwned, Error as _, Visitor};
 use toml::{Table, Value};
 
-use super::{Config, Limits, RepositoryConfig, Source, TargetConfig, TierRule};
-use crate::error::{Error, Result};
-use crate::values::nearest;
+use crate::config::problems::{Place, Problems};
+use crate::config::{
+    Config, EventsConfig, HookConfig, Limits, NotifyConfig, RepositoryConfig, ScheduleConfig, ServiceConfig,
+    Source, TargetConfig, TierRule,
+};
 
 /// Keys of `[retention]` and `[target.retention]`: the tiers, the kinds, and the age of everything else.
-pub(super) const RETENTION: &[&str] = &[
+const RETENTION: &[&str] = &[
     "hourly",
     "daily",
     "weekly",
@@ -26,6 +29,18 @@ pub(super) const RETENTION: &[&str] = &[
     "database-only",
     "workflows-only",
     "other",
+];
+
+/// Keys that are understood and do nothing in this version; a line goes when its key is used.
+const LATER: &[&str] = &[
+    "schedule",
+    "hook",
+    "events",
+    "notify",
+    "service",
+    "service.hades_listen",
+    "target.source.stop",
+    "target.source.start",
 ];
 /// The names of the fields that `T` is read from: as serde sees them, so that no list of them has to be kept.
 fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
@@ -61,58 +76,92 @@ impl<'de> Deserializer<'de> for Fields<'_> {
     }
 }
 
-/// Refuses every key that is not known.
-pub(super) fn check(path: &str, file: &Table) -> Result<()> {
-    let checker = Checker { path };
-    checker.table("", file, fields_of::<Config>())?;
-    checker.section(file, "repository", fields_of::<RepositoryConfig>())?;
-    checker.section(file, "limits", fields_of::<Limits>())?;
-    checker.retention("retention", file)?;
-    for target in tables(file, "target") {
-        checker.table("target.", target, fields_of::<TargetConfig>())?;
-        checker.retention("target.retention", target)?;
-        for source in tables(target, "source") {
-            checker.table("target.source.", source, fields_of::<Source>())?;
-        }
-    }
-    Ok(())
+/// What of a file is not to be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Everything that is understood may stand there.
+    #[cfg(test)]
+    Understood,
+    /// What does nothing yet may not.
+    InUse,
 }
 
-struct Checker<'a> {
-    path: &'a str,
+/// Names every key that is not known or does nothing yet, and takes those that are not known out of `file`.
+pub(super) fn check(file: &mut Table, scope: Scope, problems: &mut Problems<'_>) {
+    let mut checker = Checker { scope, problems };
+    let top = Place::default();
+    checker.table("", file, &top, fields_of::<Config>());
+    checker.section(file, "repository", &top, fields_of::<RepositoryConfig>());
+    checker.section(file, "limits", &top, fields_of::<Limits>());
+    checker.section(file, "events", &top, fields_of::<EventsConfig>());
+    checker.section(file, "service", &top, fields_of::<ServiceConfig>());
+    checker.retention("retention", file, &top);
+    checker.array(file, "schedule", &top, fields_of::<ScheduleConfig>());
+    checker.array(file, "hook", &top, fields_of::<HookConfig>());
+    checker.array(file, "notify", &top, fields_of::<NotifyConfig>());
+    for (target, at) in tables(file, "target", &top) {
+        checker.table("target.", target, &at, fields_of::<TargetConfig>());
+        checker.retention("target.retention", target, &at);
+        for (source, at) in tables(target, "source", &at) {
+            checker.table("target.source.", source, &at, fields_of::<Source>());
+            Source::check_keys(source, &at, checker.problems);
+        }
+    }
 }
 
-impl Checker<'_> {
-    fn table(&self, prefix: &str, table: &Table, known: &[&str]) -> Result<()> {
-        match table.keys().find(|k| !known.contains(&k.as_str())) {
-            None => Ok(()),
-            Some(key) => Err(Error::UnknownKey {
-                path: self.path.to_owned(),
-                key: format!("{prefix}{key}"),
-                nearest: nearest(key, known.iter().copied()).map(|n| format!("{prefix}{n}")),
-            }),
+struct Checker<'a, 't> {
+    scope: Scope,
+    problems: &'a mut Problems<'t>,
+}
+
+impl Checker<'_, '_> {
+    fn table(&mut self, prefix: &str, table: &mut Table, at: &Place, known: &[&str]) {
+        table.retain(|key, _| {
+            let is_known = known.contains(&key);
+            if !is_known {
+                self.problems.unknown(&at.key(key), prefix, key, known);
+            } else if self.scope == Scope::InUse && LATER.contains(&format!("{prefix}{key}").as_str()) {
+                self.problems.value(&at.key(key), "is not in this version");
+            }
+            is_known
+        });
+    }
+
+    fn section(&mut self, file: &mut Table, name: &str, at: &Place, known: &[&str]) {
+        if let Some(table) = file.get_mut(name).and_then(Value::as_table_mut) {
+            self.table(&format!("{name}."), table, &at.key(name), known);
         }
     }
 
-    fn section(&self, file: &Table, name: &str, known: &[&str]) -> Result<()> {
-        match file.get(name).and_then(Value::as_table) {
-            Some(table) => self.table(&format!("{name}."), table, known),
-            None => Ok(()),
+    fn array(&mut self, file: &mut Table, name: &str, at: &Place, known: &[&str]) {
+        for (table, at) in tables(file, name, at) {
+            self.table(&format!("{name}."), table, &at, known);
         }
     }
 
-    fn retention(&self, name: &str, holder: &Table) -> Result<()> {
-        let Some(table) = holder.get("retention").and_then(Value::as_table) else { return Ok(()) };
-        self.table(&format!("{name}."), table, RETENTION)?;
-        for (tier, rule) in table {
-            if let Some(rule) = rule.as_table() {
-                self.table(&format!("{name}.{tier}."), rule, fields_of::<TierRule>())?;
+    fn retention(&mut self, name: &str, holder: &mut Table, at: &Place) {
+        let at = at.key("retention");
+        let Some(table) = holder.get_mut("retention").and_then(Value::as_table_mut) else { return };
+        self.table(&format!("{name}."), table, &at, RETENTION);
+        for (tier, rule) in table.iter_mut() {
+            if let Some(rule) = rule.as_table_mut() {
+                self.table(&format!("{name}.{tier}."), rule, &at.key(tier), fields_of::<TierRule>());
             }
         }
-        Ok(())
     }
 }
 
-fn tables<'a>(holder: &'a Table, name: &str) -> impl Iterator<Item = &'a Table> {
-    holder.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table)
+/// The tables of an array, with their places; people know them by their names.
+fn tables<'a>(
+    holder: &'a mut Table,
+    key: &'a str,
+    at: &Place,
+) -> impl Iterator<Item = (&'a mut Table, Place)> + use<'a> {
+    let at = at.clone();
+    let all = holder.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten();
+    all.enumerate().filter_map(move |(number, value)| {
+        let table = value.as_table_mut()?;
+        let name = table.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Some((table, at.nth(key, number, &name)))
+    })
 }

@@ -1,23 +1,49 @@
 //! The configuration file `chronos.toml`: strict, so that a mistyped key cannot silently change what is backed up.
+//!
+//! One file here per section. What is wrong is told all at once, with its line, and never with a line of the file itself,
+//! since secrets may stand there.
 
+mod events;
+mod hook;
 mod keys;
+mod problems;
+mod repository;
+mod retention;
+mod schedule;
+mod service;
+mod share;
+mod source;
+mod target;
 #[cfg(test)]
 mod tests;
+mod web;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
-use chronos_snapshot::COMPONENTS;
 use serde::{Deserialize, Serialize};
 
+pub use events::{EVENT_BUS_URL, EventsConfig, NotifyConfig, NotifyKind, Occasion};
+pub use hook::{HookConfig, HookMoment, HookPolicy};
+pub use repository::{Limits, RepositoryConfig};
+pub use retention::{Retention, TierRule};
+pub use schedule::ScheduleConfig;
+pub use service::ServiceConfig;
+pub use share::Share;
+pub use source::{Source, SourceKind};
+pub use target::TargetConfig;
+pub(crate) use web::check_url;
+pub use web::{Network, parse_listen};
+
+use crate::config::keys::Scope;
+use crate::config::problems::{Place, Problems};
 use crate::error::{Error, Result};
-use crate::targets::{canonical_target, check_target_name};
-use crate::values::{parse_duration, parse_size};
+use crate::secret::SecretRef;
+use crate::targets::canonical_target;
 
 /// Largest configuration file that is read; a thousand targets fit.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// Kinds of sources that existing deployments have and this version cannot read.
-const KINDS_LATER: [&str; 3] = ["n8n", "postgres", "sqlite"];
 
 /// What the configuration file says. Relative paths are made absolute against the folder of the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,147 +53,31 @@ pub struct Config {
     pub repository: RepositoryConfig,
     /// Limits of speed.
     pub limits: Limits,
+    /// The HTTP service.
+    #[serde(skip_serializing_if = "is_default")]
+    pub service: ServiceConfig,
+    /// The Event Bus.
+    #[serde(skip_serializing_if = "is_default")]
+    pub events: EventsConfig,
     /// Which snapshots stay, for targets that say nothing else; the built-in tiers where empty.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub retention: Retention,
+    /// What is done by itself; the usual schedule if empty.
+    #[serde(rename = "schedule", skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<ScheduleConfig>,
+    /// Commands and webhooks before and after.
+    #[serde(rename = "hook", skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookConfig>,
+    /// Who is told.
+    #[serde(rename = "notify", skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<NotifyConfig>,
     /// The targets.
     #[serde(rename = "target", skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetConfig>,
 }
 
-/// Where the repository is and what opens it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RepositoryConfig {
-    /// A path.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub location: Option<String>,
-    /// File whose first line is the password.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub password_file: Option<PathBuf>,
-    /// Command that prints the password.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub password_command: Option<String>,
-    /// Key file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_file: Option<PathBuf>,
-}
-
-/// Limits of speed in bytes per second, as texts such as `10M`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Into the repository.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub upload: Option<String>,
-    /// Out of the repository.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub download: Option<String>,
-}
-
-/// Rules by tier (`hourly` … `auto`), by kind (`database-only`, `workflows-only`), and `other` for the rest.
-pub type Retention = BTreeMap<String, TierRule>;
-
-/// How long snapshots of one tier stay: while any of the two keeps them. Neither: for ever.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TierRule {
-    /// The newest so many.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub count: Option<u32>,
-    /// Those that are younger, such as `30d`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub age: Option<String>,
-}
-
-impl TierRule {
-    /// The age in seconds.
-    pub fn age_seconds(&self) -> Option<u64> {
-        self.age.as_deref().and_then(|a| parse_duration(a).ok())
-    }
-}
-
-/// One target: a name, and what belongs to it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TargetConfig {
-    /// Name.
-    pub name: String,
-    /// Other names for it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<String>,
-    /// `project`: the excludes and limits of project trees.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preset: Option<String>,
-    /// Files and folders.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub paths: Vec<PathBuf>,
-    /// Only what fits one of these patterns.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub include: Vec<String>,
-    /// Nothing that fits one of these patterns.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub exclude: Vec<String>,
-    /// No folder that holds a file of this name.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub exclude_if_present: Vec<String>,
-    /// No folder that is tagged as a cache.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub exclude_caches: bool,
-    /// Stay in the file systems of `paths`.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub one_file_system: bool,
-    /// Which snapshots stay; replaces the general rules.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub retention: Retention,
-    /// Preset `project`: what is older goes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retention_days: Option<u32>,
-    /// Preset `project`: what is more goes, oldest first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_backups: Option<u32>,
-    /// Further sources.
-    #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
-    pub sources: Vec<Source>,
-}
-
-/// One source of a target.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Source {
-    /// Name.
-    pub name: String,
-    /// What it is.
-    pub kind: SourceKind,
-    /// Which component of its target it is; `files` if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub component: Option<String>,
-    /// Kind `files`: files and folders.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub paths: Vec<PathBuf>,
-    /// Kind `files`: only what fits.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub include: Vec<String>,
-    /// Kind `files`: nothing that fits.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub exclude: Vec<String>,
-    /// Kind `command`: its standard output becomes a file; if it fails there is no snapshot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub command: Option<String>,
-    /// Kind `command`: name of that file; the source's name if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub filename: Option<String>,
-}
-
-/// Kinds of sources.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SourceKind {
-    /// Files and folders.
-    #[default]
-    Files,
-    /// The output of a command.
-    Command,
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Config {
@@ -188,18 +98,49 @@ impl Config {
 
     /// Checks a text; `path` names it in errors, and relative paths in it start from its folder.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        Self::parse_within(text, path, Scope::InUse)
+    }
+
+    /// The same with what does nothing yet.
+    #[cfg(test)]
+    pub(crate) fn understood(text: &str, path: &Path) -> Result<Self> {
+        Self::parse_within(text, path, Scope::Understood)
+    }
+
+    fn parse_within(text: &str, path: &Path, scope: Scope) -> Result<Self> {
         let shown = path.display().to_string();
-        let syntax = |why: String| Error::Syntax { path: shown.clone(), why: why.trim_end().to_owned() };
-        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| syntax(e.to_string()))?;
-        keys::check(&shown, &table)?;
-        refuse_later_kinds(&shown, &table)?;
-        let mut config: Self = toml::from_str(text).map_err(|e| syntax(e.to_string()))?;
-        config.check(&shown)?;
+        let mut problems = Problems::new(&shown, text);
+        let mut table: toml::Table = match text.parse() {
+            Ok(table) => table,
+            Err(error) => {
+                problems.syntax(&error);
+                problems.finish()?;
+                return Ok(Self::default());
+            }
+        };
+        keys::check(&mut table, scope, &mut problems);
+        // With its places if it can be read as it is, else without the keys that are not known.
+        let read = if problems.any() {
+            Self::deserialize(toml::Value::Table(table))
+        } else {
+            toml::from_str::<Self>(text)
+        };
+        let config = match read {
+            Ok(config) => config,
+            Err(error) => {
+                problems.syntax(&error);
+                problems.finish()?;
+                return Ok(Self::default());
+            }
+        };
+        config.check(&mut problems);
+        problems.finish()?;
+        let mut config = config;
         config.make_absolute(path.parent().unwrap_or(Path::new("/")));
         Ok(config)
     }
 
-    /// The file as text.
+    /// The file as text, with marks in place of secrets.
     pub fn to_toml(&self) -> String {
         // Only map keys that are not strings could fail, and there are none.
         toml::to_string_pretty(self).unwrap_or_default()
@@ -207,150 +148,124 @@ impl Config {
 
     /// The target of this name or alias.
     pub fn target(&self, name: &str) -> Option<&TargetConfig> {
-        let canonical = canonical_target(name);
-        self.targets.iter().find(|t| t.name == name || t.aliases.iter().any(|a| a == name)).or_else(|| {
-            self.targets.iter().find(|t| t.name == canonical || t.aliases.iter().any(|a| a == canonical))
-        })
+        self.position(name).and_then(|number| self.targets.get(number))
     }
 
-    fn check(&self, path: &str) -> Result<()> {
-        let value =
-            |key: &str, why: String| Error::Value { place: format!("configuration {path}: {key}"), why };
-        for (key, size) in
-            [("limits.upload", &self.limits.upload), ("limits.download", &self.limits.download)]
+    /// The same, to be changed.
+    pub(crate) fn target_mut(&mut self, name: &str) -> Option<&mut TargetConfig> {
+        let number = self.position(name)?;
+        self.targets.get_mut(number)
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        let canonical = canonical_target(name);
+        let of = |name: &str| {
+            self.targets.iter().position(|t| t.name == name || t.aliases.iter().any(|a| a == name))
+        };
+        of(name).or_else(|| of(canonical))
+    }
+
+    /// What is allowed and yet should be seen to; `file` is where the configuration comes from.
+    pub fn warnings(&self, file: Option<&Path>) -> Vec<String> {
+        let mut said = Vec::new();
+        let plain = self.plain_secrets();
+        let mode = file.and_then(|f| std::fs::metadata(f).ok()).map(|m| m.permissions().mode());
+        if let (Some(file), Some(mode), Some(first)) = (file, mode, plain.first())
+            && mode & 0o077 != 0
         {
-            if let Some(text) = size {
-                let bytes = parse_size(text).map_err(|why| value(key, why))?;
-                if bytes == 0 {
-                    return Err(value(key, "0 would stop everything; leave it out for no limit".into()));
+            said.push(format!(
+                "{} holds a secret ({first}) and can be read by others (mode {:o}): chmod 600, or name the secret by a \
+                 file or a variable",
+                file.display(),
+                mode & 0o777
+            ));
+        }
+        for target in &self.targets {
+            for source in &target.sources {
+                if let Some(why) = source.lacks_key() {
+                    said.push(format!("target {:?}: source {:?}: {why}", target.name, source.name));
                 }
             }
         }
-        if let Some(location) = &self.repository.location
-            && (location.starts_with("s3://") || location.starts_with("sftp://"))
-        {
-            return Err(value(
-                "repository.location",
-                format!("{location}: not in this version; name a folder"),
-            ));
-        }
-        check_retention(&self.retention, "retention").map_err(|(k, why)| value(&k, why))?;
-        let mut names = BTreeSet::new();
+        said
+    }
+
+    /// Which secrets stand in the file itself.
+    fn plain_secrets(&self) -> Vec<String> {
+        let mut all = Vec::new();
         for target in &self.targets {
-            target.check().map_err(|(key, why)| value(&key, why))?;
+            for source in &target.sources {
+                let place = |key| format!("target {:?}: source {:?}: {key}", target.name, source.name);
+                all.extend(source.plain_secrets().map(place));
+            }
+        }
+        let hooks = self.hooks.iter().map(|h| ("hook: token".to_owned(), &h.token));
+        let notify = self.notify.iter().map(|n| (format!("notify {:?}: token", n.name), &n.token));
+        let events = std::iter::once(("events.token".to_owned(), &self.events.token));
+        let is_plain =
+            |(_, token): &(String, &Option<SecretRef>)| token.as_ref().is_some_and(SecretRef::is_plain);
+        all.extend(hooks.chain(notify).chain(events).filter(is_plain).map(|(place, _)| place));
+        all
+    }
+
+    fn check(&self, problems: &mut Problems<'_>) {
+        let top = Place::default();
+        self.limits.check(&top.key("limits"), problems);
+        self.repository.check(&top.key("repository"), problems);
+        self.service.check(&top.key("service"), problems);
+        self.events.check(&top.key("events"), problems);
+        retention::check(&self.retention, &top.key("retention"), problems);
+        let mut names = BTreeSet::new();
+        for (number, schedule) in self.schedules.iter().enumerate() {
+            let at = top.nth("schedule", number, &schedule.name);
+            schedule.check(&at, problems);
+            if !names.insert(&schedule.name) {
+                problems.value(&at.key("name"), format!("{:?} names two schedules", schedule.name));
+            }
+        }
+        for (number, hook) in self.hooks.iter().enumerate() {
+            hook.check(&top.nth("hook", number, &format!("{}", number + 1)), problems);
+        }
+        for (number, notify) in self.notify.iter().enumerate() {
+            notify.check(&top.nth("notify", number, &notify.name), problems);
+        }
+        let mut names = BTreeSet::new();
+        for (number, target) in self.targets.iter().enumerate() {
+            let at = top.nth("target", number, &target.name);
+            target.check(&at, problems);
             for name in std::iter::once(&target.name).chain(&target.aliases) {
                 if !names.insert(name) {
-                    return Err(value("target.name", format!("{name:?} names two targets")));
+                    problems.value(&at.key("name"), format!("{name:?} names two targets"));
                 }
+            }
+        }
+    }
+
+    /// Names of targets that something is said of and that there are not. Asked for when the environment was laid over it,
+    /// which may define targets too.
+    pub fn check_references(&self) -> Result<()> {
+        let named = self.schedules.iter().filter_map(|s| Some(("schedule", s.target.as_ref()?)));
+        let hooks = self.hooks.iter().flat_map(|h| h.targets.iter().map(|t| ("hook", t)));
+        let notify = self.notify.iter().flat_map(|n| n.targets.iter().map(|t| ("notify", t)));
+        for (section, name) in named.chain(hooks).chain(notify).filter(|(_, name)| *name != "all") {
+            if self.target(name).is_none() {
+                let known = self.targets.iter().map(|t| t.name.as_str());
+                let hint = crate::values::nearest(name, known).map(|n| format!("; did you mean {n:?}?"));
+                return Err(Error::Value {
+                    place: format!("configuration: {section}.target"),
+                    why: format!("there is no target {name:?}{}", hint.unwrap_or_default()),
+                });
             }
         }
         Ok(())
     }
 
     fn make_absolute(&mut self, folder: &Path) {
-        let absolute = |p: &mut PathBuf| *p = folder.join(&*p);
-        self.repository.password_file.iter_mut().for_each(absolute);
-        self.repository.key_file.iter_mut().for_each(absolute);
-        if let Some(location) = &mut self.repository.location {
-            *location = folder.join(&*location).display().to_string();
-        }
-        for target in &mut self.targets {
-            target.paths.iter_mut().for_each(absolute);
-            target.sources.iter_mut().flat_map(|s| &mut s.paths).for_each(absolute);
-        }
+        self.repository.make_absolute(folder);
+        self.service.make_absolute(folder);
+        self.targets.iter_mut().for_each(|target| target.make_absolute(folder));
+        let hooks = self.hooks.iter_mut().filter_map(|h| h.token.as_mut());
+        let notify = self.notify.iter_mut().filter_map(|n| n.token.as_mut());
+        hooks.chain(notify).chain(self.events.token.as_mut()).for_each(|token| token.make_absolute(folder));
     }
-}
-
-impl TargetConfig {
-    fn check(&self) -> Result<(), (String, String)> {
-        let bad = |key: &str, why: String| Err((format!("target {:?}: {key}", self.name), why));
-        for name in std::iter::once(&self.name).chain(&self.aliases) {
-            if let Err(why) = check_target_name(name) {
-                return bad("name", why);
-            }
-        }
-        match self.preset.as_deref() {
-            None if self.retention_days.is_some() || self.max_backups.is_some() => {
-                return bad("retention_days and max_backups", "belong to preset = \"project\"".into());
-            }
-            None | Some("project") => {}
-            Some(other) => return bad("preset", format!("{other:?} is not known; there is \"project\"")),
-        }
-        if self.paths.is_empty() && self.sources.is_empty() {
-            return bad("paths", "a target needs paths or a source".into());
-        }
-        check_retention(&self.retention, "retention").or_else(|(k, why)| bad(&k, why))?;
-        let mut names = BTreeSet::new();
-        for source in &self.sources {
-            if let Err((key, why)) = source.check() {
-                return bad(&format!("source {:?}: {key}", source.name), why);
-            }
-            if !names.insert(&source.name) {
-                return bad("source", format!("two sources are named {:?}", source.name));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Source {
-    /// Which component of its target it is.
-    pub fn component(&self) -> &str {
-        self.component.as_deref().unwrap_or("files")
-    }
-
-    fn check(&self) -> Result<(), (&'static str, String)> {
-        check_target_name(&self.name).map_err(|why| ("name", why.replace("target's", "source's")))?;
-        if let Some(other) = self.component.as_deref().filter(|c| !COMPONENTS.contains(c)) {
-            return Err((
-                "component",
-                format!("{other:?} is not known; there are {}", COMPONENTS.join(", ")),
-            ));
-        }
-        match self.kind {
-            SourceKind::Files if self.command.is_some() || self.filename.is_some() => {
-                Err(("command", "belongs to kind = \"command\"".into()))
-            }
-            SourceKind::Files if self.paths.is_empty() => Err(("paths", "are missing".into())),
-            SourceKind::Command if self.command.as_deref().unwrap_or_default().trim().is_empty() => {
-                Err(("command", "is missing".into()))
-            }
-            SourceKind::Command
-                if !(self.paths.is_empty() && self.include.is_empty() && self.exclude.is_empty()) =>
-            {
-                Err(("paths, include and exclude", "belong to kind = \"files\"".into()))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn check_retention(rules: &Retention, key: &str) -> Result<(), (String, String)> {
-    for (tier, rule) in rules {
-        if let Some(age) = &rule.age {
-            parse_duration(age).map_err(|why| (format!("{key}.{tier}.age"), why))?;
-        }
-    }
-    Ok(())
-}
-
-/// Kinds that existing deployments have in their files get a sentence of their own.
-fn refuse_later_kinds(path: &str, table: &toml::Table) -> Result<()> {
-    let array = |holder: &toml::Table, key: &str| {
-        holder.get(key).and_then(toml::Value::as_array).cloned().unwrap_or_default()
-    };
-    for target in array(table, "target").iter().filter_map(toml::Value::as_table) {
-        for source in array(target, "source").iter().filter_map(toml::Value::as_table) {
-            let kind = source.get("kind").and_then(toml::Value::as_str).unwrap_or("files");
-            if KINDS_LATER.contains(&kind) {
-                return Err(Error::Value {
-                    place: format!("configuration {path}: target.source.kind"),
-                    why: format!(
-                        "sources of kind {kind:?} are not in this version; a command source can take a dump"
-                    ),
-                });
-            }
-        }
-    }
-    Ok(())
 }

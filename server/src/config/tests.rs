@@ -1,14 +1,25 @@
 //! What a configuration file may say, and what is refused in which words.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod completeness;
+mod refused;
+mod sections;
+
+use std::path::Path;
+
 use super::*;
 
 fn parse(text: &str) -> Result<Config> {
     Config::parse(text, Path::new("/etc/chronos/chronos.toml"))
 }
 
+/// Also with what does nothing yet.
+fn understood(text: &str) -> Result<Config> {
+    Config::understood(text, Path::new("/etc/chronos/chronos.toml"))
+}
+
 fn refused(text: &str) -> String {
-    parse(text).unwrap_err().to_string()
+    understood(text).unwrap_err().to_string()
 }
 
 const FULL: &str = r#"
@@ -59,38 +70,6 @@ fn what_is_shown_can_be_read_again() {
     let config = parse(FULL).unwrap();
     assert_eq!(parse(&config.to_toml()).unwrap(), config);
     assert_eq!(parse(&Config::default().to_toml()).unwrap(), Config::default());
-}
-
-#[test]
-fn an_unknown_key_is_named_with_the_nearest_known_one() {
-    let message = refused("[[target]]\nname = \"a\"\npaths = [\"/a\"]\nexlude = [\"b\"]\n");
-    assert!(message.contains("target.exlude") && message.contains("target.exclude"), "{message}");
-    assert!(refused("[repositry]\n").contains("repository"));
-    assert!(refused("[retention]\ndayly = { count = 1 }\n").contains("retention.daily"));
-    assert!(refused("[retention]\ndaily = { cuont = 1 }\n").contains("retention.daily.count"));
-}
-
-#[test]
-fn kinds_of_later_versions_are_refused_and_not_ignored() {
-    for kind in ["n8n", "postgres", "sqlite"] {
-        let message = refused(&format!(
-            "[[target]]\nname = \"a\"\n[[target.source]]\nname = \"b\"\nkind = \"{kind}\"\n"
-        ));
-        assert!(message.contains("not in this version") && message.contains(kind), "{message}");
-    }
-    assert!(refused("[repository]\nlocation = \"s3://bucket\"\n").contains("not in this version"));
-}
-
-#[test]
-fn values_outside_their_limits_are_refused() {
-    assert!(refused("[limits]\nupload = \"fast\"\n").contains("limits.upload"));
-    assert!(refused("[limits]\nupload = \"0\"\n").contains("limits.upload"));
-    assert!(refused("[retention]\ndaily = { age = \"soon\" }\n").contains("retention.daily.age"));
-    assert!(refused("[[target]]\nname = \"A\"\npaths = [\"/a\"]\n").contains("target"));
-    assert!(refused("[[target]]\nname = \"a\"\n").contains("paths"));
-    let twice = "[[target]]\nname = \"a\"\npaths = [\"/a\"]\n";
-    assert!(refused(&format!("{twice}{twice}")).contains("two targets"));
-    assert!(refused("not toml").contains("chronos.toml"));
 }
 
 #[test]

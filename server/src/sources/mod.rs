@@ -2,11 +2,13 @@
 
 mod selection;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use chronos_snapshot::{
-    FileOptions, FileSource, LabelledSource, Preset, Source, StreamSource, Tag, Time, parse_path,
+    AbsentSource, Error as Failed, FileOptions, FileSource, LabelledSource, Preset, Requirement, Source,
+    StreamSource, Tag, Time, parse_path,
 };
 
 use serde::Serialize;
@@ -70,7 +72,22 @@ pub fn of_target(
     selection: &Selection,
     setting: &Setting,
 ) -> Result<Vec<Box<dyn Source>>> {
-    taken(target, selection)?.into_iter().map(|part| made(target, &part, setting)).collect()
+    let parts = taken(target, selection)?;
+    let is_alone = parts.len() == 1;
+    parts.into_iter().map(|part| made(target, &part, setting, is_alone)).collect()
+}
+
+/// What the sources that a selection takes have to give. One workflow is not measured by what is required of all.
+pub fn requirements(target: &TargetConfig, selection: &Selection) -> BTreeMap<String, Requirement> {
+    if selection.workflow.is_some() {
+        return BTreeMap::new();
+    }
+    let taken = parts(target).into_iter().filter(|part| selection.takes(part.component));
+    let required = taken.map(|part| {
+        let source = target.sources.iter().find(|source| source.name == part.name);
+        (part.name.to_owned(), source.map(config::Source::requirement).unwrap_or_default())
+    });
+    required.collect()
 }
 
 /// What is walked for a configured target, for whoever wants to know which rule decides about a path.
@@ -103,8 +120,8 @@ pub fn described(target: &TargetConfig) -> Vec<SourceState> {
     let described = parts(target).into_iter().map(|part| SourceState {
         name: part.name.to_owned(),
         kind: match part.what {
-            What::Files(_) => "files",
-            What::Stream(_) => "command",
+            What::Files(_) => SourceKind::Files.name(),
+            What::Stream(source) => source.kind.name(),
         }
         .to_owned(),
         component: part.component.to_owned(),
@@ -129,7 +146,9 @@ fn parts(target: &TargetConfig) -> Vec<Part<'_>> {
                 include: &source.include,
                 exclude: &source.exclude,
             }),
-            SourceKind::Command => What::Stream(source),
+            SourceKind::Command | SourceKind::N8n | SourceKind::Postgres | SourceKind::Sqlite => {
+                What::Stream(source)
+            }
         },
     });
     own.into_iter().chain(named).collect()
@@ -154,9 +173,24 @@ fn components(parts: &[Part<'_>]) -> Vec<String> {
     all
 }
 
-fn made(target: &TargetConfig, part: &Part<'_>, setting: &Setting) -> Result<Box<dyn Source>> {
+/// A source; one of several that is not there has failed, and the others go on.
+fn made(
+    target: &TargetConfig,
+    part: &Part<'_>,
+    setting: &Setting,
+    is_alone: bool,
+) -> Result<Box<dyn Source>> {
     let source: Box<dyn Source> = match &part.what {
-        What::Files(walked) => Box::new(FileSource::new(files(target, walked, setting)?)?),
+        What::Files(walked) => {
+            let options = FileOptions { name: part.name.to_owned(), ..files(target, walked, setting)? };
+            let absent = FileSource::absent(&options, "");
+            match FileSource::new(options) {
+                Err(error @ (Failed::NotFound { .. } | Failed::File { .. })) if !is_alone => {
+                    Box::new(AbsentSource { why: error.to_string(), ..absent })
+                }
+                source => Box::new(source?),
+            }
+        }
         What::Stream(source) => stream(source, setting)?,
     };
     Ok(Box::new(LabelledSource::new(source, part.name, part.component)))
@@ -164,6 +198,11 @@ fn made(target: &TargetConfig, part: &Part<'_>, setting: &Setting) -> Result<Box
 
 /// A source whose content comes out of a program.
 fn stream(source: &config::Source, setting: &Setting) -> Result<Box<dyn Source>> {
+    if source.kind != SourceKind::Command {
+        let place = format!("source {:?}", source.name);
+        let why = format!("sources of kind {:?} are not in this version", source.kind.name());
+        return Err(Error::Value { place, why });
+    }
     let command = source.command.as_deref().unwrap_or_default();
     let name = parse_path(source.filename.as_deref().unwrap_or(&source.name))?;
     Ok(Box::new(StreamSource::command(shell(command), name, setting.now)?))

@@ -21,6 +21,7 @@ use chronos_store::{Env, LocalDirs, Monitor, OpenOptions};
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::secret::SecretRef;
 use crate::values::parse_size;
 
 pub use choices::{Choices, Variables};
@@ -44,6 +45,8 @@ pub struct Workplace {
     pub config_file: Option<PathBuf>,
     /// The variables of existing deployments.
     pub environment: Environment,
+    /// What of the configuration comes from the environment, for people.
+    pub overrides: Vec<String>,
     /// The repository that is meant.
     pub location: Location,
     /// Clock and randomness.
@@ -60,11 +63,23 @@ impl Workplace {
         let places = user_places(&choices, &variables)?;
         let environment = Environment::read(|name| variables.text(name))?;
         let config_file = config_file(&choices, &variables, &places);
-        let config = config_file.as_deref().map(Config::load).transpose()?.unwrap_or_default();
+        let mut config = config_file.as_deref().map(Config::load).transpose()?.unwrap_or_default();
+        let overrides = environment.lay_over(&mut config)?;
         let named = variables.text("CHRONOS_REPO");
         let location =
             Location::find(choices.repo.as_deref(), named.as_deref(), &environment, &config, &places)?;
-        Ok(Self { places, config, config_file, environment, location, env, monitor, choices, variables })
+        Ok(Self {
+            places,
+            config,
+            config_file,
+            environment,
+            overrides,
+            location,
+            env,
+            monitor,
+            choices,
+            variables,
+        })
     }
 
     /// The same place for another piece of work, which reports by itself and is stopped by itself.
@@ -110,6 +125,11 @@ impl Workplace {
     /// Name of the user that runs the program, or the number.
     pub fn user(&self) -> String {
         identity::user(&self.variables)
+    }
+
+    /// The value of a secret of the configuration.
+    pub fn resolve(&self, secret: &SecretRef) -> Result<chronos_connect::Secret> {
+        secret.resolve(&|name| self.variables.text(name))
     }
 
     /// The program's own folders, which are never backed up.

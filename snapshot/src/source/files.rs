@@ -19,7 +19,7 @@ use crate::source::options::{self, Preset};
 use crate::source::roots::{self, Root};
 use crate::source::stat::{self, Stat};
 use crate::source::walk::{Start, Step, Walk, Walked};
-use crate::source::{Entry, Item, Origin, Source};
+use crate::source::{AbsentSource, Entry, Item, Origin, Source};
 
 /// Roots that a snapshot names; a manifest is read with every listing.
 const ROOTS_SHOWN: usize = 50;
@@ -82,6 +82,17 @@ impl FileSource {
         let mut source = Self { name, shown, roots, missing, filter, threads: options.threads };
         source.drop_covered();
         Ok(source)
+    }
+
+    /// What stands for a source that cannot be made of `options`: it covers the same paths.
+    pub fn absent(options: &FileOptions, why: impl Into<String>) -> AbsentSource {
+        AbsentSource {
+            name: if options.name.is_empty() { "files".to_owned() } else { options.name.clone() },
+            kind: "files",
+            component: "files".to_owned(),
+            paths: shown(&options.roots),
+            why: why.into(),
+        }
     }
 
     /// Which rule decides whether `path` is backed up.

@@ -7,7 +7,7 @@ mod several;
 
 use std::collections::BTreeMap;
 
-use chronos_snapshot::{BackupReport, ChangeTest, FileOptions, Outcome, Source};
+use chronos_snapshot::{BackupReport, ChangeTest, FileOptions, Outcome, Requirement, Source};
 
 use crate::catalog::target_name;
 use crate::error::{Error, Result};
@@ -92,6 +92,8 @@ pub struct Planned {
     has_limits: bool,
     sources: Vec<Box<dyn Source>>,
     scope: Vec<String>,
+    /// What the sources have to give.
+    requirements: BTreeMap<String, Requirement>,
 }
 
 /// What a backup did.
@@ -115,10 +117,12 @@ pub fn plan(workplace: &Workplace, request: BackupRequest, given: Vec<Box<dyn So
         None => DEFAULT_TARGET.to_owned(),
     };
     let has_limits = found.is_some_and(|t| t.preset.is_some());
+    let mut requirements = BTreeMap::new();
     let (sources, is_configured, scope) = match found {
         _ if !given.is_empty() => (given, false, Vec::new()),
         Some(found) => {
             let sources = sources::of_target(found, &request.selection, &setting(workplace, &request.rules))?;
+            requirements = sources::requirements(found, &request.selection);
             (sources, true, sources::scope(found, &request.selection))
         }
         None => {
@@ -128,7 +132,7 @@ pub fn plan(workplace: &Workplace, request: BackupRequest, given: Vec<Box<dyn So
             });
         }
     };
-    Ok(Planned { request, target, is_configured, has_limits, sources, scope })
+    Ok(Planned { request, target, is_configured, has_limits, sources, scope, requirements })
 }
 
 /// What sources are made with: the rules of a request, without the program's own folders, and the present moment.

@@ -91,6 +91,7 @@ impl Planned {
             user: workplace.user(),
             time: request.time,
             scope: self.scope.clone(),
+            requirements: self.requirements.clone(),
             parent,
             changes: request.changes,
             outcome: request.outcome,

@@ -1,0 +1,71 @@
+//! `[repository]` and `[limits]`: where the repository is, what opens it, how fast it is used.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::problems::{Place, Problems};
+use crate::values::parse_size;
+
+/// Where the repository is and what opens it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RepositoryConfig {
+    /// A path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// File whose first line is the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// Command that prints the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_command: Option<String>,
+    /// Key file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// Limits of speed in bytes per second, as texts such as `10M`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Into the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
+    /// Out of the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub download: Option<String>,
+}
+
+impl RepositoryConfig {
+    pub(super) fn check(&self, at: &Place, problems: &mut Problems<'_>) {
+        if let Some(location) = &self.location
+            && (location.starts_with("s3://") || location.starts_with("sftp://"))
+        {
+            problems.value(&at.key("location"), format!("{location}: not in this version; name a folder"));
+        }
+    }
+
+    pub(super) fn make_absolute(&mut self, folder: &Path) {
+        for path in self.password_file.iter_mut().chain(&mut self.key_file) {
+            *path = folder.join(&*path);
+        }
+        if let Some(location) = &mut self.location {
+            *location = folder.join(&*location).display().to_string();
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn check(&self, at: &Place, problems: &mut Problems<'_>) {
+        for (key, size) in [("upload", &self.upload), ("download", &self.download)] {
+            match size.as_deref().map(parse_size) {
+                Some(Ok(0)) => {
+                    problems.value(&at.key(key), "0 would stop everything; leave it out for no limit");
+                }
+                Some(checked) => problems.check(&at.key(key), checked),
+                None => {}
+            }
+        }
+    }
+}
