@@ -5,6 +5,8 @@
 mod command;
 mod entry;
 mod error;
+mod names;
+pub mod postgres;
 mod prefix;
 mod process;
 mod secret;

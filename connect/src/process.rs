@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -77,9 +78,23 @@ impl Process {
 
     /// Starts it and streams what it writes; that it failed is an error in place of the end.
     pub fn stream(&self) -> Result<Pump> {
-        let (running, stdout, _) = self.start(Input::Nothing)?;
+        self.pump(|stdout, feed| feed.copy(stdout), |ended| ended.map(drop))
+    }
+
+    /// Starts it and streams what `work` makes of what it writes. `ended` gets the outcome: what `work` gave and what the command
+    /// said on standard error, or why one of them failed; and decides whether that is an error.
+    pub(crate) fn pump<T>(
+        &self,
+        work: impl FnOnce(&mut dyn Read, &mut Feed) -> Result<T> + Send + 'static,
+        ended: impl FnOnce(Result<(T, String)>) -> Result<()> + Send + 'static,
+    ) -> Result<Pump> {
+        let (running, mut stdout, _) = self.start(Input::Nothing)?;
         let group = Arc::clone(&running.group);
-        Ok(Pump::of_work(move |feed| running.drain(stdout, feed), move || group.kill()))
+        let work = move |feed: &mut Feed| {
+            let worked = work(&mut stdout, feed);
+            ended(worked.and_then(|made| Ok((made, running.finish()?))))
+        };
+        Ok(Pump::of_work(work, move || group.kill()))
     }
 
     /// Runs it to its end; what it writes must not be more than `bytes_max`.
@@ -108,7 +123,7 @@ impl Process {
         let read = reading.join().unwrap_or_else(|_| Err("its output could not be read".to_owned()));
         match filled {
             Err(error) if !is_gone => Err(error),
-            _ => finished.and_then(|()| read.map_err(|why| self.failed(why))),
+            _ => finished.and_then(|_| read.map_err(|why| self.failed(why))),
         }
     }
 
@@ -134,7 +149,7 @@ impl Process {
         if !done.by_input {
             command.envs(self.variables.iter().map(|(name, value)| (name, OsStr::new(value.reveal()))));
         }
-        let mut child = command.spawn().map_err(|e| self.failed(e))?;
+        let mut child = command.spawn().map_err(|e| Error::file(Path::new(program), e))?;
         let (stdout, stderr, mut stdin) = (child.stdout.take(), child.stderr.take(), child.stdin.take());
         let running = Running::new(child, self.shown(), self.time_limit, stderr.map(tail_of));
         let stdout = stdout.ok_or_else(|| self.failed("it has no output"))?;
@@ -233,23 +248,19 @@ impl Running {
         Self { child, shown, stderr, group, limit, watch }
     }
 
-    fn drain(self, mut stdout: ChildStdout, feed: &mut Feed) -> Result<()> {
-        feed.copy(&mut stdout)?;
-        self.finish()
-    }
-
-    fn finish(mut self) -> Result<()> {
+    /// Waits for its end; gives the end of what it said on standard error.
+    fn finish(mut self) -> Result<String> {
         let status = self.wait();
         let failed = |why| Error::Command { command: self.shown.clone(), why };
         if let (Some(limit), true) = (self.limit, self.group.is_late.load(Ordering::Relaxed)) {
             return Err(Error::TimedOut { what: format!("command {:?}", self.shown), limit });
         }
         let status = status.map_err(|e| failed(e.to_string()))?;
-        if status.success() {
-            return Ok(());
-        }
         let said = self.stderr.take().and_then(|t| t.join().ok()).unwrap_or_default();
         let said = printable(said.trim_ascii()).replace("\\n", "\n");
+        if status.success() {
+            return Ok(said);
+        }
         Err(failed(if said.is_empty() { status.to_string() } else { format!("{status}: {said}") }))
     }
 

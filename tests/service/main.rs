@@ -2,3 +2,5 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod n8n;
+mod postgres;
+mod sqlite;

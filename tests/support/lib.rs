@@ -11,6 +11,7 @@ pub mod compare;
 mod http;
 mod mounted;
 mod n8n;
+pub mod postgres;
 mod program;
 mod special;
 mod trees;

@@ -15,9 +15,10 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::entry::PRIVATE;
 use crate::error::{Error, Result, shown};
+use crate::names::random_name;
 use crate::process::Process;
 use crate::sqlite::check::{Check, Checked, check, check_head, failure, missing};
-use crate::sqlite::scratch::{BESIDE, beside, check_space, random_name};
+use crate::sqlite::scratch::{BESIDE, beside, check_space};
 use crate::sqlite::stop::Stop;
 
 /// How long the last users of a database may take to let it go once they were stopped.

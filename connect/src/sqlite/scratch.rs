@@ -7,11 +7,12 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use chronos_store::{Env, durable};
+use chronos_store::durable;
 use rustix::fs::{FlockOperation, flock, statvfs};
 
 use crate::entry::PRIVATE;
 use crate::error::{Error, Result, shown};
+use crate::names::random_name;
 
 /// How the names of such files begin.
 const BEGINNING: &str = "chronos-copy-";
@@ -70,12 +71,6 @@ pub(crate) fn check_space(folder: &Path, needed: u64) -> Result<()> {
         return Err(Error::NoSpace { place: shown(folder), needed, free });
     }
     Ok(())
-}
-
-/// A part of a file name that nothing else has.
-pub(crate) fn random_name() -> Result<String> {
-    let random = Env::system().random_bytes::<8>().map_err(chronos_snapshot::Error::from)?;
-    Ok(random.iter().map(|b| format!("{b:02x}")).collect())
 }
 
 /// `path` with `ending` behind its name.

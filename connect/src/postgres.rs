@@ -1,0 +1,19 @@
+//! PostgreSQL both ways: databases of a live server into a snapshot, and stored ones back into a server.
+
+mod archive;
+mod client;
+mod connection;
+mod restore;
+mod roles;
+mod source;
+mod sql;
+mod swap;
+mod table;
+
+pub use archive::{ArchiveEntry, ArchiveList};
+pub use client::{Client, Server};
+pub use connection::Connection;
+pub use restore::{Content, DatabasePlan, DatabaseReport, DatabaseRestore, plan_database, restore_database};
+pub use source::{Databases, PostgresOptions, PostgresSource};
+pub use swap::Existing;
+pub use table::{TableRestore, plan_table, restore_table};

@@ -1,0 +1,294 @@
+//! A stored database back into a server: as a new one, or in the place of one that is there.
+//!
+//! It is always restored into a new database. Only when that is whole does it take the name, by two renames in one transaction with
+//! nobody connected; so that the database ends exactly as it was stored, whatever came later, and a restore that fails has changed
+//! nothing.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::names::random_name;
+use crate::postgres::archive::{ArchiveEntry, ArchiveList};
+use crate::postgres::client::{Client, Server};
+use crate::postgres::sql::{forms, identifier, statements};
+use crate::postgres::swap::{Existing, Swap, is_there};
+use crate::process::Process;
+
+/// What `pg_restore` may write of a script or a list.
+const ANSWER_MAX: usize = 256 << 20;
+/// Differences that are told.
+const SHOWN: usize = 5;
+/// Longest name of a database in bytes, less what is added to it.
+const NAME_MAX: usize = 63 - 20;
+
+/// Writes the bytes of a stored archive; called more than once.
+pub type Content<'c> = dyn FnMut(&mut dyn Write) -> Result<()> + 'c;
+
+/// Where a database goes, and how.
+#[derive(Clone, Debug)]
+pub struct DatabaseRestore {
+    /// The server and its programs.
+    pub client: Client,
+    /// Name of the database.
+    pub database: String,
+    /// What happens to one of that name.
+    pub existing: Existing,
+    /// The stored `globals.sql`: roles that the server lacks are made.
+    pub globals: Option<String>,
+    /// The database that is connected to meanwhile; `None`: `postgres`, or `template1` if that is the one to be restored.
+    pub maintenance: Option<String>,
+    /// How long the restore may take.
+    pub time_limit: Option<Duration>,
+}
+
+/// What a restore would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabasePlan {
+    /// What is in the archive.
+    pub archive: ArchiveList,
+    /// Whether there is a database of that name.
+    pub exists: bool,
+    /// What is in the live database and not in the archive: it goes.
+    pub goes: Vec<String>,
+    /// What is in the archive and not in the live database: it comes.
+    pub comes: Vec<String>,
+}
+
+/// What a restore did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseReport {
+    /// Entries of the archive.
+    pub entries: usize,
+    /// Tables of the archive.
+    pub tables: usize,
+    /// Roles that were made.
+    pub roles: Vec<String>,
+    /// Name of the database that was there before, if it was kept.
+    pub old: Option<String>,
+    /// What else there is to know.
+    pub notes: Vec<String>,
+}
+
+/// Says what a restore would do, without changing anything.
+pub fn plan_database(options: &DatabaseRestore, content: &mut Content<'_>) -> Result<DatabasePlan> {
+    let client = &options.client;
+    let archive = client.list(|into| content(into))?;
+    let maintenance = options.maintenance();
+    let server = client.server(Some(&maintenance))?;
+    client.check_version("pg_restore", &server)?;
+    let exists = is_there(client, &maintenance, &options.database)?;
+    if !exists {
+        let comes = definitions(&archive).into_keys().collect();
+        return Ok(DatabasePlan { archive, exists, goes: Vec::new(), comes });
+    }
+    let live = client.live_list(&options.database)?;
+    let (stored, now) = (definitions(&archive), definitions(&live));
+    let without = |all: &BTreeMap<String, usize>, other: &BTreeMap<String, usize>| {
+        all.keys().filter(|name| !other.contains_key(*name)).cloned().collect()
+    };
+    let (goes, comes) = (without(&now, &stored), without(&stored, &now));
+    Ok(DatabasePlan { archive, exists, goes, comes })
+}
+
+/// Restores the archive that `content` writes.
+pub fn restore_database(options: &DatabaseRestore, content: &mut Content<'_>) -> Result<DatabaseReport> {
+    let client = &options.client;
+    let maintenance = options.maintenance();
+    let archive = client.list(|into| content(into))?;
+    let server = client.server(Some(&maintenance))?;
+    client.check_version("pg_restore", &server)?;
+    let exists = is_there(client, &maintenance, &options.database)?;
+    options.check(&server, exists)?;
+    let roles = match &options.globals {
+        Some(globals) => client.make_roles(globals, &maintenance)?,
+        None => Vec::new(),
+    };
+    let script = client.database_script(&archive, content)?;
+    let staging = beside(&options.database, "new")?;
+    let done = fill(options, &archive, &staging, &script, content)
+        .and_then(|()| options.take_place(&staging, exists));
+    match done {
+        Ok(swap) => Ok(DatabaseReport {
+            entries: archive.entries.len(),
+            tables: archive.tables().len(),
+            roles,
+            old: swap.old,
+            notes: swap.notes,
+        }),
+        Err(cause) => Err(options.give_up(&staging, cause)),
+    }
+}
+
+impl DatabaseRestore {
+    fn maintenance(&self) -> String {
+        let usual = if self.database == "postgres" { "template1" } else { "postgres" };
+        self.maintenance.clone().unwrap_or_else(|| usual.to_owned())
+    }
+
+    fn check(&self, server: &Server, exists: bool) -> Result<()> {
+        if exists && self.existing == Existing::Refuse {
+            return Err(Error::Refused(format!(
+                "there is a database {:?} already; nothing was changed",
+                self.database
+            )));
+        }
+        if server.makes_databases {
+            return Ok(());
+        }
+        Err(Error::Refused(format!(
+            "the user of {} may not make databases, and a database is restored into a new one, which takes the place of the old one \
+             when it is whole: give the user CREATEDB, or take another user",
+            self.client.connection.shown()
+        )))
+    }
+
+    fn take_place(&self, staging: &str, exists: bool) -> Result<Swap> {
+        let (client, maintenance) = (&self.client, self.maintenance());
+        if exists {
+            let old = beside(&self.database, "old")?;
+            return Swap::exchange(client, &maintenance, [&self.database, staging, &old], self.existing);
+        }
+        let rename =
+            format!("ALTER DATABASE {} RENAME TO {}", identifier(staging), identifier(&self.database));
+        client.query(Some(&maintenance), &rename)?;
+        Ok(Swap::default())
+    }
+
+    /// Removes what was made until something failed.
+    fn give_up(&self, staging: &str, cause: Error) -> Error {
+        let drop = format!("DROP DATABASE IF EXISTS {}", identifier(staging));
+        match self.client.query(Some(&self.maintenance()), &drop) {
+            Ok(_) => Error::Undone(Box::new(cause)),
+            Err(undo) => {
+                let undo = Error::Refused(format!("the new database {staging:?} is left behind: {undo}"));
+                Error::NotUndone { cause: Box::new(cause), undo: Box::new(undo) }
+            }
+        }
+    }
+}
+
+/// Makes the new database, restores into it, and looks whether everything is there.
+fn fill(
+    options: &DatabaseRestore,
+    archive: &ArchiveList,
+    staging: &str,
+    script: &[String],
+    content: &mut Content<'_>,
+) -> Result<()> {
+    let (client, maintenance) = (&options.client, options.maintenance());
+    let made = script.iter().find(|s| s.starts_with("CREATE DATABASE "));
+    let plain = format!("CREATE DATABASE {} TEMPLATE template0", identifier(staging));
+    let make = made.map_or(plain, |statement| renamed(statement, &archive.database, staging));
+    client.query(Some(&maintenance), &make)?;
+    let target = format!("--dbname=dbname={}", quoted_value(staging));
+    let restore = client.program("pg_restore", &["--exit-on-error", "--no-password", &target], Some(staging));
+    let restore = restore.time_limit(options.time_limit);
+    restore.feed(ANSWER_MAX, |into| content(into)).map_err(|e| client.of_server(e))?;
+    compare(&definitions(archive), &definitions(&client.live_list(staging)?))?;
+    let properties: Vec<String> = script
+        .iter()
+        .filter(|s| !s.starts_with("CREATE DATABASE "))
+        .map(|s| renamed(s, &archive.database, staging))
+        .collect();
+    if !properties.is_empty() {
+        client.query(Some(&maintenance), &properties.join(";\n"))?;
+    }
+    client.query(Some(staging), "ANALYZE").map(drop)
+}
+
+/// Fails unless everything that was stored is there.
+fn compare(stored: &BTreeMap<String, usize>, now: &BTreeMap<String, usize>) -> Result<()> {
+    let lacking: Vec<&str> = stored
+        .iter()
+        .filter(|(name, count)| now.get(*name).is_none_or(|n| n < count))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let shown = lacking.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let why = format!("{} of its objects were not restored: {shown}", lacking.len());
+    Err(Error::Damaged { what: "the restored database".to_owned(), why })
+}
+
+/// What is defined in a database, with how many of each there are.
+fn definitions(list: &ArchiveList) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for entry in list.entries.iter().filter(|e| !e.is_data() && !e.is_of_database()) {
+        *found.entry(entry.line.clone()).or_default() += 1;
+    }
+    found
+}
+
+impl Client {
+    /// The definitions of a live database, as a list of an archive.
+    fn live_list(&self, database: &str) -> Result<ArchiveList> {
+        let dump =
+            self.program("pg_dump", &["--format=custom", "--schema-only", "--no-password"], Some(database));
+        let archive = dump.output(ANSWER_MAX).map_err(|e| self.of_server(e))?;
+        self.list(|into| into.write_all(&archive).map_err(|e| Error::file("the list", e)))
+    }
+
+    /// The statements that make the database itself, and give it its settings, rights and comment.
+    fn database_script(&self, archive: &ArchiveList, content: &mut Content<'_>) -> Result<Vec<String>> {
+        let own = archive.entries.iter().filter(|e| e.is_of_database());
+        let numbers: Vec<u32> = own.map(|e| e.number).collect();
+        if numbers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let process = self.choosing(&numbers, &["--create", "--file=-"], None);
+        let script = process.feed(ANSWER_MAX, |into| content(into))?;
+        let mut all = statements(&String::from_utf8_lossy(&script));
+        all.retain(|s| names_database(s, &archive.database));
+        Ok(all)
+    }
+
+    /// `pg_restore` of the entries with these numbers. They go to it by a descriptor: a file would have to be where it runs.
+    pub(super) fn choosing(&self, numbers: &[u32], arguments: &[&str], database: Option<&str>) -> Process {
+        let list: String = numbers.iter().map(|number| format!("{number};\n")).collect();
+        let script = format!("exec \"$0\" \"$@\" --use-list=/dev/fd/3 3<<'END'\n{list}END\n");
+        let program = self.path("pg_restore");
+        let program = program.to_string_lossy();
+        let words: Vec<&str> =
+            ["-c", &script, &program].into_iter().chain(arguments.iter().copied()).collect();
+        let mut with_shell = self.clone();
+        with_shell.programs = None;
+        with_shell.program("sh", &words, database)
+    }
+}
+
+fn names_database(statement: &str, database: &str) -> bool {
+    forms(database).iter().any(|name| statement.contains(&format!("DATABASE {name} ")))
+}
+
+/// A statement about the database `from`, as one about `to`.
+fn renamed(statement: &str, from: &str, to: &str) -> String {
+    let new = format!("DATABASE {} ", identifier(to));
+    let found = forms(from).map(|name| format!("DATABASE {name} "));
+    let old = found.iter().find(|old| statement.contains(*old));
+    old.map_or_else(|| statement.to_owned(), |old| statement.replacen(old, &new, 1))
+}
+
+/// A name beside another that nothing else has.
+fn beside(database: &str, what: &str) -> Result<String> {
+    let mut end = database.len().min(NAME_MAX);
+    while !database.is_char_boundary(end) {
+        end -= 1;
+    }
+    let random: String = random_name()?.chars().take(8).collect();
+    Ok(format!("{}_{what}_{random}", database.get(..end).unwrap_or_default()))
+}
+
+/// A value in a connection string.
+fn quoted_value(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// Names the entry for people.
+impl std::fmt::Display for ArchiveEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.line)
+    }
+}

@@ -1,0 +1,89 @@
+//! One database takes the place of another: connections are ended, and both are renamed in one transaction.
+
+use crate::error::{Error, Result};
+use crate::postgres::client::Client;
+use crate::postgres::sql::{identifier, literal};
+
+/// What happens to a database of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// There must be none.
+    Refuse,
+    /// It is dropped when the restored one is in its place.
+    Drop,
+    /// It stays, under a name that the report tells, with connections to it forbidden.
+    Keep,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(super) struct Swap {
+    /// Name of the old one, if it was kept.
+    pub(super) old: Option<String>,
+    /// What else there is to know.
+    pub(super) notes: Vec<String>,
+}
+
+/// Whether there is a database of this name.
+pub(super) fn is_there(client: &Client, maintenance: &str, database: &str) -> Result<bool> {
+    let sql = format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {}", literal(database));
+    Ok(!client.query(Some(maintenance), &sql)?.is_empty())
+}
+
+impl Swap {
+    /// `live` becomes `old`, `staging` becomes `live`. If that fails, `live` is as it was.
+    pub(super) fn exchange(
+        client: &Client,
+        maintenance: &str,
+        [live, staging, old]: [&str; 3],
+        existing: Existing,
+    ) -> Result<Self> {
+        let run = |sql: &str| client.query(Some(maintenance), sql);
+        let allowed = run(&format!(
+            "SELECT datallowconn FROM pg_catalog.pg_database WHERE datname = {}",
+            literal(live)
+        ))?;
+        let allow =
+            |value: &str| format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {value}", identifier(live));
+        run(&allow("false"))?;
+        let end = format!(
+            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
+             WHERE datname IN ({}, {}) AND pid <> pg_catalog.pg_backend_pid()",
+            literal(live),
+            literal(staging)
+        );
+        let rename = format!(
+            "BEGIN; ALTER DATABASE {0} RENAME TO {2}; ALTER DATABASE {1} RENAME TO {0}; COMMIT",
+            identifier(live),
+            identifier(staging),
+            identifier(old)
+        );
+        let exchanged = run(&end).and_then(|_| run(&rename));
+        if let Err(cause) = exchanged {
+            if allowed.first().is_none_or(|value| value != "t") {
+                return Err(cause);
+            }
+            return Err(match run(&allow("true")) {
+                Ok(_) => cause,
+                Err(undo) => {
+                    let undo = Error::Refused(format!("connections to {live:?} stay forbidden: {undo}"));
+                    Error::NotUndone { cause: Box::new(cause), undo: Box::new(undo) }
+                }
+            });
+        }
+        if existing == Existing::Keep {
+            let note = format!("the database that was there is {old:?}; connections to it are forbidden");
+            return Ok(Self { old: Some(old.to_owned()), notes: vec![note] });
+        }
+        match run(&format!("DROP DATABASE {}", identifier(old))) {
+            Ok(_) => Ok(Self::default()),
+            // The restore itself is done.
+            Err(e) => Ok(Self {
+                old: Some(old.to_owned()),
+                notes: vec![format!(
+                    "the database that was there could not be dropped and is {old:?} now: {e}"
+                )],
+            }),
+        }
+    }
+}
