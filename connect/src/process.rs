@@ -49,6 +49,13 @@ impl Process {
         }
     }
 
+    /// The same with more arguments.
+    pub fn and<W: Into<OsString>>(&self, arguments: impl IntoIterator<Item = W>) -> Self {
+        let mut more = self.clone();
+        more.command.extend(arguments.into_iter().map(Into::into));
+        more
+    }
+
     /// Puts words before it.
     pub fn prefix(self, prefix: Prefix) -> Self {
         Self { prefix, ..self }

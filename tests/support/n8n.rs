@@ -17,7 +17,7 @@ use crate::http;
 use crate::trees::repository_root;
 
 /// Versions that run in the tests, the oldest first.
-pub const N8N_VERSIONS: [&str; 3] = ["1.123.81", "2.8.4", "2.40.7"];
+const VERSIONS: [&str; 3] = ["1.123.81", "2.8.4", "2.40.7"];
 
 /// How long a server may take to start on a busy machine.
 const START_MAX: Duration = Duration::from_secs(300);
@@ -46,7 +46,7 @@ pub struct N8n {
 /// If it is not installed (`scripts/test` does) or does not start.
 pub fn n8n(version: &'static str) -> MutexGuard<'static, N8n> {
     static SERVERS: [OnceLock<Mutex<N8n>>; 3] = [const { OnceLock::new() }; 3];
-    let number = N8N_VERSIONS.iter().position(|v| *v == version).unwrap();
+    let number = VERSIONS.iter().position(|v| *v == version).unwrap();
     let server = SERVERS[number].get_or_init(|| Mutex::new(N8n::start(version)));
     // A test that failed left it locked; the next one clears it all the same.
     let server = server.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,14 +172,16 @@ impl N8n {
     /// If the server fails.
     pub fn delete(&self, id: &str) {
         let path = format!("workflows/{id}");
-        loop {
+        for _ in 0..300 {
             match self.try_call("DELETE", &path, None) {
-                (200, _) => return,
+                (200 | 404, _) => return,
                 // Published, or still being unpublished.
                 (409, _) => drop(self.try_call("POST", &format!("{path}/deactivate"), None)),
                 (status, answer) => panic!("{status} {answer}"),
             }
+            std::thread::park_timeout(Duration::from_millis(100));
         }
+        panic!("{} does not let go of workflow {id}", self.version);
     }
 
     /// Deletes all workflows and tags.

@@ -25,8 +25,6 @@ pub(super) struct Listing<T> {
     pub(super) items: BTreeMap<String, T>,
     /// Whether the server held still long enough for a whole pass.
     pub(super) is_settled: bool,
-    /// Pages of the last pass.
-    pub(super) pages: u32,
 }
 
 /// An item of a listing.
@@ -44,12 +42,11 @@ pub(super) fn list<T: Listed>(client: &Client, path: &[&str], query: &[(&str, &s
         let is_settled = pass.pages == 1
             || (!pass.has_doubles && before.is_some_and(|before| before.is_subset(&pass.ids)));
         if is_settled {
-            return Ok(Listing { items, is_settled, pages: pass.pages });
+            return Ok(Listing { items, is_settled });
         }
         before = Some(pass.ids);
     }
-    let pages = u32::try_from(items.len().div_ceil(PAGE)).unwrap_or(u32::MAX);
-    Ok(Listing { items, is_settled: false, pages })
+    Ok(Listing { items, is_settled: false })
 }
 
 struct Pass {

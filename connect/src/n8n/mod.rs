@@ -1,16 +1,19 @@
 //! n8n: its workflows, tags and the names of its credentials, over the public API and over its command line, both ways.
 //!
-//! Modules in the order of dependence; each uses only those above it.
+//! `options`, `client`, `listing`, `version` know the server; `workflow` the stored form; `source` reads, `restore` writes.
 
+mod calls;
 mod client;
 mod credentials;
 mod error;
+mod exported;
 mod fetch;
 mod items;
 mod listing;
 mod node;
 mod options;
 mod reading;
+pub mod restore;
 mod said;
 mod source;
 mod version;
@@ -19,6 +22,7 @@ mod workflow;
 pub use client::Client;
 pub use credentials::Credential;
 pub use error::{Error, Result};
+pub use exported::{ExportOptions, ExportSource};
 pub use listing::PAGE;
 pub use options::{Limits, Parts, Server};
 pub use source::{Failure, N8nOptions, N8nSource};

@@ -7,7 +7,8 @@ use chronos_snapshot::{Item, PathError, SourcePart, Time, TreePath};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::n8n::client::{Call, Client};
+use crate::n8n::calls::get;
+use crate::n8n::client::Client;
 use crate::n8n::credentials::{self, Credential};
 use crate::n8n::error::{Error, Result};
 use crate::n8n::fetch::Fetched;
@@ -208,20 +209,6 @@ impl TryFrom<Value> for Tag {
 impl Listed for Tag {
     fn id(&self) -> &str {
         &self.1
-    }
-}
-
-/// A workflow, or `None` if it is gone.
-pub(super) fn get(client: &Client, id: &str) -> Result<Option<Value>> {
-    match client.json::<Value>(&Call::get(&["workflows", id])) {
-        Ok(value) if text_of(&value, "id").is_some_and(|found| found == id) => Ok(Some(value)),
-        Ok(_) => Err(Error::Unexpected {
-            server: client.server().to_owned(),
-            what: format!("GET /workflows/{}", client.clean(id)),
-            why: "another workflow, or none".to_owned(),
-        }),
-        Err(Error::Refused { status: 404, .. }) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

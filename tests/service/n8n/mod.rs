@@ -2,8 +2,10 @@
 
 mod backup;
 mod collected;
+mod command;
 mod faults;
 mod listing;
+mod restore;
 mod workflows;
 
 /// Runs a test on each version.

@@ -1,0 +1,132 @@
+//! The way back: stored workflows into an n8n. First planned, then carried out, then read back and compared.
+//!
+//! A workflow that is there is updated in place; one that is gone is made again, with its id where there is a way in that
+//! keeps it (the command line; packages of later 2.x), else with a new one, and whatever names it in the same restore is
+//! rewritten. A workflow that cannot be written is put back as it was.
+
+mod body;
+mod compare;
+mod import;
+mod package;
+mod plan;
+mod references;
+mod run;
+mod write;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::Result;
+use crate::n8n::version::ServerVersion;
+use crate::process::Process;
+
+pub use plan::plan;
+pub use run::restore;
+
+/// Where stored workflows are read from.
+pub trait Stored {
+    /// Ids of those that are to be restored.
+    fn ids(&self) -> Vec<String>;
+
+    /// One of them.
+    fn load(&self, id: &str) -> Result<Value>;
+}
+
+impl Stored for BTreeMap<String, Value> {
+    fn ids(&self) -> Vec<String> {
+        self.keys().cloned().collect()
+    }
+
+    fn load(&self, id: &str) -> Result<Value> {
+        let missing = || crate::error::Error::NotFound { what: "workflow", name: id.to_owned() };
+        self.get(id).cloned().ok_or_else(missing)
+    }
+}
+
+/// How workflows get into a server.
+#[derive(Debug, Default)]
+pub struct RestoreOptions {
+    /// `n8n` on its host, behind a prefix if it has one: keeps ids and all fields.
+    pub command: Option<Process>,
+    /// Workflows that an earlier restore made again: stored id, id now.
+    pub known_ids: BTreeMap<String, String>,
+}
+
+/// What becomes of a workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Written over the one that is there.
+    Updated,
+    /// Made again.
+    Created,
+    /// Left alone: it is as it was.
+    Unchanged,
+}
+
+/// What is planned for one workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Planned {
+    /// Stored id.
+    pub id: String,
+    /// Id on the server.
+    pub live_id: String,
+    /// Stored name.
+    pub name: String,
+    /// What is done.
+    pub action: Action,
+    /// In which way the live workflow differs.
+    pub differences: Vec<String>,
+    /// Whether it is to be active.
+    pub active: bool,
+    /// Stored ids of the workflows that it calls.
+    pub calls: Vec<String>,
+    /// Stored ids of all workflows that it names.
+    pub names: Vec<String>,
+}
+
+/// What a restore would do, in the order in which it does it: what is called before what calls it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The server.
+    pub version: ServerVersion,
+    /// Each workflow.
+    pub workflows: Vec<Planned>,
+    /// What could not be planned: id and why.
+    pub errors: Vec<(String, String)>,
+}
+
+/// What became of one workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Restored {
+    /// Stored id.
+    pub id: String,
+    /// Id on the server; another one if it could not be kept.
+    pub live_id: String,
+    /// Its name.
+    pub name: String,
+    /// What was done.
+    pub action: Action,
+    /// What is not as it was stored, as read back.
+    pub differences: Vec<String>,
+    /// Why it is not restored, and in which state it was left.
+    pub error: Option<String>,
+}
+
+/// What a restore did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// Each workflow, in the order of the plan.
+    pub workflows: Vec<Restored>,
+    /// Those that have another id now: stored id, id now.
+    pub new_ids: BTreeMap<String, String>,
+}
+
+impl RestoreReport {
+    /// Whether all were restored.
+    pub fn is_complete(&self) -> bool {
+        self.workflows.iter().all(|w| w.error.is_none())
+    }
+}

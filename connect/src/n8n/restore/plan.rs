@@ -1,0 +1,165 @@
+//! What a restore would do; nothing is changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chronos_store::{Monitor, check_cancelled};
+use serde_json::Value;
+
+use crate::error::Result;
+use crate::n8n::calls;
+use crate::n8n::client::Client;
+use crate::n8n::error::Error;
+use crate::n8n::restore::compare::differences;
+use crate::n8n::restore::references::{called, referenced, rewrite};
+use crate::n8n::restore::{Action, Plan, Planned, RestoreOptions, Stored};
+use crate::n8n::version::{Era, ServerVersion};
+use crate::n8n::workflow::text_of;
+
+/// Compares each stored workflow with the live one.
+pub fn plan(
+    client: &Client,
+    stored: &dyn Stored,
+    options: &RestoreOptions,
+    monitor: &dyn Monitor,
+) -> Result<Plan> {
+    let version = ServerVersion::ask(client)?;
+    let ids = stored.ids();
+    monitor.phase("plan");
+    monitor.total(ids.len() as u64, 0);
+    let mut plan = Plan { version, workflows: Vec::new(), errors: Vec::new() };
+    for id in ids {
+        check_cancelled(monitor).map_err(chronos_snapshot::Error::from)?;
+        match planned(client, plan.version.era, stored, &id, options) {
+            Ok(planned) => plan.workflows.push(planned),
+            Err(PlanError::Server(error)) if error.is_of_the_server() => return Err(error.into()),
+            Err(PlanError::Server(error)) => plan.errors.push((id, error.to_string())),
+            Err(PlanError::Stored(error)) => plan.errors.push((id, error.to_string())),
+        }
+        monitor.advance(1, 0);
+    }
+    if options.command.is_none() && plan.version.era < Era::Late2 {
+        touch_what_names_new_ids(&mut plan.workflows);
+    }
+    plan.workflows = in_order(std::mem::take(&mut plan.workflows));
+    Ok(plan)
+}
+
+enum PlanError {
+    Server(Error),
+    Stored(crate::error::Error),
+}
+
+fn planned(
+    client: &Client,
+    era: Era,
+    stored: &dyn Stored,
+    id: &str,
+    options: &RestoreOptions,
+) -> Result<Planned, PlanError> {
+    let mut wanted = stored.load(id).map_err(PlanError::Stored)?;
+    let mut live_id = id.to_owned();
+    let mut live = calls::get(client, id).map_err(PlanError::Server)?;
+    if let (None, Some(known)) = (&live, options.known_ids.get(id)) {
+        live = calls::get(client, known).map_err(PlanError::Server)?;
+        if live.is_some() {
+            live_id.clone_from(known);
+        }
+    }
+    let (calls, names) = (called(&wanted), referenced(&wanted));
+    rewrite(&mut wanted, &options.known_ids);
+    let (action, differences) = match &live {
+        None => (Action::Created, Vec::new()),
+        Some(live) => {
+            let found = differences(&wanted, live, era);
+            let can =
+                |d: &crate::n8n::restore::compare::Difference| d.can_change || options.command.is_some();
+            let action = if found.iter().any(can) { Action::Updated } else { Action::Unchanged };
+            (action, found.into_iter().map(|d| d.what).collect())
+        }
+    };
+    let name = text_of(&wanted, "name").unwrap_or_default().into_owned();
+    let active = wanted.get("active").and_then(Value::as_bool).unwrap_or_default();
+    Ok(Planned { id: id.to_owned(), live_id, name, action, differences, active, calls, names })
+}
+
+/// What names a workflow that will get a new id is written too.
+fn touch_what_names_new_ids(workflows: &mut [Planned]) {
+    let new: BTreeSet<String> =
+        workflows.iter().filter(|w| w.action == Action::Created).map(|w| w.id.clone()).collect();
+    for workflow in workflows.iter_mut().filter(|w| w.action == Action::Unchanged) {
+        if let Some(name) = workflow.names.iter().find(|n| new.contains(*n)) {
+            workflow.action = Action::Updated;
+            workflow.differences.push(format!("names workflow {name}, which gets a new id"));
+        }
+    }
+}
+
+/// What is called comes before what calls it; of a ring, the first by its id comes last.
+fn in_order(workflows: Vec<Planned>) -> Vec<Planned> {
+    let mut left: BTreeMap<String, Planned> = workflows.into_iter().map(|w| (w.id.clone(), w)).collect();
+    let mut ordered = Vec::with_capacity(left.len());
+    // Ids from the one that calls down to the one that is called.
+    let mut path: Vec<String> = Vec::new();
+    while let Some(first) = left.keys().next().cloned() {
+        path.push(first);
+        while let Some(id) = path.last() {
+            let next = left
+                .get(id)
+                .and_then(|w| w.calls.iter().find(|c| left.contains_key(*c) && !path.contains(c)).cloned());
+            match next {
+                Some(next) => path.push(next),
+                None => {
+                    let done = path.pop().and_then(|id| left.remove(&id));
+                    ordered.extend(done);
+                }
+            }
+        }
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(id: &str, calls: &[&str], action: Action) -> Planned {
+        let calls: Vec<String> = calls.iter().map(|c| (*c).to_owned()).collect();
+        Planned {
+            id: id.to_owned(),
+            live_id: id.to_owned(),
+            name: String::new(),
+            action,
+            differences: Vec::new(),
+            active: false,
+            names: calls.clone(),
+            calls,
+        }
+    }
+
+    fn order(workflows: &[(&str, &[&str])]) -> Vec<String> {
+        let workflows = workflows.iter().map(|(id, calls)| planned(id, calls, Action::Updated)).collect();
+        in_order(workflows).into_iter().map(|w| w.id).collect()
+    }
+
+    #[test]
+    fn what_is_called_comes_first_also_in_a_ring() {
+        assert_eq!(
+            order(&[("a", &["b", "c"]), ("b", &["c"]), ("c", &[]), ("d", &["elsewhere", "d"])]),
+            ["c", "b", "a", "d"]
+        );
+        assert_eq!(order(&[("a", &["b"]), ("b", &["c"]), ("c", &["a"])]), ["c", "b", "a"]);
+        assert_eq!(order(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn what_names_a_workflow_with_a_new_id_is_written_too() {
+        let mut workflows = [
+            planned("a", &["b"], Action::Unchanged),
+            planned("b", &[], Action::Created),
+            planned("c", &["d"], Action::Unchanged),
+        ];
+        touch_what_names_new_ids(&mut workflows);
+        let actions = workflows.map(|w| w.action);
+        assert_eq!(actions, [Action::Updated, Action::Created, Action::Unchanged]);
+    }
+}

@@ -1,0 +1,220 @@
+//! Carries a plan out: what is gone is made, everything is written, what was active is activated, all is read back.
+
+use std::collections::BTreeMap;
+
+use chronos_store::{Monitor, check_cancelled};
+use serde_json::Value;
+
+use crate::error::Result;
+use crate::n8n::calls;
+use crate::n8n::client::Client;
+use crate::n8n::restore::compare::{differences, flag};
+use crate::n8n::restore::import::import;
+use crate::n8n::restore::references::rewrite;
+use crate::n8n::restore::write::Writer;
+use crate::n8n::restore::{Action, Plan, Planned, RestoreOptions, RestoreReport, Restored, Stored};
+
+/// Carries out what [`plan`](super::plan()) said. Each workflow has its own result; an error means that the rest was not
+/// begun, and the report is lost.
+pub fn restore(
+    client: &Client,
+    stored: &dyn Stored,
+    plan: &Plan,
+    options: &RestoreOptions,
+    monitor: &dyn Monitor,
+) -> Result<RestoreReport> {
+    let writer = Writer { client, era: plan.version.era, tags: calls::tags(client)? };
+    let mut run = Run { writer, stored, options, monitor, ids: options.known_ids.clone(), rows: Vec::new() };
+    run.rows = plan.workflows.iter().map(Row::of).collect();
+    monitor.phase("restore");
+    monitor.total(plan.workflows.len() as u64, 0);
+    match &options.command {
+        Some(_) => run.import()?,
+        None => run.write()?,
+    }
+    run.activate();
+    run.read_back();
+    let mut new_ids = run.ids;
+    new_ids.retain(|old, new| old != new && !options.known_ids.contains_key(old));
+    let mut workflows: Vec<_> = run.rows.into_iter().map(|row| row.result).collect();
+    workflows.extend(plan.errors.iter().map(|(id, error)| Restored {
+        id: id.clone(),
+        live_id: id.clone(),
+        name: String::new(),
+        action: Action::Unchanged,
+        differences: Vec::new(),
+        error: Some(error.clone()),
+    }));
+    Ok(RestoreReport { workflows, new_ids })
+}
+
+struct Run<'r> {
+    writer: Writer<'r>,
+    stored: &'r dyn Stored,
+    options: &'r RestoreOptions,
+    monitor: &'r dyn Monitor,
+    /// Stored id, id on the server; only those that differ.
+    ids: BTreeMap<String, String>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    result: Restored,
+    is_active: bool,
+    lost: Vec<String>,
+    publish: Option<String>,
+}
+
+impl Row {
+    fn of(planned: &Planned) -> Self {
+        let result = Restored {
+            id: planned.id.clone(),
+            live_id: planned.live_id.clone(),
+            name: planned.name.clone(),
+            action: planned.action,
+            differences: Vec::new(),
+            error: None,
+        };
+        Self { result, is_active: planned.active, lost: Vec::new(), publish: None }
+    }
+
+    fn is_to_be_written(&self) -> bool {
+        self.result.action != Action::Unchanged && self.result.error.is_none()
+    }
+}
+
+impl Run<'_> {
+    /// Over the API: first what is gone, so that all new ids are known, then everything.
+    fn write(&mut self) -> Result<()> {
+        for at in 0..self.rows.len() {
+            self.check()?;
+            let Some(row) = self.rows.get(at).filter(|r| r.result.action == Action::Created) else {
+                continue;
+            };
+            let id = row.result.id.clone();
+            let made = self.load(&id).and_then(|stored| Ok(self.writer.create(&stored, &id)?));
+            let Some(row) = self.rows.get_mut(at) else { continue };
+            match made {
+                Ok(new) => {
+                    row.result.live_id.clone_from(&new);
+                    self.ids.insert(id, new);
+                }
+                Err(error) => row.result.error = Some(error.to_string()),
+            }
+        }
+        for at in 0..self.rows.len() {
+            self.check()?;
+            let Some(row) = self.rows.get(at).filter(|r| r.is_to_be_written()) else { continue };
+            let (id, live_id) = (row.result.id.clone(), row.result.live_id.clone());
+            self.monitor.item(row.result.name.as_bytes());
+            let written = self.overwrite(&id, &live_id);
+            let Some(row) = self.rows.get_mut(at) else { continue };
+            match written {
+                Ok(written) => (row.lost, row.publish) = (written.lost, written.publish),
+                Err(why) => row.result.error = Some(why),
+            }
+            self.monitor.advance(1, 0);
+        }
+        Ok(())
+    }
+
+    fn overwrite(&mut self, id: &str, live_id: &str) -> Result<super::write::Written, String> {
+        let stored = self.load(id).map_err(|e| e.to_string())?;
+        match calls::get(self.writer.client, live_id) {
+            Ok(Some(live)) => self.writer.update(&stored, live_id, &live),
+            Ok(None) => Err("it was deleted since the plan was made".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// By the command line, all at once. What is active must be made inactive before, or its triggers go on.
+    fn import(&mut self) -> Result<()> {
+        let Some(command) = &self.options.command else { return Ok(()) };
+        let mut stopped = Vec::new();
+        for row in self.rows.iter().filter(|r| r.result.action == Action::Updated) {
+            if calls::get(self.writer.client, &row.result.live_id)?.is_some_and(|live| flag(&live, "active"))
+            {
+                calls::deactivate(self.writer.client, &row.result.live_id)?;
+                stopped.push(row.result.live_id.clone());
+            }
+        }
+        self.check()?;
+        let written: Vec<_> =
+            self.rows.iter().filter(|r| r.is_to_be_written()).map(|r| r.result.id.clone()).collect();
+        if written.is_empty() {
+            return Ok(());
+        }
+        let Err(error) = import(command, written.iter().map(|id| self.load(id))) else { return Ok(()) };
+        let left: Vec<_> = stopped
+            .iter()
+            .filter(|id| calls::activate(self.writer.client, id, None).is_err())
+            .cloned()
+            .collect();
+        let state = match left.as_slice() {
+            [] => "what was active is active again".to_owned(),
+            left => format!("these were active and are not: {}", left.join(", ")),
+        };
+        for row in self.rows.iter_mut().filter(|r| r.is_to_be_written()) {
+            row.result.error = Some(format!("{error}; {state}"));
+        }
+        Ok(())
+    }
+
+    /// Makes active what is to be, in the order of the plan, and again as long as that helps: what is called must be active first.
+    fn activate(&mut self) {
+        let mut waiting: Vec<usize> = (0..self.rows.len())
+            .filter(|at| self.rows.get(*at).is_some_and(|r| r.is_active && r.is_to_be_written()))
+            .collect();
+        loop {
+            let before = waiting.len();
+            let mut refused = Vec::new();
+            for at in waiting {
+                let Some(row) = self.rows.get_mut(at) else { continue };
+                match calls::activate(self.writer.client, &row.result.live_id, row.publish.as_deref()) {
+                    Ok(()) => row.result.error = None,
+                    Err(error) => {
+                        row.result.error = Some(format!("it is restored but inactive: {error}"));
+                        refused.push(at);
+                    }
+                }
+            }
+            if refused.is_empty() || refused.len() == before {
+                return;
+            }
+            waiting = refused;
+        }
+    }
+
+    fn read_back(&mut self) {
+        for at in 0..self.rows.len() {
+            let Some(row) = self.rows.get(at) else { continue };
+            let (id, live_id) = (row.result.id.clone(), row.result.live_id.clone());
+            let found = self.load(&id).and_then(|stored| {
+                let live = calls::get(self.writer.client, &live_id)?;
+                Ok(live.map(|live| differences(&stored, &live, self.writer.era)))
+            });
+            let Some(row) = self.rows.get_mut(at) else { continue };
+            row.result.differences = std::mem::take(&mut row.lost);
+            match found {
+                Ok(Some(found)) => row.result.differences.extend(found.into_iter().map(|d| d.what)),
+                Ok(None) if row.result.error.is_some() => {}
+                Ok(None) => row.result.error = Some("it is not there when it is read back".to_owned()),
+                Err(error) => {
+                    let why = format!("it could not be read back: {error}");
+                    row.result.error.get_or_insert(why);
+                }
+            }
+        }
+    }
+
+    /// A stored workflow with the ids that hold now.
+    fn load(&self, id: &str) -> Result<Value> {
+        let mut stored = self.stored.load(id)?;
+        rewrite(&mut stored, &self.ids);
+        Ok(stored)
+    }
+
+    fn check(&self) -> Result<()> {
+        Ok(check_cancelled(self.monitor).map_err(chronos_snapshot::Error::from)?)
+    }
+}

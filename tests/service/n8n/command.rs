@@ -1,0 +1,84 @@
+//! The command line of a real n8n as the way in and out: ids and all fields are kept.
+
+use chronos_connect::Process;
+use chronos_connect::n8n::restore::RestoreOptions;
+use chronos_connect::n8n::{ExportOptions, ExportSource, Parts, check};
+use chronos_snapshot::{Item, Origin, Source};
+use chronos_tests::N8n;
+use serde_json::{Value, json};
+
+use super::collected::{Collected, take};
+use super::on_each_version;
+use super::restore::{bring_back, edit, essence, row, stored, webhook_answers};
+use super::workflows::furnish;
+
+fn export(server: &N8n) -> Collected {
+    let command = Process::new(server.command());
+    let options = ExportOptions {
+        name: "n8n".to_owned(),
+        command,
+        parts: Parts::All,
+        workflow: None,
+        has_encrypted_credentials: true,
+    };
+    let mut source = ExportSource::new(options).unwrap();
+    let mut found = Collected::default();
+    for item in source.open().unwrap() {
+        match item {
+            Item::Entry(entry) => {
+                if let Origin::Bytes(bytes) = entry.origin {
+                    found.files.insert(entry.path.to_string(), bytes);
+                }
+            }
+            Item::Problem(problem) => panic!("{problem:?}"),
+            Item::Failed(why) => panic!("{why}"),
+        }
+    }
+    found.outcome = source.outcome();
+    found
+}
+
+fn an_export_is_what_the_api_shows_and_comes_back_with_its_ids(server: &N8n) {
+    let furnished = furnish(server);
+    let (exported, shown) = (export(server), take(&server.url(), &server.key));
+    assert_eq!(exported.ids(), shown.ids());
+    for id in exported.ids() {
+        let (mut exported_one, mut shown_one) = (exported.workflow(&id), shown.workflow(&id));
+        // Each way shows a field or two that the other does not.
+        for only in
+            ["activeVersion", "shared", "homeProject", "parentFolder", "parentFolderId", "versionMetadata"]
+        {
+            for one in [&mut exported_one, &mut shown_one] {
+                one.as_object_mut().unwrap().remove(only);
+            }
+        }
+        assert_eq!(exported_one, shown_one);
+        check(exported.files[&format!("n8n/workflows/{id}.json")].as_slice()).unwrap();
+    }
+    let secret = exported.json("n8n/credentials_encrypted.json");
+    assert!(
+        secret.as_array().unwrap().iter().any(|c| c["id"] == furnished.credential && c["data"].is_string())
+    );
+    assert!(!secret.to_string().contains("s3cr3t"));
+
+    let [hook, _, manual, child, _] = furnished.ids.as_slice() else { panic!("five") };
+    edit(server, hook, |w| w["settings"] = json!({"saveManualExecutions": true}));
+    edit(server, manual, |w| w["name"] = json!("damaged"));
+    server.delete(child);
+    let options =
+        RestoreOptions { command: Some(Process::new(server.command())), ..RestoreOptions::default() };
+    let stored = stored(&shown);
+    let (_, report) = bring_back(server, &stored, &options);
+    assert!(report.is_complete() && report.new_ids.is_empty(), "{report:#?}");
+    for (id, was) in &stored {
+        assert_eq!(essence(was), essence(&server.workflow(id).unwrap()), "{report:#?}");
+        assert_eq!(row(&report, id).differences, [""; 0]);
+    }
+    let settings: Value = server.workflow(hook).unwrap()["settings"].clone();
+    assert_eq!(settings.get("saveManualExecutions"), None, "settings are as they were: {settings}");
+    assert!(webhook_answers(server, 1));
+}
+
+on_each_version! {
+    an_export_is_what_the_api_shows_and_comes_back_with_its_ids
+}
