@@ -52,6 +52,15 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
     ("keys", "chronos keys list\nchronos keys add --new-password-file ~/.backup-password --label office"),
     ("config", "chronos config init\nchronos config check\nchronos config show"),
     ("targets", "chronos targets\nchronos targets --json"),
+    (
+        "serve",
+        "chronos serve\nchronos serve --chronos-listen 192.0.2.7:8010 --token-file /etc/chronos/tokens",
+    ),
+    (
+        "tokens",
+        "chronos tokens add deployer --role backup --token-file /etc/chronos/tokens\n\
+         chronos tokens list --token-file /etc/chronos/tokens",
+    ),
     ("doctor", "chronos doctor"),
     ("completions", "chronos completions bash"),
     ("man", "chronos man restore\nchronos man --dir /usr/local/share/man/man1"),

@@ -25,6 +25,8 @@ pub mod operations;
 
 pub mod starter;
 
+pub mod http;
+
 pub use catalog::Catalog;
 pub use config::{
     Config, EventsConfig, HookConfig, HookMoment, HookPolicy, Limits, Network, NotifyConfig, NotifyKind,

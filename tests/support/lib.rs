@@ -13,6 +13,7 @@ mod mounted;
 mod n8n;
 pub mod postgres;
 mod program;
+mod service;
 mod special;
 mod trees;
 
@@ -20,5 +21,6 @@ pub use http::{HttpServer, Request, Response, client as http_client};
 pub use mounted::Mounted;
 pub use n8n::{N8n, n8n};
 pub use program::{Output, Program};
+pub use service::{Answer, Service, configure};
 pub use special::special_tree;
 pub use trees::{fixture, reader_python, repository_root};

@@ -25,10 +25,12 @@ mod prune;
 mod repair;
 mod restore;
 mod rewrite;
+mod serve;
 mod snapshots;
 mod stats;
 mod tag;
 mod targets;
+mod tokens;
 mod undelete;
 mod verify;
 mod versions;
@@ -67,6 +69,8 @@ pub(crate) enum Command {
     Keys(keys::Keys),
     Config(config::Config),
     Targets(targets::Targets),
+    Serve(serve::Serve),
+    Tokens(tokens::Tokens),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),
@@ -102,6 +106,8 @@ impl Command {
             Self::Keys(c) => c.run(app),
             Self::Config(c) => c.run(app),
             Self::Targets(targets::Targets {}) => targets::Targets::run(app),
+            Self::Serve(c) => c.run(app),
+            Self::Tokens(c) => c.run(app),
             Self::Doctor(doctor::Doctor {}) => doctor::Doctor::run(app),
             Self::Completions(c) => c.run(app),
             Self::Man(c) => c.run(app),

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use chronos_snapshot::{PathError, Snapshot, SourceResult, file_name};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The fields of one snapshot.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Row<'a> {
     backup_id: &'a str,
     snapshot: String,
@@ -38,9 +39,11 @@ pub struct Row<'a> {
     user: &'a str,
     paths: &'a [String],
     scope: &'a [String],
+    #[schema(value_type = Vec<Object>)]
     sources: &'a [SourceResult],
     file_count: u64,
     dir_count: u64,
+    #[schema(value_type = Vec<Object>)]
     errors: &'a [PathError],
     error_count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use chronos_store::{PruneOptions, PruneReport};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::catalog::{Catalog, target_name};
 use crate::error::{Error, Result};
@@ -33,7 +34,7 @@ impl Default for ForgetRequest {
 }
 
 /// What was decided over one snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Decision {
     /// Its name.
     pub backup_id: String,

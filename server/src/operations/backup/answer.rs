@@ -3,6 +3,7 @@
 use chronos_snapshot::{SourcePart, SourceResult};
 use chronos_store::Repository;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::catalog::Catalog;
 use crate::config::Config;
@@ -10,7 +11,7 @@ use crate::error::Result;
 use crate::operations::backup::Backup;
 
 /// The fields of an answer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Answer {
     /// Its name.
     pub backup_id: String,
@@ -48,7 +49,7 @@ pub struct Answer {
 }
 
 /// What a source, or a part of one, gave.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AnswerFile {
     /// Its file or folder in the snapshot, or the source's name.
     pub file: String,

@@ -17,6 +17,7 @@ use crate::targets::DEFAULT_TARGET;
 use crate::workplace::Workplace;
 
 pub use answer::{Answer, AnswerFile};
+pub(crate) use answer::{files_of, megabytes};
 pub use run::RUN_ID;
 pub use several::{ALL, Part, Several, SeveralRequest, several};
 

@@ -1,0 +1,138 @@
+//! `GET /health`: whether backups can be made, and how fresh they are.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::catalog::Catalog;
+use crate::error::{Error, Result};
+use crate::http::blocking::look;
+use crate::http::problem::Problem;
+use crate::http::service::Service;
+use crate::operations::targets::{LastGood, LastRun, TargetState, targets};
+
+/// The window of `backups_last_24h`.
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// How the service does.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// `healthy`, `degraded` or `unhealthy`.
+    status: &'static str,
+    /// `CHRONOS`.
+    agent: &'static str,
+    /// The port that it listens at.
+    port: u16,
+    /// Where the repository lies.
+    backup_directory: String,
+    /// Whether the repository can be used.
+    backup_dir_accessible: bool,
+    /// Snapshots of the last 24 hours.
+    backups_last_24h: usize,
+    /// When this was found.
+    timestamp: String,
+    /// Version of the program.
+    version: &'static str,
+    /// Why it is not healthy, for people.
+    problems: Vec<String>,
+    /// How fresh each configured target is.
+    targets: Vec<Freshness>,
+}
+
+/// How fresh a target is.
+#[derive(Debug, Serialize, ToSchema)]
+struct Freshness {
+    /// Its name.
+    target: String,
+    /// The newest good snapshot that takes all of it.
+    #[schema(value_type = Option<Object>)]
+    last_good: Option<LastGood>,
+    /// How old that is.
+    age_seconds: Option<u64>,
+    /// Whether a scheduled snapshot is late.
+    overdue: bool,
+    /// The last run on this host.
+    #[schema(value_type = Option<Object>)]
+    last_run: Option<LastRun>,
+}
+
+impl From<TargetState> for Freshness {
+    fn from(state: TargetState) -> Self {
+        Self {
+            target: state.target,
+            age_seconds: state.last_good.as_ref().map(|good| good.age_seconds),
+            last_good: state.last_good,
+            // Without a schedule nothing is ever due.
+            overdue: false,
+            last_run: state.last_run,
+        }
+    }
+}
+
+/// How the service does
+///
+/// Answers 503 where the repository cannot be used; `degraded` where backups can be made and something is wrong.
+#[utoipa::path(get, path = "/health", tag = "service", responses(
+    (status = 200, description = "Backups can be made", body = Health),
+    (status = 503, description = "The repository cannot be used", body = Health),
+))]
+pub(super) async fn health(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
+    let found = look(&service, |service| found(service)).await?;
+    let status = if found.backup_dir_accessible { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok((status, Json(found)).into_response())
+}
+
+fn found(service: &Service) -> Result<Health> {
+    let workplace = service.workplace();
+    let now =
+        Timestamp::from_nanosecond(workplace.env.clock.now()).map_err(|e| Error::Clock(e.to_string()))?;
+    let catalog = service.catalog();
+    service.metrics().up.set(i64::from(catalog.is_ok()));
+    let (catalog, error) = match catalog {
+        Ok(catalog) => (Some(catalog), None),
+        Err(error) => (None, Some(Problem::from(error).detail().to_owned())),
+    };
+    let targets: Vec<Freshness> =
+        targets(workplace, catalog.as_ref())?.into_iter().map(Freshness::from).collect();
+    let mut problems: Vec<String> = error.into_iter().collect();
+    problems.extend(
+        catalog
+            .iter()
+            .filter(|c| c.is_damaged())
+            .map(|_| "part of the repository cannot be read: `chronos check` names it".to_owned()),
+    );
+    for target in &targets {
+        if let Some(run) = target.last_run.as_ref().filter(|run| run.status == "failed") {
+            let why = run.error.as_deref().unwrap_or("it does not say why");
+            problems.push(format!("the last backup of {} failed: {why}", target.target));
+        }
+    }
+    let status = match (&catalog, problems.is_empty()) {
+        (None, _) => "unhealthy",
+        (Some(_), false) => "degraded",
+        (Some(_), true) => "healthy",
+    };
+    Ok(Health {
+        status,
+        agent: "CHRONOS",
+        port: service.port(),
+        backup_directory: workplace.location.shown(),
+        backup_dir_accessible: catalog.is_some(),
+        backups_last_24h: catalog.as_ref().map_or(0, |c| since(c, now)),
+        timestamp: now.to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        problems,
+        targets,
+    })
+}
+
+fn since(catalog: &Catalog, now: Timestamp) -> usize {
+    let within = |at: Timestamp| now.duration_since(at) <= DAY && at <= now;
+    catalog.snapshots.iter().filter(|s| within(s.taken_at())).count()
+}

@@ -1,0 +1,46 @@
+//! `GET /metrics`: what Prometheus asks for.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::error::Result;
+use crate::http::blocking::look;
+use crate::http::metrics::OfTarget;
+use crate::http::problem::Problem;
+use crate::http::service::Service;
+use crate::operations::targets::targets;
+
+/// Content type of the text.
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Metrics as Prometheus reads them
+#[utoipa::path(get, path = "/metrics", tag = "service", responses(
+    (status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text"),
+))]
+pub(super) async fn get(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
+    let text = look(&service, |service| {
+        // What the repository cannot tell is left as it was; `up` says so.
+        let is_up = measured(service).is_ok();
+        service.metrics().up.set(i64::from(is_up));
+        Ok::<_, Problem>(service.metrics().text())
+    });
+    let text = text.await?.map_err(|_| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "fault", "the metrics could not be written")
+    })?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
+}
+
+fn measured(service: &Service) -> Result<()> {
+    let catalog = service.catalog()?;
+    for state in targets(service.workplace(), Some(&catalog))? {
+        let label = OfTarget { target: state.target };
+        let count = i64::try_from(state.snapshots).unwrap_or(i64::MAX);
+        service.metrics().snapshots.get_or_create(&label).set(count);
+        let at = state.last_good.and_then(|good| good.created_at.parse::<jiff::Timestamp>().ok());
+        service.metrics().last_good.get_or_create(&label).set(at.map_or(0, jiff::Timestamp::as_second));
+    }
+    Ok(())
+}

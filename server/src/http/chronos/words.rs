@@ -1,0 +1,73 @@
+//! Words of requests: times, tiers, and what counts as not given.
+
+use chronos_snapshot::{BACKUP_TYPES, TIERS};
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+
+use crate::http::fields::shortened;
+use crate::http::problem::Problem;
+
+/// A text that is not empty.
+pub(super) fn given(text: Option<String>) -> Option<String> {
+    text.filter(|t| !t.trim().is_empty())
+}
+
+/// A word with `-` for `_`.
+pub(super) fn dashed(text: &str) -> String {
+    text.trim().replace('_', "-")
+}
+
+/// Whether it is a tier.
+pub(super) fn is_tier(word: &str) -> bool {
+    TIERS.contains(&word)
+}
+
+/// Whether it is a backup type.
+pub(super) fn is_type(word: &str) -> bool {
+    BACKUP_TYPES.contains(&word)
+}
+
+/// One of some words.
+pub(super) fn one_of(field: &str, text: &str, known: &[&str]) -> Result<String, Problem> {
+    let word = dashed(text);
+    if known.contains(&word.as_str()) {
+        return Ok(word);
+    }
+    let shown = shortened(text);
+    Err(Problem::invalid(field, format!("{field}: {shown:?} is not known; there are {}", known.join(", "))))
+}
+
+/// A moment: RFC 3339, or a date with or without a time, in UTC.
+pub(super) fn time(field: &str, text: &str) -> Result<Timestamp, Problem> {
+    // In a query, `+` of a zone reads as a space.
+    let zoned = text.replace(' ', "+");
+    let parsed = text.parse::<Timestamp>().ok().or_else(|| zoned.parse::<Timestamp>().ok()).or_else(|| {
+        let civil = text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|d| d.at(0, 0, 0, 0)));
+        civil.ok()?.to_zoned(TimeZone::UTC).ok().map(|z| z.timestamp())
+    });
+    parsed.ok_or_else(|| {
+        let shown = shortened(text);
+        Problem::invalid(
+            field,
+            format!("{field}: {shown:?} is not a time such as 2026-01-31 or 2026-01-31T13:00:00Z"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_all_their_writings() {
+        let wanted: Timestamp = "2026-01-31T13:00:00Z".parse().unwrap();
+        for text in
+            ["2026-01-31T13:00:00Z", "2026-01-31T15:00:00 02:00", "2026-01-31T13:00:00", "2026-01-31 13:00"]
+        {
+            assert_eq!(time("since", text).unwrap(), wanted, "{text}");
+        }
+        assert!(time("since", "yesterday").unwrap_err().detail().contains("since: \"yesterday\""));
+    }
+}

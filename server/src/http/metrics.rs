@@ -1,0 +1,90 @@
+//! What Prometheus asks for.
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Bounds of the time that requests take, in seconds: from a look at memory to a backup.
+const SECONDS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0, 3600.0];
+
+/// By what requests are told apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+/// By what times of requests are told apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    route: String,
+}
+
+/// One target.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct OfTarget {
+    /// Its name.
+    pub(crate) target: String,
+}
+
+/// Everything that is measured.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<Request, Counter>,
+    seconds: Family<Route, Histogram>,
+    /// Snapshots that there are, by target.
+    pub(crate) snapshots: Family<OfTarget, Gauge>,
+    /// Time of the last good snapshot, by target.
+    pub(crate) last_good: Family<OfTarget, Gauge>,
+    /// 1 if the repository can be used.
+    pub(crate) up: Gauge,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("chronos");
+        let requests = Family::default();
+        let seconds = Family::<Route, Histogram>::new_with_constructor(|| Histogram::new(SECONDS));
+        let (snapshots, last_good, up) = (Family::default(), Family::default(), Gauge::default());
+        registry.register("http_requests", "Requests that were answered", requests.clone());
+        registry.register("http_request_seconds", "How long requests took", seconds.clone());
+        registry.register("snapshots", "Snapshots in the repository", snapshots.clone());
+        registry.register(
+            "last_good_snapshot_timestamp_seconds",
+            "When the last good snapshot of a target was taken; 0 if there is none",
+            last_good.clone(),
+        );
+        registry.register("repository_up", "Whether the repository can be used", up.clone());
+        Self { registry, requests, seconds, snapshots, last_good, up }
+    }
+}
+
+impl Metrics {
+    /// Counts an answer. The route is the one of the table, so that there are not more of them than routes.
+    pub(crate) fn answered(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let (method, route) = (method.to_owned(), route.to_owned());
+        self.seconds.get_or_create(&Route { route: route.clone() }).observe(took.as_secs_f64());
+        self.requests.get_or_create(&Request { method, route, status }).inc();
+    }
+
+    /// All of it as text.
+    pub(crate) fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

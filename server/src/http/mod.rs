@@ -1,0 +1,32 @@
+//! The HTTP service: what CHRONOS offers to callers, and everything that stands between a connection and a handler.
+//!
+//! What always holds: every handler extracts, crosses over in `blocking`, calls one operation and gives a typed answer; every
+//! failure leaves through `problem`. Modules in the order of dependence.
+
+mod problem;
+
+mod fields;
+
+pub mod auth;
+mod guard;
+pub mod options;
+mod reporter;
+
+mod metrics;
+mod service;
+
+mod blocking;
+mod body;
+mod name;
+mod observe;
+mod query;
+
+pub mod chronos;
+
+mod connections;
+pub mod log;
+mod serve;
+mod systemd;
+
+pub use options::ServeOptions;
+pub use serve::serve;

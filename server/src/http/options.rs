@@ -1,0 +1,106 @@
+//! How the service is reached, by whom, and within which limits: resolved values.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::{Network, ServiceConfig, parse_listen};
+use crate::error::{Error, Result};
+use crate::values::{parse_duration, parse_size};
+
+/// Port of CHRONOS.
+pub const PORT: u16 = 8010;
+/// Longest body: a request with some thousand patterns fits.
+const BODY_MAX: usize = 1 << 20;
+/// How long a request may take that does no long work.
+const TIME_MAX: Duration = Duration::from_secs(30);
+
+/// What the service is started with.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Where CHRONOS listens.
+    pub listen: SocketAddr,
+    /// File of hashed tokens with their roles.
+    pub token_file: Option<PathBuf>,
+    /// Networks from which callers need no token.
+    pub trusted: Vec<Network>,
+    /// Names by which callers may ask for the service, beside loopback names and the address that it listens at.
+    pub names: Vec<String>,
+    /// Longest body in bytes.
+    pub body_max: usize,
+    /// How long a request may take that does no long work.
+    pub time_max: Duration,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT),
+            token_file: None,
+            trusted: Vec::new(),
+            names: Vec::new(),
+            body_max: BODY_MAX,
+            time_max: TIME_MAX,
+        }
+    }
+}
+
+impl ServeOptions {
+    /// What the configuration says, which was checked when it was read.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for what this version cannot do.
+    pub fn of(config: &ServiceConfig) -> Result<Self> {
+        let own = Self::default();
+        let bad = |key: &str, why: String| Error::Value { place: format!("service.{key}"), why };
+        if config.tls_certificate.is_some() {
+            let why = "TLS is not in this version; put a proxy in front that has it".to_owned();
+            return Err(bad("tls_certificate", why));
+        }
+        let listen =
+            config.listen.as_deref().map(parse_listen).transpose().map_err(|why| bad("listen", why))?;
+        let body =
+            config.body_max.as_deref().map(parse_size).transpose().map_err(|why| bad("body_max", why))?;
+        let time =
+            config.timeout.as_deref().map(parse_duration).transpose().map_err(|why| bad("timeout", why))?;
+        Ok(Self {
+            listen: listen.unwrap_or(own.listen),
+            token_file: config.token_file.clone(),
+            trusted: config.trusted_networks.clone(),
+            names: config.names.clone(),
+            body_max: body.and_then(|n| usize::try_from(n).ok()).unwrap_or(own.body_max),
+            time_max: time.map_or(own.time_max, Duration::from_secs),
+        })
+    }
+
+    /// Refuses to let everybody in.
+    pub(crate) fn check(&self) -> Result<()> {
+        let lets_some_in = self.token_file.is_some() || !self.trusted.is_empty();
+        if self.listen.ip().to_canonical().is_loopback() || lets_some_in {
+            return Ok(());
+        }
+        Err(Error::Value {
+            place: "--chronos-listen".to_owned(),
+            why: format!("others can reach {}: it needs --token-file or --trusted-network", self.listen),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn others_are_let_in_only_with_tokens() {
+        let at =
+            |listen: &str| ServeOptions { listen: parse_listen(listen).unwrap(), ..ServeOptions::default() };
+        assert!(at("127.0.0.1:1").check().is_ok() && at("[::1]:1").check().is_ok());
+        assert!(at("[::ffff:127.0.0.1]:1").check().is_ok());
+        assert!(at("0.0.0.0:1").check().is_err() && at("[::]:1").check().is_err());
+        let with = ServeOptions { token_file: Some("t".into()), ..at("0.0.0.0:1") };
+        assert!(with.check().is_ok());
+        let with = ServeOptions { trusted: vec!["10.0.0.0/8".parse().unwrap()], ..at("0.0.0.0:1") };
+        assert!(with.check().is_ok());
+    }
+}

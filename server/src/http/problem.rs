@@ -1,0 +1,253 @@
+//! How a request fails: RFC 9457 `application/problem+json`, the one place where errors of every layer become a status.
+//!
+//! What always holds: `detail` is a sentence that a person can act on, and `error` repeats it.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chronos_snapshot::ErrorKind;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::error::{Error, Kind};
+
+/// Content type of every failure.
+pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
+
+/// Why a request failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    state: &'static str,
+    detail: String,
+    more: Map<String, Value>,
+    retry_after: Option<u64>,
+}
+
+/// The document of a failure. Further members may follow.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document<'a> {
+    /// Kind of the problem; `about:blank` where the status says it all.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'a str,
+    /// The status of the answer.
+    status: u16,
+    /// A sentence that a person can act on.
+    detail: &'a str,
+    /// The same sentence, by the name that older callers know.
+    error: &'a str,
+    /// The kind of failure in one word.
+    state: &'a str,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    more: &'a Map<String, Value>,
+}
+
+impl Problem {
+    /// A failure.
+    pub(crate) fn new(status: StatusCode, state: &'static str, detail: impl ToString) -> Self {
+        Self { status, state, detail: detail.to_string(), more: Map::new(), retry_after: None }
+    }
+
+    /// 400: the body is not what it should be.
+    pub(crate) fn malformed(detail: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
+    }
+
+    /// 422: a value is wrong.
+    pub(crate) fn invalid(field: &str, detail: impl ToString) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail).with("field", field)
+    }
+
+    /// 403.
+    pub(crate) fn forbidden(detail: impl ToString) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// 404.
+    pub(crate) fn not_found(detail: impl ToString) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// 503 for now.
+    pub(crate) fn unavailable(state: &'static str, detail: impl ToString) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, state, detail)
+    }
+
+    /// Adds a member.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Says after how many seconds it is worth another try.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The sentence.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        if self.status.is_server_error() {
+            tracing::warn!(
+                status = self.status.as_u16(),
+                state = self.state,
+                detail = self.detail,
+                "request failed"
+            );
+        }
+        let document = Document {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            error: &self.detail,
+            state: self.state,
+            more: &self.more,
+        };
+        // A map of plain values can always be written.
+        let text = serde_json::to_string(&document).unwrap_or_default();
+        let kind = HeaderValue::from_static(CONTENT_TYPE);
+        let mut response =
+            (self.status, [(header::CONTENT_TYPE, kind)], chronos_snapshot::harmless_json(text))
+                .into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"chronos\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let (status, state) = status_of(&error);
+        let mut detail = error.to_string();
+        if let Some(advice) = advice(&error) {
+            detail = format!("{detail}: {advice}");
+        }
+        let problem = Self::new(status, state, detail);
+        match error {
+            Error::Failed { backup_id, .. } => {
+                Self { state: "failed", ..problem }.with("backup_id", backup_id)
+            }
+            Error::Unknown { near: Some(near), .. } => problem.with("nearest", near),
+            _ => problem,
+        }
+    }
+}
+
+/// The status and the word of an error.
+fn status_of(error: &Error) -> (StatusCode, &'static str) {
+    use chronos_snapshot::Error as Snapshot;
+    let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+    match error {
+        Error::Failed { cause, .. } => return (status_of(cause).0, "failed"),
+        // What was to be read failed, not this program.
+        Error::Snapshot(
+            Snapshot::AllFailed(_)
+            | Snapshot::Source { .. }
+            | Snapshot::Command { .. }
+            | Snapshot::File { .. },
+        ) if !matches!(error.kind(), Kind::Library(ErrorKind::NoSpace | ErrorKind::Interrupted)) => {
+            return (StatusCode::BAD_GATEWAY, "failed");
+        }
+        Error::Snapshot(Snapshot::Ambiguous { .. })
+        | Error::Unknown { source: Snapshot::Ambiguous { .. }, .. } => {
+            return (StatusCode::UNPROCESSABLE_ENTITY, "ambiguous");
+        }
+        Error::NoTargets | Error::Elsewhere { .. } => return (StatusCode::NOT_FOUND, "not_found"),
+        Error::Held { .. } => return (StatusCode::CONFLICT, "held"),
+        _ => {}
+    }
+    match error.kind() {
+        Kind::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+        Kind::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+        Kind::Refused | Kind::Library(ErrorKind::Refused | ErrorKind::Exists) => {
+            (StatusCode::CONFLICT, "refused")
+        }
+        Kind::Library(kind) => match kind {
+            ErrorKind::Busy => (StatusCode::CONFLICT, "busy"),
+            ErrorKind::NoSpace => (StatusCode::INSUFFICIENT_STORAGE, "no_space"),
+            ErrorKind::NoRepository => (unavailable, "no_repository"),
+            ErrorKind::WrongKey => (unavailable, "wrong_key"),
+            ErrorKind::TooNew => (unavailable, "too_new"),
+            ErrorKind::Damaged => (unavailable, "damaged"),
+            ErrorKind::Interrupted => (unavailable, "interrupted"),
+            ErrorKind::ReadOnly => (unavailable, "read_only"),
+            _ => (unavailable, "unavailable"),
+        },
+    }
+}
+
+/// What to do about an error, in the words of a caller of the service.
+fn advice(error: &Error) -> Option<String> {
+    let words = match error {
+        Error::Unknown { near: Some(near), .. } => return Some(format!("did you mean {near}?")),
+        Error::Unknown { .. } => "GET /backups lists what there is",
+        Error::UnknownTarget { .. } => "GET /health lists the configured targets",
+        Error::NoTargets => "add a [[target]] to the configuration of the service",
+        Error::NoRepository { .. } => "`chronos init` makes one there",
+        Error::Held { .. } => "DELETE /backups/{id}/hold first",
+        Error::Failed { cause, .. } => return advice(cause),
+        error => match error.kind() {
+            Kind::Library(ErrorKind::NoSpace) => {
+                "free some space; POST /cleanup gives back what no snapshot needs"
+            }
+            Kind::Library(ErrorKind::Busy) => "nothing was changed; try again when the other run has ended",
+            Kind::Library(ErrorKind::Interrupted) => {
+                "the service is stopping; what was uploaded is used by the next run"
+            }
+            _ => return None,
+        },
+    };
+    Some(words.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(error: Error) -> (u16, &'static str) {
+        let (status, state) = status_of(&error);
+        (status.as_u16(), state)
+    }
+
+    #[test]
+    fn what_a_caller_sent_is_never_a_fault_of_the_server() {
+        assert_eq!(status(Error::UnknownTarget { target: "x".into() }), (404, "not_found"));
+        assert_eq!(status(Error::NoTargets), (404, "not_found"));
+        assert_eq!(status(Error::Held { backup_id: "x".into() }), (409, "held"));
+        assert_eq!(status(chronos_snapshot::Error::Invalid("x".into()).into()), (422, "invalid"));
+        let several = chronos_snapshot::Error::Ambiguous { name: "a".into(), matches: Vec::new() };
+        assert_eq!(status(several.into()), (422, "ambiguous"));
+    }
+
+    #[test]
+    fn a_failed_backup_tells_what_failed() {
+        let failed = |cause: Error| Error::Failed { backup_id: "x".into(), cause: Box::new(cause) };
+        let source = chronos_snapshot::Error::Command { command: "false".into(), why: "exit 1".into() };
+        assert_eq!(status(failed(source.into())), (502, "failed"));
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let full = Error::Local { path: "/x".into(), source: full };
+        assert_eq!(status(failed(full)), (507, "failed"));
+        assert_eq!(status(chronos_store::Error::Interrupted.into()), (503, "interrupted"));
+    }
+}

@@ -1,0 +1,120 @@
+//! The life of the service: opened, ready, stopped by a signal.
+//!
+//! What always holds: requests that were begun are finished if that takes no longer than [`FINISH_MAX`]; what takes longer is asked to
+//! stop at its next safe place, and what it stored is used by the next run.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::server::graceful::GracefulShutdown;
+use sd_notify::NotifyState;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::error::{Error, Kind, Result};
+use crate::http::options::ServeOptions;
+use crate::http::service::{LOOKING_MAX, Service, WORKING_MAX};
+use crate::http::{chronos, connections, systemd};
+use crate::workplace::Workplace;
+use chronos_snapshot::ErrorKind;
+
+/// How long requests may take to finish after the signal: systemd waits 90 seconds by default.
+const FINISH_MAX: Duration = Duration::from_secs(60);
+/// How long work may take to stop once it was asked to.
+const STOP_MAX: Duration = Duration::from_secs(20);
+
+/// Serves until a signal ends it. `ready` is told the address once requests are answered there.
+///
+/// # Errors
+/// What keeps it from starting: an address that is taken, a token file or a repository that cannot be used. A repository that is
+/// merely not there may come later: until then the service is unhealthy.
+pub fn serve<E: From<Error>>(
+    workplace: &Workplace,
+    options: ServeOptions,
+    ready: impl FnOnce(SocketAddr) -> Result<(), E>,
+) -> Result<(), E> {
+    options.check()?;
+    let listen = options.listen;
+    let service = Arc::new(Service::new(workplace, options)?);
+    open(&service)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(LOOKING_MAX + WORKING_MAX + 1)
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|source| Error::Local { path: "threads".to_owned(), source })?;
+    let ended = runtime.block_on(run(&service, listen, ready));
+    runtime.shutdown_timeout(Duration::ZERO);
+    ended
+}
+
+/// Opens the repository now, so that what is wrong is seen at the start.
+fn open(service: &Service) -> Result<()> {
+    match service.repository() {
+        Ok(_) => Ok(()),
+        Err(error) => match error.kind() {
+            Kind::Library(ErrorKind::NoRepository | ErrorKind::Io | ErrorKind::Busy) => {
+                tracing::warn!(detail = %error, "the repository cannot be used yet");
+                Ok(())
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+async fn run<E: From<Error>>(
+    service: &Arc<Service>,
+    listen: SocketAddr,
+    ready: impl FnOnce(SocketAddr) -> Result<(), E>,
+) -> Result<(), E> {
+    let failed = |source| Error::Local { path: listen.to_string(), source };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    service.listens_at(address.port());
+    let stop = stopped().map_err(failed)?;
+    let router = chronos::router(service);
+    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "ready");
+    ready(address)?;
+    systemd::tell(&[NotifyState::Ready]);
+    let open = tokio::select! {
+        open = connections::answer(listener, router, stop) => open,
+        () = systemd::watchdog() => return Ok(()),
+    };
+    systemd::tell(&[NotifyState::Stopping]);
+    tracing::info!("stopping");
+    finish(service, open).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The first signal that asks for the end.
+fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}
+
+/// Waits for requests and for work whose callers went away; asks what takes too long to stop.
+async fn finish(service: &Arc<Service>, open: GracefulShutdown) {
+    let all = u32::try_from(WORKING_MAX).unwrap_or(u32::MAX);
+    let idle = async {
+        open.shutdown().await;
+        service.working().acquire_many(all).await.map(drop)
+    };
+    let mut idle = std::pin::pin!(idle);
+    if tokio::time::timeout(FINISH_MAX, &mut idle).await.is_ok() {
+        return;
+    }
+    tracing::warn!("work that goes on is asked to stop");
+    service.reporter().stop();
+    if tokio::time::timeout(STOP_MAX, &mut idle).await.is_err() {
+        tracing::warn!("work that did not stop is left: the next run uses what it stored");
+    }
+}

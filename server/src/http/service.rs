@@ -1,0 +1,149 @@
+//! What all requests share: the workplace, the opened repository, and the limits.
+
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chronos_store::Repository;
+use tokio::sync::Semaphore;
+
+use crate::catalog::Catalog;
+use crate::error::Result;
+use crate::http::auth::tokens::Watched;
+use crate::http::auth::{Failures, Tokens};
+use crate::http::metrics::Metrics;
+use crate::http::options::ServeOptions;
+use crate::http::reporter::Reporter;
+use crate::workplace::{Key, Opened, Workplace};
+
+/// Requests that look at once: each holds one listing in memory.
+pub(crate) const LOOKING_MAX: usize = 16;
+/// Requests that read or write much at once; the others wait.
+pub(crate) const WORKING_MAX: usize = 8;
+/// Requests that may wait; beyond it something is wrong with the callers.
+pub(crate) const WAITING_MAX: usize = 1000;
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct Service {
+    workplace: Workplace,
+    reporter: Arc<Reporter>,
+    options: ServeOptions,
+    opened: Mutex<Option<Repository>>,
+    tokens: Watched,
+    failures: Failures,
+    metrics: Metrics,
+    looking: Arc<Semaphore>,
+    working: Arc<Semaphore>,
+    waiting: Semaphore,
+    port: AtomicU16,
+}
+
+impl Service {
+    /// A service for the repository of this workplace, which need not be there yet.
+    pub(crate) fn new(workplace: &Workplace, options: ServeOptions) -> Result<Self> {
+        let reporter = Arc::new(Reporter::default());
+        Ok(Self {
+            workplace: workplace.reporting_to(Arc::clone(&reporter) as _),
+            reporter,
+            port: AtomicU16::new(options.listen.port()),
+            tokens: Watched::open(options.token_file.clone())?,
+            options,
+            opened: Mutex::default(),
+            failures: Failures::default(),
+            metrics: Metrics::default(),
+            looking: Arc::new(Semaphore::new(LOOKING_MAX)),
+            working: Arc::new(Semaphore::new(WORKING_MAX)),
+            waiting: Semaphore::new(WAITING_MAX),
+        })
+    }
+
+    /// Where work is done.
+    pub(crate) fn workplace(&self) -> &Workplace {
+        &self.workplace
+    }
+
+    /// What the service was started with.
+    pub(crate) fn options(&self) -> &ServeOptions {
+        &self.options
+    }
+
+    /// The port that it listens at.
+    pub(crate) fn port(&self) -> u16 {
+        self.port.load(Ordering::Relaxed)
+    }
+
+    /// Notes the port that the system chose.
+    pub(crate) fn listens_at(&self, port: u16) {
+        self.port.store(port, Ordering::Relaxed);
+    }
+
+    /// Who hears of problems, and stops the work.
+    pub(crate) fn reporter(&self) -> &Reporter {
+        &self.reporter
+    }
+
+    /// The tokens as they are now.
+    pub(crate) fn tokens(&self) -> Result<Tokens> {
+        self.tokens.now()
+    }
+
+    /// Wrong tokens.
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.failures
+    }
+
+    /// What is measured.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Turns of those that look.
+    pub(crate) fn looking(&self) -> &Arc<Semaphore> {
+        &self.looking
+    }
+
+    /// Turns of those that work.
+    pub(crate) fn working(&self) -> &Arc<Semaphore> {
+        &self.working
+    }
+
+    /// Places of those that wait for a turn.
+    pub(crate) fn waiting(&self) -> &Semaphore {
+        &self.waiting
+    }
+
+    /// The repository, opened by the first who needs it; made if it is this user's own and not there yet.
+    pub(crate) fn repository(&self) -> Result<Repository> {
+        let mut kept = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(repository) = &*kept {
+            return Ok(repository.clone());
+        }
+        let Opened { repository, key } = self.workplace.open_or_create()?;
+        told(&repository, &key);
+        *kept = Some(repository.clone());
+        Ok(repository)
+    }
+
+    /// The present moment of the repository.
+    pub(crate) fn catalog(&self) -> Result<Catalog> {
+        Catalog::new(&self.workplace.config, self.repository()?)
+    }
+}
+
+/// Says what opened the repository; where the key of a new one is, its owner must know.
+fn told(repository: &Repository, key: &Key) {
+    let location = repository.location();
+    match key {
+        Key::Given => tracing::info!(location, "repository opened"),
+        Key::Own(file) => tracing::info!(location, key_file = %file.display(), "repository opened"),
+        Key::Exposed(file) => {
+            tracing::warn!(location, key_file = %file.display(), "others may read the key file: chmod 600");
+        }
+        Key::New(Some(file)) => tracing::warn!(
+            location,
+            key_file = %file.display(),
+            "repository made: keep a copy of its key file elsewhere, without it nothing can be restored"
+        ),
+        Key::New(None) => tracing::info!(location, "repository made"),
+    }
+}

@@ -1,0 +1,37 @@
+//! CHRONOS over HTTP: the real program on a loopback port, a real repository.
+
+mod auth;
+mod backup;
+mod backups;
+mod guard;
+mod life;
+
+/// Two targets: a folder with a command beside it, and a folder.
+const TARGETS: &str = r#"
+[[target]]
+name = "shop"
+aliases = ["store"]
+paths = ["HOME/shop"]
+[[target.source]]
+name = "dump"
+kind = "command"
+component = "database"
+command = "cat HOME/dump.sql"
+filename = "shop.sql"
+
+[[target]]
+name = "notes"
+paths = ["HOME/notes"]
+"#;
+
+/// A service with these targets and something in them.
+fn service() -> chronos_tests::Service {
+    let program = chronos_tests::Program::with_repository();
+    chronos_tests::configure(&program, TARGETS);
+    for (name, text) in [("shop/page.html", "page"), ("notes/a.txt", "a"), ("dump.sql", "select 1;")] {
+        let path = program.home().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    chronos_tests::Service::start(program, &[])
+}
