@@ -183,6 +183,8 @@ pub enum Error {
     Failed {
         /// The name.
         backup_id: String,
+        /// What an outside system answered that made it fail.
+        upstream: Option<Upstream>,
         /// Why.
         #[source]
         cause: Box<Error>,
@@ -232,6 +234,15 @@ pub enum Error {
     Snapshot(#[from] chronos_snapshot::Error),
 }
 
+/// How an outside system failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its own status, if it answered at all.
+    pub status: Option<u16>,
+    /// It did not answer in time.
+    pub timed_out: bool,
+}
+
 /// What callers decide by; mapped to exit codes and HTTP statuses in one place each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -250,6 +261,14 @@ impl Error {
     /// A local file failed.
     pub(crate) fn local(path: &Path, source: io::Error) -> Self {
         Self::Local { path: printable(path.as_os_str().as_bytes()), source }
+    }
+
+    /// What an outside system answered that made a backup fail.
+    pub fn upstream(&self) -> Option<Upstream> {
+        match self {
+            Self::Failed { upstream, .. } => *upstream,
+            _ => None,
+        }
     }
 
     /// The name under which a failed backup stands in the history.

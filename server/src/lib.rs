@@ -34,7 +34,7 @@ pub use config::{
     TargetConfig, TierRule,
 };
 pub use environment::Environment;
-pub use error::{Error, Kind, Result};
+pub use error::{Error, Kind, Result, Upstream};
 pub use secret::SecretRef;
 pub use targets::{canonical_target, check_target_name};
 pub use values::{nearest, parse_duration, parse_size, shown};

@@ -160,15 +160,14 @@ impl Source {
         self.component.as_deref().unwrap_or(self.kind.component())
     }
 
-    /// What it has to give. The required tables of a database are looked for by its connector, which alone can see them.
+    /// What it has to give.
     pub fn requirement(&self) -> Requirement {
-        let is_database = matches!(self.kind, SourceKind::Postgres | SourceKind::Sqlite);
         Requirement {
             optional: self.optional,
             min_files: self.min_files,
             min_bytes: self.min_bytes.as_deref().and_then(|text| parse_size(text).ok()),
             max_drop: self.max_drop.map(Share::get),
-            required: if is_database { Vec::new() } else { self.required.clone() },
+            required: self.required.clone(),
             read_errors_max: self.read_errors_max.unwrap_or_default(),
         }
     }

@@ -1,6 +1,8 @@
 //! The operations without a command line or a service: a workplace, a request, a result.
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
+mod connected;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

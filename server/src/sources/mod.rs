@@ -1,22 +1,28 @@
 //! From a configured target to the sources of its snapshot: the one place that knows every kind of source.
 
+mod connected;
+mod part;
 mod selection;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use chronos_connect::n8n::Parts;
 use chronos_snapshot::{
     AbsentSource, Error as Failed, FileOptions, FileSource, LabelledSource, Preset, Requirement, Source,
     StreamSource, Tag, Time, parse_path,
 };
-
 use serde::Serialize;
 
-use crate::config::{self, SourceKind, TargetConfig};
+use crate::config::{self, TargetConfig};
 use crate::error::{Error, Result};
+use crate::sources::part::{Part, Walked, What, components, parts};
+use crate::workplace::Variables;
 
 pub use selection::Selection;
+pub use upstream::Watched;
 
 /// Threads that list folders ahead of those that read files.
 pub const LIST_THREADS: usize = 4;
@@ -26,9 +32,9 @@ pub const LIST_THREADS: usize = 4;
 pub struct SourceState {
     /// Its name.
     pub name: String,
-    /// `files`, `command`, …
-    pub kind: String,
-    /// Which component it is.
+    /// `files`, `command`, `n8n`, `postgres`, `sqlite`.
+    pub kind: &'static str,
+    /// Which component it is; of an n8n the first.
     pub component: String,
 }
 
@@ -39,55 +45,59 @@ pub struct Setting {
     pub rules: FileOptions,
     /// The moment that streams are stamped with.
     pub now: Time,
+    /// Where secrets may be.
+    pub variables: Variables,
+    /// Folder for copies of databases while they are read.
+    pub scratch: PathBuf,
 }
 
-/// One source of a target.
-struct Part<'a> {
-    name: &'a str,
-    component: &'a str,
-    what: What<'a>,
+/// The sources of a run.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// Ready to be opened together.
+    pub sources: Vec<Box<dyn Source>>,
+    /// What outside systems say of themselves if they fail.
+    pub watched: Watched,
 }
 
-/// What is read.
-enum What<'a> {
-    /// Files and folders.
-    Files(Walked<'a>),
-    /// What a program gives.
-    Stream(&'a config::Source),
-}
-
-/// Files and folders, with patterns of their own beside those of the target.
-struct Walked<'a> {
-    roots: &'a [PathBuf],
-    include: &'a [String],
-    exclude: &'a [String],
-}
-
-/// The sources of a configured target that a selection takes.
+/// The sources of a configured target that a selection takes. One that cannot even be made, for want of its secret, has failed
+/// like one that cannot be opened: the others go on.
 ///
 /// # Errors
-/// [`Error::NothingOfType`] if it takes none.
-pub fn of_target(
-    target: &TargetConfig,
-    selection: &Selection,
-    setting: &Setting,
-) -> Result<Vec<Box<dyn Source>>> {
+/// [`Error::NothingOfType`] if it takes none; paths and patterns that are wrong.
+pub fn of_target(target: &TargetConfig, selection: &Selection, setting: &Setting) -> Result<Made> {
+    let mut made = Made::default();
     let parts = taken(target, selection)?;
     let is_alone = parts.len() == 1;
-    parts.into_iter().map(|part| made(target, &part, setting, is_alone)).collect()
-}
-
-/// What the sources that a selection takes have to give. One workflow is not measured by what is required of all.
-pub fn requirements(target: &TargetConfig, selection: &Selection) -> BTreeMap<String, Requirement> {
-    if selection.workflow.is_some() {
-        return BTreeMap::new();
+    for part in parts {
+        let source = match &part.what {
+            What::Files(walked) => Ok(walk(target, &part, walked, setting, is_alone)?),
+            What::Command(source) => Ok(command(source, setting)?),
+            What::N8n(source) => {
+                let workflow = selection.workflow.as_deref();
+                connected::n8n(source, n8n_parts(&part, selection), workflow, setting).map(|source| {
+                    made.watched.add(source.failure());
+                    Box::new(source) as Box<dyn Source>
+                })
+            }
+            What::Postgres(source) => connected::postgres(source),
+            What::Sqlite(source) => {
+                connected::sqlite(source, setting).map(|s| Box::new(s) as Box<dyn Source>)
+            }
+        };
+        let component = part.component(selection).to_owned();
+        made.sources.push(match source {
+            Ok(source) => Box::new(LabelledSource::new(source, part.name, component)),
+            Err(error) => Box::new(AbsentSource {
+                name: part.name.to_owned(),
+                kind: part.what.kind(),
+                component,
+                paths: Vec::new(),
+                why: error.to_string(),
+            }),
+        });
     }
-    let taken = parts(target).into_iter().filter(|part| selection.takes(part.component));
-    let required = taken.map(|part| {
-        let source = target.sources.iter().find(|source| source.name == part.name);
-        (part.name.to_owned(), source.map(config::Source::requirement).unwrap_or_default())
-    });
-    required.collect()
+    Ok(made)
 }
 
 /// What is walked for a configured target, for whoever wants to know which rule decides about a path.
@@ -95,7 +105,7 @@ pub fn walked(target: &TargetConfig, selection: &Selection, setting: &Setting) -
     let parts = taken(target, selection)?;
     let walked = parts.iter().filter_map(|part| match &part.what {
         What::Files(walked) => Some(files(target, walked, setting)),
-        What::Stream(_) => None,
+        _ => None,
     });
     walked.collect()
 }
@@ -105,59 +115,49 @@ pub fn scope(target: &TargetConfig, selection: &Selection) -> Vec<String> {
     if let Some(workflow) = &selection.workflow {
         return vec![workflow.clone()];
     }
-    let all = components(&parts(target));
+    let all = components_of(target);
     let taken: Vec<String> = all.iter().filter(|c| selection.takes(c)).cloned().collect();
     if taken.len() == all.len() { Vec::new() } else { taken }
 }
 
+/// What the sources that a selection takes have to give. One workflow, or a part of an n8n, is not measured by what is required
+/// of all.
+pub fn requirements(target: &TargetConfig, selection: &Selection) -> BTreeMap<String, Requirement> {
+    if selection.workflow.is_some() {
+        return BTreeMap::new();
+    }
+    let whole = |part: &Part<'_>| part.components.iter().all(|c| selection.takes(c));
+    let required = parts(target).into_iter().filter(whole).map(|part| {
+        let source = target.sources.iter().find(|source| source.name == part.name);
+        (part.name.to_owned(), source.map(config::Source::requirement).unwrap_or_default())
+    });
+    required.collect()
+}
+
 /// Whether a selection takes anything of a target.
 pub fn has_any(target: &TargetConfig, selection: &Selection) -> bool {
-    parts(target).iter().any(|part| selection.takes(part.component))
+    components_of(target).iter().any(|c| selection.takes(c))
 }
 
 /// The sources of a target, for people.
 pub fn described(target: &TargetConfig) -> Vec<SourceState> {
     let described = parts(target).into_iter().map(|part| SourceState {
         name: part.name.to_owned(),
-        kind: match part.what {
-            What::Files(_) => SourceKind::Files.name(),
-            What::Stream(source) => source.kind.name(),
-        }
-        .to_owned(),
-        component: part.component.to_owned(),
+        kind: part.what.kind(),
+        component: part.components.first().copied().unwrap_or_default().to_owned(),
     });
     described.collect()
 }
 
-/// The components that a target has.
+/// The components that a target has, each once.
 pub fn components_of(target: &TargetConfig) -> Vec<String> {
     components(&parts(target))
-}
-
-fn parts(target: &TargetConfig) -> Vec<Part<'_>> {
-    let own = What::Files(Walked { roots: &target.paths, include: &[], exclude: &[] });
-    let own = (!target.paths.is_empty()).then_some(Part { name: "files", component: "files", what: own });
-    let named = target.sources.iter().map(|source| Part {
-        name: &source.name,
-        component: source.component(),
-        what: match source.kind {
-            SourceKind::Files => What::Files(Walked {
-                roots: &source.paths,
-                include: &source.include,
-                exclude: &source.exclude,
-            }),
-            SourceKind::Command | SourceKind::N8n | SourceKind::Postgres | SourceKind::Sqlite => {
-                What::Stream(source)
-            }
-        },
-    });
-    own.into_iter().chain(named).collect()
 }
 
 fn taken<'a>(target: &'a TargetConfig, selection: &Selection) -> Result<Vec<Part<'a>>> {
     let mut parts = parts(target);
     let components = components(&parts);
-    parts.retain(|part| selection.takes(part.component));
+    parts.retain(|part| part.components.iter().any(|c| selection.takes(c)));
     if parts.is_empty() {
         let (target, wanted) = (target.name.clone(), selection.shown());
         return Err(Error::NothingOfType { target, wanted, components });
@@ -165,47 +165,39 @@ fn taken<'a>(target: &'a TargetConfig, selection: &Selection) -> Result<Vec<Part
     Ok(parts)
 }
 
-/// Each component once, in the order of their names.
-fn components(parts: &[Part<'_>]) -> Vec<String> {
-    let mut all: Vec<String> = parts.iter().map(|p| p.component.to_owned()).collect();
-    all.sort();
-    all.dedup();
-    all
-}
-
-/// A source; one of several that is not there has failed, and the others go on.
-fn made(
+/// Files; of several sources one that is not there has failed, and the others go on.
+fn walk(
     target: &TargetConfig,
     part: &Part<'_>,
+    walked: &Walked<'_>,
     setting: &Setting,
     is_alone: bool,
 ) -> Result<Box<dyn Source>> {
-    let source: Box<dyn Source> = match &part.what {
-        What::Files(walked) => {
-            let options = FileOptions { name: part.name.to_owned(), ..files(target, walked, setting)? };
-            let absent = FileSource::absent(&options, "");
-            match FileSource::new(options) {
-                Err(error @ (Failed::NotFound { .. } | Failed::File { .. })) if !is_alone => {
-                    Box::new(AbsentSource { why: error.to_string(), ..absent })
-                }
-                source => Box::new(source?),
-            }
+    let options = FileOptions { name: part.name.to_owned(), ..files(target, walked, setting)? };
+    let absent = FileSource::absent(&options, "");
+    Ok(match FileSource::new(options) {
+        Err(error @ (Failed::NotFound { .. } | Failed::File { .. })) if !is_alone => {
+            Box::new(AbsentSource { why: error.to_string(), ..absent })
         }
-        What::Stream(source) => stream(source, setting)?,
-    };
-    Ok(Box::new(LabelledSource::new(source, part.name, part.component)))
+        source => Box::new(source?),
+    })
 }
 
-/// A source whose content comes out of a program.
-fn stream(source: &config::Source, setting: &Setting) -> Result<Box<dyn Source>> {
-    if source.kind != SourceKind::Command {
-        let place = format!("source {:?}", source.name);
-        let why = format!("sources of kind {:?} are not in this version", source.kind.name());
-        return Err(Error::Value { place, why });
-    }
-    let command = source.command.as_deref().unwrap_or_default();
+/// A command whose output becomes a file.
+fn command(source: &config::Source, setting: &Setting) -> Result<Box<dyn Source>> {
+    let line = source.command.as_deref().unwrap_or_default();
     let name = parse_path(source.filename.as_deref().unwrap_or(&source.name))?;
-    Ok(Box::new(StreamSource::command(shell(command), name, setting.now)?))
+    Ok(Box::new(StreamSource::command(shell(line), name, setting.now)?))
+}
+
+/// What of an n8n a selection takes.
+fn n8n_parts(part: &Part<'_>, selection: &Selection) -> Parts {
+    let takes = |component| part.components.contains(&component) && selection.takes(component);
+    match (takes("workflows"), takes("credentials")) {
+        (true, false) if part.components.len() > 1 => Parts::Workflows,
+        (false, true) => Parts::Credentials,
+        _ => Parts::All,
+    }
 }
 
 /// How files of a target are walked: by its rules, those of the source, and those that were added.

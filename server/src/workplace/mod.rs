@@ -127,6 +127,11 @@ impl Workplace {
         identity::user(&self.variables)
     }
 
+    /// The environment variables that are seen here.
+    pub(crate) fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
     /// The value of a secret of the configuration.
     pub fn resolve(&self, secret: &SecretRef) -> Result<chronos_connect::Secret> {
         secret.resolve(&|name| self.variables.text(name))

@@ -12,7 +12,7 @@ use chronos_snapshot::{BackupReport, ChangeTest, FileOptions, Outcome, Requireme
 use crate::catalog::target_name;
 use crate::error::{Error, Result};
 use crate::operations::cleanup::Decision;
-use crate::sources::{self, LIST_THREADS, Selection, Setting, moment};
+use crate::sources::{self, LIST_THREADS, Selection, Setting, Watched, moment};
 use crate::targets::DEFAULT_TARGET;
 use crate::workplace::Workplace;
 
@@ -23,6 +23,9 @@ pub use several::{ALL, Part, Several, SeveralRequest, several};
 
 /// Compression where nobody chose any: fast, and most of what there is to gain.
 pub const LEVEL: i32 = 3;
+
+/// Folder of copies of databases while they are read, in the cache folder: after a crash the next run removes what is left.
+const SCRATCH: &str = "scratch";
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -95,6 +98,7 @@ pub struct Planned {
     scope: Vec<String>,
     /// What the sources have to give.
     requirements: BTreeMap<String, Requirement>,
+    watched: Watched,
 }
 
 /// What a backup did.
@@ -119,12 +123,14 @@ pub fn plan(workplace: &Workplace, request: BackupRequest, given: Vec<Box<dyn So
     };
     let has_limits = found.is_some_and(|t| t.preset.is_some());
     let mut requirements = BTreeMap::new();
+    let mut watched = Watched::default();
     let (sources, is_configured, scope) = match found {
         _ if !given.is_empty() => (given, false, Vec::new()),
         Some(found) => {
-            let sources = sources::of_target(found, &request.selection, &setting(workplace, &request.rules))?;
+            let made = sources::of_target(found, &request.selection, &setting(workplace, &request.rules))?;
+            watched = made.watched;
             requirements = sources::requirements(found, &request.selection);
-            (sources, true, sources::scope(found, &request.selection))
+            (made.sources, true, sources::scope(found, &request.selection))
         }
         None => {
             return Err(match request.target {
@@ -133,7 +139,7 @@ pub fn plan(workplace: &Workplace, request: BackupRequest, given: Vec<Box<dyn So
             });
         }
     };
-    Ok(Planned { request, target, is_configured, has_limits, sources, scope, requirements })
+    Ok(Planned { request, target, is_configured, has_limits, sources, scope, requirements, watched })
 }
 
 /// What sources are made with: the rules of a request, without the program's own folders, and the present moment.
@@ -141,5 +147,7 @@ pub fn setting(workplace: &Workplace, rules: &FileOptions) -> Setting {
     Setting {
         rules: FileOptions { own: workplace.own_folders(), ..rules.clone() },
         now: moment(workplace.env.clock.now()),
+        variables: workplace.variables().clone(),
+        scratch: workplace.places.cache.join(SCRATCH),
     }
 }

@@ -72,7 +72,9 @@ impl<'r> Record<'r> {
             bytes: 0,
         });
         match backup_id {
-            Some(backup_id) => Error::Failed { backup_id, cause: Box::new(error) },
+            Some(backup_id) => {
+                Error::Failed { backup_id, upstream: planned.watched.failure(), cause: Box::new(error) }
+            }
             None => error,
         }
     }
