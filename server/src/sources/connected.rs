@@ -1,8 +1,9 @@
 //! Sources that are outside systems: from what the configuration says of one to its connector, secrets included.
 
-use chronos_connect::Secret;
 use chronos_connect::n8n::{Limits, N8nOptions, N8nSource, Parts, Server};
+use chronos_connect::postgres::{Client, Connection, Databases, PostgresOptions, PostgresSource};
 use chronos_connect::sqlite::{SqliteOptions, SqliteSource};
+use chronos_connect::{Prefix, Secret};
 
 use crate::config::Source;
 use crate::error::{Error, Result};
@@ -30,8 +31,32 @@ pub(super) fn n8n(
 }
 
 /// Databases of a PostgreSQL server.
-pub(super) fn postgres(source: &Source) -> Result<Box<dyn chronos_snapshot::Source>> {
-    Err(refused(source, "sources of kind \"postgres\" are not in this version".to_owned()))
+pub(super) fn postgres(source: &Source, setting: &Setting) -> Result<PostgresSource> {
+    let password = value(source.password.as_ref(), setting)?;
+    let connection = match value(source.url.as_ref(), setting)? {
+        Some(url) => {
+            let of_url = Connection::from_url(&url).map_err(|e| refused(source, e.to_string()))?;
+            Connection { password: password.or_else(|| of_url.password.clone()), ..of_url }
+        }
+        None => Connection {
+            host: source.host.clone(),
+            port: source.port.map(|p| p.to_string()),
+            user: source.user.clone(),
+            password,
+            ..Connection::default()
+        },
+    };
+    let options = PostgresOptions {
+        client: Client { connection, prefix: Prefix::new(&source.prefix), programs: None },
+        source: source.name.clone(),
+        databases: match &*source.databases {
+            [] => Databases::OfConnection,
+            named => Databases::Named(named.to_vec()),
+        },
+        mtime: setting.now,
+        time_limit: None,
+    };
+    PostgresSource::new(options).map_err(|e| refused(source, e.to_string()))
 }
 
 /// A live SQLite database.

@@ -80,7 +80,9 @@ pub fn of_target(target: &TargetConfig, selection: &Selection, setting: &Setting
                     Box::new(source) as Box<dyn Source>
                 })
             }
-            What::Postgres(source) => connected::postgres(source),
+            What::Postgres(source) => {
+                connected::postgres(source, setting).map(|s| Box::new(s) as Box<dyn Source>)
+            }
             What::Sqlite(source) => {
                 connected::sqlite(source, setting).map(|s| Box::new(s) as Box<dyn Source>)
             }
