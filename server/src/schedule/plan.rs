@@ -81,22 +81,31 @@ pub fn plan(schedules: &[Schedule], memories: &Memories, now: Timestamp) -> Plan
     let mut plan = Plan::default();
     for schedule in schedules.iter().filter(|s| s.enabled) {
         let memory = memories.get(&schedule.id).copied().unwrap_or(Memory::new(now));
-        let anchor = anchor(schedule, &memory, now);
-        let due = if memory.is_running { None } else { due(schedule, anchor, now) };
-        plan.upcoming.extend(upcoming(schedule, due.as_ref().map_or(anchor, |due| due.at), now));
-        plan.due.extend(due);
+        let Some(first) = schedule.times.after(anchor(schedule, &memory, now)) else { continue };
+        if first > now {
+            plan.upcoming.push(upcoming(schedule, first));
+            continue;
+        }
+        // Mostly nothing was missed, and the next time is still to come.
+        let Some(next) = schedule.times.after(first) else { continue };
+        let last = if next > now { Some(first) } else { schedule.times.until(now) };
+        let Some(last) = last else { continue };
+        if !memory.is_running {
+            plan.due.extend(due(schedule, first, last, now));
+        }
+        // The last one may still wait for its jitter.
+        let waits = starts(schedule, last) > now;
+        let coming = if waits { Some(last) } else { schedule.times.after(now) };
+        plan.upcoming.extend(coming.map(|due| upcoming(schedule, due)));
     }
     plan.due.sort_by_key(|due| due.at);
     plan
 }
 
 /// The moment after which due times count. One later than the next due time was noted by a clock that has been put back since.
-pub(super) fn anchor(schedule: &Schedule, memory: &Memory, now: Timestamp) -> Timestamp {
+fn anchor(schedule: &Schedule, memory: &Memory, now: Timestamp) -> Timestamp {
     let known = memory.due.map_or(memory.since, |due| due.max(memory.since));
-    match schedule.times.after(now) {
-        Some(next) if known > next => now,
-        _ => known,
-    }
+    if known > now && schedule.times.after(now).is_some_and(|next| known > next) { now } else { known }
 }
 
 /// When it begins for a due time.
@@ -108,27 +117,15 @@ fn starts(schedule: &Schedule, due: Timestamp) -> Timestamp {
     due.checked_add(spread(&schedule.id, due, schedule.times.after(due), schedule.jitter)).unwrap_or(due)
 }
 
-fn due(schedule: &Schedule, anchor: Timestamp, now: Timestamp) -> Option<Due> {
-    let first = schedule.times.after(anchor).filter(|first| *first <= now)?;
+/// What begins now, if due times from `first` until `last` have come.
+fn due(schedule: &Schedule, first: Timestamp, last: Timestamp, now: Timestamp) -> Option<Due> {
     let begun = |at: &Timestamp| *at >= first && starts(schedule, *at) <= now;
-    // The last one may still wait for its jitter; the one before has begun then, if there is one.
-    let last = schedule.times.until(now)?;
+    // Where the last one still waits, the one before has begun, if there is one.
     let before = || schedule.times.until(last.checked_sub(jiff::SignedDuration::from_nanos(1)).ok()?);
     let at = Some(last).filter(begun).or_else(|| before().filter(begun))?;
     Some(Due { id: schedule.id.clone(), at, first })
 }
 
-fn upcoming(schedule: &Schedule, anchor: Timestamp, now: Timestamp) -> Option<Upcoming> {
-    let next = schedule.times.after(anchor)?;
-    // What is due and has not begun waits for its jitter, or for the end of what is running: then the time after counts.
-    let waits = |at: &Timestamp| starts(schedule, *at) > now;
-    let due = if next > now {
-        next
-    } else {
-        match schedule.times.until(now).filter(waits) {
-            Some(last) => last,
-            None => schedule.times.after(now)?,
-        }
-    };
-    Some(Upcoming { id: schedule.id.clone(), due, starts: starts(schedule, due) })
+fn upcoming(schedule: &Schedule, due: Timestamp) -> Upcoming {
+    Upcoming { id: schedule.id.clone(), due, starts: starts(schedule, due) }
 }

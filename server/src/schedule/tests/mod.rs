@@ -6,6 +6,7 @@ mod cron_properties;
 mod defaults;
 mod overdue;
 mod plan;
+mod simulation;
 
 use std::time::Duration;
 
