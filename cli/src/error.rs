@@ -212,6 +212,12 @@ fn advice(error: &chronos_server::Error) -> Option<String> {
         Error::UnknownTarget { .. } => {
             "name a path, or add a [[target]] to the configuration; `chronos config show` prints it"
         }
+        Error::ScheduleExists { .. } => "name it otherwise, or `chronos schedule remove` it first",
+        Error::UnknownSchedule { .. } => "`chronos schedule list` lists what there is",
+        Error::ScheduleFixed { file: Some(_), .. } => "change it there; `chronos config check` reads it anew",
+        Error::ScheduleFixed { file: None, .. } => {
+            "`chronos schedule disable` switches it off, `chronos schedule add` adds another"
+        }
         Error::NothingNamed => "name a file or folder, --stdin, --command, or a configured --target",
         Error::NothingOfType { .. } => {
             "give a source its `component` in the configuration, or take --type full"

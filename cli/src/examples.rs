@@ -61,6 +61,14 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
         "chronos tokens add deployer --role backup --token-file /etc/chronos/tokens\n\
          chronos tokens list --token-file /etc/chronos/tokens",
     ),
+    (
+        "schedule",
+        "chronos schedule list\n\
+         chronos schedule add nightly --cron '30 2 * * *' --timezone Europe/Berlin --tier daily --target shop\n\
+         chronos schedule add --job cleanup --cron @daily --jitter 30min\n\
+         chronos schedule disable hourly\n\
+         chronos schedule remove nightly",
+    ),
     ("doctor", "chronos doctor"),
     ("completions", "chronos completions bash"),
     ("man", "chronos man restore\nchronos man --dir /usr/local/share/man/man1"),

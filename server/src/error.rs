@@ -215,6 +215,34 @@ pub enum Error {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// A schedule of this name is there already.
+    #[error("there is a schedule {id:?} already")]
+    ScheduleExists {
+        /// Its name.
+        id: String,
+    },
+    /// No schedule of this name.
+    #[error("there is no schedule {id:?}{}", .near.as_ref().map(|n| format!(": did you mean {n:?}?")).unwrap_or_default())]
+    UnknownSchedule {
+        /// The name.
+        id: String,
+        /// The one that was perhaps meant.
+        near: Option<String>,
+    },
+    /// A schedule that cannot be changed so by command.
+    #[error(
+        "schedule {id:?} {}",
+        .file.as_ref().map_or_else(
+            || "belongs to the usual ones: it can be switched off and on, and nothing else".to_owned(),
+            |file| format!("stands in the configuration file {file}, and is changed there alone"),
+        )
+    )]
+    ScheduleFixed {
+        /// Its name.
+        id: String,
+        /// The file that it stands in.
+        file: Option<String>,
+    },
     /// The clock tells no time that can be written.
     #[error("the clock: {0}")]
     Clock(String),
@@ -289,8 +317,12 @@ impl Error {
             Self::Snapshot(Snapshot::NotFound { .. })
             | Self::NotInTrash(Snapshot::NotFound { .. })
             | Self::Unknown { .. }
+            | Self::UnknownSchedule { .. }
             | Self::UnknownTarget { .. } => Kind::NotFound,
-            Self::Held { .. } | Self::NotDeleted { .. } => Kind::Refused,
+            Self::ScheduleExists { .. }
+            | Self::ScheduleFixed { .. }
+            | Self::Held { .. }
+            | Self::NotDeleted { .. } => Kind::Refused,
             Self::Failed { cause, .. } => cause.kind(),
             Self::StateDamaged { .. } => Kind::Library(ErrorKind::Damaged),
             Self::StateTooNew { .. } => Kind::Library(ErrorKind::TooNew),

@@ -25,6 +25,7 @@ mod prune;
 mod repair;
 mod restore;
 mod rewrite;
+mod schedule;
 mod serve;
 mod snapshots;
 mod stats;
@@ -71,6 +72,7 @@ pub(crate) enum Command {
     Targets(targets::Targets),
     Serve(serve::Serve),
     Tokens(tokens::Tokens),
+    Schedule(schedule::Schedule),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),
@@ -105,6 +107,7 @@ impl Command {
             Self::Repair(c) => c.run(app),
             Self::Keys(c) => c.run(app),
             Self::Config(c) => c.run(app),
+            Self::Schedule(c) => c.run(app),
             Self::Targets(targets::Targets {}) => targets::Targets::run(app),
             Self::Serve(c) => c.run(app),
             Self::Tokens(c) => c.run(app),

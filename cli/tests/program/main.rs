@@ -27,6 +27,7 @@ mod races;
 mod restoring;
 mod retention;
 mod runs;
+mod schedules;
 mod support;
 mod targets;
 mod terminal;

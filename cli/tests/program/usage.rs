@@ -2,7 +2,7 @@
 
 use crate::support::Home;
 
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 29] = [
     "init",
     "backup",
     "snapshots",
@@ -28,6 +28,7 @@ const COMMANDS: [&str; 28] = [
     "repair",
     "keys",
     "config",
+    "schedule",
     "doctor",
     "completions",
     "man",

@@ -24,6 +24,9 @@ pub struct ScheduleConfig {
     /// Job `backup`: which components; `full` if absent.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub backup_type: Option<String>,
+    /// Job `backup`: looks whether something changed, and makes a snapshot only then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub on_change: bool,
     /// When: minute, hour, day of the month, month, day of the week; or a word such as `@daily`.
     pub cron: String,
     /// Where the clock hangs, such as `Europe/Berlin`; UTC if absent.
@@ -45,6 +48,7 @@ impl Default for ScheduleConfig {
             job: Job::default(),
             tier: None,
             backup_type: None,
+            on_change: false,
             cron: String::new(),
             timezone: None,
             jitter: None,

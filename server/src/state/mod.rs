@@ -3,6 +3,7 @@
 //! What always holds: no snapshot depends on it. A file that is damaged or newer is told of and left alone; work goes on without.
 
 mod runs;
+mod schedules;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::values::shown;
 
 pub use runs::{Ending, NewRun, Run, RunFilter, RunNumber, RunStatus};
+pub use schedules::{ScheduleRow, StoredSchedule};
 
 /// The file, in the state folder.
 const FILE: &str = "chronos.sqlite";
@@ -26,7 +28,7 @@ const FILE: &str = "chronos.sqlite";
 const BUSY_MAX: Duration = Duration::from_secs(10);
 
 /// What was changed in the tables, in the order of versions: number n leads from version n to n + 1.
-const MIGRATIONS: &[&str] = &[runs::TABLE];
+const MIGRATIONS: &[&str] = &[runs::TABLE, schedules::TABLES];
 /// The version of the tables that this program works with.
 const VERSION: u32 = MIGRATIONS.len() as u32;
 
