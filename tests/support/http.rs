@@ -1,5 +1,6 @@
 //! A small HTTP server for tests: answers as told, counts, passes on to a real server, breaks off.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,12 +109,23 @@ impl HttpServer {
     /// # Panics
     /// If there is no free port.
     pub fn pass_on(upstream: &str, before: impl Fn(&Request) + Send + Sync + 'static) -> Self {
+        Self::pass_on_unless(upstream, move |request| {
+            before(request);
+            None
+        })
+    }
+
+    /// Passes requests on to the server at `upstream` unless `instead` answers them.
+    ///
+    /// # Panics
+    /// If there is no free port.
+    pub fn pass_on_unless(
+        upstream: &str,
+        instead: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
+    ) -> Self {
         let upstream = upstream.to_owned();
         let client = client();
-        Self::start(move |request| {
-            before(request);
-            forward(&client, &upstream, request)
-        })
+        Self::start(move |request| instead(request).unwrap_or_else(|| forward(&client, &upstream, request)))
     }
 
     /// Its address.
@@ -152,7 +164,7 @@ impl Drop for HttpServer {
 /// If the system gives no random numbers.
 pub fn client() -> reqwest::blocking::Client {
     let client = reqwest::blocking::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    client.timeout(std::time::Duration::from_secs(120)).build().unwrap()
+    client.timeout(std::time::Duration::from_mins(2)).build().unwrap()
 }
 
 fn forward(client: &reqwest::blocking::Client, upstream: &str, request: &Request) -> Response {
@@ -182,9 +194,9 @@ fn serve(stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Request>>) -> std
         let answer = handler(&request);
         let mut head = format!("HTTP/1.1 {} X\r\ncontent-type: {}\r\n", answer.status, answer.kind);
         for (name, value) in &answer.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n").unwrap();
         }
-        head.push_str(&format!("content-length: {}\r\n\r\n", answer.body.len()));
+        write!(head, "content-length: {}\r\n\r\n", answer.body.len()).unwrap();
         writer.write_all(head.as_bytes())?;
         if let Some(cut) = answer.cut {
             writer.write_all(&answer.body[..cut.min(answer.body.len())])?;

@@ -20,7 +20,7 @@ use crate::trees::repository_root;
 const VERSIONS: [&str; 3] = ["1.123.81", "2.8.4", "2.40.7"];
 
 /// How long a server may take to start on a busy machine.
-const START_MAX: Duration = Duration::from_secs(300);
+const START_MAX: Duration = Duration::from_mins(5);
 
 /// Starts a command and ends it with standard input; then removes its data.
 const UNTIL_INPUT_ENDS: &str =

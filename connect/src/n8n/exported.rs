@@ -4,30 +4,21 @@
 //! `n8n export:workflow` writes one list in no order; it is split into a temporary file, then given in the order of the paths.
 //! Of the credentials the encrypted export is a file of its own, if that is asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::sync::mpsc::sync_channel;
 
 use chronos_snapshot::{Item, Source, SourceOutcome, SourcePart, Time, TreePath};
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
-use crate::n8n::credentials::{Credential, named};
 use crate::n8n::node;
 use crate::n8n::options::Parts;
 use crate::n8n::said::Said;
-use crate::n8n::workflow::{canonical, changed_at, file_name, text_of, to_bytes};
+use crate::n8n::spool::Spool;
+use crate::n8n::workflow::{text_of, to_bytes};
 use crate::process::Process;
 
-/// Lines that may stand before the list: warnings of Node and of n8n.
-const LINES_BEFORE_MAX: usize = 1000;
 /// Most that an export of credentials may be.
 const CREDENTIALS_BYTES_MAX: usize = 256 << 20;
-/// How the command line says that there is nothing to export.
-const NOTHING: &str = "found with specified filters";
 
 /// What an export takes.
 #[derive(Clone, Debug)]
@@ -208,201 +199,5 @@ fn first_list(text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Workflows in a temporary file, each in its stored form.
-struct Spool {
-    file: File,
-    end: u64,
-    files: BTreeMap<String, Place>,
-    tags: BTreeMap<String, Value>,
-    credentials: BTreeSet<Credential>,
-}
-
-#[derive(Clone, Copy)]
-struct Place {
-    start: u64,
-    len: u64,
-    time: Time,
-}
-
-impl Spool {
-    fn new() -> Result<Self> {
-        let file = tempfile::tempfile().map_err(|e| Error::file("temporary file", e))?;
-        Ok(Self { file, end: 0, files: BTreeMap::new(), tags: BTreeMap::new(), credentials: BTreeSet::new() })
-    }
-
-    /// Runs an export and takes its workflows.
-    fn fill(&mut self, command: &Process) -> Result<()> {
-        let mut output = BufReader::new(Patient(command.stream()?));
-        let failed = |why: String| Error::Command { command: command.shown(), why };
-        let mut before = String::new();
-        for _ in 0..LINES_BEFORE_MAX {
-            let begin = output.fill_buf().map_err(|e| failed(e.to_string()))?;
-            if begin.first() == Some(&b'[') {
-                let mut list = serde_json::Deserializer::from_reader(&mut output);
-                list.deserialize_seq(Rows(self)).map_err(|e| failed(e.to_string()))?;
-                // What follows is of no interest, but that the command succeeded is.
-                std::io::copy(&mut output, &mut std::io::sink()).map_err(|e| failed(e.to_string()))?;
-                return Ok(());
-            }
-            let mut line = Vec::new();
-            if output.read_until(b'\n', &mut line).map_err(|e| said_or(&before, &e, &failed))? == 0 {
-                break;
-            }
-            before = String::from_utf8_lossy(&line).trim().to_owned();
-            if before.contains(NOTHING) {
-                return Ok(());
-            }
-        }
-        Err(failed(format!("it gave no list of workflows: {before}")))
-    }
-
-    fn add(&mut self, workflow: Value) -> std::result::Result<(), String> {
-        let id =
-            text_of(&workflow, "id").map(std::borrow::Cow::into_owned).ok_or("a workflow without an id")?;
-        let name = file_name(&id).ok_or_else(|| format!("the id {id:?} is too long for a file name"))?;
-        for node in workflow.get("nodes").and_then(Value::as_array).into_iter().flatten() {
-            named(node.get("credentials").unwrap_or(&Value::Null), &mut self.credentials);
-        }
-        for tag in workflow.get("tags").and_then(Value::as_array).into_iter().flatten() {
-            self.tags.insert(text_of(tag, "id").unwrap_or_default().into_owned(), tag.clone());
-        }
-        let time = changed_at(&workflow);
-        let bytes = to_bytes(&canonical(workflow));
-        self.file.write_all(&bytes).map_err(|e| e.to_string())?;
-        self.files.insert(name, Place { start: self.end, len: bytes.len() as u64, time });
-        self.end += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn read(&mut self, place: Place) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let read = self.file.seek(SeekFrom::Start(place.start));
-        let read = read.and_then(|_| (&self.file).take(place.len).read_to_end(&mut bytes));
-        read.map_err(|e| Error::file("temporary file", e))?;
-        Ok(bytes)
-    }
-}
-
-/// A command that fails after it said something says why there.
-fn said_or(before: &str, error: &std::io::Error, failed: &dyn Fn(String) -> Error) -> Error {
-    failed(if before.is_empty() { error.to_string() } else { format!("{error} ({before})") })
-}
-
-/// Takes the rows of a list one by one.
-struct Rows<'s>(&'s mut Spool);
-
-impl<'de> Visitor<'de> for Rows<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a list of workflows")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> std::result::Result<(), A::Error> {
-        while let Some(row) = rows.next_element_seed(Row)? {
-            self.0.add(row).map_err(serde::de::Error::custom)?;
-        }
-        Ok(())
-    }
-}
-
-struct Row;
-
-impl<'de> DeserializeSeed<'de> for Row {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> std::result::Result<Value, D::Error> {
-        Value::deserialize(from)
-    }
-}
-
-/// A stream that is waited for.
-struct Patient<R>(R);
-
-impl<R: Read> Read for Patient<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        loop {
-            match self.0.read(buffer) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                read => return read,
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
-    use chronos_snapshot::Origin;
-
-    use super::*;
-
-    fn items(
-        output: &str,
-        change: impl FnOnce(&mut ExportOptions),
-    ) -> (Vec<(String, usize)>, Option<String>) {
-        let command = Process::new(["sh", "-c", &format!("cat <<'E'\n{output}\nE\n")]);
-        let mut options = ExportOptions {
-            name: "n8n".to_owned(),
-            command,
-            parts: Parts::All,
-            workflow: None,
-            has_encrypted_credentials: false,
-        };
-        change(&mut options);
-        let (mut found, mut failed) = (Vec::new(), None);
-        for item in ExportSource::new(options).unwrap().open().unwrap() {
-            match item {
-                Item::Entry(entry) => {
-                    let Origin::Bytes(bytes) = entry.origin else { continue };
-                    found.push((entry.path.to_string(), bytes.len()));
-                }
-                Item::Failed(why) => failed = Some(why),
-                Item::Problem(problem) => panic!("{problem:?}"),
-            }
-        }
-        (found, failed)
-    }
-
-    const TWO: &str = r#"(node:7) DeprecationWarning: something
-[{"id":"b","name":"B","nodes":[{"credentials":{"t":{"id":"1","name":"n"}}}]},{"id":"a","tags":[{"id":"9","name":"x"}]}]
-Successfully exported 2 workflows."#;
-
-    #[test]
-    fn workflows_come_in_order_whatever_stands_around_them() {
-        let (found, failed) = items(TWO, |_| {});
-        assert_eq!(failed, None);
-        let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
-        let all = ["credentials_metadata.json", "tags.json", "workflows/a.json", "workflows/b.json"];
-        assert_eq!(names, all.map(|name| format!("n8n/{name}")));
-    }
-
-    #[test]
-    fn nothing_to_export_is_no_failure_unless_it_was_asked_for() {
-        let none = "No workflows found with specified filters";
-        assert_eq!(
-            items(none, |o| o.parts = Parts::Workflows),
-            (vec![("n8n/tags.json".to_owned(), 3)], None)
-        );
-        let (_, failed) = items(none, |o| o.workflow = Some("x".to_owned()));
-        assert!(failed.unwrap().contains("\"x\" not found"));
-    }
-
-    #[test]
-    fn a_command_that_fails_or_says_something_else_fails_the_source() {
-        for output in ["", "oops", "[{\"id\":\"a\"}, {]", "[{\"name\":\"no id\"}]"] {
-            let (found, failed) = items(output, |_| {});
-            assert!(found.is_empty() && failed.is_some(), "{output}");
-        }
-        let (found, failed) =
-            items("", |o| o.command = Process::new(["sh", "-c", "echo '[]'; echo bad >&2; exit 1"]));
-        assert!(found.is_empty() && failed.as_ref().unwrap().contains("bad"), "{failed:?}");
-    }
-
-    #[test]
-    fn credentials_in_clear_are_refused() {
-        let of = |text: &str| items(text, |o| o.has_encrypted_credentials = true);
-        assert!(of(r#"[{"id":"1","data":{"value":"s"}}]"#).1.unwrap().contains("not encrypted"));
-    }
-}
+mod tests;

@@ -94,7 +94,7 @@ impl Iterator for Items {
                 Stage::Ended => return None,
                 Stage::Preparing(prepared) => match prepared.recv() {
                     Ok(Ok(Prepared { items, workflows })) => {
-                        self.stage = Stage::Giving(items.into_iter(), workflows)
+                        self.stage = Stage::Giving(items.into_iter(), workflows);
                     }
                     Ok(Err(error)) => return Some(self.fail(error)),
                     Err(_) => return Some(self.fail(Error::Interrupted)),

@@ -10,9 +10,8 @@ use serde::Deserialize;
 
 use crate::n8n::client::{Call, Client};
 use crate::n8n::error::{Error, Result};
+use crate::n8n::options::PAGE;
 
-/// Items per page: the most that every version takes.
-pub const PAGE: usize = 250;
 /// Passes before a listing that never holds still is taken as the union of what was seen.
 const PASSES_MAX: u32 = 8;
 /// Pages of one pass: 10 million items; a listing that goes on longer has no end.
@@ -62,7 +61,7 @@ fn pass<T: Listed>(
     query: &[(&str, &str)],
     items: &mut BTreeMap<String, T>,
 ) -> Result<Pass> {
-    let limit = PAGE.to_string();
+    let limit = client.limits().page.clamp(1, PAGE).to_string();
     let mut pass = Pass { ids: BTreeSet::new(), has_doubles: false, pages: 0 };
     let mut cursor: Option<String> = None;
     loop {

@@ -16,6 +16,7 @@ mod reading;
 pub mod restore;
 mod said;
 mod source;
+mod spool;
 mod version;
 mod workflow;
 
@@ -23,8 +24,7 @@ pub use client::Client;
 pub use credentials::Credential;
 pub use error::{Error, Result};
 pub use exported::{ExportOptions, ExportSource};
-pub use listing::PAGE;
-pub use options::{Limits, Parts, Server};
+pub use options::{Limits, PAGE, Parts, Server};
 pub use source::{Failure, N8nOptions, N8nSource};
 pub use version::{Era, ServerVersion};
 pub use workflow::{Facts, canonical, check, file_name, id_of_file};

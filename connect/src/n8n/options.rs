@@ -30,14 +30,19 @@ pub struct Limits {
     pub answer_bytes_max: u64,
     /// Calls at the same time.
     pub in_flight: usize,
+    /// Items per page of a listing; at most [`PAGE`].
+    pub page: usize,
 }
+
+/// Items per page: the most that every version takes.
+pub const PAGE: usize = 250;
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
             // A page of 250 large workflows takes a busy server seconds.
-            call: Duration::from_secs(60),
+            call: Duration::from_mins(1),
             attempts: 4,
             // 0.5 s, 1 s, 2 s: a server that is restarted by its supervisor is back by then or in the next run.
             pause: Duration::from_millis(500),
@@ -46,6 +51,7 @@ impl Default for Limits {
             answer_bytes_max: 1 << 30,
             // n8n has one thread for all of them.
             in_flight: 4,
+            page: PAGE,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! each time: counters, what happens when it is activated, and the account that owns it, which shows the day of the last login.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::io::Read;
 
 use chronos_snapshot::Time;
@@ -62,7 +63,8 @@ pub fn file_name(id: &str) -> Option<String> {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') || (byte == b'.' && at > 0) {
             name.push(char::from(byte));
         } else {
-            name.push_str(&format!("%{byte:02X}"));
+            // Writing to text does not fail.
+            let _ = write!(name, "%{byte:02X}");
         }
     }
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
@@ -217,15 +219,12 @@ mod tests {
 
     #[test]
     fn numbers_stay_what_they_are() {
-        let text = "[0.1,4.2,1e21,123456789.12345679,-0.000001,9007199254740993,2.2250738585072011e-308]";
+        let text = "[0.1,4.2,1e21,123456789.12345679,-0.000001,9007199254740993,5e-324]";
         let value: Value = serde_json::from_str(text).unwrap();
         let again: Value = serde_json::from_slice(&to_bytes(&value)).unwrap();
         assert_eq!(value, again);
         assert_eq!(value.get(3).unwrap().as_f64().unwrap().to_bits(), 123_456_789.123_456_79_f64.to_bits());
-        assert_eq!(
-            value.get(6).unwrap().as_f64().unwrap().to_bits(),
-            2.225_073_858_507_201_1e-308_f64.to_bits()
-        );
+        assert_eq!(value.get(6).unwrap().as_f64().unwrap().to_bits(), 1);
     }
 
     #[test]

@@ -55,6 +55,11 @@ fn the_stub_itself_is_sound() {
     let server = stub(|_| None);
     let found = take(&server.url(), "k3y");
     assert_eq!((found.ids().len(), found.failed), (10, None));
+    let lists = server.requests().into_iter().filter(|r| r.path() == "/api/v1/workflows");
+    assert_eq!(
+        lists.map(|r| r.target).collect::<Vec<_>>(),
+        ["/api/v1/workflows?excludePinnedData=true&limit=250"]
+    );
 }
 
 #[test]

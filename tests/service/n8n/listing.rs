@@ -4,15 +4,23 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use chronos_connect::n8n::N8nSource;
 use chronos_tests::{HttpServer, N8n};
 use serde_json::{Value, json};
 
-use super::collected::take;
+use super::collected::{Collected, collect, options};
 use super::on_each_version;
 use super::workflows::manual;
 
-/// Two pages.
-const MANY: usize = 260;
+/// Three pages of ten, so that a small server does.
+const MANY: usize = 25;
+const PAGE: usize = 10;
+
+fn take_by_pages(url: &str, key: &str) -> Collected {
+    let mut options = options(url, key);
+    options.limits.page = PAGE;
+    collect(&mut N8nSource::new(options).unwrap())
+}
 
 fn id(number: usize) -> String {
     format!("bulk{number:04}")
@@ -36,16 +44,16 @@ fn fill(server: &N8n) {
 fn many_workflows_are_read_whole_with_few_calls_while_some_come_and_go(server: &N8n) {
     fill(server);
     let quiet = HttpServer::pass_on(&server.url(), |_| {});
-    let found = take(&quiet.url(), &server.key);
+    let found = take_by_pages(&quiet.url(), &server.key);
     assert_eq!(found.ids().len(), MANY, "{:?} {:?}", found.failed, found.problems);
     let calls = quiet.requests().iter().filter(|r| r.target.contains("/workflows")).count();
-    assert_eq!(calls, MANY + 2 * 2);
+    assert_eq!(calls, MANY + 2 * 3);
 
     // Before the second page is read, workflows of the first are deleted and others are made; while the first workflows
     // are read, one that was listed is deleted.
     let (pages, reads) = (AtomicU32::new(0), AtomicU32::new(0));
     let made: Arc<Mutex<BTreeSet<String>>> = Arc::default();
-    let first_page = server.call("GET", "workflows?limit=250&excludePinnedData=true", None);
+    let first_page = server.call("GET", "workflows?limit=10&excludePinnedData=true", None);
     let victims: Vec<String> = first_page["data"]
         .as_array()
         .unwrap()
@@ -75,7 +83,7 @@ fn many_workflows_are_read_whole_with_few_calls_while_some_come_and_go(server: &
             send(reqwest::Method::DELETE, &format!("workflows/{deleted_last}"), None);
         }
     });
-    let found = take(&moving.url(), &server.key);
+    let found = take_by_pages(&moving.url(), &server.key);
     assert_eq!(
         (found.failed.as_ref(), found.problems.len(), found.outcome.incomplete.as_ref()),
         (None, 0, None),

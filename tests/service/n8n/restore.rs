@@ -1,11 +1,12 @@
 //! Workflows that were edited, deactivated, deleted come back over the API of a real n8n, and what cannot is told.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use chronos_connect::n8n::Client;
 use chronos_connect::n8n::restore::{Action, Plan, RestoreOptions, RestoreReport, Restored, plan, restore};
 use chronos_store::Silent;
-use chronos_tests::{HttpServer, N8n};
+use chronos_tests::{HttpServer, N8n, Response};
 use serde_json::{Value, json};
 
 use super::collected::{Collected, options, take};
@@ -264,4 +265,38 @@ fn archived_workflows_are_taken_out_and_put_away_again() {
     let live = |id| server.workflow(id).unwrap();
     assert_eq!((&live(&put_away)["isArchived"], &live(&in_use)["isArchived"]), (&json!(true), &json!(false)));
     assert_eq!(live(&put_away)["name"], "Manual 1");
+}
+
+#[test]
+fn a_server_that_fails_half_way_is_left_alone_and_the_next_restore_completes() {
+    let server = chronos_tests::n8n("1.123.81");
+    let make =
+        |number| server.call("POST", "workflows", Some(&manual(number)))["id"].as_str().unwrap().to_owned();
+    let ids: Vec<String> = (0..4).map(make).collect();
+    let stored = stored(&take(&server.url(), &server.key));
+    for id in &ids {
+        edit(&server, id, |w| w["name"] = json!("damaged"));
+    }
+    // Gone from the second workflow that is written on.
+    let puts = AtomicU32::new(0);
+    let dying = HttpServer::pass_on_unless(&server.url(), move |request| {
+        let is_write = request.method == "PUT" && !request.path().ends_with("/tags");
+        let is_gone =
+            if is_write { puts.fetch_add(1, Ordering::SeqCst) >= 1 } else { puts.load(Ordering::SeqCst) > 1 };
+        is_gone.then(|| Response { cut: Some(0), ..Response::json(200, &json!({})) })
+    });
+    let (client, options) = (client(&dying.url(), &server.key), RestoreOptions::default());
+    let plan = plan(&client, &stored, &options, &Silent).unwrap();
+    let report = restore(&client, &stored, &plan, &options, &Silent).unwrap();
+    let errors: Vec<_> = report.workflows.iter().map(|w| w.error.as_deref().unwrap_or_default()).collect();
+    assert!(errors[0].is_empty() && errors[1].contains("putting it back failed too"), "{errors:#?}");
+    assert!(errors[2..].iter().all(|e| e.starts_with("not begun: the connection")), "{errors:#?}");
+    let is_restored = |id: &String| server.workflow(id).unwrap()["name"] != "damaged";
+    assert_eq!(
+        plan.workflows.iter().map(|w| is_restored(&w.id)).collect::<Vec<_>>(),
+        [true, false, false, false]
+    );
+    let (again, report) = bring_back(&server, &stored, &options);
+    assert!(report.is_complete() && ids.iter().all(is_restored));
+    assert_eq!(again.workflows.iter().filter(|w| w.action == Action::Updated).count(), 3);
 }

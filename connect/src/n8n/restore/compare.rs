@@ -6,9 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::n8n::version::Era;
 
-/// Settings that the server adds by itself, with the value it adds.
-const ADDED: [(&str, Value); 2] = [("availableInMCP", Value::Bool(false)), ("callerPolicy", Value::Null)];
-/// The value of the second of those.
+/// Who may call a workflow, if nobody said otherwise.
 const CALLER_POLICY: &str = "workflowsFromSameOwner";
 /// What takes the place of a default in settings.
 const DEFAULT: &str = "DEFAULT";
@@ -169,9 +167,13 @@ fn says_default(key: &str, value: &Value) -> bool {
     value.is_null() || value == DEFAULT || is_added(key, value)
 }
 
+/// Whether the server adds this setting by itself.
 fn is_added(key: &str, value: &Value) -> bool {
-    ADDED.iter().any(|(name, added)| *name == key && added == value)
-        || (key == "callerPolicy" && value == CALLER_POLICY)
+    match key {
+        "availableInMCP" => *value == Value::Bool(false),
+        "callerPolicy" => value == CALLER_POLICY,
+        _ => false,
+    }
 }
 
 /// Static data without what the schedule trigger keeps of its own account whenever it is activated.

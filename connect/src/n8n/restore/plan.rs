@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::n8n::calls;
 use crate::n8n::client::Client;
 use crate::n8n::error::Error;
-use crate::n8n::restore::compare::differences;
+use crate::n8n::restore::compare::{Difference, differences};
 use crate::n8n::restore::references::{called, referenced, rewrite};
 use crate::n8n::restore::{Action, Plan, Planned, RestoreOptions, Stored};
 use crate::n8n::version::{Era, ServerVersion};
@@ -71,8 +71,7 @@ fn planned(
         None => (Action::Created, Vec::new()),
         Some(live) => {
             let found = differences(&wanted, live, era);
-            let can =
-                |d: &crate::n8n::restore::compare::Difference| d.can_change || options.command.is_some();
+            let can = |d: &Difference| d.can_change || options.command.is_some();
             let action = if found.iter().any(can) { Action::Updated } else { Action::Unchanged };
             (action, found.into_iter().map(|d| d.what).collect())
         }
@@ -106,12 +105,10 @@ fn in_order(workflows: Vec<Planned>) -> Vec<Planned> {
             let next = left
                 .get(id)
                 .and_then(|w| w.calls.iter().find(|c| left.contains_key(*c) && !path.contains(c)).cloned());
-            match next {
-                Some(next) => path.push(next),
-                None => {
-                    let done = path.pop().and_then(|id| left.remove(&id));
-                    ordered.extend(done);
-                }
+            if let Some(next) = next {
+                path.push(next);
+            } else {
+                ordered.extend(path.pop().and_then(|id| left.remove(&id)));
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::n8n::client::Client;
 use crate::n8n::restore::compare::{differences, flag};
 use crate::n8n::restore::import::import;
 use crate::n8n::restore::references::rewrite;
-use crate::n8n::restore::write::Writer;
+use crate::n8n::restore::write::{NotWritten, Writer, Written};
 use crate::n8n::restore::{Action, Plan, Planned, RestoreOptions, RestoreReport, Restored, Stored};
 
 /// Carries out what [`plan`](super::plan()) said. Each workflow has its own result; an error means that the rest was not
@@ -24,7 +24,15 @@ pub fn restore(
     monitor: &dyn Monitor,
 ) -> Result<RestoreReport> {
     let writer = Writer { client, era: plan.version.era, tags: calls::tags(client)? };
-    let mut run = Run { writer, stored, options, monitor, ids: options.known_ids.clone(), rows: Vec::new() };
+    let mut run = Run {
+        writer,
+        stored,
+        options,
+        monitor,
+        ids: options.known_ids.clone(),
+        rows: Vec::new(),
+        is_broken: false,
+    };
     run.rows = plan.workflows.iter().map(Row::of).collect();
     monitor.phase("restore");
     monitor.total(plan.workflows.len() as u64, 0);
@@ -32,8 +40,10 @@ pub fn restore(
         Some(_) => run.import()?,
         None => run.write()?,
     }
-    run.activate();
-    run.read_back();
+    if !run.is_broken {
+        run.activate();
+        run.read_back();
+    }
     let mut new_ids = run.ids;
     new_ids.retain(|old, new| old != new && !options.known_ids.contains_key(old));
     let mut workflows: Vec<_> = run.rows.into_iter().map(|row| row.result).collect();
@@ -56,6 +66,8 @@ struct Run<'r> {
     /// Stored id, id on the server; only those that differ.
     ids: BTreeMap<String, String>,
     rows: Vec<Row>,
+    /// The server failed: nothing more is asked of it.
+    is_broken: bool,
 }
 
 struct Row {
@@ -84,7 +96,8 @@ impl Row {
 }
 
 impl Run<'_> {
-    /// Over the API: first what is gone, so that all new ids are known, then everything.
+    /// Over the API: first what is gone, so that all new ids are known, then everything. When the server fails, the rest is
+    /// left as it is.
     fn write(&mut self) -> Result<()> {
         for at in 0..self.rows.len() {
             self.check()?;
@@ -92,14 +105,15 @@ impl Run<'_> {
                 continue;
             };
             let id = row.result.id.clone();
-            let made = self.load(&id).and_then(|stored| Ok(self.writer.create(&stored, &id)?));
-            let Some(row) = self.rows.get_mut(at) else { continue };
+            let made = self.stored_now(&id).and_then(|stored| Ok(self.writer.create(&stored, &id)?));
             match made {
                 Ok(new) => {
-                    row.result.live_id.clone_from(&new);
+                    if let Some(row) = self.rows.get_mut(at) {
+                        row.result.live_id.clone_from(&new);
+                    }
                     self.ids.insert(id, new);
                 }
-                Err(error) => row.result.error = Some(error.to_string()),
+                Err(error) => self.not_written(at, error),
             }
         }
         for at in 0..self.rows.len() {
@@ -107,24 +121,43 @@ impl Run<'_> {
             let Some(row) = self.rows.get(at).filter(|r| r.is_to_be_written()) else { continue };
             let (id, live_id) = (row.result.id.clone(), row.result.live_id.clone());
             self.monitor.item(row.result.name.as_bytes());
-            let written = self.overwrite(&id, &live_id);
-            let Some(row) = self.rows.get_mut(at) else { continue };
-            match written {
-                Ok(written) => (row.lost, row.publish) = (written.lost, written.publish),
-                Err(why) => row.result.error = Some(why),
+            match self.overwrite(&id, &live_id) {
+                Ok(written) => {
+                    if let Some(row) = self.rows.get_mut(at) {
+                        (row.lost, row.publish) = (written.lost, written.publish);
+                    }
+                }
+                Err(error) => self.not_written(at, error),
             }
             self.monitor.advance(1, 0);
         }
         Ok(())
     }
 
-    fn overwrite(&mut self, id: &str, live_id: &str) -> Result<super::write::Written, String> {
-        let stored = self.load(id).map_err(|e| e.to_string())?;
-        match calls::get(self.writer.client, live_id) {
-            Ok(Some(live)) => self.writer.update(&stored, live_id, &live),
-            Ok(None) => Err("it was deleted since the plan was made".to_owned()),
-            Err(error) => Err(error.to_string()),
+    /// Says so of a workflow, and if the server is to blame of all that come later.
+    fn not_written(&mut self, at: usize, error: NotWritten) {
+        if error.is_of_the_server {
+            let why = format!("not begun: {}", error.why);
+            let later = self.rows.iter_mut().skip(at + 1).filter(|r| r.is_to_be_written());
+            later.for_each(|row| row.result.error = Some(why.clone()));
+            self.is_broken = true;
         }
+        if let Some(row) = self.rows.get_mut(at) {
+            row.result.error = Some(error.why);
+        }
+    }
+
+    fn overwrite(&mut self, id: &str, live_id: &str) -> Result<Written, NotWritten> {
+        let stored = self.stored_now(id)?;
+        let Some(live) = calls::get(self.writer.client, live_id)? else {
+            let why = "it was deleted since the plan was made".to_owned();
+            return Err(NotWritten { why, is_of_the_server: false });
+        };
+        self.writer.update(&stored, live_id, &live)
+    }
+
+    fn stored_now(&self, id: &str) -> Result<Value, NotWritten> {
+        self.load(id).map_err(|e| NotWritten { why: e.to_string(), is_of_the_server: false })
     }
 
     /// By the command line, all at once. What is active must be made inactive before, or its triggers go on.

@@ -29,6 +29,21 @@ pub(super) struct Written {
     pub(super) publish: Option<String>,
 }
 
+/// Why a workflow is not written.
+#[derive(Debug)]
+pub(super) struct NotWritten {
+    /// With the state in which it was left.
+    pub(super) why: String,
+    /// Whether the next one would fail like it.
+    pub(super) is_of_the_server: bool,
+}
+
+impl From<Error> for NotWritten {
+    fn from(error: Error) -> Self {
+        Self { is_of_the_server: error.is_of_the_server(), why: error.to_string() }
+    }
+}
+
 impl Writer<'_> {
     /// Makes a workflow; with its id where packages can be imported. Gives its id on the server.
     pub(super) fn create(&self, stored: &Value, id: &str) -> Result<String> {
@@ -56,23 +71,23 @@ impl Writer<'_> {
     }
 
     /// Writes a workflow over the live one, which is inactive afterwards. If the server refuses it, the live one is put back.
-    pub(super) fn update(&mut self, stored: &Value, id: &str, live: &Value) -> Result<Written, String> {
+    pub(super) fn update(&mut self, stored: &Value, id: &str, live: &Value) -> Result<Written, NotWritten> {
         let was_active = flag(live, "active");
-        match self.overwrite(stored, id, live, was_active) {
-            Ok(written) => Ok(written),
-            Err(error) if matches!(error, Error::Interrupted) => Err(error.to_string()),
-            Err(error) => Err(match self.put_back(id, live, was_active) {
-                Ok(()) => format!("{error}; it is as it was before"),
-                Err(undo) => {
-                    let state = if was_active {
-                        "it was active before and may be inactive now"
-                    } else {
-                        "it may be changed"
-                    };
-                    format!("{error}; putting it back failed too ({undo}): {state}")
-                }
-            }),
-        }
+        let error = match self.overwrite(stored, id, live, was_active) {
+            Ok(written) => return Ok(written),
+            Err(error) => error,
+        };
+        let state = match self.put_back(id, live, was_active) {
+            Ok(()) => "it is as it was before".to_owned(),
+            Err(undo) if was_active => {
+                format!(
+                    "putting it back failed too ({undo}): it was active before and may be inactive and changed now"
+                )
+            }
+            Err(undo) => format!("putting it back failed too ({undo}): it may be changed"),
+        };
+        let why = format!("{error}; {state}");
+        Err(NotWritten { why, is_of_the_server: error.is_of_the_server() })
     }
 
     fn overwrite(&mut self, stored: &Value, id: &str, live: &Value, was_active: bool) -> Result<Written> {
