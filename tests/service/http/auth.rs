@@ -48,6 +48,34 @@ fn callers_through_a_proxy_need_a_token_and_those_of_this_host_do_not() {
 }
 
 #[test]
+fn a_role_allows_what_it_is_for_and_nothing_beyond() {
+    let (service, tokens) = service();
+    let statuses = |method: &str, path: &str| -> Vec<bool> {
+        let allowed = tokens.iter().map(|token| {
+            let bearer = format!("Bearer {token}");
+            service.call(method, path, &[("authorization", &bearer)], "").status != 403
+        });
+        allowed.collect()
+    };
+    for (method, path) in [("GET", "/backups"), ("GET", "/metrics"), ("GET", "/list"), ("GET", "/backups/x")]
+    {
+        assert_eq!(statuses(method, path), [true; 4], "{method} {path}");
+    }
+    for (method, path) in [
+        ("POST", "/backup"),
+        ("POST", "/backup/pre-deploy"),
+        ("POST", "/verify"),
+        ("GET", "/verify/x"),
+        ("POST", "/backups/x/hold"),
+    ] {
+        assert_eq!(statuses(method, path), [false, true, true, true], "{method} {path}");
+    }
+    for (method, path) in [("POST", "/cleanup"), ("DELETE", "/backups/x"), ("DELETE", "/backups/x/hold")] {
+        assert_eq!(statuses(method, path), [false, false, false, true], "{method} {path}");
+    }
+}
+
+#[test]
 fn whoever_guesses_tokens_has_to_wait() {
     let (service, tokens) = service();
     let guess = |token: &str| {

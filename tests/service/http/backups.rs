@@ -140,6 +140,11 @@ fn the_document_holds_every_route_and_the_page_needs_nothing_from_outside() {
         api["paths"]["/backup"]["post"]["responses"]["default"]["content"]["application/problem+json"]
             .is_object()
     );
+    let methods = |item: &serde_json::Value| item.as_object().unwrap().values().cloned().collect::<Vec<_>>();
+    let operations: Vec<_> = api["paths"].as_object().unwrap().values().flat_map(methods).collect();
+    let names: std::collections::BTreeSet<_> =
+        operations.iter().map(|o| o["operationId"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), operations.len(), "{names:?}");
     let page = service.get("/docs/");
     assert_eq!(page.status, 200);
     assert!(page.text.contains("swagger") && !page.text.contains("https://"), "{}", page.text);

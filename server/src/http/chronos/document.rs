@@ -32,13 +32,26 @@ pub(super) fn completed(mut document: OpenApi) -> OpenApi {
     components.schemas.insert(PROBLEM.to_owned(), Document::schema());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     components.security_schemes.insert(TOKEN.to_owned(), SecurityScheme::Http(bearer).into());
-    for item in document.paths.paths.values_mut() {
-        [&mut item.get, &mut item.post, &mut item.delete, &mut item.patch, &mut item.put]
-            .into_iter()
-            .flatten()
-            .for_each(add_problem);
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("delete", &mut item.delete),
+            ("patch", &mut item.patch),
+            ("put", &mut item.put),
+        ] {
+            let Some(operation) = operation else { continue };
+            operation.operation_id = Some(operation_id(method, path));
+            add_problem(operation);
+        }
     }
     document
+}
+
+/// A name that no other operation has: handlers of two resources may be called alike.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
 }
 
 fn add_problem(operation: &mut Operation) {
