@@ -1,5 +1,10 @@
 //! Tests against the real servers that are backed up, each started once.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests lay out and damage files directly"
+)]
 
 mod http;
 mod n8n;

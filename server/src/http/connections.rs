@@ -21,7 +21,7 @@ use crate::http::auth::Ends;
 /// Open connections; the next ones wait in the system's queue.
 const CONNECTIONS_MAX: usize = 1024;
 /// How long a connection may stay without a whole request head.
-const HEAD_MAX: Duration = Duration::from_secs(60);
+const HEAD_MAX: Duration = Duration::from_mins(1);
 /// Longest request head.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Headers of a request.

@@ -145,8 +145,12 @@ impl From<Error> for Problem {
         }
         let problem = Self::new(status, state, detail);
         match error {
-            Error::Failed { backup_id, .. } => {
-                Self { state: "failed", ..problem }.with("backup_id", backup_id)
+            Error::Failed { backup_id, upstream, .. } => {
+                let problem = Self { state: "failed", ..problem }.with("backup_id", backup_id);
+                match upstream.and_then(|u| u.status) {
+                    Some(status) => problem.with("upstream_status", status),
+                    None => problem,
+                }
             }
             Error::Unknown { near: Some(near), .. } => problem.with("nearest", near),
             _ => problem,
@@ -159,7 +163,11 @@ fn status_of(error: &Error) -> (StatusCode, &'static str) {
     use chronos_snapshot::Error as Snapshot;
     let unavailable = StatusCode::SERVICE_UNAVAILABLE;
     match error {
-        Error::Failed { cause, .. } => return (status_of(cause).0, "failed"),
+        Error::Failed { cause, upstream, .. } => {
+            let (status, _) = status_of(cause);
+            let is_late = status == StatusCode::BAD_GATEWAY && upstream.is_some_and(|u| u.timed_out);
+            return (if is_late { StatusCode::GATEWAY_TIMEOUT } else { status }, "failed");
+        }
         // What was to be read failed, not this program.
         Error::Snapshot(
             Snapshot::AllFailed(_)
@@ -224,6 +232,7 @@ fn advice(error: &Error) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Upstream;
 
     fn status(error: Error) -> (u16, &'static str) {
         let (status, state) = status_of(&error);
@@ -242,9 +251,18 @@ mod tests {
 
     #[test]
     fn a_failed_backup_tells_what_failed() {
-        let failed = |cause: Error| Error::Failed { backup_id: "x".into(), cause: Box::new(cause) };
+        let failed =
+            |cause: Error| Error::Failed { backup_id: "x".into(), upstream: None, cause: Box::new(cause) };
         let source = chronos_snapshot::Error::Command { command: "false".into(), why: "exit 1".into() };
         assert_eq!(status(failed(source.into())), (502, "failed"));
+        let source = chronos_snapshot::Error::Command { command: "false".into(), why: "exit 1".into() };
+        let late = Error::Failed {
+            backup_id: "x".into(),
+            upstream: Some(Upstream { status: Some(524), timed_out: true }),
+            cause: Box::new(source.into()),
+        };
+        assert_eq!(status_of(&late).0, StatusCode::GATEWAY_TIMEOUT);
+        assert_eq!(Problem::from(late).more.get("upstream_status"), Some(&Value::from(524)));
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
         let full = Error::Local { path: "/x".into(), source: full };
         assert_eq!(status(failed(full)), (507, "failed"));

@@ -20,7 +20,7 @@ use crate::workplace::Workplace;
 use chronos_snapshot::ErrorKind;
 
 /// How long requests may take to finish after the signal: systemd waits 90 seconds by default.
-const FINISH_MAX: Duration = Duration::from_secs(60);
+const FINISH_MAX: Duration = Duration::from_mins(1);
 /// How long work may take to stop once it was asked to.
 const STOP_MAX: Duration = Duration::from_secs(20);
 

@@ -77,7 +77,7 @@ fn systemd_is_told_when_it_is_ready_alive_and_stopping() {
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
     let service = Service::of(program, command);
     let mut told = Vec::new();
-    let mut next = || {
+    let next = || {
         let mut bytes = [0; 100];
         let n = socket.recv(&mut bytes).unwrap();
         String::from_utf8_lossy(&bytes[..n]).trim().to_owned()

@@ -12,7 +12,7 @@ use crate::http::problem::Problem;
 /// Wrong tokens of one address in one window: a person mistypes, a program guesses.
 const FAILURES_MAX: u32 = 10;
 /// The window.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 /// Addresses that are remembered; beyond it the oldest window makes room.
 const ADDRESSES_MAX: usize = 10_000;
 

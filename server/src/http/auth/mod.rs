@@ -80,17 +80,12 @@ fn caller(service: &Service, request: &Request) -> Result<Caller, Problem> {
     match token(request.headers())? {
         Some(token) => {
             service.failures().check(address)?;
-            match service.tokens()?.find(token) {
-                Some(found) => Ok(Caller { role: found.role, name: Some(found.name) }),
-                None => {
-                    service.failures().note(address);
-                    Err(Problem::new(
-                        StatusCode::UNAUTHORIZED,
-                        "unauthorized",
-                        "this token is not known here",
-                    ))
-                }
-            }
+            let Some(found) = service.tokens()?.find(token) else {
+                service.failures().note(address);
+                let why = "this token is not known here";
+                return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", why));
+            };
+            Ok(Caller { role: found.role, name: Some(found.name) })
         }
         None if address.is_loopback() && !came_through_proxy(request.headers()) => {
             Ok(Caller { role: Role::Admin, name: None })

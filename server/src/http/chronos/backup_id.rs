@@ -93,6 +93,7 @@ fn failed(service: &Service, catalog: &Catalog, id: &str) -> Option<One> {
 
 /// What was deleted.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names that callers know")]
 pub(super) struct Deleted {
     /// The snapshot's name.
     deleted: String,
@@ -125,6 +126,7 @@ pub(super) async fn delete(
 
 /// Whether a snapshot is held.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names that callers know")]
 pub(super) struct Held {
     /// Its name.
     backup_id: String,

@@ -83,7 +83,7 @@ impl From<TargetState> for Freshness {
     (status = 503, description = "The repository cannot be used", body = Health),
 ))]
 pub(super) async fn health(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
-    let found = look(&service, |service| found(service)).await?;
+    let found = look(&service, found).await?;
     let status = if found.backup_dir_accessible { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, Json(found)).into_response())
 }
