@@ -7,7 +7,7 @@ mod schedules;
 #[cfg(test)]
 mod tests;
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use chronos_store::durable;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::retry_on_intr;
 
 use crate::error::{Error, Result};
 use crate::values::shown;
@@ -26,6 +28,9 @@ pub use schedules::{ScheduleRow, StoredSchedule};
 const FILE: &str = "chronos.sqlite";
 /// How long another process may write before this one gives up: its transactions are single rows.
 const BUSY_MAX: Duration = Duration::from_secs(10);
+
+/// Readers and a writer at once.
+const WAL: &str = "wal";
 
 /// What was changed in the tables, in the order of versions: number n leads from version n to n + 1.
 const MIGRATIONS: &[&str] = &[runs::TABLE, schedules::TABLES];
@@ -54,7 +59,7 @@ impl State {
             .mode(0o600)
             .open(&path)
             .map_err(|e| Error::local(&path, e))?;
-        let connection = prepared(&path).map_err(|e| wrong(&path, e))?;
+        let connection = prepared(folder, &path)?;
         let state = Self { connection: Mutex::new(connection), path };
         state.migrate()?;
         Ok(state)
@@ -94,13 +99,22 @@ impl State {
     }
 }
 
-fn prepared(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_MAX)?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
+fn prepared(folder: &Path, path: &Path) -> Result<Connection> {
+    let wrong = |e| wrong(path, e);
+    let connection = Connection::open(path).map_err(wrong)?;
+    connection.busy_timeout(BUSY_MAX).map_err(wrong)?;
+    let mode: String =
+        connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(wrong)?;
+    if mode != WAL {
+        // Here SQLite waits for nobody: of several that find the file new, one at a time may change it.
+        let alone = File::open(folder).map_err(|e| Error::local(folder, e))?;
+        retry_on_intr(|| flock(&alone, FlockOperation::LockExclusive))
+            .map_err(|e| Error::local(folder, e.into()))?;
+        connection.pragma_update(None, "journal_mode", WAL).map_err(wrong)?;
+    }
     // A transaction may be lost with the power, never half of one.
-    connection.pragma_update(None, "synchronous", "normal")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "synchronous", "normal").map_err(wrong)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(wrong)?;
     Ok(connection)
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 use std::fs;
+use std::sync::Barrier;
 
 use super::*;
 
@@ -56,6 +57,23 @@ fn several_at_once_lose_no_run() {
     });
     let state = State::open(dir.path()).unwrap();
     assert_eq!(state.runs(&RunFilter::default(), 1000).unwrap().len(), 40);
+}
+
+#[test]
+fn several_that_find_no_file_make_one() {
+    const AT_ONCE: usize = 8;
+    for _ in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let together = Barrier::new(AT_ONCE);
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| {
+                    together.wait();
+                    State::open(dir.path()).unwrap()
+                });
+            }
+        });
+    }
 }
 
 #[test]

@@ -197,8 +197,10 @@ fn of_several_processes_one_alone_begins_what_is_due() {
     let due = at("2026-06-01T13:00");
     let folder = &place.places.state;
     let repository = key(&place);
-    let begin =
-        |due: Timestamp| State::open(folder).unwrap().begin_schedule(&repository, "x", due, due).unwrap();
+    let begin = |due: Timestamp| {
+        let now = at("2026-06-01T14:00");
+        State::open(folder).unwrap().begin_schedule(&repository, "x", due, now).unwrap()
+    };
     let taken: Vec<bool> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..6).map(|_| scope.spawn(|| begin(due))).collect();
         all.into_iter().map(|one| one.join().unwrap()).collect()
