@@ -26,10 +26,10 @@ fn backup(
 #[test]
 fn a_live_database_is_one_file_and_must_have_its_tables() {
     let (dir, workplace, repository) = home(
-        "[[target]]\nname = \"bus\"\n[[target.source]]\nname = \"events\"\nkind = \"sqlite\"\npath = \"HOME/events.sqlite\"\n\
+        "[[target]]\nname = \"bus\"\n[[target.source]]\nname = \"queue\"\nkind = \"sqlite\"\npath = \"HOME/bus.sqlite\"\n\
          required = [\"events\"]\n",
     );
-    let database = rusqlite::Connection::open(dir.path().join("events.sqlite")).unwrap();
+    let database = rusqlite::Connection::open(dir.path().join("bus.sqlite")).unwrap();
     database.pragma_update(None, "journal_mode", "wal").unwrap();
     database.execute_batch("CREATE TABLE events (id INTEGER); INSERT INTO events VALUES (1)").unwrap();
 
@@ -37,7 +37,7 @@ fn a_live_database_is_one_file_and_must_have_its_tables() {
     let answer = made.answer(&workplace.config, &repository).unwrap();
     assert_eq!((made.report.status.as_str(), answer.files.len()), ("completed", 1));
     let catalog = Catalog::new(&workplace.config, repository.clone()).unwrap();
-    let (_, path) = catalog.locate("latest:bus:events/events.db").unwrap();
+    let (_, path) = catalog.locate("latest:bus:queue/bus.db").unwrap();
     assert!(path.is_some());
 
     database.execute_batch("DROP TABLE events; CREATE TABLE other (id INTEGER)").unwrap();
