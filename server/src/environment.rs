@@ -115,7 +115,7 @@ impl Environment {
     pub fn lay_over(&self, config: &mut Config) -> Result<Vec<String>> {
         let mut done = Vec::new();
         for variables in &self.n8n {
-            self.n8n_over(variables, config, &mut done)?;
+            variables.lay_over(config, &mut done)?;
         }
         if let Some(url) = &self.database_url {
             let source = only(config, DATABASE_TARGET, SourceKind::Postgres, "DATABASE_URL", true)?;
@@ -148,9 +148,11 @@ impl Environment {
         config.check_references()?;
         Ok(done)
     }
+}
 
-    fn n8n_over(&self, variables: &N8nVariables, config: &mut Config, done: &mut Vec<String>) -> Result<()> {
-        let N8nVariables { target, url, key } = variables;
+impl N8nVariables {
+    fn lay_over(&self, config: &mut Config, done: &mut Vec<String>) -> Result<()> {
+        let Self { target, url, key } = self;
         let names = N8N_TARGETS.iter().find(|(of, ..)| of == target);
         let Some((_, address, _)) = names else { return Ok(()) };
         // A key alone defines nothing.

@@ -87,7 +87,7 @@ impl HookConfig {
         }
         match (&self.command, &self.url) {
             (Some(command), None) if command.trim().is_empty() => {
-                problems.value(&at.key("command"), "is empty")
+                problems.value(&at.key("command"), "is empty");
             }
             (Some(_), None) if self.token.is_some() => problems.value(&at.key("token"), "belongs to url"),
             (Some(_), None) => {}

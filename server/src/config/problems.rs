@@ -105,7 +105,7 @@ impl<'t> Problems<'t> {
         let before = offset.and_then(|offset| self.text.as_bytes().get(..offset));
         match before {
             Some(before) => {
-                let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+                let line = before.split(|b| *b == b'\n').count();
                 format!("{}, line {line}", self.path)
             }
             None => self.path.clone(),

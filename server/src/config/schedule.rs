@@ -73,7 +73,7 @@ impl ScheduleConfig {
         }
         match self.jitter.as_deref().map(parse_duration) {
             Some(Ok(seconds)) if seconds > JITTER_MAX.as_secs() => {
-                problems.value(&at.key("jitter"), "is longer than a day")
+                problems.value(&at.key("jitter"), "is longer than a day");
             }
             Some(checked) => problems.check(&at.key("jitter"), checked),
             None => {}
