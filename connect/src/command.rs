@@ -93,3 +93,6 @@ pub fn into_command(command: &Process, content: impl FnOnce(&mut dyn Write) -> R
     let said = command.feed(ANSWER_MAX, content)?;
     Ok(String::from_utf8_lossy(&said).into_owned())
 }
+
+#[cfg(test)]
+mod tests;

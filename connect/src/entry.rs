@@ -38,9 +38,17 @@ pub(crate) fn above(path: &TreePath) -> Vec<Item> {
 
 /// A file whose content is read from `stream`.
 pub(crate) fn streamed(path: TreePath, attributes: Attributes, stream: impl Read + Send + 'static) -> Item {
+    read_once(path, attributes, Origin::Stream(Box::new(stream)))
+}
+
+/// The same; if it breaks, the others of its source go on.
+pub(crate) fn part(path: TreePath, attributes: Attributes, stream: impl Read + Send + 'static) -> Item {
+    read_once(path, attributes, Origin::Part(Box::new(stream)))
+}
+
+fn read_once(path: TreePath, attributes: Attributes, origin: Origin) -> Item {
     let content = Content { class: ChunkClass::Std, size: 0, extents: Vec::new() };
-    let node = node(NodeKind::File(content), attributes);
-    Item::Entry(Entry { path, node, origin: Origin::Stream(Box::new(stream)) })
+    Item::Entry(Entry { path, node: node(NodeKind::File(content), attributes), origin })
 }
 
 pub(crate) fn node(kind: NodeKind, attributes: Attributes) -> Node {

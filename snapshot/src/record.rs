@@ -129,7 +129,7 @@ pub struct SourceResult {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// It gave nothing that counts: it could not be opened, or ended early.
+    /// Not all that it is there for is in the snapshot: it could not be opened, ended early, or one of its parts could not be read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub failed: bool,
     /// What it is made of, as the source itself tells it.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chronos_snapshot::{Item, Source, SourceOutcome, SourcePart, Time, TreePath};
 
-use crate::entry::{Attributes, above, streamed};
+use crate::entry::{Attributes, above, part};
 use crate::error::{Error, Result};
 use crate::postgres::archive::{ArchiveList, normal_beginning};
 use crate::postgres::client::{Client, Server, of_server};
@@ -47,6 +47,8 @@ pub struct PostgresOptions {
     pub source: String,
     /// Which databases.
     pub databases: Databases,
+    /// Whether roles and tablespaces are taken too.
+    pub globals: bool,
     /// Modification time of the files in the snapshot.
     pub mtime: Time,
     /// How long one dump may take.
@@ -65,6 +67,8 @@ pub struct PostgresSource {
 struct Done {
     /// Per file.
     dumped: BTreeMap<String, Dumped>,
+    /// Why files are missing.
+    failed: BTreeMap<String, (&'static str, String)>,
     notes: Vec<String>,
 }
 
@@ -90,17 +94,43 @@ impl PostgresSource {
     }
 
     /// The files of the snapshot in the order of their paths, none of them begun.
-    fn files(&self, server: &Server, databases: Vec<String>) -> Result<Vec<(TreePath, Dump)>> {
+    fn files(
+        &self,
+        server: &Server,
+        through: Option<&str>,
+        databases: Vec<String>,
+    ) -> Result<Vec<(TreePath, Dump)>> {
         let folder = TreePath::new(self.options.source.as_str())?;
-        let first = databases.first().cloned();
+        let through = through.map(str::to_owned).or_else(|| databases.first().cloned());
         let mut files: BTreeMap<TreePath, Dump> = BTreeMap::new();
         for database in databases {
             let path = folder.join(format!("{}.dump", file_stem(&database)).as_bytes())?;
             files.insert(path, Dump::Database(database));
         }
         let globals = folder.join(GLOBALS.as_bytes())?;
-        files.insert(globals, Dump::Globals { through: first, with_passwords: server.is_superuser });
+        if self.options.globals {
+            files.insert(globals, Dump::Globals { through, with_passwords: server.is_superuser });
+        }
         Ok(files.into_iter().collect())
+    }
+
+    /// The server, and the first of the named databases that it can be reached through: one that is missing is missing alone.
+    fn server(&self) -> Result<(Server, Option<String>)> {
+        let client = &self.options.client;
+        let Databases::Named(names) = &self.options.databases else {
+            return Ok((client.server(None)?, None));
+        };
+        let mut first_error = None;
+        for name in names {
+            match client.server(Some(name)) {
+                Ok(server) => return Ok((server, Some(name.clone()))),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        match first_error {
+            Some(error) => Err(error),
+            None => Ok((client.server(None)?, None)),
+        }
     }
 
     fn databases(&self) -> Result<Vec<String>> {
@@ -141,11 +171,7 @@ impl Source for PostgresSource {
 
     fn open(&mut self) -> chronos_snapshot::Result<Box<dyn Iterator<Item = Item> + Send>> {
         let client = &self.options.client;
-        let through = match &self.options.databases {
-            Databases::Named(names) => names.first().map(String::as_str),
-            _ => None,
-        };
-        let server = client.server(through)?;
+        let (server, through) = self.server()?;
         let version = client.check_version("pg_dump", &server)?;
         let databases = self.databases()?;
         if databases.is_empty() {
@@ -153,9 +179,11 @@ impl Source for PostgresSource {
             let system = client.connection.shown();
             return Err(Error::Upstream { system, status: None, why }.into());
         }
-        *lock(&self.done) =
-            Done { dumped: BTreeMap::new(), notes: notes(&server, &version, databases.len()) };
-        let files = self.files(&server, databases)?;
+        *lock(&self.done) = Done {
+            notes: notes(&server, &version, databases.len(), self.options.globals),
+            ..Done::default()
+        };
+        let files = self.files(&server, through.as_deref(), databases)?;
         let above = files.first().map(|(path, _)| above(path)).unwrap_or_default();
         let attributes = Attributes::private(self.options.mtime);
         let mut streams = Vec::new();
@@ -164,10 +192,10 @@ impl Source for PostgresSource {
             let begins = !is_begun && matches!(dump, Dump::Database(_));
             let mut stream = Lazy::new(dump, path.to_string(), &self.options, &self.done);
             if begins {
-                stream.start()?;
-                is_begun = true;
+                // If it cannot start, that is said when it is read.
+                is_begun = stream.start().is_ok();
             }
-            streams.push(streamed(path, attributes, stream));
+            streams.push(part(path, attributes, stream));
         }
         Ok(Box::new(above.into_iter().chain(streams)))
     }
@@ -192,22 +220,27 @@ impl Source for PostgresSource {
             size: Some(dumped.bytes),
             error: None,
         };
-        SourceOutcome {
-            incomplete: None,
-            parts: done.dumped.iter().map(part).collect(),
-            notes: done.notes.clone(),
-        }
+        let missing = |(file, (kind, why)): (&String, &(&str, String))| SourcePart {
+            file: file.clone(),
+            kind: (*kind).to_owned(),
+            error: Some(why.clone()),
+            ..SourcePart::default()
+        };
+        let mut parts: Vec<SourcePart> =
+            done.dumped.iter().map(part).chain(done.failed.iter().map(missing)).collect();
+        parts.sort_by(|a, b| a.file.cmp(&b.file));
+        SourceOutcome { incomplete: None, parts, notes: done.notes.clone() }
     }
 }
 
-fn notes(server: &Server, client: &str, databases: usize) -> Vec<String> {
+fn notes(server: &Server, client: &str, databases: usize, with_globals: bool) -> Vec<String> {
     let mut notes = vec![format!("PostgreSQL server {}, pg_dump {client}", server.version)];
     notes.push(if databases == 1 {
         "the database is one transaction's view".to_owned()
     } else {
         format!("each of the {databases} databases is one transaction's view of its own, not all of them the same moment")
     });
-    if !server.is_superuser {
+    if with_globals && !server.is_superuser {
         notes.push("roles are without their passwords, which only a superuser can read".to_owned());
     }
     notes
@@ -222,6 +255,15 @@ enum Dump {
         through: Option<String>,
         with_passwords: bool,
     },
+}
+
+impl Dump {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "database",
+            Self::Globals { .. } => "globals",
+        }
+    }
 }
 
 /// A dump that starts when it is first read.
@@ -303,12 +345,19 @@ impl Lazy {
         work: impl FnOnce(&mut dyn Read, &mut Feed) -> Result<F> + Send + 'static,
     ) -> Result<Pump> {
         let system = format!("{}, {what}", self.client.connection.shown());
+        let kind = self.dump.kind();
         let (of, what, done, file) =
             (system.clone(), what.to_owned(), Arc::clone(&self.done), self.file.clone());
         let ended = move |outcome: Result<(F, String)>| {
-            let (last, said) = outcome.map_err(|e| of_server(&of, e))?;
-            let dumped = last()?;
+            let dumped = outcome.map_err(|e| of_server(&of, e)).and_then(|(last, said)| Ok((last()?, said)));
             let mut done = lock(&done);
+            let (dumped, said) = match dumped {
+                Ok(dumped) => dumped,
+                Err(error) => {
+                    done.failed.insert(file, (kind, error.to_string()));
+                    return Err(error);
+                }
+            };
             if !said.is_empty() {
                 done.notes.push(format!("{what}: {said}"));
             }

@@ -53,6 +53,7 @@ pub(super) fn postgres(source: &Source, setting: &Setting) -> Result<PostgresSou
             [] => Databases::OfConnection,
             named => Databases::Named(named.to_vec()),
         },
+        globals: source.globals.unwrap_or(true),
         mtime: setting.now,
         time_limit: None,
     };

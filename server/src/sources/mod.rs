@@ -3,16 +3,16 @@
 mod connected;
 mod part;
 mod selection;
+mod streams;
 mod upstream;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use chronos_connect::n8n::Parts;
 use chronos_snapshot::{
-    AbsentSource, Error as Failed, FileOptions, FileSource, LabelledSource, Preset, Requirement, Source,
-    StreamSource, Tag, Time, parse_path,
+    AbsentSource, Error as Failed, FileOptions, FileSource, LabelledSource, Preset, Requirement, Source, Tag,
+    Time, parse_path,
 };
 use serde::Serialize;
 
@@ -22,6 +22,7 @@ use crate::sources::part::{Part, Walked, What, components, parts};
 use crate::workplace::Variables;
 
 pub use selection::Selection;
+pub use streams::{shell_output, standard_input};
 pub use upstream::Watched;
 
 /// Threads that list folders ahead of those that read files.
@@ -189,7 +190,7 @@ fn walk(
 fn command(source: &config::Source, setting: &Setting) -> Result<Box<dyn Source>> {
     let line = source.command.as_deref().unwrap_or_default();
     let name = parse_path(source.filename.as_deref().unwrap_or(&source.name))?;
-    Ok(Box::new(StreamSource::command(shell(line), name, setting.now)?))
+    shell_output(line, name, setting.now)
 }
 
 /// What of an n8n a selection takes.
@@ -216,11 +217,6 @@ fn files(target: &TargetConfig, walked: &Walked<'_>, setting: &Setting) -> Resul
         options.exclude_if_present.push(Tag::parse(tag)?);
     }
     Ok(options)
-}
-
-/// A line for the shell as arguments.
-pub fn shell(command: &str) -> Vec<OsString> {
-    ["sh", "-c", command].map(Into::into).to_vec()
 }
 
 /// A moment of the clock, as times of files are written.

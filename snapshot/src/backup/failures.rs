@@ -1,7 +1,8 @@
 //! The sources of a backup that have failed, and whether the others gave what they have to.
 //!
 //! One failed source leaves the others as they are and makes the snapshot partial. If all have failed and none gave
-//! anything whole before that, there is nothing to make a snapshot of.
+//! anything whole before that, there is nothing to make a snapshot of. A part of a source that cannot be read is missing
+//! alone; its source counts as failed, but what else it gives is stored.
 
 use std::collections::BTreeMap;
 
@@ -45,6 +46,8 @@ struct State {
     /// Things that could not be read.
     problems: u64,
     error: Option<Error>,
+    /// Of its parts, while the rest of it went on.
+    broken: Vec<Error>,
 }
 
 impl State {
@@ -57,7 +60,17 @@ impl State {
         let requirement = options.requirements.get(&name).cloned();
         let missing = requirement.as_ref().map(|r| r.required.clone()).unwrap_or_default();
         let before = before.get(&name).cloned();
-        Self { name, paths, requirement, before, missing, stored: 0, problems: 0, error: None }
+        Self {
+            name,
+            paths,
+            requirement,
+            before,
+            missing,
+            stored: 0,
+            problems: 0,
+            error: None,
+            broken: Vec::new(),
+        }
     }
 }
 
@@ -131,6 +144,15 @@ impl Failures {
         }
     }
 
+    /// Notes that a part of a source could not be read, while the rest of it goes on.
+    pub(crate) fn add_part(&mut self, source: usize, error: Error, monitor: &dyn Monitor) {
+        if let Some(state) = self.sources.get_mut(source) {
+            monitor.left_out(&format!("source {}: {error}", state.name));
+            state.problems += 1;
+            state.broken.push(error);
+        }
+    }
+
     /// Asks every source what it has to say, now that all it gave is stored, and tells in `report` what is missing; an error
     /// if no source gave anything whole.
     pub(crate) fn finish(
@@ -140,6 +162,7 @@ impl Failures {
         monitor: &dyn Monitor,
     ) -> Result<()> {
         for state in &mut self.sources {
+            state.settle();
             let is_required = state.requirement.as_ref().is_some_and(|r| !r.optional);
             if is_required && state.stored == 0 && state.error.is_none() {
                 let why = "it gave nothing, and is not optional".to_owned();
@@ -174,29 +197,43 @@ impl Failures {
 }
 
 impl State {
+    /// If it gave nothing at all, that its parts could not be read is its failure as a whole.
+    fn settle(&mut self) {
+        if self.stored > 0 || self.error.is_some() {
+            return;
+        }
+        let mut broken = std::mem::take(&mut self.broken);
+        let why = joined(&broken);
+        self.error = match (broken.pop(), broken.is_empty()) {
+            (Some(only), true) => Some(only),
+            (last, _) => last.map(|_| Error::Source { name: self.name.clone(), why }),
+        };
+    }
+
     /// Enters what became of the source.
     fn tell(&self, number: usize, outcome: SourceOutcome, report: &mut BackupReport, monitor: &dyn Monitor) {
         let incomplete = outcome.incomplete.clone();
         let Some(result) = report.sources.get_mut(number) else { return };
         say(result, outcome);
-        result.failed = self.error.is_some();
-        let why = match &self.error {
-            Some(error) => Some(error.to_string()),
-            None => self.unmet(result, incomplete),
-        };
+        result.failed = self.error.is_some() || !self.broken.is_empty();
+        let unmet = if self.error.is_none() { self.unmet(result, incomplete) } else { None };
+        let failed = joined(self.broken.iter().chain(&self.error));
+        let why: Vec<&str> =
+            [failed.as_str()].into_iter().chain(unmet.as_deref()).filter(|w| !w.is_empty()).collect();
+        let why = why.join("; ");
         if self.is_absent() {
-            result.error = why.map(|why| format!("{why}; it is optional"));
+            result.error = (!why.is_empty()).then(|| format!("{why}; it is optional"));
             report.errors_allowed += self.problems;
             return;
         }
         if self.problems <= self.requirement.as_ref().map_or(0, |r| r.read_errors_max) {
             report.errors_allowed += self.problems;
         }
-        if let Some(why) = why {
-            // Of what failed it was said at once.
-            if self.error.is_none() {
-                monitor.left_out(&format!("source {}: {why}", self.name));
-            }
+        // Of what failed it was said at once.
+        if let Some(unmet) = unmet {
+            monitor.left_out(&format!("source {}: {unmet}", self.name));
+        }
+        if !why.is_empty() {
             report.fail_source(number, &self.paths, &why);
         }
     }
@@ -214,6 +251,10 @@ impl State {
         let why: Vec<String> = incomplete.into_iter().chain(unmet).collect();
         (!why.is_empty()).then(|| why.join("; "))
     }
+}
+
+fn joined<'e>(errors: impl IntoIterator<Item = &'e Error>) -> String {
+    errors.into_iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Keeps what a source says of itself, within limits.

@@ -19,7 +19,6 @@ mod pipeline;
 mod report;
 mod requirements;
 mod sink;
-mod stream;
 mod worker;
 
 #[cfg(test)]
@@ -36,7 +35,6 @@ pub use options::{
 };
 pub use report::BackupReport;
 pub use requirements::Requirement;
-pub use stream::StreamSource;
 
 use crate::backup::failures::Failures;
 use crate::backup::parent::{Cursor, Previous};

@@ -59,6 +59,8 @@ struct Place {
     before: Option<RawEntry>,
     /// A stream or a folder above the roots: times of the previous snapshot stay if all else is equal.
     keeps_times: bool,
+    /// If it fails the rest of its source goes on.
+    is_part: bool,
     /// Bytes that were read for it and reported.
     read: u64,
     state: State,
@@ -71,7 +73,7 @@ enum State {
     /// Another name of a file that comes earlier.
     Linked(Node, (u64, u64)),
     Gone,
-    /// From here on nothing of the source is stored.
+    /// From here on nothing of the source is stored; of a part, only itself is not.
     Failed(Error),
 }
 
@@ -162,7 +164,7 @@ impl Place {
     /// Stands where a source has failed.
     fn failed(source: usize, error: Error) -> Self {
         let (path, state) = (TreePath::root(), State::Failed(error));
-        Self { path, source, before: None, keeps_times: false, read: 0, state }
+        Self { path, source, before: None, keeps_times: false, is_part: false, read: 0, state }
     }
 }
 
@@ -219,16 +221,17 @@ impl Feeder<'_> {
         let Entry { path, mut node, origin } = entry;
         let before = cursor.at(&path);
         let number = self.first + self.places.len() as u64;
-        let keeps_times = matches!(origin, Origin::Stream(_) | Origin::AboveRoot);
+        let keeps_times = matches!(origin, Origin::Stream(_) | Origin::Part(_) | Origin::AboveRoot);
+        let is_part = matches!(origin, Origin::Part(_));
         let mut recipe = None;
         let task = match origin {
             Origin::Nothing | Origin::AboveRoot => None,
             Origin::Bytes(bytes) => Some(Task::Bytes(bytes)),
-            Origin::Stream(stream) => Some(Task::Stream(stream)),
+            Origin::Stream(stream) | Origin::Part(stream) => Some(Task::Stream(stream)),
             Origin::File(folder) => {
                 if node.links > 1 && !self.seen.insert((node.dev, node.inode)) {
                     let state = State::Linked(node, folder);
-                    let place = Place { path, source, before, keeps_times, read: 0, state };
+                    let place = Place { path, source, before, keeps_times, is_part, read: 0, state };
                     return self.queue(place, cursor, output);
                 }
                 let content = before.as_ref().map(|b| cursor.unchanged(&node, b)).transpose()?.flatten();
@@ -257,7 +260,7 @@ impl Feeder<'_> {
                 State::Reading
             }
         };
-        self.queue(Place { path, source, before, keeps_times, read: 0, state }, cursor, output)
+        self.queue(Place { path, source, before, keeps_times, is_part, read: 0, state }, cursor, output)
     }
 
     /// Adds a place at the end; what has to wait for nothing goes into the tree at once.
@@ -327,7 +330,7 @@ impl Feeder<'_> {
                 (Some(node), None) => State::Ready(node, None),
                 (None, None) => State::Gone,
             };
-            if matches!(place.state, State::Failed(_)) {
+            if matches!(place.state, State::Failed(_)) && !place.is_part {
                 self.ended.push(place.source);
             }
             if let Some(error) = problem {
@@ -348,12 +351,17 @@ impl Feeder<'_> {
 
     /// Adds the front place, which was taken from the queue, to the tree; it goes back if it has to be read first.
     fn finish(&mut self, place: Place, cursor: &mut Cursor<'_>, output: &mut Output<'_>) -> Result<()> {
-        let Place { path, source, before, keeps_times, read, state } = place;
+        let Place { path, source, before, keeps_times, is_part, read, state } = place;
         if self.failures.has(source) {
             return Ok(());
         }
         let (node, recipe) = match state {
             State::Gone | State::Reading => return Ok(()),
+            State::Failed(error) if is_part => {
+                self.report.fail(source, PathError { path: format!("/{path}"), error: error.to_string() });
+                self.failures.add_part(source, error, self.monitor);
+                return Ok(());
+            }
             State::Failed(error) => {
                 self.failures.add(source, error, self.monitor);
                 return Ok(());
@@ -369,7 +377,15 @@ impl Feeder<'_> {
                     let (number, was) = (self.first, cursor.base(before.as_ref()));
                     let job = Job { number, path: path.clone(), node, before: was, task: Task::File(folder) };
                     let state = State::Reading;
-                    self.places.push_front(Place { path, source, before, keeps_times, read: 0, state });
+                    self.places.push_front(Place {
+                        path,
+                        source,
+                        before,
+                        keeps_times,
+                        is_part,
+                        read: 0,
+                        state,
+                    });
                     return self.push(job);
                 };
                 known

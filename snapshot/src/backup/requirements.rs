@@ -105,9 +105,9 @@ pub(crate) fn is_named(path: &TreePath, name: &str) -> bool {
     ends(path) || stem.is_some_and(ends)
 }
 
-/// The same of a part that a source tells.
+/// The same of a part that a source tells, if it is there.
 pub(crate) fn is_part(part: &SourcePart, name: &str) -> bool {
-    TreePath::new(part.file.trim_matches('/')).is_ok_and(|path| is_named(&path, name))
+    part.error.is_none() && TreePath::new(part.file.trim_matches('/')).is_ok_and(|path| is_named(&path, name))
 }
 
 #[cfg(test)]

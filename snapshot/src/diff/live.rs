@@ -126,7 +126,7 @@ impl<I: Iterator<Item = Item>> LiveDiff<I> {
         let mut reader: Box<dyn Read> = match origin {
             Origin::Nothing | Origin::AboveRoot => return Ok(false),
             Origin::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
-            Origin::Stream(stream) => stream,
+            Origin::Stream(stream) | Origin::Part(stream) => stream,
             Origin::File(_) => {
                 let stamp = |n: &crate::node::Node| (n.size(), n.mtime, n.ctime, n.inode);
                 if stamp(&stored.node) == stamp(live) {

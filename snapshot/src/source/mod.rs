@@ -123,6 +123,9 @@ pub enum Origin {
     Bytes(Vec<u8>),
     /// To be read once. If that fails the source has failed; neither this file nor what the source gives after it is stored.
     Stream(Box<dyn Read + Send>),
+    /// One of several things that its source is there for, to be read once. If that fails the source has failed and this file
+    /// is not stored, but what the source gives beside it is.
+    Part(Box<dyn Read + Send>),
 }
 
 impl fmt::Debug for Origin {
@@ -133,6 +136,7 @@ impl fmt::Debug for Origin {
             Self::File(_) => "File",
             Self::Bytes(_) => "Bytes",
             Self::Stream(_) => "Stream",
+            Self::Part(_) => "Part",
         })
     }
 }

@@ -26,7 +26,10 @@ fn failed_part(stage: &Stage, options: PostgresOptions) -> String {
     let report = stage.backup(options).unwrap();
     let source = &report.sources[0];
     assert!(source.failed && report.status == "partial" && report.bytes_processed < 10_000, "{report:?}");
-    assert!(source.parts.iter().all(|part| part.kind == "globals"), "{report:?}");
+    let whole = source.parts.iter().filter(|part| part.error.is_none());
+    assert!(whole.map(|part| &*part.kind).eq(["globals"]), "{report:?}");
+    let missing = source.parts.iter().filter(|part| part.kind == "database");
+    assert!(missing.clone().count() == 1 && missing.clone().all(|part| part.error.is_some()), "{report:?}");
     source.error.clone().unwrap()
 }
 
@@ -53,7 +56,8 @@ fn a_server_that_goes_away_half_way_ends_the_dump_with_an_error() {
     assert_eq!(stage.server.sql("postgres", &end_backends), "1");
     let said = read_until(&mut stream, u64::MAX).unwrap_err().to_string();
     assert!(said.contains(&database) && said.contains("pg_dump failed"), "{said}");
-    assert!(source.outcome().parts.is_empty());
+    let [part] = source.outcome().parts.try_into().unwrap();
+    assert!(part.kind == "database" && part.size.is_none() && part.error.unwrap().contains(&database));
 }
 
 #[test]
@@ -83,6 +87,48 @@ fn a_table_that_may_not_be_read_fails_the_database_and_leaves_its_file_out() {
     );
     let said = failed_part(&stage, options(client(&stage.server.url(&reader, "r", &database))));
     assert!(said.contains("permission denied for table salaries") && said.contains(&database), "{said}");
+}
+
+#[test]
+fn without_roles_a_database_that_fails_leaves_no_snapshot() {
+    let stage = Stage::new();
+    let (database, reader) = (fresh("shut"), fresh("reader"));
+    stage.server.sql("postgres", &format!("CREATE ROLE {reader} LOGIN PASSWORD 'r'"));
+    stage.server.sql("postgres", &format!("CREATE DATABASE {database}"));
+    let alone = |user: &str, password: &str| PostgresOptions {
+        globals: false,
+        ..options(client(&stage.server.url(user, password, &database)))
+    };
+    stage.server.sql(&database, "CREATE TABLE salaries(a int)");
+    let said = stage.refusal(alone(&reader, "r"));
+    assert!(said.contains("permission denied for table salaries"), "{said}");
+    let whole = PostgresOptions { globals: false, ..stage.options(&database) };
+    let report = stage.backup(whole).unwrap();
+    assert_eq!((report.status.as_str(), report.files_new), ("completed", 1));
+}
+
+#[test]
+fn databases_that_cannot_be_dumped_are_missing_alone() {
+    let stage = Stage::new();
+    let (bad, good, reader) = (fresh("a_guarded"), fresh("z_open"), fresh("reader"));
+    stage.server.sql("postgres", &format!("CREATE ROLE {reader} LOGIN PASSWORD 'r'"));
+    for database in [&bad, &good] {
+        stage.server.sql("postgres", &format!("CREATE DATABASE {database}"));
+        stage.server.sql(database, "CREATE TABLE goods AS SELECT * FROM generate_series(1, 1000)");
+    }
+    stage.server.sql(&good, &format!("GRANT SELECT ON goods TO {reader}"));
+    let databases = Databases::Named(vec!["a_missing_one".to_owned(), bad.clone(), good.clone()]);
+    let client = client(&stage.server.url(&reader, "r", "postgres"));
+    let report = stage.backup(PostgresOptions { databases, ..options(client) }).unwrap();
+    let source = &report.sources[0];
+    assert!(source.failed && report.status == "partial" && report.files_new == 2, "{report:?}");
+    let said = source.error.as_deref().unwrap();
+    assert!(said.contains(&format!("database {bad} failed: pg_dump failed")), "{said}");
+    assert!(said.contains("database \"a_missing_one\" does not exist"), "{said}");
+    let failed = source.parts.iter().map(|part| part.error.is_some());
+    assert_eq!(failed.collect::<Vec<_>>(), [true, true, false, false], "{:?}", source.parts);
+    let restored = stage.raw_restore(&format!("shop/{good}.dump"));
+    assert_eq!(stage.server.sql(&restored, "SELECT count(*) FROM goods"), "1000");
 }
 
 #[test]

@@ -120,6 +120,7 @@ fn options(client: Client) -> PostgresOptions {
         client,
         source: "shop".to_owned(),
         databases: Databases::OfConnection,
+        globals: true,
         mtime: Time::default(),
         time_limit: None,
     }
@@ -146,7 +147,7 @@ fn first_database(source: &mut dyn Source) -> Box<dyn io::Read + Send> {
         .unwrap()
         .find_map(|item| match item {
             Item::Entry(entry) if entry.path.name().ends_with(b".dump") => match entry.origin {
-                Origin::Stream(stream) => Some(stream),
+                Origin::Part(stream) => Some(stream),
                 _ => None,
             },
             _ => None,

@@ -74,7 +74,7 @@ fn several_databases_and_what_belongs_to_all_of_them() {
     let mut sizes = Vec::new();
     for item in source.open().unwrap() {
         let Item::Entry(entry) = item else { panic!("{item:?}") };
-        if let Origin::Stream(mut stream) = entry.origin {
+        if let Origin::Part(mut stream) = entry.origin {
             sizes.push((entry.path.to_string(), read_until(&mut stream, u64::MAX).unwrap()));
         }
     }

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chronos_server::sources::{LIST_THREADS, moment, shell};
+use chronos_server::sources::{LIST_THREADS, moment, shell_output, standard_input};
 use chronos_server::{Workplace, shown};
-use chronos_snapshot::{FileOptions, FileSource, Source, StreamSource, Tag, parse_path, read_path_list};
+use chronos_snapshot::{FileOptions, FileSource, Source, Tag, parse_path, read_path_list};
 
 use crate::commands::backup::Backup;
 use crate::context::App;
@@ -25,11 +25,11 @@ impl Backup {
         let now = moment(app.env.clock.now());
         if self.stdin {
             let name = parse_path(self.stdin_filename.as_deref().unwrap_or(STREAM_NAME))?;
-            sources.push(Box::new(StreamSource::reader(Box::new(io::stdin()), name, now)?));
+            sources.push(standard_input(name, now)?);
         }
         if let Some(command) = &self.command {
             let name = parse_path(self.stdin_filename.as_deref().unwrap_or("command"))?;
-            sources.push(Box::new(StreamSource::command(shell(command), name, now)?));
+            sources.push(shell_output(command, name, now)?);
         }
         Ok(sources)
     }

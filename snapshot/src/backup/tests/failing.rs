@@ -18,6 +18,8 @@ pub(super) enum Step {
     File(&'static str, Vec<u8>),
     /// A stream that ends well.
     Stream(&'static str, Vec<u8>),
+    /// A part of several that breaks after this.
+    PartBreaks(&'static str, Vec<u8>),
     /// A stream that breaks after this.
     Breaks(&'static str, Vec<u8>),
     /// The end.
@@ -73,6 +75,9 @@ impl Scripted {
             Step::File(path, bytes) => (path, Origin::Bytes(bytes)),
             Step::Stream(path, bytes) => (path, self.stream(path, io::Cursor::new(bytes))),
             Step::Breaks(path, bytes) => (path, self.stream(path, io::Cursor::new(bytes).chain(Broken))),
+            Step::PartBreaks(path, bytes) => {
+                (path, Origin::Part(Box::new(io::Cursor::new(bytes).chain(Broken))))
+            }
         };
         let path = TreePath::new(path).unwrap();
         // The time of a stream is that of the run.
