@@ -243,6 +243,12 @@ pub enum Error {
         /// The file that it stands in.
         file: Option<String>,
     },
+    /// No job of this id.
+    #[error("there is no job {id}")]
+    UnknownJob {
+        /// The id.
+        id: String,
+    },
     /// The clock tells no time that can be written.
     #[error("the clock: {0}")]
     Clock(String),
@@ -317,6 +323,7 @@ impl Error {
             Self::Snapshot(Snapshot::NotFound { .. })
             | Self::NotInTrash(Snapshot::NotFound { .. })
             | Self::Unknown { .. }
+            | Self::UnknownJob { .. }
             | Self::UnknownSchedule { .. }
             | Self::UnknownTarget { .. } => Kind::NotFound,
             Self::ScheduleExists { .. }

@@ -23,6 +23,8 @@ mod turn;
 
 pub mod operations;
 
+pub mod jobs;
+
 pub mod starter;
 
 pub mod http;

@@ -44,7 +44,6 @@ impl Turn {
     }
 
     /// Takes the turn if nobody has it.
-    #[cfg(test)]
     pub(crate) fn try_take(state: &Path, repository: &str, target: &str) -> Result<Option<Self>> {
         let (file, path) = opened(state, repository, target)?;
         Ok(try_lock(&file, &path)?.then_some(Self { _lock: file }))

@@ -33,7 +33,6 @@ const RETENTION: &[&str] = &[
 
 /// Keys that are understood and do nothing in this version; a line goes when its key is used.
 const LATER: &[&str] = &[
-    "schedule",
     "hook",
     "events",
     "notify",

@@ -1,11 +1,11 @@
-//! `[repository]` and `[limits]`: where the repository is, what opens it, how fast it is used.
+//! `[repository]` and `[limits]`: where the repository is, what opens it, how fast it is used, how much is done at once.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::problems::{Place, Problems};
-use crate::values::parse_size;
+use crate::values::{parse_duration, parse_size};
 
 /// Where the repository is and what opens it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct RepositoryConfig {
     pub key_file: Option<PathBuf>,
 }
 
-/// Limits of speed in bytes per second, as texts such as `10M`.
+/// Limits of speed in bytes per second, as texts such as `10M`, and of jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -35,6 +35,21 @@ pub struct Limits {
     /// Out of the repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub download: Option<String>,
+    /// Jobs of the service at once; 2 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<u32>,
+    /// How long a job may take, such as `12h`; a day if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_timeout: Option<String>,
+    /// How often a job is begun that finds something busy or out of reach; 3 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_attempts: Option<u32>,
+    /// Pause before the second attempt, such as `30s`; each further one is four times as long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_pause: Option<String>,
+    /// Within which time scheduled verifications read everything once, such as `28d`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify_within: Option<String>,
 }
 
 impl RepositoryConfig {
@@ -63,6 +78,22 @@ impl Limits {
                 Some(Ok(0)) => {
                     problems.value(&at.key(key), "0 would stop everything; leave it out for no limit");
                 }
+                Some(checked) => problems.check(&at.key(key), checked),
+                None => {}
+            }
+        }
+        for (key, number) in [("jobs", self.jobs), ("job_attempts", self.job_attempts)] {
+            if number == Some(0) {
+                problems.value(&at.key(key), "0 would let nothing be done");
+            }
+        }
+        for (key, time) in [
+            ("job_timeout", &self.job_timeout),
+            ("job_pause", &self.job_pause),
+            ("verify_within", &self.verify_within),
+        ] {
+            match time.as_deref().map(parse_duration) {
+                Some(Ok(0)) if key != "job_pause" => problems.value(&at.key(key), "0 leaves no time"),
                 Some(checked) => problems.check(&at.key(key), checked),
                 None => {}
             }

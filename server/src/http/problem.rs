@@ -139,11 +139,7 @@ impl IntoResponse for Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let (status, state) = status_of(&error);
-        let mut detail = error.to_string();
-        if let Some(advice) = advice(&error) {
-            detail = format!("{detail}: {advice}");
-        }
-        let problem = Self::new(status, state, detail);
+        let problem = Self::new(status, state, sentence(&error));
         match error {
             Error::Failed { backup_id, upstream, .. } => {
                 let problem = Self { state: "failed", ..problem }.with("backup_id", backup_id);
@@ -155,6 +151,14 @@ impl From<Error> for Problem {
             Error::Unknown { near: Some(near), .. } => problem.with("nearest", near),
             _ => problem,
         }
+    }
+}
+
+/// What is told of an error: what it says, and what to do about it.
+pub(crate) fn sentence(error: &Error) -> String {
+    match advice(error) {
+        Some(advice) => format!("{error}: {advice}"),
+        None => error.to_string(),
     }
 }
 

@@ -113,6 +113,45 @@ pub struct Cleaned {
     pub pruned: PruneReport,
 }
 
+/// The answer of a cleanup.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CleanupReport {
+    /// `completed`, or `planned` if nothing was done.
+    status: &'static str,
+    /// Whether nothing was done.
+    dry_run: bool,
+    /// The snapshots that went.
+    deleted: Vec<String>,
+    /// How many.
+    count: usize,
+    /// Bytes that were given back.
+    freed_bytes: u64,
+    /// Bytes that wait for a running session to end.
+    pending_bytes: u64,
+    /// What stayed, and why.
+    kept: Vec<Decision>,
+    /// What went, and why.
+    removed: Vec<Decision>,
+}
+
+impl Cleaned {
+    /// The answer.
+    pub fn report(self, is_dry: bool) -> CleanupReport {
+        let (kept, removed) = self.forgotten.split();
+        let deleted: Vec<String> = removed.iter().map(|d| d.backup_id.clone()).collect();
+        CleanupReport {
+            status: if is_dry { "planned" } else { "completed" },
+            dry_run: is_dry,
+            count: deleted.len(),
+            deleted,
+            freed_bytes: self.pruned.bytes_freed,
+            pending_bytes: self.pruned.bytes_pending,
+            kept,
+            removed,
+        }
+    }
+}
+
 /// Applies retention, then gives the space back.
 pub fn cleanup(
     workplace: &Workplace,

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::http::chronos::words::{dashed, given, is_tier, is_type};
 use crate::http::fields::shortened;
 use crate::http::problem::Problem;
-use crate::operations::backup::{ALL, BackupRequest};
+use crate::operations::backup::{ALL, BackupRequest, default_description};
 use crate::sources::{LIST_THREADS, Selection};
 
 /// The pattern that stands for everything.
@@ -214,12 +214,6 @@ fn check(request: &BackupRequest) -> Result<(), Problem> {
         ..BackupOptions::default()
     };
     options.checked().map(drop).map_err(|e| Error::from(e).into())
-}
-
-fn default_description(tier: &str) -> String {
-    let mut letters = tier.chars();
-    let first = letters.next().map(|c| c.to_ascii_uppercase());
-    first.into_iter().chain(letters).chain(" backup".chars()).collect()
 }
 
 fn patterns(given: Option<Vec<String>>) -> Vec<String> {

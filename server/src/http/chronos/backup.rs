@@ -5,37 +5,18 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use chronos_store::Repository;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use crate::error::Error;
 use crate::http::blocking::work;
 use crate::http::body::Body;
 use crate::http::chronos::asked::{Asked, Meant};
 use crate::http::chronos::backups::document;
 use crate::http::chronos::words::given;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, sentence};
 use crate::http::query::Query;
 use crate::http::service::Service;
-use crate::operations::backup::{
-    ALL, Answer, Backup, BackupRequest, Part, SeveralRequest, megabytes, plan, several,
-};
-use crate::workplace::Workplace;
-
-/// What was made.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Made {
-    #[serde(flatten)]
-    answer: Answer,
-    /// Why there is no snapshot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    /// Of a run over several targets: one answer for each.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(no_recursion)]
-    backups: Option<Vec<Made>>,
-}
+use crate::operations::backup::{Made, Ran, make};
 
 /// Make a snapshot
 ///
@@ -84,76 +65,16 @@ pub(super) async fn pre_deploy(
 
 async fn made(service: &Arc<Service>, meant: Meant) -> Result<Made, Problem> {
     let done = work(service, move |service| {
-        let workplace = service.workplace();
         let Meant { targets, request } = meant;
-        match <[String; 1]>::try_from(targets) {
-            Ok([target]) => {
-                one(service, workplace, BackupRequest { target: Some(target), ..request }).map(Ok)
-            }
-            Err(targets) => run(service, workplace, &SeveralRequest { targets, each: request }),
-        }
+        make(service.workplace(), || service.repository(), targets, request, &sentence)
     });
-    done.await?
-}
-
-fn one(service: &Service, workplace: &Workplace, request: BackupRequest) -> Result<Made, Error> {
-    let planned = plan(workplace, request, Vec::new())?;
-    let repository = service.repository()?;
-    let backup = planned.run(workplace, &repository)?;
-    answered(workplace, &repository, &backup)
-}
-
-fn answered(workplace: &Workplace, repository: &Repository, backup: &Backup) -> Result<Made, Error> {
-    if let Err(error) = &backup.removed {
-        tracing::warn!(detail = %error, "old snapshots were not removed");
-    }
-    let answer = backup.answer(&workplace.config, repository)?;
-    Ok(Made { answer, error: None, backups: None })
-}
-
-/// A run over several targets. One that gave nothing at all is a problem, of the kind of its first failure.
-fn run(
-    service: &Service,
-    workplace: &Workplace,
-    request: &SeveralRequest,
-) -> Result<Result<Made, Problem>, Error> {
-    request.check(workplace)?;
-    let repository = service.repository()?;
-    let run = several(workplace, &repository, request)?;
-    let (status, run_id, began) = (run.status(), run.run_id.clone(), run.began);
-    let (mut backups, mut first) = (Vec::new(), None);
-    let mut has_any = false;
-    for Part { target, outcome } in run.parts {
-        match outcome.and_then(|backup| answered(workplace, &repository, &backup)) {
-            Ok(made) => {
-                has_any = true;
-                backups.push(made);
-            }
-            Err(error) => {
-                let backup_id = error.backup_id().unwrap_or_default().to_owned();
-                let problem = Problem::from(error);
-                backups.push(failed(&repository, request, target, backup_id, problem.detail()));
-                first.get_or_insert(problem);
-            }
-        }
-    }
-    match first {
-        Some(problem) if !has_any => Ok(Err(total_failure(problem, &run_id, &backups))),
-        _ => {
-            let mut answer = blank(&repository, request, ALL.to_owned(), run_id, status);
-            answer.created_at = began.to_string();
-            for made in &backups {
-                answer.size_bytes += made.answer.size_bytes;
-                answer.added_bytes += made.answer.added_bytes;
-                answer.duration_ms += made.answer.duration_ms;
-                answer.files.extend(made.answer.files.iter().cloned());
-            }
-            answer.size_mb = megabytes(answer.size_bytes);
-            Ok(Ok(Made { answer, error: None, backups: Some(backups) }))
-        }
+    match done.await? {
+        Ran::Made(made) => Ok(*made),
+        Ran::Nothing { run_id, backups, first } => Err(total_failure((*first).into(), &run_id, &backups)),
     }
 }
 
+/// A run over several targets that gave nothing at all: a problem of the kind of its first failure.
 fn total_failure(first: Problem, run_id: &str, backups: &[Made]) -> Problem {
     let sentences: Vec<String> = backups
         .iter()
@@ -163,38 +84,4 @@ fn total_failure(first: Problem, run_id: &str, backups: &[Made]) -> Problem {
         if first.status() == StatusCode::NOT_FOUND { StatusCode::BAD_GATEWAY } else { first.status() };
     let detail = format!("no target could be backed up: {}", sentences.join("; "));
     Problem::new(status, "failed", detail).with("backup_id", run_id).with("backups", document(&backups))
-}
-
-/// The answer of a target that gave nothing.
-fn failed(repository: &Repository, request: &SeveralRequest, target: String, id: String, why: &str) -> Made {
-    let answer = blank(repository, request, target, id, "failed");
-    Made { answer, error: Some(why.to_owned()), backups: None }
-}
-
-fn blank(
-    repository: &Repository,
-    request: &SeveralRequest,
-    target: String,
-    id: String,
-    status: &str,
-) -> Answer {
-    let tier = &request.each.tier;
-    Answer {
-        path: format!("{}#{id}", repository.location()),
-        backup_id: id,
-        snapshot: None,
-        component: target.clone(),
-        target,
-        backup_type: request.each.selection.backup_type.clone(),
-        kind: tier.clone(),
-        tier: tier.clone(),
-        status: status.to_owned(),
-        size_bytes: 0,
-        size_mb: 0.0,
-        added_bytes: 0,
-        checksum: None,
-        created_at: String::new(),
-        duration_ms: 0,
-        files: Vec::new(),
-    }
 }

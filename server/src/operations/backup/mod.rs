@@ -1,6 +1,7 @@
 //! Backing up: what is asked for becomes a plan, which is refused before anything is made, and a plan becomes a snapshot.
 
 mod answer;
+mod made;
 mod record;
 mod run;
 mod several;
@@ -18,8 +19,9 @@ use crate::workplace::Workplace;
 
 pub use answer::{Answer, AnswerFile};
 pub(crate) use answer::{files_of, megabytes};
+pub use made::{Made, Ran, default_description, make};
 pub use run::RUN_ID;
-pub use several::{ALL, Part, Several, SeveralRequest, several};
+pub use several::{ALL, Part, Several, SeveralRequest, claim_run, several};
 
 /// Compression where nobody chose any: fast, and most of what there is to gain.
 pub const LEVEL: i32 = 3;

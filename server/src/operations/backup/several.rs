@@ -76,8 +76,11 @@ impl Several {
 pub fn several(workplace: &Workplace, repository: &Repository, request: &SeveralRequest) -> Result<Several> {
     let began =
         Timestamp::from_nanosecond(workplace.env.clock.now()).map_err(|e| Error::Clock(e.to_string()))?;
-    let stamp = began.strftime("%Y%m%d_%H%M%S");
-    let run_id = free_id(repository, request, &format!("{ALL}_{}_{stamp}", request.each.tier))?;
+    let run_id = if request.each.outcome == Outcome::DryRun {
+        base_id(&request.each.tier, began)
+    } else {
+        claim_run(repository, &request.each.tier, began)?
+    };
     let mut parts = Vec::new();
     for target in meant(workplace, request)? {
         check_cancelled(&**repository.monitor())?;
@@ -128,12 +131,10 @@ fn meant(workplace: &Workplace, request: &SeveralRequest) -> Result<Vec<String>>
     Ok(found)
 }
 
-/// The first free run id of this second; of a dry run the first, which is not kept.
-fn free_id(repository: &Repository, request: &SeveralRequest, base: &str) -> Result<String> {
-    if request.each.outcome == Outcome::DryRun {
-        return Ok(base.to_owned());
-    }
-    let mut id = base.to_owned();
+/// Takes the first free run id of a second.
+pub fn claim_run(repository: &Repository, tier: &str, began: Timestamp) -> Result<String> {
+    let base = base_id(tier, began);
+    let mut id = base.clone();
     for n in 2..=IDS_MAX {
         if repository.claim_name(&id)? {
             return Ok(id);
@@ -141,4 +142,8 @@ fn free_id(repository: &Repository, request: &SeveralRequest, base: &str) -> Res
         id = format!("{base}_{n}");
     }
     Err(chronos_store::Error::Refused(format!("all names {base}, {base}_2, … are taken")).into())
+}
+
+fn base_id(tier: &str, began: Timestamp) -> String {
+    format!("{ALL}_{tier}_{}", began.strftime("%Y%m%d_%H%M%S"))
 }

@@ -1,0 +1,31 @@
+//! Work that nobody waits for: queued, carried out one after the other or beside each other, watched, cancelled, remembered.
+//!
+//! The queue is a table of this host's state, so that it outlives the service and can be looked at without it. One service of a
+//! repository carries out its jobs, and begins what its schedules ask for; if it dies, the next one finds what was left.
+//! Modules in the order of dependence.
+
+mod id;
+mod task;
+mod view;
+
+mod queue;
+
+mod live;
+mod retry;
+
+mod perform;
+mod verdict;
+
+mod due;
+mod keeper;
+mod options;
+mod runner;
+#[cfg(test)]
+mod tests;
+
+pub use options::RunnerOptions;
+pub use queue::{Cancelling, cancel, enqueue, list, show};
+pub use retry::{is_transient, pause};
+pub use runner::{Observer, Runner, Seen};
+pub use task::{BackupTask, CleanupTask, Task, VerifyTask};
+pub use view::JobView;

@@ -1,0 +1,191 @@
+//! What a job does, as it stands in the queue: everything that carrying it out needs to know, and no secret.
+
+use std::collections::BTreeMap;
+
+use chronos_snapshot::{FileOptions, Outcome};
+use serde::{Deserialize, Serialize};
+
+use crate::operations::backup::{ALL, BackupRequest};
+use crate::sources::{LIST_THREADS, Selection};
+
+/// The lane of what reads or changes the repository as a whole: one of them at a time leaves workers for backups.
+const UPKEEP: &str = "upkeep";
+
+/// What a job does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Task {
+    /// A snapshot, or one of each of several targets.
+    Backup(BackupTask),
+    /// Stored data are read back.
+    Verify(VerifyTask),
+    /// Retention is applied, and the space given back.
+    Cleanup(CleanupTask),
+}
+
+/// A backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BackupTask {
+    /// Targets; empty: every configured one.
+    pub targets: Vec<String>,
+    /// Why it is made.
+    pub tier: String,
+    /// Which sources it takes.
+    pub backup_type: String,
+    /// Only these components.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<String>,
+    /// Only this workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// Name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// For people.
+    pub description: String,
+    /// Tags.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Free metadata.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// Only files that fit one of these patterns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include_patterns: Vec<String>,
+    /// No files that fit one of these patterns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude_patterns: Vec<String>,
+    /// Only these folders and files directly below the target's paths.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub target_modules: Vec<String>,
+    /// A snapshot only when something changed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub on_change: bool,
+    /// The run over several targets that it is part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+}
+
+/// A verification: of one snapshot, of those of a target, or of the repository.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VerifyTask {
+    /// This snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_id: Option<String>,
+    /// The snapshots of this target, those that were not verified for longest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Only look whether everything is there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub quick: bool,
+    /// How much of the repository, or of the target's snapshots: 1.0 is all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+}
+
+/// A cleanup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CleanupTask {
+    /// Snapshots of these targets; empty: of all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+    /// Only say what would be done.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// A schedule asked for it, which trusts clocks less than a person does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub scheduled: bool,
+}
+
+impl Task {
+    /// Its word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Backup(_) => "backup",
+            Self::Verify(_) => "verify",
+            Self::Cleanup(_) => "cleanup",
+        }
+    }
+
+    /// Whose, if of one target alone.
+    pub fn target(&self) -> Option<&str> {
+        match self {
+            Self::Backup(BackupTask { targets, .. }) | Self::Cleanup(CleanupTask { targets, .. }) => {
+                match &**targets {
+                    [one] => Some(one),
+                    _ => None,
+                }
+            }
+            Self::Verify(task) => task.target.as_deref(),
+        }
+    }
+
+    /// Jobs of one lane run one after the other: backups of one target, runs over several, and what concerns the repository as a
+    /// whole.
+    pub(super) fn lane(&self) -> String {
+        match self {
+            Self::Backup(_) => format!("backup {}", self.target().unwrap_or(ALL)),
+            Self::Verify(_) | Self::Cleanup(_) => UPKEEP.to_owned(),
+        }
+    }
+
+    /// Who goes first: what somebody waits for, then scheduled backups, then upkeep.
+    pub(super) fn priority(&self, is_scheduled: bool) -> u8 {
+        match (is_scheduled, self) {
+            (false, _) => 0,
+            (true, Self::Backup(_)) => 1,
+            (true, Self::Verify(_) | Self::Cleanup(_)) => 2,
+        }
+    }
+}
+
+impl BackupTask {
+    /// What is asked for, as it stands in the queue. What only the command line can ask for has no place there.
+    pub fn new(targets: Vec<String>, request: BackupRequest) -> Self {
+        Self {
+            targets,
+            tier: request.tier,
+            backup_type: request.selection.backup_type,
+            components: request.selection.components,
+            workflow: request.selection.workflow,
+            name: request.name,
+            description: request.description,
+            tags: request.tags,
+            metadata: request.metadata,
+            include_patterns: request.rules.includes,
+            exclude_patterns: request.rules.excludes,
+            target_modules: request.rules.modules,
+            on_change: request.outcome == Outcome::SnapshotIfChanged,
+            run_id: request.run_id,
+        }
+    }
+
+    /// What is asked of each target.
+    pub fn request(&self) -> BackupRequest {
+        BackupRequest {
+            tier: self.tier.clone(),
+            selection: Selection {
+                backup_type: self.backup_type.clone(),
+                components: self.components.clone(),
+                workflow: self.workflow.clone(),
+            },
+            name: self.name.clone(),
+            description: self.description.clone(),
+            tags: self.tags.clone(),
+            metadata: self.metadata.clone(),
+            outcome: if self.on_change { Outcome::SnapshotIfChanged } else { Outcome::Snapshot },
+            rules: FileOptions {
+                includes: self.include_patterns.clone(),
+                excludes: self.exclude_patterns.clone(),
+                modules: self.target_modules.clone(),
+                threads: LIST_THREADS,
+                ..FileOptions::default()
+            },
+            run_id: self.run_id.clone(),
+            ..BackupRequest::default()
+        }
+    }
+}
