@@ -212,6 +212,7 @@ fn advice(error: &chronos_server::Error) -> Option<String> {
         Error::UnknownTarget { .. } => {
             "name a path, or add a [[target]] to the configuration; `chronos config show` prints it"
         }
+        Error::UnknownJob { .. } => "`chronos jobs list` lists what there is",
         Error::ScheduleExists { .. } => "name it otherwise, or `chronos schedule remove` it first",
         Error::UnknownSchedule { .. } => "`chronos schedule list` lists what there is",
         Error::ScheduleFixed { file: Some(_), .. } => "change it there; `chronos config check` reads it anew",

@@ -17,6 +17,7 @@ mod find;
 mod forget;
 mod hold;
 mod init;
+mod jobs;
 mod keys;
 mod ls;
 mod man;
@@ -73,6 +74,7 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     Tokens(tokens::Tokens),
     Schedule(schedule::Schedule),
+    Jobs(jobs::Jobs),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),
@@ -108,6 +110,7 @@ impl Command {
             Self::Keys(c) => c.run(app),
             Self::Config(c) => c.run(app),
             Self::Schedule(c) => c.run(app),
+            Self::Jobs(c) => c.run(app),
             Self::Targets(targets::Targets {}) => targets::Targets::run(app),
             Self::Serve(c) => c.run(app),
             Self::Tokens(c) => c.run(app),

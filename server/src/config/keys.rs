@@ -36,8 +36,9 @@ const LATER: &[&str] = &[
     "hook",
     "events",
     "notify",
-    "service",
     "service.hades_listen",
+    "service.concurrent_max",
+    "service.restore_root",
     "target.source.stop",
     "target.source.start",
 ];

@@ -33,7 +33,8 @@ impl<T: DeserializeOwned + PartialSchema> FromRequest<Arc<Service>> for Body<T> 
     }
 }
 
-async fn arrived(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
+/// The bytes of a request's body.
+pub(crate) async fn arrived(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
     let too_long = || {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,

@@ -44,6 +44,10 @@ pub(crate) struct Metrics {
     pub(crate) snapshots: Family<OfTarget, Gauge>,
     /// Time of the last good snapshot, by target.
     pub(crate) last_good: Family<OfTarget, Gauge>,
+    /// 1 for each target that has no good snapshot of when there should be one.
+    pub(crate) overdue: Family<OfTarget, Gauge>,
+    /// Jobs that run here.
+    pub(crate) jobs_running: Gauge,
     /// 1 if the repository can be used.
     pub(crate) up: Gauge,
 }
@@ -60,6 +64,7 @@ impl Default for Metrics {
         let requests = Family::default();
         let seconds = Family::<Route, Histogram>::new_with_constructor(|| Histogram::new(SECONDS));
         let (snapshots, last_good, up) = (Family::default(), Family::default(), Gauge::default());
+        let (overdue, jobs_running) = (Family::default(), Gauge::default());
         registry.register("http_requests", "Requests that were answered", requests.clone());
         registry.register("http_request_seconds", "How long requests took", seconds.clone());
         registry.register("snapshots", "Snapshots in the repository", snapshots.clone());
@@ -68,8 +73,14 @@ impl Default for Metrics {
             "When the last good snapshot of a target was taken; 0 if there is none",
             last_good.clone(),
         );
+        registry.register(
+            "target_overdue",
+            "Whether a target has no good snapshot of when there should be one",
+            overdue.clone(),
+        );
+        registry.register("jobs_running", "Jobs that run", jobs_running.clone());
         registry.register("repository_up", "Whether the repository can be used", up.clone());
-        Self { registry, requests, seconds, snapshots, last_good, up }
+        Self { registry, requests, seconds, snapshots, last_good, overdue, jobs_running, up }
     }
 }
 

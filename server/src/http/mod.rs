@@ -17,6 +17,7 @@ mod service;
 
 mod blocking;
 mod body;
+mod idempotency;
 mod name;
 mod observe;
 mod query;

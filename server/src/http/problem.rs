@@ -215,6 +215,7 @@ fn advice(error: &Error) -> Option<String> {
         Error::Unknown { near: Some(near), .. } => return Some(format!("did you mean {near}?")),
         Error::Unknown { .. } => "GET /backups lists what there is",
         Error::UnknownTarget { .. } => "GET /health lists the configured targets",
+        Error::UnknownJob { .. } => "GET /jobs lists what there is",
         Error::NoTargets => "add a [[target]] to the configuration of the service",
         Error::NoRepository { .. } => "`chronos init` makes one there",
         Error::Held { .. } => "DELETE /backups/{id}/hold first",

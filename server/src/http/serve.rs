@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::http::options::ServeOptions;
 use crate::http::service::{LOOKING_MAX, Service, WORKING_MAX};
 use crate::http::{chronos, connections, systemd};
+use crate::operations::schedules;
 use crate::workplace::Workplace;
 use chronos_snapshot::ErrorKind;
 
@@ -71,6 +72,8 @@ async fn run<E: From<Error>>(
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     service.listens_at(address.port());
+    free_keys(service);
+    service.runner().begin();
     let stop = stopped().map_err(failed)?;
     let router = chronos::router(service);
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "ready");
@@ -82,9 +85,18 @@ async fn run<E: From<Error>>(
     };
     systemd::tell(&[NotifyState::Stopping]);
     tracing::info!("stopping");
+    service.runner().stop();
     finish(service, open).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Frees the keys of requests that a service of before did not come to answer.
+fn free_keys(service: &Service) {
+    let freed = service.state().and_then(|state| state.free_replies(&schedules::key(service.workplace())));
+    if let Err(error) = freed {
+        tracing::warn!(%error, "the state of this host cannot be used");
+    }
 }
 
 /// The first signal that asks for the end.
@@ -101,12 +113,15 @@ fn stopped() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Waits for requests and for work whose callers went away; asks what takes too long to stop.
+/// Waits for requests, for work whose callers went away and for jobs; asks what takes too long to stop. A job that was stopped
+/// is begun again by the next service.
 async fn finish(service: &Arc<Service>, open: GracefulShutdown) {
     let all = u32::try_from(WORKING_MAX).unwrap_or(u32::MAX);
     let idle = async {
         open.shutdown().await;
-        service.working().acquire_many(all).await.map(drop)
+        // Both fail when there is nothing left to wait for.
+        drop(service.working().acquire_many(all).await);
+        drop(service.runner().seen().wait_for(|seen| seen.is_over).await);
     };
     let mut idle = std::pin::pin!(idle);
     if tokio::time::timeout(FINISH_MAX, &mut idle).await.is_ok() {
@@ -114,6 +129,7 @@ async fn finish(service: &Arc<Service>, open: GracefulShutdown) {
     }
     tracing::warn!("work that goes on is asked to stop");
     service.reporter().stop();
+    service.runner().interrupt();
     if tokio::time::timeout(STOP_MAX, &mut idle).await.is_err() {
         tracing::warn!("work that did not stop is left: the next run uses what it stored");
     }

@@ -13,6 +13,8 @@ use crate::http::auth::{Failures, Tokens};
 use crate::http::metrics::Metrics;
 use crate::http::options::ServeOptions;
 use crate::http::reporter::Reporter;
+use crate::jobs::{Runner, RunnerOptions};
+use crate::state::State;
 use crate::workplace::{Key, Opened, Workplace};
 
 /// Requests that look at once: each holds one listing in memory.
@@ -21,20 +23,23 @@ pub(crate) const LOOKING_MAX: usize = 16;
 pub(crate) const WORKING_MAX: usize = 8;
 /// Requests that may wait; beyond it something is wrong with the callers.
 pub(crate) const WAITING_MAX: usize = 1000;
+/// Streams of events that are open at once: each looks twice a second.
+const WATCHING_MAX: usize = 64;
 
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct Service {
-    workplace: Workplace,
+    access: Arc<Access>,
     reporter: Arc<Reporter>,
     options: ServeOptions,
-    opened: Mutex<Option<Repository>>,
     tokens: Watched,
     failures: Failures,
     metrics: Metrics,
     looking: Arc<Semaphore>,
     working: Arc<Semaphore>,
     waiting: Semaphore,
+    watching: Arc<Semaphore>,
+    runner: Runner,
     port: AtomicU16,
 }
 
@@ -42,24 +47,30 @@ impl Service {
     /// A service for the repository of this workplace, which need not be there yet.
     pub(crate) fn new(workplace: &Workplace, options: ServeOptions) -> Result<Self> {
         let reporter = Arc::new(Reporter::default());
+        let workplace = workplace.reporting_to(Arc::clone(&reporter) as _);
+        let limits = RunnerOptions::of(&workplace.config.limits)?;
+        let access = Arc::new(Access { workplace, opened: Mutex::default() });
+        let opener = Arc::clone(&access);
+        let runner = Runner::prepare(&access.workplace, limits, Vec::new(), move || opener.repository())?;
         Ok(Self {
-            workplace: workplace.reporting_to(Arc::clone(&reporter) as _),
+            access,
             reporter,
             port: AtomicU16::new(options.listen.port()),
             tokens: Watched::open(options.token_file.clone())?,
             options,
-            opened: Mutex::default(),
             failures: Failures::default(),
             metrics: Metrics::default(),
             looking: Arc::new(Semaphore::new(LOOKING_MAX)),
             working: Arc::new(Semaphore::new(WORKING_MAX)),
             waiting: Semaphore::new(WAITING_MAX),
+            watching: Arc::new(Semaphore::new(WATCHING_MAX)),
+            runner,
         })
     }
 
     /// Where work is done.
     pub(crate) fn workplace(&self) -> &Workplace {
-        &self.workplace
+        &self.access.workplace
     }
 
     /// What the service was started with.
@@ -112,8 +123,41 @@ impl Service {
         &self.waiting
     }
 
+    /// Places of those that watch jobs.
+    pub(crate) fn watching(&self) -> &Arc<Semaphore> {
+        &self.watching
+    }
+
+    /// The state of this host.
+    pub(crate) fn state(&self) -> Result<State> {
+        State::open(&self.workplace().places.state)
+    }
+
+    /// Who carries out jobs.
+    pub(crate) fn runner(&self) -> &Runner {
+        &self.runner
+    }
+
     /// The repository, opened by the first who needs it; made if it is this user's own and not there yet.
     pub(crate) fn repository(&self) -> Result<Repository> {
+        self.access.repository()
+    }
+
+    /// The present moment of the repository.
+    pub(crate) fn catalog(&self) -> Result<Catalog> {
+        Catalog::new(&self.workplace().config, self.repository()?)
+    }
+}
+
+/// The way to the repository, which requests and jobs share.
+#[derive(Debug)]
+struct Access {
+    workplace: Workplace,
+    opened: Mutex<Option<Repository>>,
+}
+
+impl Access {
+    fn repository(&self) -> Result<Repository> {
         let mut kept = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(repository) = &*kept {
             return Ok(repository.clone());
@@ -122,11 +166,6 @@ impl Service {
         told(&repository, &key);
         *kept = Some(repository.clone());
         Ok(repository)
-    }
-
-    /// The present moment of the repository.
-    pub(crate) fn catalog(&self) -> Result<Catalog> {
-        Catalog::new(&self.workplace.config, self.repository()?)
     }
 }
 

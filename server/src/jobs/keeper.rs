@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::error::{Error, Result};
 use crate::jobs::due;
 use crate::jobs::live::{Live, Stop};
+use crate::jobs::once::Once;
 use crate::jobs::options::RunnerOptions;
 use crate::jobs::perform::{Done, perform};
 use crate::jobs::queue::short;
@@ -42,6 +43,8 @@ const DUTY: &str = "jobs";
 /// What is said to the keeper.
 #[derive(Debug)]
 pub(super) enum Message {
+    /// It begins.
+    Begin,
     /// Something is new.
     Look,
     /// No more is begun.
@@ -78,6 +81,7 @@ pub(super) struct Keeper {
     next: usize,
     /// When schedules are looked at again: by the clock, and by the time since the kernel's start.
     wake: (Option<Timestamp>, Duration),
+    has_begun: bool,
     is_stopping: bool,
     /// What was last told to have gone wrong.
     wrong: Option<String>,
@@ -94,7 +98,7 @@ impl Keeper {
     ) -> Self {
         Self {
             repository: key(&workplace),
-            workplace,
+            workplace: workplace.reporting_to(Arc::new(Once::default())),
             options,
             observers,
             open,
@@ -106,6 +110,7 @@ impl Keeper {
             running: Vec::new(),
             next: 0,
             wake: (None, Duration::ZERO),
+            has_begun: false,
             is_stopping: false,
             wrong: None,
         }
@@ -114,6 +119,13 @@ impl Keeper {
     /// Goes on until it was told to stop and nothing runs any more.
     pub(super) fn keep(&mut self) {
         while !(self.is_stopping && self.running.is_empty()) {
+            if !self.has_begun {
+                match self.messages.recv() {
+                    Ok(message) => self.hear(message),
+                    Err(_) => break,
+                }
+                continue;
+            }
             match self.round() {
                 Ok(()) => self.wrong = None,
                 Err(error) => self.tell_wrong(&error),
@@ -135,6 +147,7 @@ impl Keeper {
 
     fn hear(&mut self, message: Message) {
         match message {
+            Message::Begin => self.has_begun = true,
             Message::Look => self.wake.1 = Duration::ZERO,
             Message::Stop => self.is_stopping = true,
             Message::Interrupt => self.running.iter().for_each(|job| job.live.stop(Stop::Ending)),

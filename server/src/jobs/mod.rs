@@ -11,6 +11,7 @@ mod view;
 mod queue;
 
 mod live;
+mod once;
 mod retry;
 
 mod perform;

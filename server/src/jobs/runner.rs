@@ -44,11 +44,26 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Starts him.
+    /// Starts him at once.
+    ///
+    /// # Errors
+    /// Those of [`Runner::prepare`].
+    pub fn start(
+        workplace: &Workplace,
+        options: RunnerOptions,
+        observers: Vec<Arc<dyn Observer>>,
+        open: impl Fn() -> Result<Repository> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let runner = Self::prepare(workplace, options, observers, open)?;
+        runner.begin();
+        Ok(runner)
+    }
+
+    /// Makes him ready; nothing is done before he is told to begin.
     ///
     /// # Errors
     /// [`Error::Local`] if the system has no thread for him.
-    pub fn start(
+    pub fn prepare(
         workplace: &Workplace,
         options: RunnerOptions,
         observers: Vec<Arc<dyn Observer>>,
@@ -67,6 +82,11 @@ impl Runner {
         let thread = thread::Builder::new().name("jobs".to_owned()).spawn(move || keeper.keep());
         thread.map_err(|source| Error::Local { path: "threads".to_owned(), source })?;
         Ok(Self { told, seen })
+    }
+
+    /// Lets him begin.
+    pub fn begin(&self) {
+        self.tell(Message::Begin);
     }
 
     /// Says that something is new in the queue or among the schedules.

@@ -13,6 +13,9 @@ const NANOS: i128 = 1_000_000_000;
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = Job)]
 pub struct JobView {
+    /// Later ones have greater numbers.
+    #[serde(skip)]
+    pub number: i64,
     /// Its id.
     pub id: String,
     /// `backup`, `verify` or `cleanup`.
@@ -79,6 +82,7 @@ impl JobView {
         let waits = row.status == JobStatus::Queued && row.ready > row.created;
         let json = |text: &String| serde_json::from_str(text).unwrap_or_default();
         Self {
+            number: row.number,
             id: row.id.clone(),
             kind: row.kind.clone(),
             target: row.target.clone(),

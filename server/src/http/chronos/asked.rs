@@ -56,7 +56,7 @@ pub(super) struct Asked {
     metadata: Option<Map<String, Value>>,
     /// Tags.
     tags: Option<Vec<String>>,
-    /// Whether the answer waits for the snapshot. `false` is not in this version.
+    /// Whether the answer waits for the snapshot. `false`: it is a job.
     wait: Option<bool>,
 }
 
@@ -67,14 +67,17 @@ pub(super) struct Meant {
     pub(super) targets: Vec<String>,
     /// What is asked of each.
     pub(super) request: BackupRequest,
+    /// Whether the answer waits for it.
+    pub(super) wait: bool,
 }
 
 impl Asked {
     /// A snapshot before a change: of one workflow, or of everything.
-    pub(super) fn before_deploy(target: Option<String>, workflow: Option<&str>) -> Self {
+    pub(super) fn before_deploy(target: Option<String>, workflow: Option<&str>, wait: Option<bool>) -> Self {
         let what = workflow.map_or_else(String::new, |id| format!(" for workflow {id}"));
         Self {
             target,
+            wait,
             tier: Some("pre-deploy".to_owned()),
             description: Some(format!("Pre-deploy backup{what}")),
             ..Self::default()
@@ -86,9 +89,6 @@ impl Asked {
     /// # Errors
     /// 422 for values that are none and for those that exclude each other, 404 for a target that nobody configured.
     pub(super) fn meant(self, config: &Config) -> Result<Meant, Problem> {
-        if self.wait == Some(false) {
-            return Err(Problem::invalid("wait", "wait: false is not in this version; leave it out"));
-        }
         for (field, list) in [
             ("components", &self.components),
             ("include_patterns", &self.include_patterns),
@@ -125,7 +125,7 @@ impl Asked {
             ..BackupRequest::default()
         };
         check(&request)?;
-        Ok(Meant { targets, request })
+        Ok(Meant { targets, request, wait: self.wait.unwrap_or(true) })
     }
 
     /// `type` and `backup_type` may each mean the one or the other; the tier's own field only a tier.
@@ -295,7 +295,6 @@ mod tests {
             r#"{"name": "a/b"}"#,
             r#"{"tags": ["a,b"]}"#,
             r#"{"tags": [""]}"#,
-            r#"{"wait": false}"#,
         ] {
             assert_eq!(status(bad), 422, "{bad}");
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -12,10 +13,13 @@ use crate::http::blocking::work;
 use crate::http::body::Body;
 use crate::http::chronos::asked::{Asked, Meant};
 use crate::http::chronos::backups::document;
+use crate::http::chronos::jobs::queued;
 use crate::http::chronos::words::given;
+use crate::http::fields;
 use crate::http::problem::{Problem, sentence};
 use crate::http::query::Query;
 use crate::http::service::Service;
+use crate::jobs::{BackupTask, JobView, Task};
 use crate::operations::backup::{Made, Ran, make};
 
 /// Make a snapshot
@@ -25,13 +29,14 @@ use crate::operations::backup::{Made, Ran, make};
 /// answer is a problem with the `backup_id` under which the failure is listed.
 #[utoipa::path(post, path = "/backup", tag = "backups", request_body = Asked, responses(
     (status = 200, description = "What was made", body = Made),
+    (status = 202, description = "A job that makes it", body = JobView),
 ))]
 pub(super) async fn post(
     State(service): State<Arc<Service>>,
     Body(asked): Body<Asked>,
-) -> Result<Json<Made>, Problem> {
+) -> Result<Response, Problem> {
     let meant = asked.meant(&service.workplace().config)?;
-    made(&service, meant).await.map(Json)
+    answer(&service, meant).await
 }
 
 /// What is about to be changed.
@@ -43,29 +48,41 @@ pub(super) struct Parameters {
     target: Option<String>,
     /// The workflow; everything of the target if absent.
     workflow_id: Option<String>,
+    /// Whether the answer waits for the snapshot. `false`: it is a job.
+    #[serde(deserialize_with = "fields::choice")]
+    wait: Option<bool>,
 }
 
 /// Make a snapshot before a change
 #[utoipa::path(post, path = "/backup/pre-deploy", tag = "backups", params(Parameters), responses(
     (status = 200, description = "What was made", body = Made),
+    (status = 202, description = "A job that makes it", body = JobView),
 ))]
 pub(super) async fn pre_deploy(
     State(service): State<Arc<Service>>,
     Query(asked): Query<Parameters>,
-) -> Result<Json<Made>, Problem> {
+) -> Result<Response, Problem> {
     let workflow = given(asked.workflow_id);
-    let mut meant =
-        Asked::before_deploy(given(asked.target), workflow.as_deref()).meant(&service.workplace().config)?;
+    let asked = Asked::before_deploy(given(asked.target), workflow.as_deref(), asked.wait);
+    let mut meant = asked.meant(&service.workplace().config)?;
     if let Some(workflow) = workflow {
         "workflows".clone_into(&mut meant.request.selection.backup_type);
         meant.request.selection.workflow = Some(workflow);
     }
-    made(&service, meant).await.map(Json)
+    answer(&service, meant).await
+}
+
+/// What was made, or the job that makes it.
+async fn answer(service: &Arc<Service>, meant: Meant) -> Result<Response, Problem> {
+    if !meant.wait {
+        return queued(service, Task::Backup(BackupTask::new(meant.targets, meant.request))).await;
+    }
+    made(service, meant).await.map(|made| Json(made).into_response())
 }
 
 async fn made(service: &Arc<Service>, meant: Meant) -> Result<Made, Problem> {
     let done = work(service, move |service| {
-        let Meant { targets, request } = meant;
+        let Meant { targets, request, .. } = meant;
         make(service.workplace(), || service.repository(), targets, request, &sentence)
     });
     match done.await? {

@@ -15,7 +15,9 @@ use crate::error::{Error, Result};
 use crate::http::blocking::look;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
+use crate::operations::schedules::late;
 use crate::operations::targets::{LastGood, LastRun, TargetState, targets};
+use crate::schedule::Overdue;
 
 /// The window of `backups_last_24h`.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -68,7 +70,6 @@ impl From<TargetState> for Freshness {
             target: state.target,
             age_seconds: state.last_good.as_ref().map(|good| good.age_seconds),
             last_good: state.last_good,
-            // Without a schedule nothing is ever due.
             overdue: false,
             last_run: state.last_run,
         }
@@ -98,8 +99,9 @@ fn found(service: &Service) -> Result<Health> {
         Ok(catalog) => (Some(catalog), None),
         Err(error) => (None, Some(Problem::from(error).detail().to_owned())),
     };
-    let targets: Vec<Freshness> =
+    let mut targets: Vec<Freshness> =
         targets(workplace, catalog.as_ref())?.into_iter().map(Freshness::from).collect();
+    let overdue = catalog.as_ref().map(|catalog| late(workplace, catalog));
     let mut problems: Vec<String> = error.into_iter().collect();
     problems.extend(
         catalog
@@ -107,6 +109,15 @@ fn found(service: &Service) -> Result<Health> {
             .filter(|c| c.is_damaged())
             .map(|_| "part of the repository cannot be read: `chronos check` names it".to_owned()),
     );
+    match overdue.transpose() {
+        Ok(overdue) => {
+            for overdue in overdue.iter().flatten() {
+                problems.push(missed(overdue));
+                targets.iter_mut().filter(|t| t.target == overdue.target).for_each(|t| t.overdue = true);
+            }
+        }
+        Err(error) => problems.push(format!("who is overdue is not known: {error}")),
+    }
     for target in &targets {
         if let Some(run) = target.last_run.as_ref().filter(|run| run.status == "failed") {
             let why = run.error.as_deref().unwrap_or("it does not say why");
@@ -130,6 +141,15 @@ fn found(service: &Service) -> Result<Health> {
         problems,
         targets,
     })
+}
+
+/// A sentence about a target that has no snapshot of when there should be one.
+fn missed(overdue: &Overdue) -> String {
+    let last = overdue
+        .last_good
+        .map_or_else(|| "it has none".to_owned(), |time| format!("the last good one is of {time}"));
+    let Overdue { target, schedule, due, .. } = overdue;
+    format!("{target} is overdue: schedule {schedule} was to make a snapshot at {due}, and {last}")
 }
 
 fn since(catalog: &Catalog, now: Timestamp) -> usize {

@@ -11,6 +11,7 @@ use crate::http::blocking::look;
 use crate::http::metrics::OfTarget;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
+use crate::operations::schedules::late;
 use crate::operations::targets::targets;
 
 /// Content type of the text.
@@ -34,9 +35,14 @@ pub(super) async fn get(State(service): State<Arc<Service>>) -> Result<Response,
 }
 
 fn measured(service: &Service) -> Result<()> {
+    let running = service.runner().seen().borrow().running;
+    service.metrics().jobs_running.set(i64::try_from(running).unwrap_or(i64::MAX));
     let catalog = service.catalog()?;
+    let overdue = late(service.workplace(), &catalog)?;
     for state in targets(service.workplace(), Some(&catalog))? {
+        let is_overdue = overdue.iter().any(|o| o.target == state.target);
         let label = OfTarget { target: state.target };
+        service.metrics().overdue.get_or_create(&label).set(i64::from(is_overdue));
         let count = i64::try_from(state.snapshots).unwrap_or(i64::MAX);
         service.metrics().snapshots.get_or_create(&label).set(count);
         let at = state.last_good.and_then(|good| good.created_at.parse::<jiff::Timestamp>().ok());

@@ -7,6 +7,8 @@ mod page;
 mod asked;
 
 mod health;
+mod job_events;
+mod jobs;
 
 mod backups;
 
@@ -29,28 +31,36 @@ use utoipa_axum::routes;
 use crate::http::auth::{Role, authenticate, require};
 use crate::http::fields::shortened;
 use crate::http::guard::guard;
+use crate::http::idempotency::idempotent;
 use crate::http::observe::observe;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
 
 /// Everything that CHRONOS answers.
 pub(crate) fn router(service: &Arc<Service>) -> Router {
+    let once = || from_fn_with_state(Arc::clone(service), idempotent);
     let read = OpenApiRouter::new()
         .routes(routes!(health::health))
         .routes(routes!(backups::list))
         .routes(routes!(backups::all))
         .routes(routes!(backup_id::get))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::get))
+        .routes(routes!(job_events::events))
         .routes(routes!(metrics::get));
     let backup = OpenApiRouter::new()
         .routes(routes!(backup::post))
         .routes(routes!(backup::pre_deploy))
         .routes(routes!(backup_id::hold))
         .routes(routes!(verify::get))
-        .routes(routes!(verify::post));
+        .routes(routes!(verify::post))
+        .routes(routes!(jobs::cancel))
+        .route_layer(once());
     let admin = OpenApiRouter::new()
         .routes(routes!(backup_id::delete))
         .routes(routes!(backup_id::release))
-        .routes(routes!(cleanup::post));
+        .routes(routes!(cleanup::post))
+        .route_layer(once());
     let api = OpenApiRouter::new()
         .merge(needs(read, Role::Read))
         .merge(needs(backup, Role::Backup))

@@ -4,6 +4,7 @@
 //! What always holds: what stands in the configuration file is changed there alone. Ids are unique over all of them.
 
 mod change;
+mod late;
 mod merge;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use crate::state::{ScheduleRow, State};
 use crate::workplace::Workplace;
 
 pub use change::{NewSchedule, ScheduleChange, add, change, remove};
+pub use late::late;
 
 /// A schedule, as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
