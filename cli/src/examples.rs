@@ -69,6 +69,12 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
          chronos schedule disable hourly\n\
          chronos schedule remove nightly",
     ),
+    (
+        "jobs",
+        "chronos jobs list --status running\n\
+         chronos jobs watch 019a3c5e-7b1d-7c44-9f0e-2f4f6b8a1c3d\n\
+         chronos jobs cancel 019a3c5e-7b1d-7c44-9f0e-2f4f6b8a1c3d",
+    ),
     ("doctor", "chronos doctor"),
     ("completions", "chronos completions bash"),
     ("man", "chronos man restore\nchronos man --dir /usr/local/share/man/man1"),

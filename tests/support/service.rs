@@ -214,6 +214,27 @@ impl Service {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     }
 
+    /// Kills it: the home that it leaves.
+    ///
+    /// # Panics
+    /// If it was ended.
+    pub fn killed(mut self) -> Program {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        std::mem::take(&mut self.program)
+    }
+
+    /// Waits for its end: the exit code, all it logged, and the home that it leaves.
+    ///
+    /// # Panics
+    /// If it was ended.
+    pub fn left(mut self) -> (Option<i32>, String, Program) {
+        let status = self.child.take().unwrap().wait().unwrap();
+        self.reader.take().unwrap().join().unwrap();
+        (status.code(), self.log(), std::mem::take(&mut self.program))
+    }
+
     /// Waits for its end: the exit code, and all it logged.
     ///
     /// # Panics

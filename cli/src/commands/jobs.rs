@@ -5,7 +5,7 @@ use std::time::Duration;
 use chronos_server::jobs::{Cancelling, JobView, cancel, list, show};
 use chronos_server::state::{JobFilter, JobStatus};
 use chronos_snapshot::printable;
-use chronos_store::check_cancelled;
+use chronos_store::{Monitor, check_cancelled};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 

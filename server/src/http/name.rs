@@ -1,4 +1,4 @@
-//! The name of a snapshot, or the id of a job, in a path.
+//! The name of a snapshot or of a schedule, or the id of a job, in a path.
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -25,6 +25,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
 pub(crate) struct JobId(pub(crate) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for JobId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        text(parts, state).await.map(Self)
+    }
+}
+
+/// The name of a schedule.
+#[derive(Debug, IntoParams)]
+#[into_params(names("id"), parameter_in = Path)]
+pub(crate) struct ScheduleId(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for ScheduleId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {

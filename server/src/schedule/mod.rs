@@ -12,6 +12,7 @@ mod tests;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use cron::{Times, parse_timezone};
 pub use defaults::{TargetParts, built_in};
@@ -22,8 +23,9 @@ pub use plan::{Due, Memories, Memory, Plan, Upcoming, plan};
 pub const JITTER_MAX: Duration = Duration::from_hours(24);
 
 /// What is done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = JobKind)]
 pub enum Job {
     /// A snapshot.
     #[default]
@@ -60,7 +62,7 @@ impl Job {
 }
 
 /// Where a schedule comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// The configuration file, which alone can change it.

@@ -4,6 +4,7 @@ mod auth;
 mod backup;
 mod backups;
 mod guard;
+mod jobs;
 mod life;
 
 /// Two targets: a folder with a command beside it, and a folder.

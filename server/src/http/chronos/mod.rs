@@ -17,6 +17,7 @@ mod backup_id;
 mod cleanup;
 mod document;
 mod metrics;
+mod schedules;
 mod verify;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub(crate) fn router(service: &Arc<Service>) -> Router {
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::get))
         .routes(routes!(job_events::events))
+        .routes(routes!(schedules::list))
         .routes(routes!(metrics::get));
     let backup = OpenApiRouter::new()
         .routes(routes!(backup::post))
@@ -60,6 +62,9 @@ pub(crate) fn router(service: &Arc<Service>) -> Router {
         .routes(routes!(backup_id::delete))
         .routes(routes!(backup_id::release))
         .routes(routes!(cleanup::post))
+        .routes(routes!(schedules::post))
+        .routes(routes!(schedules::patch))
+        .routes(routes!(schedules::delete))
         .route_layer(once());
     let api = OpenApiRouter::new()
         .merge(needs(read, Role::Read))

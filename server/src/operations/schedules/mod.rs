@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::{Error, Result};
 use crate::schedule::{Job, Memories, Memory, Origin, Schedule, plan};
@@ -23,7 +24,8 @@ pub use change::{NewSchedule, ScheduleChange, add, change, remove};
 pub use late::late;
 
 /// A schedule, as it is listed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Schedule)]
 pub struct ScheduleState {
     /// Its name.
     pub id: String,
