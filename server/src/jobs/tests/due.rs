@@ -159,7 +159,7 @@ fn a_due_time_that_was_queued_before_the_process_died_is_not_queued_again() {
 
 #[test]
 fn verifications_read_everything_within_the_time_that_is_set() {
-    let day = Day::new("01T00:00");
+    let day = Day::new("01T04:00");
     day.add("each-week", Job::Verify, None, "0 3 * * MON");
     day.add("each-year", Job::Verify, Some("shop"), "@yearly");
     let (queued, _) = day.at("08T03:00");
