@@ -22,7 +22,7 @@ use crate::state::{Known, Reply};
 /// The header.
 const KEY: &str = "idempotency-key";
 /// Longest key.
-const KEY_LEN_MAX: usize = 255;
+pub(crate) const KEY_LEN_MAX: usize = 255;
 /// Says that an answer is that of an earlier request.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Longest answer that is kept: that of a cleanup with some thousand snapshots fits.

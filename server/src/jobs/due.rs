@@ -76,7 +76,7 @@ pub(super) fn tasks(
             let is_run = schedule.targets.len() > 1 && !schedule.on_change;
             let run_id = is_run.then(|| claim(schedule)).flatten();
             let task = |target: &String| {
-                Task::Backup(BackupTask {
+                Task::Backup(Box::new(BackupTask {
                     targets: vec![target.clone()],
                     tier: schedule.tier.clone(),
                     backup_type: schedule.backup_type.clone(),
@@ -84,7 +84,7 @@ pub(super) fn tasks(
                     on_change: schedule.on_change,
                     run_id: run_id.clone(),
                     ..BackupTask::default()
-                })
+                }))
             };
             schedule.targets.iter().map(task).collect()
         }

@@ -54,9 +54,8 @@ fn backup(task: &BackupTask, workplace: &Workplace, repository: &Repository) -> 
     match make(workplace, open, task.targets.clone(), task.request(), &ToString::to_string)? {
         Ran::Made(made) => {
             let status = match &*made.answer.status {
-                "partial" => JobStatus::Partial,
-                // Of several targets one at least.
-                "failed" => JobStatus::Partial,
+                // Of several targets one at least failed, and not all.
+                "partial" | "failed" => JobStatus::Partial,
                 _ => JobStatus::Completed,
             };
             let of_parts = made.backups.iter().flatten().find_map(|part| part.error.clone());

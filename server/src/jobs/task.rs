@@ -16,7 +16,7 @@ const UPKEEP: &str = "upkeep";
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Task {
     /// A snapshot, or one of each of several targets.
-    Backup(BackupTask),
+    Backup(Box<BackupTask>),
     /// Stored data are read back.
     Verify(VerifyTask),
     /// Retention is applied, and the space given back.
@@ -112,14 +112,14 @@ impl Task {
 
     /// Whose, if of one target alone.
     pub fn target(&self) -> Option<&str> {
-        match self {
-            Self::Backup(BackupTask { targets, .. }) | Self::Cleanup(CleanupTask { targets, .. }) => {
-                match &**targets {
-                    [one] => Some(one),
-                    _ => None,
-                }
-            }
-            Self::Verify(task) => task.target.as_deref(),
+        let targets = match self {
+            Self::Backup(task) => &task.targets,
+            Self::Cleanup(task) => &task.targets,
+            Self::Verify(task) => return task.target.as_deref(),
+        };
+        match &**targets {
+            [one] => Some(one),
+            _ => None,
         }
     }
 

@@ -23,6 +23,9 @@ const ENDED_MAX: u32 = 4_000;
 /// How long they are kept, in nanoseconds: 90 days.
 const ENDED_AGE_MAX: i64 = 90 * 86_400 * 1_000_000_000;
 
+/// How long a look is kept that found nothing new, in nanoseconds: a day.
+const UNEVENTFUL_AGE_MAX: i64 = 86_400 * 1_000_000_000;
+
 /// The table. Times are nanoseconds since 1970. `revision` grows with every change that somebody may want to see.
 pub(super) const TABLE: &str = "
 CREATE TABLE jobs (

@@ -126,8 +126,13 @@ fn the_document_holds_every_route_and_the_page_needs_nothing_from_outside() {
         "/backups/{id}/hold",
         "/cleanup",
         "/health",
+        "/jobs",
+        "/jobs/{id}",
+        "/jobs/{id}/events",
         "/list",
         "/metrics",
+        "/schedules",
+        "/schedules/{id}",
         "/verify",
         "/verify/{id}",
     ];

@@ -7,7 +7,7 @@ use chronos_tests::{Program, Service, configure};
 use serde_json::{Value, json};
 
 /// Longest that anything here may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A folder, a command that waits until somebody writes into a pipe, and one that never ends.
 const TARGETS: &str = r#"

@@ -6,9 +6,16 @@ mod backups;
 mod guard;
 mod jobs;
 mod life;
+mod schedules;
 
-/// Two targets: a folder with a command beside it, and a folder.
+/// Two targets: a folder with a command beside it, and a folder. No schedule is in force, so that nothing is made by itself.
 const TARGETS: &str = r#"
+[[schedule]]
+name = "never"
+job = "cleanup"
+cron = "0 0 1 1 *"
+enabled = false
+
 [[target]]
 name = "shop"
 aliases = ["store"]

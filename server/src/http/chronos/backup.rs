@@ -75,7 +75,7 @@ pub(super) async fn pre_deploy(
 /// What was made, or the job that makes it.
 async fn answer(service: &Arc<Service>, meant: Meant) -> Result<Response, Problem> {
     if !meant.wait {
-        return queued(service, Task::Backup(BackupTask::new(meant.targets, meant.request))).await;
+        return queued(service, Task::Backup(Box::new(BackupTask::new(meant.targets, meant.request)))).await;
     }
     made(service, meant).await.map(|made| Json(made).into_response())
 }

@@ -36,6 +36,7 @@ pub(super) struct Parameters {
 /// The same, in the body.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = Cleanup)]
 pub(super) struct Asked {
     /// Only say what would be done.
     dry_run: bool,

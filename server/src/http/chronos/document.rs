@@ -4,12 +4,14 @@ use axum::Router;
 use axum::http::header;
 use axum::routing::get;
 use utoipa::PartialSchema;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, InfoBuilder, OpenApi, Ref, RefOr};
+use utoipa::openapi::{ContentBuilder, InfoBuilder, OpenApi, Ref, RefOr, Required};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::http::idempotency::KEY_LEN_MAX;
 use crate::http::problem::{CONTENT_TYPE, Document};
 
 /// Name of the schema of failures.
@@ -43,6 +45,9 @@ pub(super) fn completed(mut document: OpenApi) -> OpenApi {
             let Some(operation) = operation else { continue };
             operation.operation_id = Some(operation_id(method, path));
             add_problem(operation);
+            if method == "post" {
+                operation.parameters.get_or_insert_default().push(idempotency_key().into());
+            }
         }
     }
     document
@@ -52,6 +57,19 @@ pub(super) fn completed(mut document: OpenApi) -> OpenApi {
 fn operation_id(method: &str, path: &str) -> String {
     let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
+}
+
+/// Every request that makes something may carry a key.
+fn idempotency_key() -> Parameter {
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "Whoever repeats a request with its key gets its answer, and nothing is done twice",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).max_length(Some(KEY_LEN_MAX))))
+        .build()
 }
 
 fn add_problem(operation: &mut Operation) {

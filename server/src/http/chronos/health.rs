@@ -15,12 +15,17 @@ use crate::error::{Error, Result};
 use crate::http::blocking::look;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
+use crate::jobs::list;
 use crate::operations::schedules::late;
 use crate::operations::targets::{LastGood, LastRun, TargetState, targets};
 use crate::schedule::Overdue;
+use crate::state::{JobFilter, JobStatus};
+use crate::workplace::Workplace;
 
 /// The window of `backups_last_24h`.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// Verifications among which the last one that has ended is looked for: of one lane one runs at a time, the others wait.
+const VERIFICATIONS_MAX: u32 = 100;
 
 /// How the service does.
 #[derive(Debug, Serialize, ToSchema)]
@@ -101,7 +106,6 @@ fn found(service: &Service) -> Result<Health> {
     };
     let mut targets: Vec<Freshness> =
         targets(workplace, catalog.as_ref())?.into_iter().map(Freshness::from).collect();
-    let overdue = catalog.as_ref().map(|catalog| late(workplace, catalog));
     let mut problems: Vec<String> = error.into_iter().collect();
     problems.extend(
         catalog
@@ -109,14 +113,8 @@ fn found(service: &Service) -> Result<Health> {
             .filter(|c| c.is_damaged())
             .map(|_| "part of the repository cannot be read: `chronos check` names it".to_owned()),
     );
-    match overdue.transpose() {
-        Ok(overdue) => {
-            for overdue in overdue.iter().flatten() {
-                problems.push(missed(overdue));
-                targets.iter_mut().filter(|t| t.target == overdue.target).for_each(|t| t.overdue = true);
-            }
-        }
-        Err(error) => problems.push(format!("who is overdue is not known: {error}")),
+    if let Err(error) = alerts(workplace, catalog.as_ref(), &mut targets, &mut problems) {
+        problems.push(format!("what is overdue or damaged is not known: {error}"));
     }
     for target in &targets {
         if let Some(run) = target.last_run.as_ref().filter(|run| run.status == "failed") {
@@ -141,6 +139,33 @@ fn found(service: &Service) -> Result<Health> {
         problems,
         targets,
     })
+}
+
+/// Who is overdue, and what the last verification found.
+fn alerts(
+    workplace: &Workplace,
+    catalog: Option<&Catalog>,
+    targets: &mut [Freshness],
+    problems: &mut Vec<String>,
+) -> Result<()> {
+    let overdue = catalog.map(|catalog| late(workplace, catalog)).transpose()?;
+    for overdue in overdue.iter().flatten() {
+        problems.push(missed(overdue));
+        targets.iter_mut().filter(|t| t.target == overdue.target).for_each(|t| t.overdue = true);
+    }
+    problems.extend(verification(workplace)?);
+    Ok(())
+}
+
+/// What is wrong with the last verification.
+fn verification(workplace: &Workplace) -> Result<Option<String>> {
+    let verifications = JobFilter { kind: Some("verify"), ..JobFilter::default() };
+    let last =
+        list(workplace, &verifications, VERIFICATIONS_MAX)?.into_iter().find(|job| job.status.is_end());
+    Ok(last.filter(|job| job.status == JobStatus::Failed).map(|job| {
+        let why = job.error.as_deref().unwrap_or("it does not say why");
+        format!("the last verification (job {}) failed: {why}", job.id)
+    }))
 }
 
 /// A sentence about a target that has no snapshot of when there should be one.

@@ -48,6 +48,7 @@ pub(super) struct Parameters {
 
 /// A page of jobs.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Jobs)]
 pub(super) struct Listing {
     /// The rows.
     jobs: Vec<JobView>,

@@ -76,6 +76,7 @@ pub(super) async fn get(
 /// Which snapshot is verified.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Verify)]
 pub(super) struct Asked {
     /// Any of its names.
     backup_id: String,

@@ -141,6 +141,18 @@ fn a_job_that_runs_is_cancelled_and_one_that_waits_never_begins() {
 }
 
 #[test]
+fn a_job_whose_command_says_nothing_is_cancelled_too() {
+    let home = home();
+    let job = home.backup("waits");
+    let (runner, _) = home.start(RunnerOptions::default());
+    until(&runner, || home.job(&job.id).phase.is_some());
+    cancel(&home.workplace, &job.id).unwrap();
+    runner.look();
+    until(&runner, || home.job(&job.id).status.is_end());
+    assert_eq!(home.job(&job.id).status, JobStatus::Cancelled);
+}
+
+#[test]
 fn a_job_that_takes_too_long_fails() {
     let home = home();
     let job = home.backup("endless");
@@ -202,8 +214,8 @@ fn what_could_not_be_done_is_refused_before_it_is_queued() {
     let home = home();
     assert!(enqueue(&home.workplace, &backup("nowhere")).is_err());
     let Task::Backup(task) = backup("shop") else { panic!() };
-    let task = BackupTask { backup_type: "database".to_owned(), ..task };
-    assert!(enqueue(&home.workplace, &Task::Backup(task)).is_err());
+    let task = BackupTask { backup_type: "database".to_owned(), ..*task };
+    assert!(enqueue(&home.workplace, &Task::Backup(Box::new(task))).is_err());
     assert!(show(&home.workplace, "x").is_err() && cancel(&home.workplace, "x").is_err());
     assert!(list(&home.workplace, &JobFilter::default(), 9).unwrap().is_empty());
 }

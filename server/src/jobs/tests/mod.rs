@@ -18,7 +18,7 @@ use crate::state::{JobFilter, JobStatus, State};
 use crate::workplace::{Choices, Variables, Workplace};
 
 /// Longest that anything here may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A home with a repository and these targets, in whose text HOME is its folder.
 struct Home {
@@ -69,12 +69,12 @@ fn workplace(home: &Path) -> Workplace {
 }
 
 fn backup(target: &str) -> Task {
-    Task::Backup(BackupTask {
+    Task::Backup(Box::new(BackupTask {
         targets: vec![target.to_owned()],
         tier: "manual".to_owned(),
         backup_type: "full".to_owned(),
         ..BackupTask::default()
-    })
+    }))
 }
 
 /// The jobs that an observer was told of.

@@ -98,20 +98,20 @@ fn a_failed_backup_leaves_the_name_it_would_have_had() {
 
 #[test]
 fn a_task_comes_back_from_the_queue_as_it_went_in() {
-    let task = Task::Backup(BackupTask {
+    let task = Task::Backup(Box::new(BackupTask {
         metadata: [("k".to_owned(), "v".to_owned())].into(),
         exclude_patterns: vec!["*.o".to_owned()],
         on_change: true,
         ..match backup("shop") {
-            Task::Backup(task) => task,
+            Task::Backup(task) => *task,
             _ => unreachable!(),
         }
-    });
+    }));
     let text = serde_json::to_string(&task).unwrap();
     assert_eq!(serde_json::from_str::<Task>(&text).unwrap(), task);
     let Task::Backup(task) = task else { panic!() };
     let again = BackupTask::new(task.targets.clone(), task.request());
-    assert_eq!(again, task);
+    assert_eq!(again, *task);
     let verify = Task::Verify(VerifyTask { share: Some(0.25), ..VerifyTask::default() });
     assert_eq!(serde_json::from_str::<Task>(&serde_json::to_string(&verify).unwrap()).unwrap(), verify);
 }

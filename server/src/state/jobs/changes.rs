@@ -3,7 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::rows::{COLUMNS, counted, row};
-use super::{ENDED_AGE_MAX, ENDED_MAX, JobEnding, JobNumber, JobProgress, JobRow, JobStatus};
+use super::{
+    ENDED_AGE_MAX, ENDED_MAX, JobEnding, JobNumber, JobProgress, JobRow, JobStatus, UNEVENTFUL_AGE_MAX,
+};
 use crate::error::Result;
 use crate::state::State;
 
@@ -172,6 +174,11 @@ fn forget(connection: &Connection, repository: &str, now: i64) -> rusqlite::Resu
     connection.execute(
         &format!("DELETE FROM jobs WHERE {ENDED} AND ended < ?2"),
         params![repository, now.saturating_sub(ENDED_AGE_MAX)],
+    )?;
+    connection.execute(
+        "DELETE FROM jobs WHERE repository = ?1 AND status = 'completed' AND ended < ?2
+           AND json_extract(task, '$.on_change') AND json_extract(result, '$.status') = 'unchanged'",
+        params![repository, now.saturating_sub(UNEVENTFUL_AGE_MAX)],
     )?;
     connection.execute(
         &format!(

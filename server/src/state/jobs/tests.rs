@@ -10,7 +10,11 @@ fn state() -> (tempfile::TempDir, State) {
 }
 
 fn add(state: &State, id: &str, lane: &str, priority: u8) -> JobRow {
-    let job = NewJob {
+    state.add_job(&new(id, lane, priority)).unwrap()
+}
+
+fn new<'a>(id: &'a str, lane: &'a str, priority: u8) -> NewJob<'a> {
+    NewJob {
         id,
         repository: "r",
         kind: "backup",
@@ -20,8 +24,7 @@ fn add(state: &State, id: &str, lane: &str, priority: u8) -> JobRow {
         task: "{}",
         schedule: Some(("daily", 7)),
         created: 1,
-    };
-    state.add_job(&job).unwrap()
+    }
 }
 
 fn begun(state: &State, now: i64) -> Option<String> {
@@ -137,6 +140,24 @@ fn old_ends_are_let_go_and_nothing_else() {
     begun(&state, 2);
     state.end_job("r", jobs[1].number, &ending).unwrap();
     assert_eq!(state.jobs("r", &JobFilter::default(), 10).unwrap().len(), 2, "those of 90 days ago are gone");
+}
+
+#[test]
+fn a_look_that_found_nothing_new_is_kept_for_a_day() {
+    let (_dir, state) = state();
+    let look = |id: &str, ended: i64, found: &str| {
+        let job = NewJob { task: r#"{"on_change":true}"#, ..new(id, "a", 1) };
+        let job = state.add_job(&job).unwrap();
+        begun(&state, 2);
+        let result = format!(r#"{{"status":"{found}"}}"#);
+        let (status, result) = (JobStatus::Completed, Some(&*result));
+        state.end_job("r", job.number, &JobEnding { status, result, error: None, ended }).unwrap();
+    };
+    look("old", 1, "unchanged");
+    look("found", 1, "completed");
+    look("new", UNEVENTFUL_AGE_MAX + 2, "unchanged");
+    let jobs = state.jobs("r", &JobFilter::default(), 10).unwrap();
+    assert_eq!(jobs.iter().map(|job| &*job.id).collect::<Vec<_>>(), ["new", "found"]);
 }
 
 #[test]
