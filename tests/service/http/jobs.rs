@@ -1,9 +1,11 @@
 //! Work that nobody waits for: `wait=false`, `/jobs`, its events, cancelling, a service that is killed, idempotency keys.
 
 use std::io::{BufRead, BufReader, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use chronos_tests::{Program, Service, configure};
+use chronos_tests::{HttpServer, Program, Response, Service, configure};
 use serde_json::{Value, json};
 
 /// Longest that anything here may take.
@@ -11,9 +13,6 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// A folder, a command that waits until somebody writes into a pipe, and one that never ends.
 const TARGETS: &str = r#"
-[limits]
-job_pause = "1s"
-
 [[target]]
 name = "notes"
 paths = ["HOME/notes"]
@@ -273,7 +272,17 @@ fn a_service_that_is_told_to_end_lets_a_job_finish() {
     let service = service();
     let id = queued(&service, "waits");
     running(&service, &id);
-    service.terminate();
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| events(&service, &id, None, |_, _| false));
+        // The other reader was the one who waited for it to run.
+        until(|| service.log().matches(&format!("/jobs/{id}/events")).count() == 2);
+        service.terminate();
+        let seen = watching.join().unwrap();
+        assert!(
+            seen.iter().all(|(kind, _)| kind == "progress"),
+            "who watches is let go, the job is not: {seen:?}"
+        );
+    });
     let_go(service.program());
     let (code, log, program) = service.left();
     assert_eq!(code, Some(0), "{log}");
@@ -301,6 +310,32 @@ fn the_command_line_sees_and_cancels_jobs_without_the_service_too() {
     program.run(["jobs", "cancel", &waits]).expect_code(0);
     let service = Service::start(program, &[]);
     assert_eq!(ended(&service, &waits)["status"], "cancelled");
+}
+
+#[test]
+fn what_is_out_of_reach_is_tried_again_and_what_is_wrong_is_not() {
+    let status = Arc::new(AtomicU16::new(503));
+    let answer = Arc::clone(&status);
+    let n8n =
+        HttpServer::start(move |_| Response::json(answer.load(Ordering::SeqCst), &json!({"message": "no"})));
+    let limits = "[limits]\njob_pause = \"1s\"\njob_attempts = 2\n";
+    let target = format!(
+        "[[target]]\nname = \"flows\"\n[[target.source]]\nname = \"n8n\"\nkind = \"n8n\"\nurl = \"{}\"\napi_key = \"k\"\n",
+        n8n.url()
+    );
+    let program = Program::with_repository();
+    configure(&program, &format!("{QUIET}{limits}{target}"));
+    let service = Service::start(program, &[]);
+    let id = queued(&service, "flows");
+    let waiting = events(&service, &id, None, |_, job| job["next_attempt_at"].is_string());
+    assert_eq!(waiting.last().unwrap().1["status"], "queued", "{waiting:?}");
+    let job = ended(&service, &id);
+    assert_eq!((&job["status"], &job["attempts"]), (&json!("failed"), &json!(2)), "{job}");
+    assert_eq!(job["result"]["upstream_status"], 503, "{job}");
+    status.store(401, Ordering::SeqCst);
+    let job = ended(&service, &queued(&service, "flows"));
+    assert_eq!((&job["status"], &job["attempts"]), (&json!("failed"), &json!(1)), "{job}");
+    assert!(job["result"]["backup_id"].as_str().unwrap().starts_with("flows_manual_"), "{job}");
 }
 
 #[test]
