@@ -93,7 +93,8 @@ fn show(app: &App, report: &CheckReport) -> Result<(), Failure> {
     }
     out.line(format!("Damage found: {} problems. Nothing was deleted.", report.errors.len()))?;
     out.note(
-        "Back up again: what still exists at its source is stored anew. Then `chronos repair packs`, `chronos repair index`.",
+        "Back up again: what still exists at its source is stored anew. Then `chronos repair packs`, `chronos repair index`, \
+         and `chronos verify` of the snapshots that are marked corrupted: those that are whole again lose the mark.",
     );
     Ok(())
 }
