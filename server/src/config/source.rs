@@ -72,7 +72,7 @@ pub struct Source {
     /// Their password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretRef>,
-    /// Kinds `n8n` and `postgres`: words before each command, such as `["docker", "exec", "db"]`.
+    /// Kind `postgres`: words before each command, such as `["docker", "exec", "db"]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prefix: Vec<String>,
 
@@ -143,7 +143,7 @@ impl SourceKind {
         match self {
             Self::Files => &["paths", "include", "exclude"],
             Self::Command => &["command", "filename"],
-            Self::N8n => &["url", "api_key", "user", "password", "prefix"],
+            Self::N8n => &["url", "api_key", "user", "password"],
             Self::Postgres => &["url", "host", "port", "user", "password", "databases", "globals", "prefix"],
             Self::Sqlite => &["path", "stop", "start"],
         }
@@ -174,7 +174,7 @@ impl Source {
 
     /// What is missing that an n8n will not do without, with the way to get it.
     pub fn lacks_key(&self) -> Option<String> {
-        (self.kind == SourceKind::N8n && self.api_key.is_none() && self.prefix.is_empty()).then(|| {
+        (self.kind == SourceKind::N8n && self.api_key.is_none()).then(|| {
             "n8n wants an API key: in n8n, Settings, n8n API, create one; then set api_key here or N8N_API_KEY (a user and a \
              password only open a proxy in front of n8n)"
                 .to_owned()
@@ -250,9 +250,9 @@ impl Source {
 
     fn check_n8n(&self, at: &Place, problems: &mut Problems<'_>) {
         match &self.url {
-            None if self.prefix.is_empty() => problems.value(&at.key("url"), "is missing"),
+            None => problems.value(&at.key("url"), "is missing"),
             Some(SecretRef::Plain(url)) => problems.check(&at.key("url"), web::check_url(url.reveal())),
-            _ => {}
+            Some(_) => {}
         }
         if self.user.is_some() != self.password.is_some() {
             problems

@@ -20,7 +20,6 @@ fn each_kind_of_source_has_its_keys_and_its_component() {
             "url = \"http://localhost:5678\"\napi_key = { env = \"KEY\" }\nuser = \"me\"\npassword = \"x\"",
             "workflows",
         ),
-        ("n8n", "prefix = [\"docker\", \"exec\", \"n8n\"]", "workflows"),
         ("postgres", "url = { env = \"DATABASE_URL\" }", "database"),
         (
             "postgres",
