@@ -15,7 +15,7 @@ struct Named {
     backup_id: String,
 }
 
-/// Takes the first free name among `base` and `base_2`, `base_3`, … for ever; without `base` itself if a `successor` is named.
+/// Takes the first free name among `base` and `base_2`, `base_3`, … for ever; not `base` itself for a successor.
 pub(crate) fn claim(
     repository: &Repository,
     session: &Session,

@@ -27,7 +27,7 @@ impl Inner {
 
     /// Marks snapshots that cannot be restored as they are, as a look found while the log had `length` records: only a verification calls
     /// them good again. If the log has grown since, or the storage cannot be written, nothing is marked.
-    pub(super) fn condemn(self: &Arc<Self>, snapshots: &BTreeSet<SessionId>, length: u64) -> Result<()> {
+    pub(super) fn mark_damaged(self: &Arc<Self>, snapshots: &BTreeSet<SessionId>, length: u64) -> Result<()> {
         if snapshots.is_empty() {
             return Ok(());
         }

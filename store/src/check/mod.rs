@@ -138,7 +138,7 @@ impl Repository {
                 let bad = looked?;
                 (report.packs_read, report.chunks_read) = (found.report.packs_read, found.report.chunks_read);
                 report.bytes_read = inner.packs.bytes_read() - before;
-                inner.condemn(&bad.snapshots, length)?;
+                inner.mark_damaged(&bad.snapshots, length)?;
                 inner.quarantine(&bad.packs.into_iter().collect())?;
                 return Ok(report);
             }
