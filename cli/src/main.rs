@@ -41,5 +41,6 @@ fn main() -> ExitCode {
         failure.exit
     });
     app.output.finish();
+    app.deliver();
     ended.into()
 }

@@ -189,6 +189,14 @@ pub enum Error {
         #[source]
         cause: Box<Error>,
     },
+    /// A hook did not let it happen.
+    #[error("{hook} does not allow it: {why}; nothing was touched")]
+    Vetoed {
+        /// The hook.
+        hook: String,
+        /// What it said.
+        why: String,
+    },
     /// The file of this host's state holds something else.
     #[error(
         "the state file {path} is damaged: {why}; snapshots do not depend on it: move it away, and a new one is begun"
@@ -329,6 +337,7 @@ impl Error {
             Self::ScheduleExists { .. }
             | Self::ScheduleFixed { .. }
             | Self::Held { .. }
+            | Self::Vetoed { .. }
             | Self::NotDeleted { .. } => Kind::Refused,
             Self::Failed { cause, .. } => cause.kind(),
             Self::StateDamaged { .. } => Kind::Library(ErrorKind::Damaged),

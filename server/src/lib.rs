@@ -15,11 +15,16 @@ pub mod targets;
 
 pub mod workplace;
 
+mod outgoing;
+
 pub mod catalog;
 pub mod retention;
 pub mod sources;
 pub mod state;
 mod turn;
+
+pub mod events;
+pub mod hooks;
 
 pub mod operations;
 

@@ -1,10 +1,14 @@
 //! A small HTTP server for tests: answers as told, counts, passes on to a real server, breaks off.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How long a port may still belong to a server that has just been stopped.
+const PORT_WAIT: Duration = Duration::from_secs(10);
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -85,7 +89,23 @@ impl HttpServer {
     /// # Panics
     /// If there is no free port.
     pub fn start(handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(0, handler)
+    }
+
+    /// Starts one at a port, once nobody else has it.
+    ///
+    /// # Panics
+    /// If somebody else keeps it.
+    pub fn start_at(port: u16, handler: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        let limit = Instant::now() + PORT_WAIT;
+        let listener = loop {
+            match TcpListener::bind(("127.0.0.1", port)) {
+                Err(e) if e.kind() == ErrorKind::AddrInUse && Instant::now() < limit => {
+                    std::thread::yield_now()
+                }
+                bound => break bound.unwrap(),
+            }
+        };
         let port = listener.local_addr().unwrap().port();
         let (stop, log) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
         let handler: Arc<Handler> = Arc::new(handler);

@@ -1,5 +1,6 @@
 //! `chronos check`: the integrity of the whole repository.
 
+use chronos_server::operations::verify::check;
 use chronos_server::parse_size;
 use chronos_store::{CheckReport, Finding, ReadData};
 use clap::Args;
@@ -51,7 +52,7 @@ impl Check {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
         let repository = app.open()?;
-        let report = repository.check(self.read_data.unwrap_or(ReadData::None))?;
+        let report = check(app.workplace()?, &repository, self.read_data.unwrap_or(ReadData::None))?;
         app.output.finish();
         show(app, &report)?;
         app.output.document(&Checked {

@@ -1,6 +1,8 @@
 //! `chronos cleanup`: forget, then prune.
 
+use chronos_server::operations::Mode;
 use chronos_server::operations::cleanup::Decision;
+use chronos_server::operations::prune::{hooked, outcome, tell};
 use clap::Args;
 use serde::Serialize;
 
@@ -42,9 +44,24 @@ impl Cleanup {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
         let catalog = Catalog::open(app)?;
-        let forgotten = apply(app, &catalog, &self.keep, &self.scope, self.dry_run)?;
-        let report = self.limits.prune(app, &catalog.repository, self.dry_run)?;
-        let deleted: Vec<String> = forgotten.removed.iter().map(|d| d.backup_id.clone()).collect();
+        let (workplace, repository) = (app.workplace()?, &catalog.repository);
+        let work = || {
+            let forgotten = apply(app, &catalog, &self.keep, &self.scope, self.dry_run)?;
+            let report = self.limits.prune(app, repository, self.dry_run)?;
+            Ok((forgotten, report))
+        };
+        let (forgotten, report) = hooked(
+            workplace,
+            repository,
+            (self.scope.targets(), Mode::dry(self.dry_run)),
+            work,
+            |(forgotten, report)| outcome(&forgotten.ids(), report),
+            |failure: &Failure| failure.message.clone(),
+        )?;
+        let deleted = forgotten.ids();
+        if !self.dry_run {
+            tell(workplace, repository, &deleted, &report);
+        }
         app.output.document(&Document {
             count: deleted.len(),
             deleted,

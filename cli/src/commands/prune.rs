@@ -1,5 +1,7 @@
 //! `chronos prune`: gives space back, also while backups run.
 
+use chronos_server::operations::Mode;
+use chronos_server::operations::prune::{hooked, outcome};
 use chronos_store::{PruneOptions, PruneReport, Repository};
 use clap::Args;
 use serde::Serialize;
@@ -80,7 +82,14 @@ impl Prune {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
         let repository = app.open()?;
-        let report = self.limits.prune(app, &repository, self.dry_run)?;
+        let report = hooked(
+            app.workplace()?,
+            &repository,
+            (&[], Mode::dry(self.dry_run)),
+            || self.limits.prune(app, &repository, self.dry_run),
+            |report| outcome(&[], report),
+            |failure: &Failure| failure.message.clone(),
+        )?;
         app.output.document(&Pruned::new(&report, self.dry_run))?;
         Ok(Exit::Done)
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use chronos_server::hooks::{Hooks, Operation};
 use chronos_server::workplace::{client, host};
 use chronos_snapshot::{
     BackupOptions, ErrorKind, FileOptions, FileSource, Overwrite, Owner, ParentChoice, RestoreOptions,
@@ -113,7 +114,19 @@ impl Restore {
             threads: 0,
             restore_point: wants_point.then(|| restore_point(&catalog.repository, &snapshot, user)),
         };
-        let report = restore(&catalog.repository, &snapshot, &options)?;
+        let work = || Ok::<_, Failure>(restore(&catalog.repository, &snapshot, &options)?);
+        let report = if self.dry_run {
+            work()?
+        } else {
+            let (workplace, monitor) = (app.workplace()?, catalog.repository.monitor());
+            let targets = [snapshot.manifest.target.clone()];
+            Hooks::of(workplace, monitor, Operation::Restore, &targets).around(
+                &self.about(&snapshot),
+                work,
+                |report| serde_json::to_value(report).unwrap_or_default(),
+                |failure| failure.message.clone(),
+            )?
+        };
         app.output.finish();
         show(app, &report)?;
         Ok(match report.status {
@@ -125,6 +138,21 @@ impl Restore {
 }
 
 impl Restore {
+    /// What hooks are told before anything is written.
+    fn about(&self, snapshot: &Snapshot) -> serde_json::Value {
+        let m = &snapshot.manifest;
+        serde_json::json!({
+            "backup_id": m.backup_id,
+            "snapshot": snapshot.id.to_string(),
+            "from": self.snapshot,
+            "to": self.to,
+            "strategy": self.strategy,
+            "components": self.components,
+            "tags": m.tags,
+            "metadata": m.metadata,
+        })
+    }
+
     /// The components as they were named, and the targets that some of them are aliases of.
     fn components(&self, app: &App) -> Result<Vec<String>, Failure> {
         let mut names = self.components.clone();

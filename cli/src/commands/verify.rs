@@ -32,7 +32,7 @@ impl Verify {
         let mut answers = Vec::new();
         for snapshot in catalog.resolve_all(app, &self.snapshots)? {
             let depth = if self.quick { Depth::Presence } else { Depth::Everything };
-            let verified = verify(&catalog, &snapshot, depth)?;
+            let verified = verify(app.workplace()?, &catalog, &snapshot, depth)?;
             app.output.finish();
             show(app, &verified)?;
             if !verified.valid {

@@ -6,7 +6,9 @@ pub(crate) mod prompt;
 
 use std::cell::OnceCell;
 use std::path::Path;
+use std::time::Duration;
 
+use chronos_server::events::flush;
 use chronos_server::shown;
 use chronos_server::workplace::{Created, Given, Key, Opened, Places, user_places};
 use chronos_server::{Error, Variables, Workplace};
@@ -15,6 +17,9 @@ use chronos_store::{CreateOptions, Env, Repository, Secret};
 use crate::error::Failure;
 use crate::global::Global;
 use crate::output::Output;
+
+/// How long the end of a command waits for others to be told; what is left goes with the next command, or with the service.
+const DELIVER_MAX: Duration = Duration::from_secs(3);
 
 /// One run of the program.
 #[derive(Debug)]
@@ -55,6 +60,15 @@ impl App {
     /// This user's folders.
     pub(crate) fn places(&self) -> Result<Places, Failure> {
         Ok(user_places(&self.global.choices(), &Variables::of_process())?)
+    }
+
+    /// Sends what others are to be told, where something waits and no service does it; for a few seconds at most.
+    pub(crate) fn deliver(&self) {
+        if let Some(workplace) = self.workplace.get()
+            && let Err(error) = flush(workplace, DELIVER_MAX)
+        {
+            self.output.detail(format!("What others are to be told waits: {error}"));
+        }
     }
 
     /// Opens the repository that is meant.

@@ -23,6 +23,9 @@ pub struct EventsConfig {
     /// Only these actions; all if empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<String>,
+    /// Only what concerns these targets, and what concerns none; all if empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
     /// How long one post may take, such as `10s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,

@@ -33,9 +33,6 @@ const RETENTION: &[&str] = &[
 
 /// Keys that are understood and do nothing in this version; a line goes when its key is used.
 const LATER: &[&str] = &[
-    "hook",
-    "events",
-    "notify",
     "service.hades_listen",
     "service.concurrent_max",
     "service.restore_root",

@@ -226,8 +226,13 @@ impl Config {
         for (number, hook) in self.hooks.iter().enumerate() {
             hook.check(&top.nth("hook", number, &format!("{}", number + 1)), problems);
         }
+        let mut names = BTreeSet::new();
         for (number, notify) in self.notify.iter().enumerate() {
-            notify.check(&top.nth("notify", number, &notify.name), problems);
+            let at = top.nth("notify", number, &notify.name);
+            notify.check(&at, problems);
+            if !names.insert(&notify.name) {
+                problems.value(&at.key("name"), format!("{:?} names two of them", notify.name));
+            }
         }
         let mut names = BTreeSet::new();
         for (number, target) in self.targets.iter().enumerate() {
@@ -247,7 +252,10 @@ impl Config {
         let named = self.schedules.iter().filter_map(|s| Some(("schedule", s.target.as_ref()?)));
         let hooks = self.hooks.iter().flat_map(|h| h.targets.iter().map(|t| ("hook", t)));
         let notify = self.notify.iter().flat_map(|n| n.targets.iter().map(|t| ("notify", t)));
-        for (section, name) in named.chain(hooks).chain(notify).filter(|(_, name)| *name != "all") {
+        let events = self.events.targets.iter().map(|t| ("events", t));
+        for (section, name) in
+            named.chain(hooks).chain(notify).chain(events).filter(|(_, name)| *name != "all")
+        {
             if self.target(name).is_none() {
                 let known = self.targets.iter().map(|t| t.name.as_str());
                 let hint = crate::values::nearest(name, known).map(|n| format!("; did you mean {n:?}?"));

@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::state::QueueCounts;
+
 /// Bounds of the time that requests take, in seconds: from a look at memory to a backup.
 const SECONDS: [f64; 10] = [0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0, 3600.0];
 
@@ -35,6 +37,58 @@ pub(crate) struct OfTarget {
     pub(crate) target: String,
 }
 
+/// One of those who are told of events.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct OfReceiver {
+    /// Name of its queue.
+    pub(crate) receiver: String,
+}
+
+/// Events on their way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outgoing {
+    waiting: Family<OfReceiver, Gauge>,
+    delivered: Family<OfReceiver, Counter>,
+    failed: Family<OfReceiver, Counter>,
+    dropped: Family<OfReceiver, Counter>,
+}
+
+impl Outgoing {
+    fn register(&self, registry: &mut Registry) {
+        let (waiting, delivered) = (self.waiting.clone(), self.delivered.clone());
+        registry.register("events_waiting", "Events that wait to be delivered", waiting);
+        registry.register("events_delivered", "Events that were delivered", delivered);
+        registry.register(
+            "event_attempts_failed",
+            "Attempts to deliver that were in vain",
+            self.failed.clone(),
+        );
+        registry.register(
+            "events_dropped",
+            "Events that were given up and never delivered",
+            self.dropped.clone(),
+        );
+    }
+
+    /// Takes over how the queues stand; what is counted for ever stands in the state of this host.
+    pub(crate) fn take(&self, queues: &[QueueCounts]) {
+        for queue in queues {
+            let label = OfReceiver { receiver: queue.receiver.clone() };
+            let waiting = i64::try_from(queue.waiting).unwrap_or(i64::MAX);
+            self.waiting.get_or_create(&label).set(waiting);
+            let counters = [
+                (&self.delivered, queue.delivered),
+                (&self.failed, queue.failed),
+                (&self.dropped, queue.dropped),
+            ];
+            for (family, count) in counters {
+                let counter = family.get_or_create(&label);
+                counter.inc_by(count.saturating_sub(counter.get()));
+            }
+        }
+    }
+}
+
 /// Everything that is measured.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -48,6 +102,8 @@ pub(crate) struct Metrics {
     pub(crate) overdue: Family<OfTarget, Gauge>,
     /// Jobs that run here.
     pub(crate) jobs_running: Gauge,
+    /// Events on their way.
+    pub(crate) outgoing: Outgoing,
     /// 1 if the repository can be used.
     pub(crate) up: Gauge,
 }
@@ -80,7 +136,9 @@ impl Default for Metrics {
         );
         registry.register("jobs_running", "Jobs that run", jobs_running.clone());
         registry.register("repository_up", "Whether the repository can be used", up.clone());
-        Self { registry, requests, seconds, snapshots, last_good, overdue, jobs_running, up }
+        let outgoing = Outgoing::default();
+        outgoing.register(&mut registry);
+        Self { outgoing, registry, requests, seconds, snapshots, last_good, overdue, jobs_running, up }
     }
 }
 

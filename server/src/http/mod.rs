@@ -26,6 +26,8 @@ pub mod chronos;
 
 mod connections;
 pub mod log;
+mod watch;
+
 mod serve;
 mod systemd;
 

@@ -13,8 +13,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Error, Kind, Result};
+use crate::events::Sender;
 use crate::http::options::ServeOptions;
 use crate::http::service::{LOOKING_MAX, Service, WORKING_MAX};
+use crate::http::watch::Watch;
 use crate::http::{chronos, connections, systemd};
 use crate::operations::schedules;
 use crate::workplace::Workplace;
@@ -74,6 +76,8 @@ async fn run<E: From<Error>>(
     service.listens_at(address.port());
     free_keys(service);
     service.runner().begin();
+    let _sender = Sender::start(service.workplace())?;
+    let _watch = Watch::start(service)?;
     let stop = stopped().map_err(failed)?;
     let router = chronos::router(service);
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "ready");

@@ -13,7 +13,7 @@ use crate::http::auth::{Failures, Tokens};
 use crate::http::metrics::Metrics;
 use crate::http::options::ServeOptions;
 use crate::http::reporter::Reporter;
-use crate::jobs::{Runner, RunnerOptions};
+use crate::jobs::{Observer, OfJobs, Runner, RunnerOptions};
 use crate::state::State;
 use crate::workplace::{Key, Opened, Workplace};
 
@@ -51,7 +51,8 @@ impl Service {
         let limits = RunnerOptions::of(&workplace.config.limits)?;
         let access = Arc::new(Access { workplace, opened: Mutex::default() });
         let opener = Arc::clone(&access);
-        let runner = Runner::prepare(&access.workplace, limits, Vec::new(), move || opener.repository())?;
+        let tells: Arc<dyn Observer> = Arc::new(OfJobs(access.workplace.clone()));
+        let runner = Runner::prepare(&access.workplace, limits, vec![tells], move || opener.repository())?;
         Ok(Self {
             access,
             reporter,

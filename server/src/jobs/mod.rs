@@ -21,6 +21,7 @@ mod due;
 mod keeper;
 mod options;
 mod runner;
+mod tell;
 #[cfg(test)]
 mod tests;
 
@@ -29,4 +30,5 @@ pub use queue::{Cancelling, cancel, enqueue, list, show};
 pub use retry::{is_transient, pause};
 pub use runner::{Observer, Runner, Seen};
 pub use task::{BackupTask, CleanupTask, Task, VerifyTask};
+pub(crate) use tell::OfJobs;
 pub use view::JobView;

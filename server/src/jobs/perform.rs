@@ -12,7 +12,7 @@ use crate::jobs::task::{BackupTask, CleanupTask, Task, VerifyTask};
 use crate::operations::Mode;
 use crate::operations::backup::{Ran, make};
 use crate::operations::cleanup::{ForgetRequest, cleanup};
-use crate::operations::verify::{Verified, verify};
+use crate::operations::verify::{Verified, check, verify};
 use crate::state::JobStatus;
 use crate::workplace::Workplace;
 
@@ -72,11 +72,11 @@ fn verification(task: &VerifyTask, workplace: &Workplace, repository: &Repositor
     let depth = if task.quick { Depth::Presence } else { Depth::Everything };
     if let Some(id) = &task.backup_id {
         let catalog = catalog()?;
-        let verified = verify(&catalog, &catalog.resolve(id)?.snapshot, depth)?;
+        let verified = verify(workplace, &catalog, &catalog.resolve(id)?.snapshot, depth)?;
         return Ok(found(&verified.errors, document(&verified)));
     }
     if let Some(target) = &task.target {
-        let all = of_target(&catalog()?, &target_name(&workplace.config, target), task, depth)?;
+        let all = of_target(workplace, &catalog()?, &target_name(&workplace.config, target), task, depth)?;
         let errors: Vec<Finding> = all.iter().flat_map(|v| v.errors.iter().cloned()).collect();
         return Ok(found(&errors, Some(json!({ "status": word(&errors), "verified": all }))));
     }
@@ -85,12 +85,18 @@ fn verification(task: &VerifyTask, workplace: &Workplace, repository: &Repositor
         Some(share) if share < 1.0 => ReadData::Share(share),
         _ => ReadData::All,
     };
-    let report = repository.check(read)?;
+    let report = check(workplace, repository, read)?;
     Ok(found(&report.errors, document(&Scrubbed::from(&report))))
 }
 
 /// Verifies the snapshots of a target that were not verified for longest, as many as the share says and one at least.
-fn of_target(catalog: &Catalog, target: &str, task: &VerifyTask, depth: Depth) -> Result<Vec<Verified>> {
+fn of_target(
+    workplace: &Workplace,
+    catalog: &Catalog,
+    target: &str,
+    task: &VerifyTask,
+    depth: Depth,
+) -> Result<Vec<Verified>> {
     let mut own: Vec<_> = catalog.snapshots.iter().filter(|s| s.manifest.target == target).collect();
     // Of those that were never verified the newest first: it is the one that is needed first.
     own.sort_by_key(|s| (s.marks.verified_at, std::cmp::Reverse(s.taken_at())));
@@ -98,7 +104,7 @@ fn of_target(catalog: &Catalog, target: &str, task: &VerifyTask, depth: Depth) -
     let mut all = Vec::new();
     for snapshot in own.into_iter().take(wanted.max(1)) {
         check_cancelled(&**catalog.repository.monitor())?;
-        all.push(verify(catalog, snapshot, depth)?);
+        all.push(verify(workplace, catalog, snapshot, depth)?);
     }
     Ok(all)
 }

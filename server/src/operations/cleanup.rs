@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::catalog::{Catalog, target_name};
 use crate::error::{Error, Result};
-use crate::operations::{Mode, marks};
+use crate::operations::{Mode, marks, prune};
 use crate::retention::configured;
 use crate::workplace::Workplace;
 
@@ -135,6 +135,12 @@ pub struct CleanupReport {
 }
 
 impl Cleaned {
+    /// The snapshots that went.
+    fn deleted(&self) -> Vec<String> {
+        let decisions = self.forgotten.decisions.iter();
+        decisions.filter(|d| !d.keep).map(|d| d.backup_id.clone()).collect()
+    }
+
     /// The answer.
     pub fn report(self, is_dry: bool) -> CleanupReport {
         let (kept, removed) = self.forgotten.split();
@@ -152,14 +158,24 @@ impl Cleaned {
     }
 }
 
-/// Applies retention, then gives the space back.
+/// Applies retention, then gives the space back; between the hooks of that, and told.
 pub fn cleanup(
     workplace: &Workplace,
     catalog: &Catalog,
     request: &ForgetRequest,
-    prune: &PruneOptions,
+    options: &PruneOptions,
 ) -> Result<Cleaned> {
-    let forgotten = forget(workplace, catalog, request)?;
-    let options = PruneOptions { dry_run: request.mode.is_dry(), ..prune.clone() };
-    Ok(Cleaned { forgotten, pruned: catalog.repository.prune(&options)? })
+    let repository = &catalog.repository;
+    let work = || {
+        let forgotten = forget(workplace, catalog, request)?;
+        let options = PruneOptions { dry_run: request.mode.is_dry(), ..options.clone() };
+        Ok(Cleaned { forgotten, pruned: repository.prune(&options)? })
+    };
+    let told = |cleaned: &Cleaned| prune::outcome(&cleaned.deleted(), &cleaned.pruned);
+    let about = (&*request.targets, request.mode);
+    let cleaned = prune::hooked(workplace, repository, about, work, told, Error::to_string)?;
+    if !request.mode.is_dry() {
+        prune::tell(workplace, repository, &cleaned.deleted(), &cleaned.pruned);
+    }
+    Ok(cleaned)
 }

@@ -7,6 +7,7 @@ pub mod delete;
 pub mod failures;
 pub mod hold;
 mod marks;
+pub mod prune;
 pub mod schedules;
 pub mod tag;
 pub mod targets;

@@ -155,9 +155,9 @@ fn a_verification_is_kept_with_its_snapshot() {
     let home = Home::new();
     home.backup("shop").unwrap();
     let snapshot = home.catalog().resolve("latest").unwrap().snapshot;
-    let quick = verify(&home.catalog(), &snapshot, Depth::Presence).unwrap();
+    let quick = verify(&home.workplace, &home.catalog(), &snapshot, Depth::Presence).unwrap();
     assert_eq!((quick.valid, quick.kept), (true, Kept::NotNeeded));
-    let whole = verify(&home.catalog(), &snapshot, Depth::Everything).unwrap();
+    let whole = verify(&home.workplace, &home.catalog(), &snapshot, Depth::Everything).unwrap();
     assert_eq!((whole.valid, whole.kept), (true, Kept::Yes));
     assert_eq!(home.catalog().resolve("latest").unwrap().snapshot.status(), "verified");
 }

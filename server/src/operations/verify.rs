@@ -1,11 +1,14 @@
 //! Verifying: reads back all that a snapshot needs, and keeps the outcome with it.
 
 use chronos_snapshot::{Depth, Snapshot};
-use chronos_store::{ErrorKind, Finding, Verdict, VerifyReport};
+use chronos_store::{CheckReport, ErrorKind, Finding, ReadData, Repository, Verdict, VerifyReport};
 use serde::Serialize;
 
 use crate::catalog::{Catalog, rfc3339};
 use crate::error::Result;
+use crate::events::{damaged, record, verified};
+use crate::state::{Alert, Noted};
+use crate::workplace::Workplace;
 
 /// What became of the outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +52,21 @@ pub struct Verified {
     pub kept: Kept,
 }
 
-/// Verifies a snapshot.
-pub fn verify(catalog: &Catalog, snapshot: &Snapshot, depth: Depth) -> Result<Verified> {
+/// Verifies a snapshot, and tells what was found.
+pub fn verify(
+    workplace: &Workplace,
+    catalog: &Catalog,
+    snapshot: &Snapshot,
+    depth: Depth,
+) -> Result<Verified> {
     let report = chronos_snapshot::verify(&catalog.repository, &catalog.view, snapshot, depth)?;
     // A clock beyond the years that 64 bits can tell (1677 to 2262): the outcome counts, its time is left out.
     let at = i64::try_from(catalog.repository.env().clock.now()).ok();
     let kept = keep(catalog, snapshot, &report, depth, at)?;
     let is_good = report.verdict == Verdict::Verified;
+    if kept != Kept::NotNeeded {
+        tell(workplace, catalog, snapshot, &report);
+    }
     Ok(Verified {
         backup_id: snapshot.manifest.backup_id.clone(),
         snapshot: snapshot.id.to_string(),
@@ -70,6 +81,27 @@ pub fn verify(catalog: &Catalog, snapshot: &Snapshot, depth: Depth) -> Result<Ve
         verdict: report.verdict,
         kept,
     })
+}
+
+fn tell(workplace: &Workplace, catalog: &Catalog, snapshot: &Snapshot, report: &VerifyReport) {
+    let m = &snapshot.manifest;
+    let events =
+        |_: &Noted| vec![verified(&workplace.env, &m.target, &m.backup_id, report.verdict, &report.errors)];
+    if let Err(error) = record(workplace, Alert::Untouched, &events) {
+        catalog.repository.monitor().problem(&format!("nobody is told of this verification: {error}"));
+    }
+}
+
+/// Looks at the repository as a whole, and tells of damage.
+pub fn check(workplace: &Workplace, repository: &Repository, read: ReadData) -> Result<CheckReport> {
+    let report = repository.check(read)?;
+    if !report.errors.is_empty()
+        && let Err(error) =
+            record(workplace, Alert::Untouched, &|_| vec![damaged(&workplace.env, &report.errors)])
+    {
+        repository.monitor().problem(&format!("nobody is told of this damage: {error}"));
+    }
+    Ok(report)
 }
 
 /// Keeps the outcome in the repository, if it can be written.

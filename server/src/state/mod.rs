@@ -3,6 +3,7 @@
 //! What always holds: no snapshot depends on it. A file that is damaged or newer is told of and left alone; work goes on without.
 
 mod jobs;
+mod outbox;
 mod replies;
 mod runs;
 mod schedules;
@@ -24,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::values::shown;
 
 pub use jobs::{Attempt, Cancelled, JobEnding, JobFilter, JobNumber, JobProgress, JobRow, JobStatus, NewJob};
+pub use outbox::{Alert, LETTERS_MAX, Letter, LetterEnd, NewLetter, Noted, QueueCounts, Telling};
 pub use replies::{Known, Reply};
 pub use runs::{Ending, NewRun, Run, RunFilter, RunNumber, RunStatus};
 pub use schedules::{ScheduleRow, StoredSchedule};
@@ -37,7 +39,7 @@ const BUSY_MAX: Duration = Duration::from_secs(10);
 const WAL: &str = "wal";
 
 /// What was changed in the tables, in the order of versions: number n leads from version n to n + 1.
-const MIGRATIONS: &[&str] = &[runs::TABLE, schedules::TABLES, jobs::TABLE, replies::TABLE];
+const MIGRATIONS: &[&str] = &[runs::TABLE, schedules::TABLES, jobs::TABLE, replies::TABLE, outbox::TABLES];
 /// The version of the tables that this program works with.
 const VERSION: u32 = MIGRATIONS.len() as u32;
 
@@ -67,6 +69,11 @@ impl State {
         let state = Self { connection: Mutex::new(connection), path };
         state.migrate()?;
         Ok(state)
+    }
+
+    /// Whether there is one in a folder.
+    pub(crate) fn is_there(folder: &Path) -> bool {
+        folder.join(FILE).exists()
     }
 
     /// The file.

@@ -1,10 +1,11 @@
 //! The history of runs: one row for each attempt to back up a configured target on this host, also those that failed.
 
-use rusqlite::{Row, params};
+use rusqlite::{Row, TransactionBehavior, params};
 use serde::Serialize;
 
 use crate::error::Result;
 use crate::state::State;
+use crate::state::outbox::{self, Telling};
 
 /// Runs that are kept; older ones go. A run every five minutes for a month.
 const RUNS_MAX: u32 = 10_000;
@@ -192,24 +193,29 @@ impl State {
         noted.map_err(|e| self.wrong(e))
     }
 
-    /// Notes how a run ended.
-    pub fn end_run(&self, number: RunNumber, ending: &Ending<'_>) -> Result<()> {
-        let connection = self.connection();
-        let ended = connection.execute(
-            "UPDATE runs SET status = ?2, backup_id = ?3, snapshot = ?4, error = ?5, ended = ?6, files = ?7, bytes = ?8
-             WHERE number = ?1",
-            params![
-                number,
-                ending.status.word(),
-                ending.backup_id,
-                ending.snapshot,
-                ending.error,
-                ending.ended,
-                counted(ending.files),
-                counted(ending.bytes),
-            ],
-        );
-        ended.map(|_| ()).map_err(|e| self.wrong(e))
+    /// Notes how a run ended, and with it what others are told of that: both, or none.
+    pub fn end_run(&self, number: RunNumber, ending: &Ending<'_>, telling: &Telling<'_>) -> Result<()> {
+        let mut connection = self.connection();
+        let ended = (|| {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            change.execute(
+                "UPDATE runs SET status = ?2, backup_id = ?3, snapshot = ?4, error = ?5, ended = ?6, files = ?7, bytes = ?8
+                 WHERE number = ?1",
+                params![
+                    number,
+                    ending.status.word(),
+                    ending.backup_id,
+                    ending.snapshot,
+                    ending.error,
+                    ending.ended,
+                    counted(ending.files),
+                    counted(ending.bytes),
+                ],
+            )?;
+            outbox::write(&change, telling)?;
+            change.commit()
+        })();
+        ended.map_err(|e| self.wrong(e))
     }
 
     /// Runs that fit, newest first, at most `limit`.

@@ -16,13 +16,17 @@ fn failed(why: &str) -> Ending<'_> {
     Ending { status, backup_id, snapshot: None, error: Some(why), ended: 9, files: 0, bytes: 0 }
 }
 
+fn silent() -> Telling<'static> {
+    Telling { repository: "r", now: 9, alert: Alert::Untouched, letters: &|_| Vec::new() }
+}
+
 #[test]
 fn a_failed_run_is_listed_with_its_name_and_its_reason() {
     let dir = tempfile::tempdir().unwrap();
     let state = State::open(dir.path()).unwrap();
     let number = begin(&state, "shop", 1);
     begin(&state, "other", 2);
-    state.end_run(number, &failed("no route")).unwrap();
+    state.end_run(number, &failed("no route"), &silent()).unwrap();
     let filter = RunFilter { status: Some(RunStatus::Failed), ..RunFilter::default() };
     let runs = State::open(dir.path()).unwrap().runs(&filter, 10).unwrap();
     let [run] = &*runs else { panic!("{runs:?}") };

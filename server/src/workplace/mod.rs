@@ -137,6 +137,11 @@ impl Workplace {
         secret.resolve(&|name| self.variables.text(name))
     }
 
+    /// By what the repository that is meant is told apart in the state of this host, also while it cannot be opened.
+    pub(crate) fn key(&self) -> String {
+        self.location.path.display().to_string()
+    }
+
     /// The program's own folders, which are never backed up.
     pub fn own_folders(&self) -> Vec<PathBuf> {
         vec![self.location.path.clone(), self.places.cache.clone(), self.places.state.clone()]

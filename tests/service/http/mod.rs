@@ -3,7 +3,9 @@
 mod auth;
 mod backup;
 mod backups;
+mod events;
 mod guard;
+mod hooks;
 mod jobs;
 mod life;
 mod schedules;

@@ -40,12 +40,26 @@ pub(crate) struct Scope {
     targets: Vec<String>,
 }
 
+impl Scope {
+    /// The targets; none if all are meant.
+    pub(crate) fn targets(&self) -> &[String] {
+        &self.targets
+    }
+}
+
 /// The JSON document.
 #[derive(Debug, Serialize)]
 pub(crate) struct Forgotten {
     pub(crate) dry_run: bool,
     pub(crate) kept: Vec<Decision>,
     pub(crate) removed: Vec<Decision>,
+}
+
+impl Forgotten {
+    /// The snapshots that go.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.removed.iter().map(|d| d.backup_id.clone()).collect()
+    }
 }
 
 impl Forget {

@@ -29,7 +29,7 @@ const VERIFICATIONS_MAX: u32 = 100;
 
 /// How the service does.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Health {
+pub(crate) struct Health {
     /// `healthy`, `degraded` or `unhealthy`.
     status: &'static str,
     /// `CHRONOS`.
@@ -50,6 +50,18 @@ pub(super) struct Health {
     problems: Vec<String>,
     /// How fresh each configured target is.
     targets: Vec<Freshness>,
+}
+
+impl Health {
+    /// `healthy`, `degraded` or `unhealthy`.
+    pub(crate) fn status(&self) -> &'static str {
+        self.status
+    }
+
+    /// Why it is not healthy.
+    pub(crate) fn problems(&self) -> &[String] {
+        &self.problems
+    }
 }
 
 /// How fresh a target is.
@@ -94,7 +106,8 @@ pub(super) async fn health(State(service): State<Arc<Service>>) -> Result<Respon
     Ok((status, Json(found)).into_response())
 }
 
-fn found(service: &Service) -> Result<Health> {
+/// How the service does now.
+pub(crate) fn found(service: &Service) -> Result<Health> {
     let workplace = service.workplace();
     let now =
         Timestamp::from_nanosecond(workplace.env.clock.now()).map_err(|e| Error::Clock(e.to_string()))?;

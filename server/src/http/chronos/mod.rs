@@ -20,6 +20,8 @@ mod metrics;
 mod schedules;
 mod verify;
 
+pub(crate) use health::found;
+
 use std::sync::Arc;
 
 use axum::Router;

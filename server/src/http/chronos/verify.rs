@@ -150,7 +150,7 @@ async fn outcome(service: &Arc<Service>, id: String, is_quick: bool) -> Result<V
     work(service, move |service| {
         let catalog = service.catalog()?;
         let snapshot = catalog.resolve(&id)?.snapshot;
-        verify(&catalog, &snapshot, depth)
+        verify(service.workplace(), &catalog, &snapshot, depth)
     })
     .await
 }

@@ -1,12 +1,15 @@
-//! What the history of this host says of a run. A history that cannot be written keeps no backup from being made.
+//! What the history of this host says of a run, and with it whoever is told. A history that cannot be written keeps no backup from
+//! being made.
 
 use chronos_snapshot::{BackupReport, ErrorKind};
 use chronos_store::Repository;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use crate::error::{Error, Kind};
+use crate::events::{Event, FAILURE, Teller, backup_failed, backup_made, record};
 use crate::operations::backup::Planned;
-use crate::state::{Ending, NewRun, RunNumber, RunStatus, State};
+use crate::state::{Alert, Ending, NewRun, Noted, RunNumber, RunStatus, State, Telling};
 use crate::workplace::Workplace;
 
 /// Names of failed runs that are tried in one second.
@@ -15,14 +18,18 @@ const IDS_MAX: u32 = 100;
 /// A run that is noted in the history, if that can be.
 #[derive(Debug)]
 pub(super) struct Record<'r> {
+    workplace: &'r Workplace,
     repository: &'r Repository,
     noted: Option<(State, RunNumber)>,
     began: i128,
 }
 
+/// Backup types that take the whole target.
+const WHOLE: [&str; 2] = ["full", "incremental"];
+
 impl<'r> Record<'r> {
     /// Notes that a run begins.
-    pub(super) fn begin(workplace: &Workplace, repository: &'r Repository, planned: &Planned) -> Self {
+    pub(super) fn begin(workplace: &'r Workplace, repository: &'r Repository, planned: &Planned) -> Self {
         let began = repository.env().clock.now();
         let noted = State::open(&workplace.places.state).and_then(|state| {
             let number = state.begin_run(&NewRun {
@@ -36,14 +43,14 @@ impl<'r> Record<'r> {
             Ok((state, number))
         });
         let noted = noted.map_err(|e| untold(repository, &e)).ok();
-        Self { repository, noted, began }
+        Self { workplace, repository, noted, began }
     }
 
     /// Notes what a run made.
-    pub(super) fn made(self, report: &BackupReport) {
+    pub(super) fn made(self, planned: &Planned, report: &BackupReport) {
         let snapshot = report.snapshot.as_ref().map(ToString::to_string);
         let first = report.sources.iter().find_map(|s| s.error.as_deref());
-        self.end(&Ending {
+        let ending = Ending {
             status: RunStatus::of_word(&report.status),
             backup_id: Some(&report.backup_id),
             snapshot: snapshot.as_deref(),
@@ -51,7 +58,19 @@ impl<'r> Record<'r> {
             ended: 0,
             files: report.files(),
             bytes: report.bytes_processed,
-        });
+        };
+        let (target, detail) = (&*planned.target, &*report.backup_type);
+        let is_whole = planned.scope.is_empty() && WHOLE.contains(&detail);
+        let alert = if ending.status == RunStatus::Partial {
+            Alert::Raise { kind: FAILURE, target, detail }
+        } else if is_whole {
+            // Whatever part of it was not good is now.
+            Alert::Clear { kind: None, target, detail: None }
+        } else {
+            Alert::Clear { kind: Some(FAILURE), target, detail: Some(detail) }
+        };
+        let (env, run_id) = (&self.workplace.env, planned.request.run_id.as_deref());
+        self.end(&ending, alert, &|noted| backup_made(env, report, run_id, noted.is_new));
     }
 
     /// Notes why a run made nothing, and gives the error the name that its snapshot would have had.
@@ -62,7 +81,7 @@ impl<'r> Record<'r> {
             status = RunStatus::Failed;
         }
         let why = error.to_string();
-        self.end(&Ending {
+        let ending = Ending {
             status,
             backup_id: backup_id.as_deref(),
             snapshot: None,
@@ -70,6 +89,18 @@ impl<'r> Record<'r> {
             ended: 0,
             files: 0,
             bytes: 0,
+        };
+        let request = &planned.request;
+        let (target, detail) = (&*planned.target, &*request.selection.backup_type);
+        let env = &self.workplace.env;
+        // One that was stopped says nothing of its target.
+        let (alert, tells) = match &backup_id {
+            Some(_) => (Alert::Raise { kind: FAILURE, target, detail }, true),
+            None => (Alert::Untouched, false),
+        };
+        self.end(&ending, alert, &|_| {
+            let details = failure(planned, backup_id.as_deref(), &why);
+            if tells { vec![backup_failed(env, target, details)] } else { Vec::new() }
         });
         match backup_id {
             Some(backup_id) => {
@@ -79,14 +110,52 @@ impl<'r> Record<'r> {
         }
     }
 
-    fn end(self, ending: &Ending<'_>) {
-        let ended = short(self.repository.env().clock.now());
-        if let Some((state, number)) = self.noted
-            && let Err(error) = state.end_run(number, &Ending { ended, ..ending.clone() })
-        {
+    fn end(self, ending: &Ending<'_>, alert: Alert<'_>, events: &dyn Fn(&Noted) -> Vec<Event>) {
+        let Some((state, number)) = &self.noted else { return };
+        let now = short(self.repository.env().clock.now());
+        let teller = Teller::of(self.workplace);
+        let telling = Telling {
+            repository: &teller.repository,
+            now,
+            alert,
+            letters: &|noted| teller.letters(&events(noted)),
+        };
+        if let Err(error) = state.end_run(*number, &Ending { ended: now, ..ending.clone() }, &telling) {
             untold(self.repository, &error);
         }
     }
+}
+
+/// Tells of a backup of something that is not configured, and so stands in no history.
+pub(super) fn tell_only(
+    workplace: &Workplace,
+    repository: &Repository,
+    planned: &Planned,
+    done: Result<&BackupReport, &Error>,
+) {
+    let events = |_: &Noted| match done {
+        Ok(report) => backup_made(&workplace.env, report, None, false),
+        Err(error) if error.kind() == Kind::Library(ErrorKind::Interrupted) => Vec::new(),
+        Err(error) => {
+            let details = failure(planned, None, &error.to_string());
+            vec![backup_failed(&workplace.env, &planned.target, details)]
+        }
+    };
+    if let Err(error) = record(workplace, Alert::Untouched, &events) {
+        repository.monitor().problem(&format!("nobody is told of this backup: {error}"));
+    }
+}
+
+/// What is told of a backup that failed.
+fn failure(planned: &Planned, backup_id: Option<&str>, why: &str) -> Value {
+    let request = &planned.request;
+    json!({
+        "error": why,
+        "backup_id": backup_id,
+        "tier": request.tier,
+        "backup_type": request.selection.backup_type,
+        "run_id": request.run_id,
+    })
 }
 
 /// Tells that the history does not know of a run.

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use chronos_snapshot::retention::Trigger;
 use chronos_snapshot::{BackupOptions, ErrorKind, Outcome, ParentChoice, Source, backup};
 use chronos_store::{Repository, SessionOptions};
+use serde_json::{Value, json};
 
 use crate::catalog::Catalog;
 use crate::error::{Kind, Result};
-use crate::operations::backup::record::Record;
+use crate::hooks::{Hooks, Operation};
+use crate::operations::backup::record::{Record, tell_only};
 use crate::operations::backup::{Backup, Planned};
 use crate::operations::cleanup::{Decision, ForgetRequest, forget};
 use crate::turn::Turn;
@@ -26,18 +28,57 @@ impl Planned {
     /// [`Error::Failed`](crate::Error::Failed) with the name that the snapshot of a configured target would have had.
     pub fn run(mut self, workplace: &Workplace, repository: &Repository) -> Result<Backup> {
         let sources = std::mem::take(&mut self.sources);
-        if !self.is_configured || self.request.outcome == Outcome::DryRun {
+        if self.request.outcome == Outcome::DryRun {
             return self.make(workplace, repository, sources);
+        }
+        if !self.is_configured {
+            let done = self.hooked(workplace, repository, sources);
+            tell_only(workplace, repository, &self, done.as_ref().map(|made| &made.report));
+            return done;
         }
         let _turn = self.turn(workplace, repository)?;
         let record = Record::begin(workplace, repository, &self);
-        match self.make(workplace, repository, sources) {
+        match self.hooked(workplace, repository, sources) {
             Ok(made) => {
-                record.made(&made.report);
+                record.made(&self, &made.report);
                 Ok(made)
             }
             Err(error) => Err(record.failed(&self, error)),
         }
+    }
+
+    /// Makes the snapshot between its hooks.
+    fn hooked(
+        &self,
+        workplace: &Workplace,
+        repository: &Repository,
+        sources: Vec<Box<dyn Source>>,
+    ) -> Result<Backup> {
+        let hooks = Hooks::of(workplace, repository.monitor(), Operation::Backup, &[self.target.clone()]);
+        hooks.around(
+            &self.about(&sources),
+            || self.make(workplace, repository, sources),
+            |made| serde_json::to_value(&made.report).unwrap_or_default(),
+            ToString::to_string,
+        )
+    }
+
+    /// What hooks are told before there is a snapshot.
+    fn about(&self, sources: &[Box<dyn Source>]) -> Value {
+        let request = &self.request;
+        let paths: Vec<String> = sources.iter().flat_map(|s| s.paths()).collect();
+        json!({
+            "tier": request.tier,
+            "backup_type": request.selection.backup_type,
+            "name": request.name,
+            "description": request.description,
+            "tags": request.tags,
+            "metadata": self.metadata(),
+            "run_id": request.run_id,
+            "sources": sources.iter().map(|s| json!({ "name": s.name(), "kind": s.kind() })).collect::<Vec<_>>(),
+            "paths": paths,
+            "modules": request.rules.modules,
+        })
     }
 
     /// Waits for other runs of the target. Where no lock can be kept, as on a read-only disk, they may meet: that is safe, and told.

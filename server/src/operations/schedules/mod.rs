@@ -143,7 +143,7 @@ pub fn list(workplace: &Workplace) -> Result<Vec<ScheduleState>> {
 
 /// The repository, as the state of this host knows it before it is opened.
 pub fn key(workplace: &Workplace) -> String {
-    workplace.location.path.display().to_string()
+    workplace.key()
 }
 
 fn now(workplace: &Workplace) -> Result<Timestamp> {

@@ -1,0 +1,141 @@
+//! The events that there are, by what happened.
+
+use chronos_snapshot::BackupReport;
+use chronos_store::{Env, Finding, Verdict};
+use serde_json::{Value, json};
+
+use crate::config::Occasion;
+use crate::events::Event;
+use crate::schedule::Overdue;
+
+/// A good backup that made no snapshot, because nothing had changed: told to those alone who wait for signs of life.
+pub(crate) const UNCHANGED: &str = "backup_unchanged";
+/// Findings that an event tells of; the answer of the verification has them all.
+const FINDINGS_MAX: usize = 10;
+
+/// A backup that made a snapshot, or needed none. `is_recovery`: of a target that somebody was alerted of.
+pub(crate) fn backup_made(
+    env: &Env,
+    report: &BackupReport,
+    run_id: Option<&str>,
+    is_recovery: bool,
+) -> Vec<Event> {
+    let BackupReport { target, backup_id, .. } = report;
+    let is_good = report.status != "partial";
+    let error = report.sources.iter().find_map(|s| s.error.as_deref());
+    let mut details = json!({
+        "backup_id": backup_id,
+        "tier": report.tier,
+        "size": report.bytes_processed,
+        "status": report.status,
+        "backup_type": report.backup_type,
+        "snapshot": report.snapshot.as_ref().map(ToString::to_string),
+        "unchanged": report.unchanged,
+        "added_bytes": report.bytes_stored,
+        "duration_ms": report.duration_ms,
+    });
+    if let Value::Object(details) = &mut details {
+        details.extend(run_id.map(|id| ("run_id".to_owned(), id.into())));
+        details.extend(error.map(|why| ("error".to_owned(), why.into())));
+    }
+    let action = if report.snapshot.is_some() { "backup_created" } else { UNCHANGED };
+    let mut made = Event::new(env, action, target, details).concerning(target);
+    made.is_good_backup = is_good;
+    made = if is_good {
+        made.saying(format!("{target} is backed up: {backup_id}"))
+    } else {
+        let why = error.unwrap_or("something could not be read");
+        made.on(Occasion::Failure).saying(format!("the backup {backup_id} of {target} is not whole: {why}"))
+    };
+    let recovered = (is_good && is_recovery).then(|| recovered(env, target, backup_id));
+    std::iter::once(made).chain(recovered).collect()
+}
+
+fn recovered(env: &Env, target: &str, backup_id: &str) -> Event {
+    Event::new(env, "backup_recovered", target, json!({ "backup_id": backup_id }))
+        .concerning(target)
+        .on(Occasion::Recovery)
+        .saying(format!("{target} has a good backup again"))
+}
+
+/// A target that was overdue has a good snapshot, wherever that comes from.
+pub(crate) fn no_longer_overdue(env: &Env, target: &str) -> Event {
+    recovered(env, target, "")
+}
+
+/// A backup that made nothing.
+pub(crate) fn backup_failed(env: &Env, target: &str, details: Value) -> Event {
+    let why = details.get("error").and_then(Value::as_str).unwrap_or("it does not say why").to_owned();
+    Event::new(env, "backup_failed", target, details)
+        .concerning(target)
+        .on(Occasion::Failure)
+        .saying(format!("the backup of {target} failed: {why}"))
+}
+
+/// A verification of one snapshot that came to its end.
+pub(crate) fn verified(
+    env: &Env,
+    target: &str,
+    backup_id: &str,
+    verdict: Verdict,
+    errors: &[Finding],
+) -> Event {
+    if verdict == Verdict::Verified {
+        return Event::new(env, "backup_verified", backup_id, json!({ "target": target }))
+            .concerning(target)
+            .saying(format!("{backup_id} is verified"));
+    }
+    let word = if verdict == Verdict::Missing { "missing" } else { "corrupted" };
+    let mut event = corrupted(env, backup_id, word, errors).concerning(target);
+    event.details.insert("target".to_owned(), target.into());
+    event
+}
+
+/// Damage that a look at the repository as a whole found.
+pub(crate) fn damaged(env: &Env, errors: &[Finding]) -> Event {
+    corrupted(env, "", "corrupted", errors)
+}
+
+fn corrupted(env: &Env, of: &str, word: &str, errors: &[Finding]) -> Event {
+    let shown = errors.iter().take(FINDINGS_MAX).map(|f| format!("{}: {}", f.object, f.problem));
+    let shown: Vec<String> = shown.collect();
+    let what = if of.is_empty() { "the repository" } else { of };
+    let first = shown.first().map_or_else(String::new, |first| format!(": {first}"));
+    let message = format!("damage was found in {what}{first}");
+    Event::new(env, "backup_corrupted", of, json!({ "status": word, "count": errors.len(), "errors": shown }))
+        .on(Occasion::Damage)
+        .saying(message)
+}
+
+/// A cleanup that came to its end.
+pub(crate) fn cleaned(env: &Env, deleted: &[String], freed_bytes: u64) -> Event {
+    let details = json!({ "deleted_count": deleted.len(), "deleted": deleted, "freed_bytes": freed_bytes });
+    Event::new(env, "cleanup_completed", "", details)
+        .saying(format!("{} snapshots were removed by the rules", deleted.len()))
+}
+
+/// Something else than a backup that failed.
+pub(crate) fn failed(env: &Env, action: &'static str, target: &str, details: Value) -> Event {
+    let why = details.get("error").and_then(Value::as_str).unwrap_or("it does not say why").to_owned();
+    let what = action.trim_end_matches("_failed");
+    Event::new(env, action, target, details).on(Occasion::Failure).saying(format!("a {what} failed: {why}"))
+}
+
+/// A target that has no snapshot of when there should be one.
+pub(crate) fn overdue(env: &Env, overdue: &Overdue) -> Event {
+    let Overdue { target, schedule, due, last_good, .. } = overdue;
+    let last = last_good.map(|time| time.to_string());
+    let known = last
+        .as_ref()
+        .map_or_else(|| "it has none".to_owned(), |time| format!("the last good one is of {time}"));
+    let details = json!({ "schedule": schedule, "due": due.to_string(), "last_good": last });
+    Event::new(env, "backup_overdue", target, details).concerning(target).on(Occasion::Overdue).saying(
+        format!("{target} is overdue: schedule {schedule} was to make a snapshot at {due}, and {known}"),
+    )
+}
+
+/// The service does better or worse than before.
+pub(crate) fn health(env: &Env, from: Option<&str>, to: &str, problems: &[String]) -> Event {
+    let details = json!({ "from": from, "to": to, "problems": problems });
+    Event::new(env, "health_changed", "", details).saying(format!("the service is {to}"))
+}

@@ -1,0 +1,56 @@
+//! What is told of jobs that failed before anything else could: of all others, what they did tells itself.
+
+use serde_json::{Value, json};
+
+use crate::events::{Event, FAILURE, backup_failed, failed, record};
+use crate::jobs::runner::Observer;
+use crate::jobs::view::JobView;
+use crate::state::{Alert, JobStatus};
+use crate::workplace::Workplace;
+
+/// Hears of jobs that have ended.
+#[derive(Debug)]
+pub(crate) struct OfJobs(pub(crate) Workplace);
+
+impl Observer for OfJobs {
+    fn ended(&self, job: &JobView) {
+        let is_failure = matches!(job.status, JobStatus::Failed | JobStatus::Interrupted);
+        // One with a result has told of itself when it noted that.
+        if !is_failure || job.result.is_some() {
+            return;
+        }
+        let targets = targets(job);
+        for target in &targets {
+            let kind = job.request.get("backup_type").and_then(Value::as_str).unwrap_or("full");
+            let alert = match &*job.kind {
+                "backup" => Alert::Raise { kind: FAILURE, target, detail: kind },
+                _ => Alert::Untouched,
+            };
+            if let Err(error) = record(&self.0, alert, &|_| vec![self.event(job, target)]) {
+                tracing::warn!(job = job.id, %error, "nobody is told how it ended");
+            }
+        }
+    }
+}
+
+impl OfJobs {
+    fn event(&self, job: &JobView, target: &str) -> Event {
+        let details = json!({ "error": job.error, "job": job.id, "schedule": job.schedule });
+        let env = &self.0.env;
+        match &*job.kind {
+            "backup" => backup_failed(env, target, details),
+            "cleanup" => failed(env, "cleanup_failed", target, details),
+            _ => failed(env, "verify_failed", target, details),
+        }
+    }
+}
+
+/// The targets of a job; one that is of none in particular has one without a name.
+fn targets(job: &JobView) -> Vec<String> {
+    if let Some(target) = &job.target {
+        return vec![target.clone()];
+    }
+    let named = job.request.get("targets").and_then(Value::as_array).into_iter().flatten();
+    let named: Vec<String> = named.filter_map(Value::as_str).map(str::to_owned).collect();
+    if named.is_empty() { vec![String::new()] } else { named }
+}
