@@ -18,7 +18,7 @@ const BUS: &str = "event-bus";
 /// What comes before the names of others.
 const NOTIFY: &str = "notify/";
 /// How long a letter waits: whoever was away for a week reads the listing.
-const LETTER_AGE_MAX: Duration = Duration::from_hours(7 * 24);
+pub(crate) const LETTER_AGE_MAX: Duration = Duration::from_hours(7 * 24);
 /// The same of a sign of life, which says nothing of today when it is older.
 const PING_AGE_MAX: Duration = Duration::from_hours(24);
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::events::Receiver;
 use crate::events::lane::{Lane, Round};
+use crate::events::receiver::LETTER_AGE_MAX;
 use crate::state::State;
 use crate::workplace::Workplace;
 
@@ -23,6 +24,9 @@ impl Sender {
     /// # Errors
     /// [`Error::Local`] if the system has no threads for it.
     pub fn start(workplace: &Workplace) -> Result<Self> {
+        if let Err(error) = drop_old(workplace) {
+            tracing::warn!(%error, "the state of this host cannot be used");
+        }
         let lanes = Receiver::all(&workplace.config).into_iter().map(|receiver| {
             let mut lane = Lane::new(workplace, receiver);
             let (held, is_held) = mpsc::channel::<()>();
@@ -37,6 +41,14 @@ impl Sender {
         });
         Ok(Self { _lanes: lanes.collect::<Result<_>>()? })
     }
+}
+
+/// Drops what is too old for anybody, also for those who are not named any more.
+fn drop_old(workplace: &Workplace) -> Result<()> {
+    let age = i128::try_from(LETTER_AGE_MAX.as_nanos()).unwrap_or(i128::MAX);
+    let before = workplace.env.clock.now().saturating_sub(age);
+    let before = i64::try_from(before).map_err(|e| Error::Clock(e.to_string()))?;
+    State::open(&workplace.places.state)?.drop_letters(&workplace.key(), before)
 }
 
 /// Sends what waits, each receiver's letters until one does not arrive, and no longer than `limit`. Where a service sends, it is

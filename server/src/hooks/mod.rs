@@ -93,7 +93,7 @@ impl<'w> Hooks<'w> {
     ///
     /// # Errors
     /// [`Error::Vetoed`]; interrupted if the monitor asks to stop.
-    pub fn before(&self, about: &Value) -> Result<()> {
+    fn before(&self, about: &Value) -> Result<()> {
         let moment = self.operation.before();
         let document = self.document(moment, about);
         for hook in self.called(moment) {
@@ -109,25 +109,10 @@ impl<'w> Hooks<'w> {
         Ok(())
     }
 
-    /// Tells what was done.
-    pub fn after(&self, about: &Value) {
-        self.tell_all(self.operation.after(), about);
-    }
-
-    /// Tells that it failed.
-    pub fn failed(&self, about: &Value, error: &Error) {
-        let mut about = about.clone();
-        if let Value::Object(members) = &mut about {
-            members.insert("status".to_owned(), "failed".into());
-            members.insert("error".to_owned(), error.to_string().into());
-        }
-        self.tell_all(HookMoment::OnFailure, &about);
-    }
-
     /// Asks, does it, and tells what came of it.
     ///
     /// # Errors
-    /// Those of [`Hooks::before`] and of `work`.
+    /// [`Error::Vetoed`] and interrupted, before anything is touched; those of `work`.
     pub fn around<T, E: From<Error>>(
         &self,
         about: &Value,
@@ -138,7 +123,7 @@ impl<'w> Hooks<'w> {
         self.before(about)?;
         let done = work();
         match &done {
-            Ok(made) => self.after(&merged(about, &told(made))),
+            Ok(made) => self.tell_all(self.operation.after(), &merged(about, &told(made))),
             Err(failure) => {
                 let more = json!({ "status": "failed", "error": error(failure) });
                 self.tell_all(HookMoment::OnFailure, &merged(about, &more));

@@ -46,14 +46,14 @@ pub(crate) struct OfReceiver {
 
 /// Events on their way.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Outgoing {
+pub(crate) struct Queues {
     waiting: Family<OfReceiver, Gauge>,
     delivered: Family<OfReceiver, Counter>,
     failed: Family<OfReceiver, Counter>,
     dropped: Family<OfReceiver, Counter>,
 }
 
-impl Outgoing {
+impl Queues {
     fn register(&self, registry: &mut Registry) {
         let (waiting, delivered) = (self.waiting.clone(), self.delivered.clone());
         registry.register("events_waiting", "Events that wait to be delivered", waiting);
@@ -103,7 +103,7 @@ pub(crate) struct Metrics {
     /// Jobs that run here.
     pub(crate) jobs_running: Gauge,
     /// Events on their way.
-    pub(crate) outgoing: Outgoing,
+    pub(crate) queues: Queues,
     /// 1 if the repository can be used.
     pub(crate) up: Gauge,
 }
@@ -136,8 +136,8 @@ impl Default for Metrics {
         );
         registry.register("jobs_running", "Jobs that run", jobs_running.clone());
         registry.register("repository_up", "Whether the repository can be used", up.clone());
-        let outgoing = Outgoing::default();
-        outgoing.register(&mut registry);
+        let queues = Queues::default();
+        queues.register(&mut registry);
         Self { outgoing, registry, requests, seconds, snapshots, last_good, overdue, jobs_running, up }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use crate::error::Result;
 use crate::state::State;
@@ -160,7 +160,7 @@ impl State {
     pub fn tell(&self, telling: &Telling<'_>) -> Result<()> {
         let mut connection = self.connection();
         let told = (|| {
-            let change = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             write(&change, telling)?;
             change.commit()
         })();
@@ -184,7 +184,7 @@ impl State {
     pub fn end_letter(&self, repository: &str, receiver: &str, number: i64, end: LetterEnd) -> Result<()> {
         let mut connection = self.connection();
         let ended = (|| {
-            let change = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let gone = change.execute("DELETE FROM outbox WHERE number = ?1", [number])?;
             let (delivered, dropped) = match end {
                 LetterEnd::Delivered => (gone, 0),
@@ -200,7 +200,7 @@ impl State {
     pub fn postpone_letter(&self, repository: &str, receiver: &str, number: i64, why: &str) -> Result<()> {
         let mut connection = self.connection();
         let noted = (|| {
-            let change = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             change.execute(
                 "UPDATE outbox SET attempts = attempts + 1, error = ?2 WHERE number = ?1",
                 params![number, why],
@@ -209,6 +209,23 @@ impl State {
             change.commit()
         })();
         noted.map_err(|e| self.wrong(e))
+    }
+
+    /// Drops what was written before a moment, whoever it is for.
+    pub fn drop_letters(&self, repository: &str, before: i64) -> Result<()> {
+        let mut connection = self.connection();
+        let dropped = (|| {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let old = params![repository, before];
+            change.execute(
+                "UPDATE receivers SET dropped = dropped + (SELECT count(*) FROM outbox o WHERE o.repository = ?1
+                   AND o.receiver = receivers.receiver AND o.created < ?2) WHERE repository = ?1",
+                old,
+            )?;
+            change.execute("DELETE FROM outbox WHERE repository = ?1 AND created < ?2", old)?;
+            change.commit()
+        })();
+        dropped.map_err(|e| self.wrong(e))
     }
 
     /// How the queues of a repository stand.

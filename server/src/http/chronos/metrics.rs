@@ -37,7 +37,7 @@ pub(super) async fn get(State(service): State<Arc<Service>>) -> Result<Response,
 fn measured(service: &Service) -> Result<()> {
     let running = service.runner().seen().borrow().running;
     service.metrics().jobs_running.set(i64::try_from(running).unwrap_or(i64::MAX));
-    service.metrics().outgoing.take(&service.state()?.queues(&service.workplace().key())?);
+    service.metrics().queues.take(&service.state()?.queues(&service.workplace().key())?);
     let catalog = service.catalog()?;
     let overdue = late(service.workplace(), &catalog)?;
     for state in targets(service.workplace(), Some(&catalog))? {
