@@ -74,7 +74,7 @@ fn those_after_are_told_what_was_made_and_what_failed() {
     assert_eq!(written(&program, "before")["hook"], "before_prune");
     assert_eq!(written(&program, "after")["deleted_count"], 0);
     program.run(["restore", "latest:notes", "--to", "back"]).expect_code(0);
-    assert_eq!(written(&program, "before")["strategy"], "new-location");
+    assert_eq!(written(&program, "before")["strategy"], "new_location");
     assert_eq!(
         (&written(&program, "after")["hook"], &written(&program, "after")["status"]),
         (&json!("after_restore"), &json!("completed"))
