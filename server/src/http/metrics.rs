@@ -138,7 +138,7 @@ impl Default for Metrics {
         registry.register("repository_up", "Whether the repository can be used", up.clone());
         let queues = Queues::default();
         queues.register(&mut registry);
-        Self { queues, registry, requests, seconds, snapshots, last_good, overdue, jobs_running, up }
+        Self { registry, requests, seconds, snapshots, last_good, overdue, jobs_running, queues, up }
     }
 }
 

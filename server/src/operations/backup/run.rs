@@ -54,7 +54,8 @@ impl Planned {
         repository: &Repository,
         sources: Vec<Box<dyn Source>>,
     ) -> Result<Backup> {
-        let hooks = Hooks::of(workplace, repository.monitor(), Operation::Backup, &[self.target.clone()]);
+        let hooks =
+            Hooks::of(workplace, repository.monitor(), Operation::Backup, std::slice::from_ref(&self.target));
         hooks.around(
             &self.about(&sources),
             || self.make(workplace, repository, sources),
