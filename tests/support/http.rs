@@ -101,7 +101,7 @@ impl HttpServer {
         let listener = loop {
             match TcpListener::bind(("127.0.0.1", port)) {
                 Err(e) if e.kind() == ErrorKind::AddrInUse && Instant::now() < limit => {
-                    std::thread::yield_now()
+                    std::thread::yield_now();
                 }
                 bound => break bound.unwrap(),
             }
