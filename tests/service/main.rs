@@ -6,6 +6,7 @@
     reason = "tests lay out and damage files directly"
 )]
 
+mod acceptance;
 mod http;
 mod n8n;
 mod postgres;
