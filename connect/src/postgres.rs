@@ -14,6 +14,6 @@ pub use archive::{ArchiveEntry, ArchiveList};
 pub use client::{Client, Server};
 pub use connection::Connection;
 pub use restore::{Content, DatabasePlan, DatabaseReport, DatabaseRestore, plan_database, restore_database};
-pub use source::{Databases, PostgresOptions, PostgresSource};
+pub use source::{Databases, Failure, Outage, PostgresOptions, PostgresSource};
 pub use swap::Existing;
 pub use table::{TableRestore, plan_table, restore_table};

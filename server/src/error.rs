@@ -189,6 +189,18 @@ pub enum Error {
         #[source]
         cause: Box<Error>,
     },
+    /// A run over several targets made nothing at all.
+    #[error("no target could be backed up: {why}")]
+    NothingMade {
+        /// Its id.
+        run_id: String,
+        /// What each target said.
+        why: String,
+        /// The answer of each target.
+        backups: serde_json::Value,
+        /// Why the first failed.
+        first: Box<Error>,
+    },
     /// A hook did not let it happen.
     #[error("{hook} does not allow it: {why}; nothing was touched")]
     Vetoed {
@@ -309,6 +321,7 @@ impl Error {
     pub fn upstream(&self) -> Option<Upstream> {
         match self {
             Self::Failed { upstream, .. } => *upstream,
+            Self::NothingMade { first, .. } => first.upstream(),
             _ => None,
         }
     }
@@ -317,6 +330,7 @@ impl Error {
     pub fn backup_id(&self) -> Option<&str> {
         match self {
             Self::Failed { backup_id, .. } => Some(backup_id),
+            Self::NothingMade { run_id, .. } => Some(run_id),
             _ => None,
         }
     }
@@ -339,7 +353,7 @@ impl Error {
             | Self::Held { .. }
             | Self::Vetoed { .. }
             | Self::NotDeleted { .. } => Kind::Refused,
-            Self::Failed { cause, .. } => cause.kind(),
+            Self::Failed { cause: error, .. } | Self::NothingMade { first: error, .. } => error.kind(),
             Self::StateDamaged { .. } => Kind::Library(ErrorKind::Damaged),
             Self::StateTooNew { .. } => Kind::Library(ErrorKind::TooNew),
             Self::State { source, .. } => Kind::Library(match source.sqlite_error_code() {

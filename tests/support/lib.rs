@@ -20,7 +20,7 @@ mod trees;
 
 pub use http::{HttpServer, Request, Response, client as http_client};
 pub use mounted::Mounted;
-pub use n8n::{N8n, n8n};
+pub use n8n::{N8n, free_port, n8n};
 pub use program::{Output, Program};
 pub use service::{Answer, Service, configure};
 pub use special::special_tree;

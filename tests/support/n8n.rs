@@ -2,6 +2,7 @@
 //!
 //! `scripts/n8n` installs them. A server ends with the test program: a shell waits for the end of its standard input.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::net::TcpListener;
@@ -11,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client, RequestBuilder};
+use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::http;
@@ -33,6 +35,8 @@ pub struct N8n {
     pub version: &'static str,
     /// API key of the owner.
     pub key: String,
+    /// The owner's session.
+    owner: String,
     port: u16,
     data: PathBuf,
     client: Client,
@@ -63,8 +67,15 @@ impl N8n {
         child.args(["-c", UNTIL_INPUT_ENDS, "sh"]).arg(&data).args(program(version)).arg("start");
         child.envs(environment(version, &data, port)).env("N8N_RUNNERS_BROKER_PORT", free_port().to_string());
         let child = child.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        let mut server =
-            Self { version, key: String::new(), port, data, client: http::client(), _child: child };
+        let mut server = Self {
+            version,
+            key: String::new(),
+            owner: String::new(),
+            port,
+            data,
+            client: http::client(),
+            _child: child,
+        };
         server.wait();
         server.set_up();
         server
@@ -93,18 +104,59 @@ impl N8n {
         let answer =
             self.client.post(format!("{}/rest/owner/setup", self.url())).json(&owner).send().unwrap();
         assert!(answer.status().is_success(), "{}", answer.text().unwrap());
-        let cookie = answer.headers().get("set-cookie").unwrap().to_str().unwrap();
-        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let cookie = session(answer.headers());
         let rest = |call: RequestBuilder| -> Value {
             let answer = call.header("cookie", &cookie).send().unwrap();
             assert!(answer.status().is_success(), "{}", answer.text().unwrap());
             answer.json().unwrap()
         };
+        self.key = self.make_key(&rest);
+        self.owner = cookie;
+    }
+
+    /// An API key with all that its user may do.
+    fn make_key(&self, rest: &dyn Fn(RequestBuilder) -> Value) -> String {
         let keys = format!("{}/rest/api-keys", self.url());
         let scopes = rest(self.client.get(format!("{keys}/scopes")));
         let key = json!({"label": "tests", "expiresAt": null, "scopes": scopes["data"]});
         let made = rest(self.client.post(keys).json(&key));
-        made["data"]["rawApiKey"].as_str().unwrap().clone_into(&mut self.key);
+        made["data"]["rawApiKey"].as_str().unwrap().to_owned()
+    }
+
+    /// The key of a new user who is not the owner.
+    ///
+    /// # Panics
+    /// If the server fails.
+    pub fn member_key(&self) -> String {
+        let answer = |call: RequestBuilder| {
+            let answer = call.send().unwrap();
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            let text = answer.text().unwrap();
+            assert!(status.is_success(), "{}: {status} {text}", self.version);
+            (headers, serde_json::from_str::<Value>(&text).unwrap())
+        };
+        let at = |path: &str| format!("{}/rest/{path}", self.url());
+        let member = json!([{"email": "member@example.test", "role": "global:member"}]);
+        let invited = self.client.post(at("invitations")).header("cookie", &self.owner).json(&member);
+        let (_, invited) = answer(invited);
+        let url = invited["data"][0]["user"]["inviteAcceptUrl"].as_str().unwrap();
+        let (_, query) = url.split_once('?').unwrap();
+        let given: BTreeMap<&str, &str> =
+            query.split('&').map(|pair| pair.split_once('=').unwrap()).collect();
+        let mut body = json!({"firstName": "Test", "lastName": "Member", "password": "Passw0rd-of-tests"});
+        let path = match given.get("token") {
+            Some(token) => {
+                body["token"] = json!(token);
+                "invitations/accept".to_owned()
+            }
+            None => {
+                body["inviterId"] = json!(given["inviterId"]);
+                format!("invitations/{}/accept", given["inviteeId"])
+            }
+        };
+        let (headers, _) = answer(self.client.post(at(&path)).json(&body));
+        let cookie = session(&headers);
+        self.make_key(&|call| answer(call.header("cookie", &cookie)).1)
     }
 
     /// Its address.
@@ -235,6 +287,11 @@ impl N8n {
     }
 }
 
+/// The cookie that an answer sets.
+fn session(headers: &HeaderMap) -> String {
+    headers.get("set-cookie").unwrap().to_str().unwrap().split(';').next().unwrap().to_owned()
+}
+
 fn installed() -> PathBuf {
     repository_root().join("target/fixtures/n8n")
 }
@@ -247,7 +304,10 @@ fn program(version: &str) -> [PathBuf; 2] {
 }
 
 /// A port that nobody has.
-fn free_port() -> u16 {
+///
+/// # Panics
+/// If the system has none.
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -109,6 +109,11 @@ impl Client {
         &self.shown
     }
 
+    /// The key.
+    pub(super) fn key(&self) -> &Secret {
+        &self.key
+    }
+
     /// Calls made, repeated ones included.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! An n8n as a source of a snapshot, by its own command line: no key is needed, and archived workflows and all fields come as
+//! What an n8n holds, by its own command line: no key is needed, and archived workflows and all fields come as
 //! they are stored. What is published but differs from the editor is not in it.
 //!
 //! `n8n export:workflow` writes one list in no order; it is split into a temporary file, then given in the order of the paths.
@@ -6,7 +6,7 @@
 
 use std::sync::mpsc::sync_channel;
 
-use chronos_snapshot::{Item, Source, SourceOutcome, SourcePart, Time, TreePath};
+use chronos_snapshot::{Item, SourcePart, Time, TreePath};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
@@ -20,80 +20,39 @@ use crate::process::Process;
 /// Most that an export of credentials may be.
 const CREDENTIALS_BYTES_MAX: usize = 256 << 20;
 
-/// What an export takes.
-#[derive(Clone, Debug)]
-pub struct ExportOptions {
-    /// Name of the source, and its folder in the snapshot.
-    pub name: String,
+/// What is to be exported, and where it goes in the snapshot.
+pub(super) struct Export {
     /// `n8n`, behind a prefix if it has one.
-    pub command: Process,
-    /// What is taken.
-    pub parts: Parts,
-    /// Only the workflow of this id.
-    pub workflow: Option<String>,
+    pub(super) command: Process,
     /// Also `credentials_encrypted.json`: with the values, encrypted with the key of the instance.
-    pub has_encrypted_credentials: bool,
+    pub(super) has_encrypted_credentials: bool,
+    pub(super) said: Said,
+    pub(super) folder: TreePath,
+    pub(super) workflow: Option<String>,
+    pub(super) parts: Parts,
 }
 
-/// The workflows of one n8n, as its command line exports them.
-#[derive(Debug)]
-pub struct ExportSource {
-    options: ExportOptions,
-    folder: TreePath,
-    said: Said,
-}
-
-impl ExportSource {
-    /// Prepares a source; nothing is run.
-    pub fn new(options: ExportOptions) -> Result<Self> {
-        let folder = node::folder(&options.name)?;
-        Ok(Self { options, folder, said: Said::default() })
-    }
-}
-
-impl Source for ExportSource {
-    fn name(&self) -> String {
-        self.options.name.clone()
-    }
-
-    fn kind(&self) -> &'static str {
-        "n8n"
-    }
-
-    fn component(&self) -> String {
-        self.options.parts.component().to_owned()
-    }
-
-    fn paths(&self) -> Vec<String> {
-        vec![node::label(&self.folder, self.options.workflow.as_deref(), self.options.parts)]
-    }
-
-    fn open(&mut self) -> chronos_snapshot::Result<Box<dyn Iterator<Item = Item> + Send>> {
-        self.said.clear();
-        let (options, folder, said) = (self.options.clone(), self.folder.clone(), self.said.clone());
+impl Export {
+    /// Begins to export; the items follow, and a failure as the last of them.
+    pub(super) fn begin(self) -> impl Iterator<Item = Item> + Send {
         let (sender, items) = sync_channel(4);
         std::thread::spawn(move || {
             let give = |item| sender.send(item).map_err(|_| Error::Interrupted);
-            if let Err(error) = export(&options, &folder, &said, &give) {
+            if let Err(error) = export(&self, &give) {
+                let why = error.to_string();
+                self.said.failed(Box::new(error).into());
                 // Nobody listens any more: the backup has ended.
-                let _ = sender.send(Item::Failed(error.to_string()));
+                let _ = sender.send(Item::Failed(why));
             }
         });
-        Ok(Box::new(items.into_iter()))
-    }
-
-    fn is_repeatable(&self) -> bool {
-        true
-    }
-
-    fn outcome(&self) -> SourceOutcome {
-        self.said.outcome()
+        items.into_iter()
     }
 }
 
 type Give<'g> = dyn Fn(Item) -> Result<()> + 'g;
 
-fn export(options: &ExportOptions, folder: &TreePath, said: &Said, give: &Give<'_>) -> Result<()> {
+fn export(options: &Export, give: &Give<'_>) -> Result<()> {
+    let Export { said, folder, .. } = options;
     said.note("read with the command line of n8n".to_owned());
     let mut spool = Spool::new()?;
     let what = options.workflow.as_ref().map_or_else(|| "--all".to_owned(), |id| format!("--id={id}"));
@@ -103,7 +62,7 @@ fn export(options: &ExportOptions, folder: &TreePath, said: &Said, give: &Give<'
     }
     give(node::dir(folder.clone()))?;
     if options.has_encrypted_credentials {
-        give(encrypted(options, folder, said)?)?;
+        give(encrypted(options)?)?;
     }
     if options.parts.has_credentials() {
         let list: Vec<_> = std::mem::take(&mut spool.credentials).into_iter().collect();
@@ -165,7 +124,7 @@ fn file(
 }
 
 /// The credentials with their values as they stand in the database.
-fn encrypted(options: &ExportOptions, folder: &TreePath, said: &Said) -> Result<Item> {
+fn encrypted(options: &Export) -> Result<Item> {
     let text = options.command.and(["export:credentials", "--all"]).output(CREDENTIALS_BYTES_MAX)?;
     let mut list = match first_list(&text) {
         Some(bytes) => serde_json::Deserializer::from_slice(bytes)
@@ -180,10 +139,10 @@ fn encrypted(options: &ExportOptions, folder: &TreePath, said: &Said) -> Result<
         return Err(damaged(options, "credentials that are not encrypted"));
     }
     list.sort_by(|a, b| text_of(a, "id").cmp(&text_of(b, "id")));
-    file(folder, said, "credentials_encrypted.json", "config", &Value::Array(list), None)
+    file(&options.folder, &options.said, "credentials_encrypted.json", "config", &Value::Array(list), None)
 }
 
-fn damaged(options: &ExportOptions, why: &str) -> Error {
+fn damaged(options: &Export, why: &str) -> Error {
     Error::Damaged { what: format!("the output of {}", options.command.shown()), why: why.to_owned() }
 }
 

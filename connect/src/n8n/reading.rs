@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use chronos_snapshot::{Item, PathError, SourcePart, Time, TreePath};
 use serde::Deserialize;
@@ -12,9 +13,11 @@ use crate::n8n::client::Client;
 use crate::n8n::credentials::{self, Credential};
 use crate::n8n::error::{Error, Result};
 use crate::n8n::fetch::Fetched;
+use crate::n8n::items::Items;
 use crate::n8n::listing::{Listed, list};
 use crate::n8n::node;
 use crate::n8n::options::Parts;
+use crate::n8n::owner;
 use crate::n8n::said::Said;
 use crate::n8n::version::{Era, ServerVersion};
 use crate::n8n::workflow::{canonical, changed_at, file_name, text_of, to_bytes};
@@ -71,10 +74,26 @@ impl Listed for Row {
 }
 
 impl Reading {
-    pub(super) fn prepare(&self) -> Result<Prepared> {
+    /// Begins to read; the items follow.
+    pub(super) fn begin(self) -> Items {
+        let (sender, prepared) = sync_channel(1);
+        let items = Items::new(&self.folder, self.said.clone(), prepared);
+        std::thread::spawn(move || {
+            // Nobody listens any more: the backup has ended.
+            let _ = sender.send(self.prepare());
+        });
+        items
+    }
+
+    fn prepare(&self) -> Result<Prepared> {
         let version = ServerVersion::ask(&self.client)?;
         self.said.note(version.to_string());
         if let Some(warning) = version.warning() {
+            self.said.note(warning);
+        }
+        if self.workflow.is_none()
+            && let Some(warning) = owner::warning(&self.client)?
+        {
             self.said.note(warning);
         }
         let mut problems = Vec::new();

@@ -1,43 +1,69 @@
-//! An n8n as a source of a snapshot, over its public API.
+//! An n8n as a source of a snapshot, over its public API or by its command line.
 //!
 //! Gives `{source}/credentials_metadata.json`, `{source}/tags.json` and `{source}/workflows/{id}.json`, in the order of their
-//! paths. Listing and reading begin when it is opened; a few threads read, a few workflows ahead.
+//! paths. Reading begins when it is opened; over the API a few threads read, a few workflows ahead.
 
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 
 use chronos_snapshot::{Item, Source, SourceOutcome, TreePath};
 
 use crate::n8n::client::Client;
 use crate::n8n::error::{Error, Result};
-use crate::n8n::items::Items;
+use crate::n8n::exported::Export;
 use crate::n8n::node;
 use crate::n8n::options::{Limits, Parts, Server};
 use crate::n8n::reading::Reading;
 use crate::n8n::said::Said;
+use crate::process::Process;
 
 /// What an n8n source takes, and from where.
 #[derive(Clone, Debug)]
 pub struct N8nOptions {
     /// Its name, and its folder in the snapshot.
     pub name: String,
-    /// The server.
-    pub server: Server,
-    /// Limits of its calls.
-    pub limits: Limits,
+    /// How it is read.
+    pub way: Way,
     /// What is taken.
     pub parts: Parts,
     /// Only the workflow of this id.
     pub workflow: Option<String>,
 }
 
+/// How an n8n is read.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// Over its public API.
+    Api {
+        /// The server.
+        server: Server,
+        /// Limits of its calls.
+        limits: Limits,
+    },
+    /// By its command line.
+    Command {
+        /// `n8n`, behind a prefix if it has one.
+        command: Process,
+        /// Also `credentials_encrypted.json`: with the values, encrypted with the key of the instance.
+        has_encrypted_credentials: bool,
+    },
+}
+
 /// The workflows, tags and credential names of one n8n.
 #[derive(Debug)]
 pub struct N8nSource {
-    options: N8nOptions,
+    name: String,
     folder: TreePath,
-    client: Arc<Client>,
+    reader: Reader,
+    parts: Parts,
+    workflow: Option<String>,
     said: Said,
+}
+
+/// What reads.
+#[derive(Debug)]
+enum Reader {
+    Api(Arc<Client>),
+    Command { command: Process, has_encrypted_credentials: bool },
 }
 
 /// Why a source failed, for whoever gave it away.
@@ -54,14 +80,15 @@ impl Failure {
 impl N8nSource {
     /// Prepares a source; no call is made.
     pub fn new(options: N8nOptions) -> Result<Self> {
-        let folder = node::folder(&options.name)?;
-        let client = Arc::new(Client::new(&options.server, options.limits.clone())?);
-        Ok(Self { options, folder, client, said: Said::default() })
-    }
-
-    /// The client, which counts its calls.
-    pub fn client(&self) -> &Arc<Client> {
-        &self.client
+        let N8nOptions { name, way, parts, workflow } = options;
+        let folder = node::folder(&name)?;
+        let reader = match way {
+            Way::Api { server, limits } => Reader::Api(Arc::new(Client::new(&server, limits)?)),
+            Way::Command { command, has_encrypted_credentials } => {
+                Reader::Command { command, has_encrypted_credentials }
+            }
+        };
+        Ok(Self { name, folder, reader, parts, workflow, said: Said::default() })
     }
 
     /// Where the error will be that ends this source.
@@ -72,7 +99,7 @@ impl N8nSource {
 
 impl Source for N8nSource {
     fn name(&self) -> String {
-        self.options.name.clone()
+        self.name.clone()
     }
 
     fn kind(&self) -> &'static str {
@@ -80,29 +107,28 @@ impl Source for N8nSource {
     }
 
     fn component(&self) -> String {
-        self.options.parts.component().to_owned()
+        self.parts.component().to_owned()
     }
 
     fn paths(&self) -> Vec<String> {
-        vec![node::label(&self.folder, self.options.workflow.as_deref(), self.options.parts)]
+        vec![node::label(&self.folder, self.workflow.as_deref(), self.parts)]
     }
 
     fn open(&mut self) -> chronos_snapshot::Result<Box<dyn Iterator<Item = Item> + Send>> {
         self.said.clear();
-        let (sender, prepared) = sync_channel(1);
-        let reading = Reading {
-            client: Arc::clone(&self.client),
-            said: self.said.clone(),
-            folder: self.folder.clone(),
-            workflow: self.options.workflow.clone(),
-            parts: self.options.parts,
-        };
-        let items = Items::new(&self.folder, self.said.clone(), prepared);
-        std::thread::spawn(move || {
-            // Nobody listens any more: the backup has ended.
-            let _ = sender.send(reading.prepare());
-        });
-        Ok(Box::new(items))
+        let (said, folder) = (self.said.clone(), self.folder.clone());
+        let (workflow, parts) = (self.workflow.clone(), self.parts);
+        Ok(match &self.reader {
+            Reader::Api(client) => {
+                let client = Arc::clone(client);
+                Box::new(Reading { client, said, folder, workflow, parts }.begin())
+            }
+            Reader::Command { command, has_encrypted_credentials } => {
+                let (command, has_encrypted_credentials) = (command.clone(), *has_encrypted_credentials);
+                let export = Export { command, has_encrypted_credentials, said, folder, workflow, parts };
+                Box::new(export.begin())
+            }
+        })
     }
 
     fn is_repeatable(&self) -> bool {

@@ -148,8 +148,8 @@ fn release_in(page: &[u8]) -> Option<String> {
     })
 }
 
-/// Decodes base64 with padding (RFC 4648, section 4).
-fn base64(text: &str) -> Option<Vec<u8>> {
+/// Decodes base64, with padding or without (RFC 4648, section 4).
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let (mut held, mut bits) = (0_u32, 0);
     for c in text.trim_end_matches('=').bytes() {

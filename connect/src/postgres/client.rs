@@ -83,6 +83,12 @@ impl Client {
         })
     }
 
+    /// Whether the server takes no connections: nobody listens, or it is starting. `pg_isready` asks without a password.
+    pub(super) fn is_out_of_reach(&self) -> bool {
+        let ready = self.program("pg_isready", &["-q"], None).time_limit(Some(QUERY_LIMIT));
+        self.version_of("pg_isready").is_ok() && ready.output(HELP_MAX).is_err()
+    }
+
     /// The version of a client program as it tells it, and its first number.
     pub(super) fn version_of(&self, program: &str) -> Result<(String, u32)> {
         let process = Process::new([self.path(program), "--version".into()]).prefix(self.prefix.clone());

@@ -70,6 +70,27 @@ struct Done {
     /// Why files are missing.
     failed: BTreeMap<String, (&'static str, String)>,
     notes: Vec<String>,
+    outage: Option<Outage>,
+}
+
+/// How a server failed that may be well again in a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// It takes no connections.
+    OutOfReach,
+    /// It did not answer in time.
+    TooSlow,
+}
+
+/// Whether the server of a source failed, for whoever gave the source away.
+#[derive(Clone, Debug)]
+pub struct Failure(Shared);
+
+impl Failure {
+    /// Takes the outage that ended the source.
+    pub fn take(&self) -> Option<Outage> {
+        lock(&self.0).outage.take()
+    }
 }
 
 #[derive(Debug)]
@@ -91,6 +112,20 @@ impl PostgresSource {
     pub fn new(options: PostgresOptions) -> Result<Self> {
         TreePath::new(options.source.as_str())?;
         Ok(Self { options, done: Shared::default() })
+    }
+
+    /// Where it will be said whether the server failed.
+    pub fn failure(&self) -> Failure {
+        Failure(Arc::clone(&self.done))
+    }
+
+    /// What an error means for those who may try again.
+    fn outage(&self, error: &Error) -> Option<Outage> {
+        match error {
+            Error::TimedOut { .. } => Some(Outage::TooSlow),
+            Error::Upstream { .. } => self.options.client.is_out_of_reach().then_some(Outage::OutOfReach),
+            _ => None,
+        }
     }
 
     /// The files of the snapshot in the order of their paths, none of them begun.
@@ -171,7 +206,7 @@ impl Source for PostgresSource {
 
     fn open(&mut self) -> chronos_snapshot::Result<Box<dyn Iterator<Item = Item> + Send>> {
         let client = &self.options.client;
-        let (server, through) = self.server()?;
+        let (server, through) = self.server().inspect_err(|e| lock(&self.done).outage = self.outage(e))?;
         let version = client.check_version("pg_dump", &server)?;
         let databases = self.databases()?;
         if databases.is_empty() {

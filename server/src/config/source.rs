@@ -72,9 +72,13 @@ pub struct Source {
     /// Their password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<SecretRef>,
-    /// Kind `postgres`: words before each command, such as `["docker", "exec", "db"]`.
+    /// Kinds `n8n` and `postgres`: words before each command, such as `["docker", "exec", "db"]`. An n8n without `url` is read by
+    /// its command line behind them; one with `url` gets workflows back by it, so that they keep their ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prefix: Vec<String>,
+    /// Kind `n8n` without `url`: the credentials also with their values, encrypted with the key of the instance.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub encrypted_credentials: bool,
 
     /// Kind `postgres`: host, or folder of its socket.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,7 +147,7 @@ impl SourceKind {
         match self {
             Self::Files => &["paths", "include", "exclude"],
             Self::Command => &["command", "filename"],
-            Self::N8n => &["url", "api_key", "user", "password"],
+            Self::N8n => &["url", "api_key", "user", "password", "prefix", "encrypted_credentials"],
             Self::Postgres => &["url", "host", "port", "user", "password", "databases", "globals", "prefix"],
             Self::Sqlite => &["path", "stop", "start"],
         }
@@ -250,7 +254,17 @@ impl Source {
 
     fn check_n8n(&self, at: &Place, problems: &mut Problems<'_>) {
         match &self.url {
-            None => problems.value(&at.key("url"), "is missing"),
+            None if self.prefix.is_empty() => problems.value(
+                &at.key("url"),
+                "is missing; without one, `prefix` has to say how the command line of n8n is reached (of this host: [\"env\"])",
+            ),
+            None if self.api_key.is_some() || self.user.is_some() => {
+                problems.value(&at.key("api_key and user"), "are for an n8n with url");
+            }
+            None => {}
+            Some(_) if self.encrypted_credentials => {
+                problems.value(&at.key("encrypted_credentials"), "needs `prefix` in place of url: the API does not show them");
+            }
             Some(SecretRef::Plain(url)) => problems.check(&at.key("url"), web::check_url(url.reveal())),
             Some(_) => {}
         }

@@ -95,9 +95,40 @@ impl Problem {
     }
 
     /// The status.
+    #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
+}
+
+impl Problem {
+    /// The document of this failure.
+    pub(crate) fn document(&self) -> Value {
+        let document = Document {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            error: &self.detail,
+            state: self.state,
+            more: &self.more,
+        };
+        // A map of plain values can always be written.
+        serde_json::to_value(document).unwrap_or_default()
+    }
+}
+
+/// The failure that a document tells, as it was told before.
+pub(crate) fn repeated(document: &Value) -> Option<Response> {
+    let status = document.get("status")?.as_u64().and_then(|n| u16::try_from(n).ok());
+    let status = StatusCode::from_u16(status?).ok()?;
+    Some(answer(status, document))
+}
+
+fn answer(status: StatusCode, document: &Value) -> Response {
+    let kind = HeaderValue::from_static(CONTENT_TYPE);
+    let text = chronos_snapshot::harmless_json(document.to_string());
+    (status, [(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
 impl IntoResponse for Problem {
@@ -110,21 +141,7 @@ impl IntoResponse for Problem {
                 "request failed"
             );
         }
-        let document = Document {
-            kind: "about:blank",
-            title: self.status.canonical_reason().unwrap_or_default(),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            error: &self.detail,
-            state: self.state,
-            more: &self.more,
-        };
-        // A map of plain values can always be written.
-        let text = serde_json::to_string(&document).unwrap_or_default();
-        let kind = HeaderValue::from_static(CONTENT_TYPE);
-        let mut response =
-            (self.status, [(header::CONTENT_TYPE, kind)], chronos_snapshot::harmless_json(text))
-                .into_response();
+        let mut response = answer(self.status, &self.document());
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -138,17 +155,23 @@ impl IntoResponse for Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        let (status, state) = status_of(&error);
-        let problem = Self::new(status, state, sentence(&error));
+        Self::from(&error)
+    }
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        let (status, state) = status_of(error);
+        let mut problem = Self::new(status, state, sentence(error));
+        if let Some(id) = error.backup_id() {
+            problem = problem.with("backup_id", id);
+        }
+        if let Some(status) = error.upstream().and_then(|u| u.status) {
+            problem = problem.with("upstream_status", status);
+        }
         match error {
-            Error::Failed { backup_id, upstream, .. } => {
-                let problem = Self { state: "failed", ..problem }.with("backup_id", backup_id);
-                match upstream.and_then(|u| u.status) {
-                    Some(status) => problem.with("upstream_status", status),
-                    None => problem,
-                }
-            }
-            Error::Unknown { near: Some(near), .. } => problem.with("nearest", near),
+            Error::NothingMade { backups, .. } => problem.with("backups", backups.clone()),
+            Error::Unknown { near: Some(near), .. } => problem.with("nearest", near.clone()),
             _ => problem,
         }
     }
@@ -171,6 +194,13 @@ fn status_of(error: &Error) -> (StatusCode, &'static str) {
             let (status, _) = status_of(cause);
             let is_late = status == StatusCode::BAD_GATEWAY && upstream.is_some_and(|u| u.timed_out);
             return (if is_late { StatusCode::GATEWAY_TIMEOUT } else { status }, "failed");
+        }
+        Error::NothingMade { first, .. } => {
+            let (status, _) = status_of(first);
+            return (
+                if status == StatusCode::NOT_FOUND { StatusCode::BAD_GATEWAY } else { status },
+                "failed",
+            );
         }
         // What was to be read failed, not this program.
         Error::Snapshot(
@@ -219,6 +249,8 @@ fn advice(error: &Error) -> Option<String> {
         Error::NoTargets => "add a [[target]] to the configuration of the service",
         Error::NoRepository { .. } => "`chronos init` makes one there",
         Error::Held { .. } => "DELETE /backups/{id}/hold first",
+        // What is to be done stands with each target.
+        Error::NothingMade { .. } => return None,
         Error::Failed { cause, .. } => return advice(cause),
         error => match error.kind() {
             Kind::Library(ErrorKind::NoSpace) => {

@@ -12,8 +12,9 @@ use crate::http::auth::tokens::Watched;
 use crate::http::auth::{Failures, Tokens};
 use crate::http::metrics::Metrics;
 use crate::http::options::ServeOptions;
+use crate::http::problem::{Problem, sentence};
 use crate::http::reporter::Reporter;
-use crate::jobs::{Observer, OfJobs, Runner, RunnerOptions};
+use crate::jobs::{Observer, OfJobs, Runner, RunnerOptions, Words};
 use crate::state::State;
 use crate::workplace::{Key, Opened, Workplace};
 
@@ -25,6 +26,9 @@ pub(crate) const WORKING_MAX: usize = 8;
 pub(crate) const WAITING_MAX: usize = 1000;
 /// Streams of events that are open at once: each looks twice a second.
 const WATCHING_MAX: usize = 64;
+
+/// A job that fails leaves what the request answers that waits for it.
+const WORDS: Words = Words { sentence, document: |error| Problem::from(error).document() };
 
 /// What all requests share.
 #[derive(Debug)]
@@ -52,7 +56,8 @@ impl Service {
         let access = Arc::new(Access { workplace, opened: Mutex::default() });
         let opener = Arc::clone(&access);
         let tells: Arc<dyn Observer> = Arc::new(OfJobs(access.workplace.clone()));
-        let runner = Runner::prepare(&access.workplace, limits, vec![tells], move || opener.repository())?;
+        let runner =
+            Runner::prepare(&access.workplace, (limits, WORDS), vec![tells], move || opener.repository())?;
         Ok(Self {
             access,
             reporter,

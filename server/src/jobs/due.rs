@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::jobs::options::RunnerOptions;
-use crate::jobs::queue::{add, short};
+use crate::jobs::queue::{Patience, add, short};
 use crate::jobs::task::{BackupTask, CleanupTask, Task, VerifyTask};
 use crate::operations::backup::default_description;
 use crate::operations::schedules::{Schedules, key};
@@ -50,7 +50,7 @@ fn begin(
     let is_queued = |task: &Task| queued.iter().any(|(target, _)| target.as_deref() == task.target());
     let tasks = tasks(schedule, due, options, claim);
     for task in tasks.iter().filter(|task| !is_queued(task)) {
-        add(workplace, state, task, Some((&schedule.id, due.at)))?;
+        add(workplace, state, task, Patience::Queued, Some((&schedule.id, due.at)))?;
     }
     tracing::info!(schedule = schedule.id, due = %due.at, catches_up = due.catches_up(), jobs = tasks.len(), "due");
     state.begin_schedule(&repository, &schedule.id, due.at, now)?;

@@ -22,12 +22,13 @@ use crate::jobs::perform::{Done, perform};
 use crate::jobs::queue::short;
 use crate::jobs::runner::{Observer, Open, Seen};
 use crate::jobs::task::Task;
-use crate::jobs::verdict::{Verdict, verdict};
+use crate::jobs::verdict::{Attempted, Verdict, verdict};
 use crate::jobs::view::JobView;
+use crate::jobs::words::Words;
 use crate::operations::backup::claim_run;
 use crate::operations::schedules::key;
 use crate::schedule::Schedule;
-use crate::state::{JobEnding, JobRow, JobStatus, State};
+use crate::state::{Choice, JobEnding, JobRow, JobStatus, State};
 use crate::turn::Turn;
 use crate::workplace::Workplace;
 
@@ -37,6 +38,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 const QUEUE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often schedules are looked at, which other processes change, and under which the clock may be put.
 const SCHEDULE_INTERVAL: Duration = Duration::from_secs(10);
+/// Jobs that somebody waits for, beside the others.
+const AWAITED_MAX: usize = 8;
 /// The lock of the one who has the duty.
 const DUTY: &str = "jobs";
 
@@ -69,6 +72,7 @@ pub(super) struct Keeper {
     workplace: Workplace,
     repository: String,
     options: RunnerOptions,
+    words: Words,
     observers: Vec<Arc<dyn Observer>>,
     open: Open,
     told: Sender<Message>,
@@ -90,7 +94,7 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn new(
         workplace: Workplace,
-        options: RunnerOptions,
+        (options, words): (RunnerOptions, Words),
         observers: Vec<Arc<dyn Observer>>,
         open: Open,
         (told, messages): (Sender<Message>, mpsc::Receiver<Message>),
@@ -100,6 +104,7 @@ impl Keeper {
             repository: key(&workplace),
             workplace: workplace.reporting_to(Arc::new(Once::default())),
             options,
+            words,
             observers,
             open,
             told,
@@ -155,7 +160,8 @@ impl Keeper {
                 let now = self.now();
                 if let Some(job) = self.running.iter_mut().find(|job| job.number == number) {
                     let (stop, attempts) = (job.live.reason(), job.row.attempts);
-                    job.verdict = Some(verdict(*outcome, stop, attempts, &self.options, now));
+                    let attempt = Attempted { attempts, awaited: job.row.awaited, stop };
+                    job.verdict = Some(verdict(*outcome, attempt, &self.options, &self.words, now));
                 }
             }
         }
@@ -186,11 +192,21 @@ impl Keeper {
             return Ok(());
         }
         self.look_at_schedules(state)?;
-        while self.running.len() < self.options.workers {
-            let Some(row) = state.begin_job(&self.repository, short(self.now()))? else { break };
+        while let Some(choice) = self.choice() {
+            let Some(row) = state.begin_job(&self.repository, choice, short(self.now()))? else { break };
             self.begin(row);
         }
         Ok(())
+    }
+
+    /// What may be begun beside what runs: nobody who waits does so for work that can wait.
+    fn choice(&self) -> Option<Choice> {
+        let workers = self.options.workers;
+        if self.running.len() >= workers + AWAITED_MAX {
+            return None;
+        }
+        let unawaited = self.running.iter().filter(|job| !job.row.awaited).count();
+        Some(if unawaited < workers { Choice::All } else { Choice::Awaited })
     }
 
     /// Takes the duty if nobody has it, and sees to what the one before left.
@@ -246,19 +262,21 @@ impl Keeper {
             "job begins"
         );
         let (told, open, task) = (self.told.clone(), Arc::clone(&self.open), row.task.clone());
+        let words = self.words;
         let (workplace, monitor) = (self.workplace.reporting_to(Arc::clone(&live) as _), Arc::clone(&live));
         let back = move |outcome| {
             // The keeper outlives its jobs.
             drop(told.send(Message::Back(number, Box::new(outcome))));
         };
         let work = move || {
-            let work = AssertUnwindSafe(|| carry_out(&task, &workplace, &open, monitor));
+            let work = AssertUnwindSafe(|| carry_out(&task, &workplace, &open, &words, monitor));
             back(catch_unwind(work).unwrap_or_else(|_| Ok(fault())));
         };
         let thread = thread::Builder::new().name("job".to_owned()).spawn(work);
         let verdict = thread.err().map(|source| {
             let error = Error::Local { path: "threads".to_owned(), source };
-            verdict(Err(error), None, row.attempts, &self.options, self.now())
+            let attempt = Attempted { attempts: row.attempts, awaited: row.awaited, stop: None };
+            verdict(Err(error), attempt, &self.options, &self.words, self.now())
         });
         self.running.push(Running { number, row, live, verdict });
     }
@@ -332,11 +350,11 @@ pub(super) fn now_of(workplace: &Workplace) -> Result<Timestamp> {
     Timestamp::from_nanosecond(workplace.env.clock.now()).map_err(|e| Error::Clock(e.to_string()))
 }
 
-fn carry_out(task: &str, workplace: &Workplace, open: &Open, live: Arc<Live>) -> Result<Done> {
+fn carry_out(task: &str, workplace: &Workplace, open: &Open, words: &Words, live: Arc<Live>) -> Result<Done> {
     let task: Task = serde_json::from_str(task)
         .map_err(|e| Error::Value { place: "job".to_owned(), why: format!("is not of this version: {e}") })?;
     let repository = open()?.reporting_to(live as Arc<dyn Monitor>);
-    perform(&task, workplace, &repository)
+    perform(&task, workplace, &repository, words)
 }
 
 /// What is left of a job that a fault of this program ended.

@@ -1,4 +1,4 @@
-//! Work that nobody waits for: queued, carried out one after the other or beside each other, watched, cancelled, remembered.
+//! Work: queued, carried out one after the other or beside each other, watched, cancelled, remembered.
 //!
 //! The queue is a table of this host's state, so that it outlives the service and can be looked at without it. One service of a
 //! repository carries out its jobs, and begins what its schedules ask for; if it dies, the next one finds what was left.
@@ -7,6 +7,7 @@
 mod id;
 mod task;
 mod view;
+mod words;
 
 mod queue;
 
@@ -26,9 +27,10 @@ mod tell;
 mod tests;
 
 pub use options::RunnerOptions;
-pub use queue::{Cancelling, cancel, enqueue, list, show};
+pub use queue::{Cancelling, Patience, cancel, enqueue, list, show};
 pub use retry::{is_transient, pause};
 pub use runner::{Observer, Runner, Seen};
 pub use task::{BackupTask, CleanupTask, Task, VerifyTask};
 pub(crate) use tell::OfJobs;
 pub use view::JobView;
+pub use words::Words;

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use crate::catalog::{Catalog, target_name};
 use crate::error::{Error, Result};
 use crate::jobs::task::{BackupTask, CleanupTask, Task, VerifyTask};
+use crate::jobs::words::Words;
 use crate::operations::Mode;
-use crate::operations::backup::{Ran, make};
+use crate::operations::backup::make;
 use crate::operations::cleanup::{ForgetRequest, cleanup};
 use crate::operations::verify::{Verified, check, verify};
 use crate::state::JobStatus;
@@ -28,43 +29,37 @@ pub(super) struct Done {
 }
 
 /// Does it. Both report to the monitor of the job, and stop when it says so.
-pub(super) fn perform(task: &Task, workplace: &Workplace, repository: &Repository) -> Result<Done> {
+pub(super) fn perform(
+    task: &Task,
+    workplace: &Workplace,
+    repository: &Repository,
+    words: &Words,
+) -> Result<Done> {
     match task {
-        Task::Backup(task) => backup(task, workplace, repository),
+        Task::Backup(task) => backup(task, workplace, repository, words),
         Task::Verify(task) => verification(task, workplace, repository),
         Task::Cleanup(task) => cleaning(task, workplace, repository),
     }
 }
 
 /// What is left by a job that failed.
-pub(super) fn failed(error: &Error) -> Done {
-    let result = error.backup_id().map(|id| {
-        let mut result = json!({ "status": "failed", "backup_id": id, "error": error.to_string() });
-        if let (Some(status), Value::Object(members)) = (error.upstream().and_then(|u| u.status), &mut result)
-        {
-            members.insert("upstream_status".to_owned(), status.into());
-        }
-        result
-    });
-    Done { status: JobStatus::Failed, result, error: Some(error.to_string()) }
+pub(super) fn failed(error: &Error, words: &Words) -> Done {
+    let result = Some((words.document)(error));
+    Done { status: JobStatus::Failed, result, error: Some((words.sentence)(error)) }
 }
 
-fn backup(task: &BackupTask, workplace: &Workplace, repository: &Repository) -> Result<Done> {
+fn backup(task: &BackupTask, workplace: &Workplace, repository: &Repository, words: &Words) -> Result<Done> {
     let open = || Ok(repository.clone());
-    match make(workplace, open, task.targets.clone(), task.request(), &ToString::to_string)? {
-        Ran::Made(made) => {
-            let status = match &*made.answer.status {
-                // Of several targets one at least failed, and not all.
-                "partial" | "failed" => JobStatus::Partial,
-                _ => JobStatus::Completed,
-            };
-            let of_parts = made.backups.iter().flatten().find_map(|part| part.error.clone());
-            let of_files = || made.answer.files.iter().find_map(|file| file.error.clone());
-            let error = of_parts.or_else(of_files).filter(|_| status == JobStatus::Partial);
-            Ok(Done { status, result: document(&made), error })
-        }
-        Ran::Nothing { first, .. } => Err(*first),
-    }
+    let made = make(workplace, open, task.targets.clone(), task.request(), &words.sentence)?;
+    let status = match &*made.answer.status {
+        // Of several targets one at least failed, and not all.
+        "partial" | "failed" => JobStatus::Partial,
+        _ => JobStatus::Completed,
+    };
+    let of_parts = made.backups.iter().flatten().find_map(|part| part.error.clone());
+    let of_files = || made.answer.files.iter().find_map(|file| file.error.clone());
+    let error = of_parts.or_else(of_files).filter(|_| status == JobStatus::Partial);
+    Ok(Done { status, result: document(&made), error })
 }
 
 fn verification(task: &VerifyTask, workplace: &Workplace, repository: &Repository) -> Result<Done> {

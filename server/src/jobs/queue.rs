@@ -22,15 +22,24 @@ pub enum Cancelling {
     TooLate,
 }
 
+/// Whether somebody waits for a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Nobody does: it waits for its turn, and for better times.
+    Queued,
+    /// Somebody does: it is begun once, and before its turn if all workers are busy.
+    Awaited,
+}
+
 /// Puts a task into the queue.
 ///
 /// # Errors
 /// Those of a backup that could not be begun: a target that is not configured, a type that it does not have.
-pub fn enqueue(workplace: &Workplace, task: &Task) -> Result<JobView> {
+pub fn enqueue(workplace: &Workplace, task: &Task, patience: Patience) -> Result<JobView> {
     if let Task::Backup(task) = task {
         check(workplace, task)?;
     }
-    let row = add(workplace, &state(workplace)?, task, None)?;
+    let row = add(workplace, &state(workplace)?, task, patience, None)?;
     Ok(JobView::new(&row, workplace.env.clock.now()))
 }
 
@@ -71,6 +80,7 @@ pub(super) fn add(
     workplace: &Workplace,
     state: &State,
     task: &Task,
+    patience: Patience,
     schedule: Option<(&str, Timestamp)>,
 ) -> Result<JobRow> {
     // Texts, numbers and lists can always be written.
@@ -84,6 +94,7 @@ pub(super) fn add(
         priority: task.priority(schedule.is_some()),
         task: &text,
         schedule: schedule.map(|(id, due)| (id, short(due.as_nanosecond()))),
+        awaited: patience == Patience::Awaited,
         created: short(workplace.env.clock.now()),
     })
 }

@@ -23,7 +23,7 @@ const NOT_NOW: [u16; 3] = [408, 425, 429];
 pub fn is_transient(error: &Error) -> bool {
     match error {
         Error::Failed { upstream: Some(upstream), .. } => is_not_now(*upstream),
-        Error::Failed { cause, .. } => is_transient(cause),
+        Error::Failed { cause: error, .. } | Error::NothingMade { first: error, .. } => is_transient(error),
         error => error.kind() == Kind::Library(ErrorKind::Busy),
     }
 }

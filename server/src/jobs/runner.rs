@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::jobs::keeper::{Keeper, Message};
 use crate::jobs::options::RunnerOptions;
 use crate::jobs::view::JobView;
+use crate::jobs::words::Words;
 use crate::workplace::Workplace;
 
 /// Opens the repository, or gives the one that is open.
@@ -50,11 +51,11 @@ impl Runner {
     /// Those of [`Runner::prepare`].
     pub fn start(
         workplace: &Workplace,
-        options: RunnerOptions,
+        with: (RunnerOptions, Words),
         observers: Vec<Arc<dyn Observer>>,
         open: impl Fn() -> Result<Repository> + Send + Sync + 'static,
     ) -> Result<Self> {
-        let runner = Self::prepare(workplace, options, observers, open)?;
+        let runner = Self::prepare(workplace, with, observers, open)?;
         runner.begin();
         Ok(runner)
     }
@@ -65,20 +66,14 @@ impl Runner {
     /// [`Error::Local`] if the system has no thread for him.
     pub fn prepare(
         workplace: &Workplace,
-        options: RunnerOptions,
+        with: (RunnerOptions, Words),
         observers: Vec<Arc<dyn Observer>>,
         open: impl Fn() -> Result<Repository> + Send + Sync + 'static,
     ) -> Result<Self> {
         let (told, messages) = mpsc::channel();
         let (sees, seen) = watch::channel(Seen::default());
-        let mut keeper = Keeper::new(
-            workplace.clone(),
-            options,
-            observers,
-            Arc::new(open),
-            (told.clone(), messages),
-            sees,
-        );
+        let mut keeper =
+            Keeper::new(workplace.clone(), with, observers, Arc::new(open), (told.clone(), messages), sees);
         let thread = thread::Builder::new().name("jobs".to_owned()).spawn(move || keeper.keep());
         thread.map_err(|source| Error::Local { path: "threads".to_owned(), source })?;
         Ok(Self { told, seen })

@@ -15,8 +15,9 @@ pub(crate) struct OfJobs(pub(crate) Workplace);
 impl Observer for OfJobs {
     fn ended(&self, job: &JobView) {
         let is_failure = matches!(job.status, JobStatus::Failed | JobStatus::Interrupted);
-        // One with a result has told of itself when it noted that.
-        if !is_failure || job.result.is_some() {
+        // One that has a name in the history has told of itself when it noted that.
+        let is_told = job.result.as_ref().is_some_and(|result| result.get("backup_id").is_some());
+        if !is_failure || is_told {
             return;
         }
         let targets = targets(job);

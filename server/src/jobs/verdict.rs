@@ -6,6 +6,7 @@ use crate::jobs::options::RunnerOptions;
 use crate::jobs::perform::{Done, failed};
 use crate::jobs::queue::short;
 use crate::jobs::retry::{is_transient, pause};
+use crate::jobs::words::Words;
 use crate::state::{Attempt, JobStatus};
 
 /// What follows.
@@ -24,12 +25,23 @@ pub(super) enum Verdict {
     },
 }
 
-/// What follows from the outcome of the attempt of this number, if it was asked to stop for this reason.
+/// An attempt at a job.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempted {
+    /// Which one it was.
+    pub(super) attempts: u32,
+    /// Somebody waits for it.
+    pub(super) awaited: bool,
+    /// Why it was asked to stop.
+    pub(super) stop: Option<Stop>,
+}
+
+/// What follows from the outcome of an attempt.
 pub(super) fn verdict(
     outcome: Result<Done>,
-    stop: Option<Stop>,
-    attempts: u32,
+    attempted: Attempted,
     options: &RunnerOptions,
+    words: &Words,
     now: i128,
 ) -> Verdict {
     let error = match outcome {
@@ -38,7 +50,7 @@ pub(super) fn verdict(
         Err(error) => error,
     };
     let end = |status, why: String| Verdict::End(Done { status, result: None, error: Some(why) });
-    match stop {
+    match attempted.stop {
         Some(Stop::Cancelled) => end(JobStatus::Cancelled, "it was cancelled".to_owned()),
         Some(Stop::TooLong) => {
             let minutes = options.time_max.as_secs().div_ceil(60);
@@ -47,17 +59,22 @@ pub(super) fn verdict(
                 format!("it took longer than the {minutes} minutes that limits.job_timeout allows"),
             )
         }
+        Some(Stop::Ending) if attempted.awaited => end(
+            JobStatus::Interrupted,
+            "the service ended; what was stored is used by the next run".to_owned(),
+        ),
         Some(Stop::Ending) => Verdict::Again {
             ready: short(now),
             attempt: Attempt::CountsNot,
             why: "the service ended; it goes on when the service is back".to_owned(),
         },
-        None => again(&error, attempts, options, now).unwrap_or_else(|| Verdict::End(failed(&error))),
+        None => again(&error, attempted, options, now).unwrap_or_else(|| Verdict::End(failed(&error, words))),
     }
 }
 
-fn again(error: &Error, attempts: u32, options: &RunnerOptions, now: i128) -> Option<Verdict> {
-    if attempts >= options.attempts_max || !is_transient(error) {
+fn again(error: &Error, attempted: Attempted, options: &RunnerOptions, now: i128) -> Option<Verdict> {
+    let attempts = attempted.attempts;
+    if attempted.awaited || attempts >= options.attempts_max || !is_transient(error) {
         return None;
     }
     let pause = i128::try_from(pause(attempts, options.pause).as_nanos()).ok()?;

@@ -1,14 +1,19 @@
 //! Sources that are outside systems: from what the configuration says of one to its connector, secrets included.
 
-use chronos_connect::n8n::{Limits, N8nOptions, N8nSource, Parts, Server};
+use chronos_connect::n8n::{Limits, N8nOptions, N8nSource, Parts, Server, Way};
 use chronos_connect::postgres::{Client, Connection, Databases, PostgresOptions, PostgresSource};
 use chronos_connect::sqlite::{SqliteOptions, SqliteSource};
-use chronos_connect::{Prefix, Secret};
+use chronos_connect::{Prefix, Process, Secret};
 
 use crate::config::Source;
 use crate::error::{Error, Result};
 use crate::secret::SecretRef;
 use crate::sources::Setting;
+
+/// Variable that is for this program alone.
+const PASSWORD: &str = "CHRONOS_PASSWORD";
+/// The command line of n8n.
+const N8N: &str = "n8n";
 
 /// The workflows and credential metadata of an n8n, or one of its workflows.
 pub(super) fn n8n(
@@ -17,16 +22,24 @@ pub(super) fn n8n(
     workflow: Option<&str>,
     setting: &Setting,
 ) -> Result<N8nSource> {
-    let url = value(source.url.as_ref(), setting)?;
-    let password = value(source.password.as_ref(), setting)?;
-    let server = Server {
-        url: url.map(|u| u.reveal().to_owned()).unwrap_or_default(),
-        key: value(source.api_key.as_ref(), setting)?,
-        basic: source.user.clone().zip(password),
+    let way = match value(source.url.as_ref(), setting)? {
+        Some(url) => {
+            let password = value(source.password.as_ref(), setting)?;
+            let server = Server {
+                url: url.reveal().to_owned(),
+                key: value(source.api_key.as_ref(), setting)?,
+                basic: source.user.clone().zip(password),
+            };
+            Way::Api { server, limits: Limits::default() }
+        }
+        None => Way::Command {
+            command: Process::new([N8N]).prefix(Prefix::new(&source.prefix)).without_variables(PASSWORD),
+            has_encrypted_credentials: source.encrypted_credentials,
+        },
     };
     let name = source.name.clone();
     let workflow = workflow.map(str::to_owned);
-    let options = N8nOptions { name, server, limits: Limits::default(), parts, workflow };
+    let options = N8nOptions { name, way, parts, workflow };
     N8nSource::new(options).map_err(|e| refused(source, e.to_string()))
 }
 

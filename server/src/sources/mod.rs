@@ -23,6 +23,7 @@ use crate::workplace::Variables;
 
 pub use selection::Selection;
 pub use streams::{shell_output, standard_input};
+use upstream::Failure;
 pub use upstream::Watched;
 
 /// Threads that list folders ahead of those that read files.
@@ -68,22 +69,21 @@ pub struct Made {
 /// [`Error::NothingOfType`] if it takes none; paths and patterns that are wrong.
 pub fn of_target(target: &TargetConfig, selection: &Selection, setting: &Setting) -> Result<Made> {
     let mut made = Made::default();
-    let parts = taken(target, selection)?;
-    let is_alone = parts.len() == 1;
-    for part in parts {
+    for part in taken(target, selection)? {
         let source = match &part.what {
-            What::Files(walked) => Ok(walk(target, &part, walked, setting, is_alone)?),
+            What::Files(walked) => Ok(walk(target, &part, walked, setting)?),
             What::Command(source) => Ok(command(source, setting)?),
             What::N8n(source) => {
                 let workflow = selection.workflow.as_deref();
                 connected::n8n(source, n8n_parts(&part, selection), workflow, setting).map(|source| {
-                    made.watched.add(source.failure());
+                    made.watched.add(Failure::N8n(source.failure()));
                     Box::new(source) as Box<dyn Source>
                 })
             }
-            What::Postgres(source) => {
-                connected::postgres(source, setting).map(|s| Box::new(s) as Box<dyn Source>)
-            }
+            What::Postgres(source) => connected::postgres(source, setting).map(|source| {
+                made.watched.add(Failure::Postgres(source.failure()));
+                Box::new(source) as Box<dyn Source>
+            }),
             What::Sqlite(source) => {
                 connected::sqlite(source, setting).map(|s| Box::new(s) as Box<dyn Source>)
             }
@@ -168,18 +168,17 @@ fn taken<'a>(target: &'a TargetConfig, selection: &Selection) -> Result<Vec<Part
     Ok(parts)
 }
 
-/// Files; of several sources one that is not there has failed, and the others go on.
+/// Files; a source that is not there has failed, and the others go on.
 fn walk(
     target: &TargetConfig,
     part: &Part<'_>,
     walked: &Walked<'_>,
     setting: &Setting,
-    is_alone: bool,
 ) -> Result<Box<dyn Source>> {
     let options = FileOptions { name: part.name.to_owned(), ..files(target, walked, setting)? };
     let absent = FileSource::absent(&options, "");
     Ok(match FileSource::new(options) {
-        Err(error @ (Failed::NotFound { .. } | Failed::File { .. })) if !is_alone => {
+        Err(error @ (Failed::NotFound { .. } | Failed::File { .. })) => {
             Box::new(AbsentSource { why: error.to_string(), ..absent })
         }
         source => Box::new(source?),

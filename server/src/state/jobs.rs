@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::error::Result;
 use crate::state::State;
 
-pub use changes::{Attempt, Cancelled};
+pub use changes::{Attempt, Cancelled, Choice};
 use rows::{COLUMNS, row};
 
 /// Jobs that have ended and are kept: a poll every five minutes for a week, and as many others.
@@ -39,6 +39,7 @@ CREATE TABLE jobs (
     task TEXT NOT NULL,
     schedule TEXT,
     due INTEGER,
+    awaited INTEGER NOT NULL DEFAULT 0,
     status TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     cancel INTEGER NOT NULL DEFAULT 0,
@@ -136,6 +137,8 @@ pub struct NewJob<'a> {
     pub task: &'a str,
     /// The schedule that asked for it, and the due time that it stands for.
     pub schedule: Option<(&'a str, i64)>,
+    /// Somebody waits for its end: it is begun once.
+    pub awaited: bool,
     /// When.
     pub created: i64,
 }
@@ -172,6 +175,8 @@ pub struct JobRow {
     pub schedule: Option<String>,
     /// The due time that it stands for.
     pub due: Option<i64>,
+    /// Somebody waits for its end: it is begun once.
+    pub awaited: bool,
     /// How it stands.
     pub status: JobStatus,
     /// How often it was begun.
@@ -234,8 +239,8 @@ impl State {
             let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let schedule = job.schedule.unzip();
             change.execute(
-                "INSERT INTO jobs (id, repository, kind, target, lane, priority, task, schedule, due, status, created, ready)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued', ?10, ?10)",
+                "INSERT INTO jobs (id, repository, kind, target, lane, priority, task, schedule, due, awaited, status, created, ready)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 'queued', ?11, ?11)",
                 params![
                     job.id,
                     job.repository,
@@ -246,6 +251,7 @@ impl State {
                     job.task,
                     schedule.0,
                     schedule.1,
+                    job.awaited,
                     job.created
                 ],
             )?;

@@ -24,7 +24,9 @@ use rustix::io::retry_on_intr;
 use crate::error::{Error, Result};
 use crate::values::shown;
 
-pub use jobs::{Attempt, Cancelled, JobEnding, JobFilter, JobNumber, JobProgress, JobRow, JobStatus, NewJob};
+pub use jobs::{
+    Attempt, Cancelled, Choice, JobEnding, JobFilter, JobNumber, JobProgress, JobRow, JobStatus, NewJob,
+};
 pub use outbox::{Alert, LETTERS_MAX, Letter, LetterEnd, NewLetter, Noted, QueueCounts, Telling};
 pub use replies::{Known, Reply};
 pub use runs::{Ending, NewRun, Run, RunFilter, RunNumber, RunStatus};

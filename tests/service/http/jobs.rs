@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use chronos_tests::{HttpServer, Program, Response, Service, configure};
+use chronos_tests::{HttpServer, Program, Response, Service, configure, free_port};
 use serde_json::{Value, json};
 
 /// Longest that anything here may take.
@@ -232,6 +232,36 @@ fn jobs_are_cancelled_whether_they_wait_or_run() {
 }
 
 #[test]
+fn a_backup_that_somebody_waits_for_is_a_job_too() {
+    let service = service();
+    let post = |target: &str| service.post("/backup", &format!(r#"{{"target":"{target}"}}"#));
+    let job_of = |target: &str| {
+        let jobs = service.get(&format!("/jobs?target={target}")).expect(200);
+        jobs["jobs"][0]["id"].as_str().map(str::to_owned)
+    };
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| post("waits"));
+        let_go(service.program());
+        let answer = waits.join().unwrap().expect(200);
+        let job = job(&service, &job_of("waits").unwrap());
+        assert_eq!((&job["status"], &job["result"]), (&json!("completed"), &answer), "{job}");
+
+        let endless = scope.spawn(|| post("endless"));
+        until(|| job_of("endless").is_some());
+        let id = job_of("endless").unwrap();
+        running(&service, &id);
+        service.delete(&format!("/jobs/{id}")).expect(200);
+        let why = endless.join().unwrap().problem(409);
+        assert!(why.contains("cancelled"), "{why}");
+    });
+    std::fs::remove_dir_all(service.path("notes")).unwrap();
+    let answer = post("notes");
+    let document = answer.expect(502);
+    let job = job(&service, &job_of("notes").unwrap());
+    assert_eq!((&job["status"], &job["result"]), (&json!("failed"), &document), "{job}");
+}
+
+#[test]
 fn events_go_on_where_the_reader_was_and_end_with_the_job() {
     let service = service();
     let id = queued(&service, "waits");
@@ -324,8 +354,15 @@ fn what_is_out_of_reach_is_tried_again_and_what_is_wrong_is_not() {
         n8n.url()
     );
     let program = Program::with_repository();
-    configure(&program, &format!("{QUIET}{limits}{target}"));
+    let closed = free_port();
+    let database = format!(
+        "[[target]]\nname = \"shop\"\n[[target.source]]\nname = \"db\"\nkind = \"postgres\"\nurl = \"postgres://me@127.0.0.1:{closed}/shop\"\n"
+    );
+    configure(&program, &format!("{QUIET}{limits}{target}{database}"));
     let service = Service::start(program, &[]);
+    let id = queued(&service, "shop");
+    let waiting = events(&service, &id, None, |_, job| job["next_attempt_at"].is_string());
+    assert_eq!(waiting.last().unwrap().1["status"], "queued", "{waiting:?}");
     let id = queued(&service, "flows");
     let waiting = events(&service, &id, None, |_, job| job["next_attempt_at"].is_string());
     assert_eq!(waiting.last().unwrap().1["status"], "queued", "{waiting:?}");
@@ -356,7 +393,7 @@ fn the_same_key_and_request_have_the_same_answer() {
     call("three", r#"{"target":"nowhere"}"#).problem(404);
     call("three", r#"{"target":"nowhere"}"#).problem(404);
     assert!(service.get("/backups").expect(200)["total"].as_u64().unwrap() <= 2);
-    assert_eq!(service.get("/jobs").expect(200)["count"], 1);
+    assert_eq!(service.get("/jobs").expect(200)["count"], 2);
 }
 
 #[test]

@@ -139,6 +139,13 @@ fn one_workflow_alone_or_only_credentials(server: &N8n) {
     );
 }
 
+fn a_key_that_is_not_the_owners_is_told_of(server: &N8n) {
+    let warned =
+        |key: &str| take(&server.url(), key).outcome.notes.iter().any(|n| n.contains("of the owner"));
+    assert!(!warned(&server.key));
+    assert!(warned(&server.member_key()));
+}
+
 fn a_wrong_key_is_told_from_none(server: &N8n) {
     let found = take(&server.url(), "n0-such-k3y");
     let why = found.failed.unwrap();
@@ -151,5 +158,6 @@ on_each_version! {
     an_untouched_server_gives_the_same_bytes
     a_second_snapshot_is_unchanged_and_writes_no_pack
     one_workflow_alone_or_only_credentials
+    a_key_that_is_not_the_owners_is_told_of
     a_wrong_key_is_told_from_none
 }

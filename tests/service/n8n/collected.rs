@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chronos_connect::Secret;
-use chronos_connect::n8n::{Limits, N8nOptions, N8nSource, Parts, Server};
+use chronos_connect::n8n::{Limits, N8nOptions, N8nSource, Parts, Server, Way};
 use chronos_snapshot::{Item, Origin, PathError, Source, SourceOutcome};
 use serde_json::Value;
 
@@ -38,11 +38,21 @@ impl Collected {
     }
 }
 
-/// Options for a server; impatient.
-pub(crate) fn options(url: &str, key: &str) -> N8nOptions {
+/// A server, and limits without patience.
+pub(crate) fn api(url: &str, key: &str) -> (Server, Limits) {
     let server = Server { url: url.to_owned(), key: Some(Secret::new(key)), basic: None };
-    let limits = Limits { pause: Duration::from_millis(1), ..Limits::default() };
-    N8nOptions { name: "n8n".to_owned(), server, limits, parts: Parts::All, workflow: None }
+    (server, Limits { pause: Duration::from_millis(1), ..Limits::default() })
+}
+
+/// Options for everything over the API.
+pub(crate) fn options(url: &str, key: &str) -> N8nOptions {
+    let (server, limits) = api(url, key);
+    by(Way::Api { server, limits })
+}
+
+/// Options for everything, read in this way.
+pub(crate) fn by(way: Way) -> N8nOptions {
+    N8nOptions { name: "n8n".to_owned(), way, parts: Parts::All, workflow: None }
 }
 
 /// Reads all of a source; checks that paths come in order.

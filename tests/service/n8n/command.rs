@@ -2,39 +2,21 @@
 
 use chronos_connect::Process;
 use chronos_connect::n8n::restore::RestoreOptions;
-use chronos_connect::n8n::{ExportOptions, ExportSource, Parts, check};
-use chronos_snapshot::{Item, Origin, Source};
+use chronos_connect::n8n::{N8nSource, Way, check};
 use chronos_tests::N8n;
 use serde_json::{Value, json};
 
-use super::collected::{Collected, take};
+use super::collected::{Collected, by, collect, take};
 use super::on_each_version;
 use super::restore::{bring_back, edit, essence, row, stored, webhook_answers};
 use super::workflows::furnish;
 
 fn export(server: &N8n) -> Collected {
     let command = Process::new(server.command());
-    let options = ExportOptions {
-        name: "n8n".to_owned(),
-        command,
-        parts: Parts::All,
-        workflow: None,
-        has_encrypted_credentials: true,
-    };
-    let mut source = ExportSource::new(options).unwrap();
-    let mut found = Collected::default();
-    for item in source.open().unwrap() {
-        match item {
-            Item::Entry(entry) => {
-                if let Origin::Bytes(bytes) = entry.origin {
-                    found.files.insert(entry.path.to_string(), bytes);
-                }
-            }
-            Item::Problem(problem) => panic!("{problem:?}"),
-            Item::Failed(why) => panic!("{why}"),
-        }
-    }
-    found.outcome = source.outcome();
+    let way = Way::Command { command, has_encrypted_credentials: true };
+    let mut source = N8nSource::new(by(way)).unwrap();
+    let found = collect(&mut source);
+    assert_eq!(found.failed, None);
     found
 }
 

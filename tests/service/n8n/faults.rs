@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use chronos_connect::n8n::{Error, N8nSource};
+use chronos_connect::n8n::{Error, Limits, N8nSource, Way};
 use chronos_tests::{HttpServer, Request, Response};
 use serde_json::{Value, json};
 
-use super::collected::{Collected, collect, options, take};
+use super::collected::{Collected, api, by, collect, take};
 use super::workflows::manual;
 
 /// Answers like an n8n 2.8 with ten workflows, except where `fault` answers.
@@ -144,9 +144,9 @@ fn a_server_that_does_not_answer_in_time_is_given_up() {
         }
         None
     });
-    let mut impatient = options(&server.url(), "k3y");
-    impatient.limits.call = Duration::from_millis(400);
-    let mut source = N8nSource::new(impatient).unwrap();
+    let (stub, limits) = api(&server.url(), "k3y");
+    let limits = Limits { call: Duration::from_millis(400), ..limits };
+    let mut source = N8nSource::new(by(Way::Api { server: stub, limits })).unwrap();
     ends_early(&collect(&mut source), "did not answer GET /workflows/w5 within 1 s");
     assert!(matches!(source.failure().take(), Some(Error::TooSlow { .. })));
     drop(release);
@@ -170,9 +170,9 @@ fn a_proxy_in_front_gets_its_password_and_n8n_the_key() {
     });
     let found = take(&server.url(), "k3y");
     assert!(found.failed.unwrap().contains("N8N_USER"));
-    let mut with = options(&server.url(), "k3y");
-    with.server.basic = Some(("admin".to_owned(), chronos_connect::Secret::new("s3cr3t")));
-    let found = collect(&mut N8nSource::new(with).unwrap());
+    let (mut with, limits) = api(&server.url(), "k3y");
+    with.basic = Some(("admin".to_owned(), chronos_connect::Secret::new("s3cr3t")));
+    let found = collect(&mut N8nSource::new(by(Way::Api { server: with, limits })).unwrap());
     assert_eq!((found.ids().len(), found.failed), (10, None));
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use chronos_connect::n8n::N8nSource;
+use chronos_connect::n8n::{Limits, N8nSource, Way};
 use chronos_tests::{HttpServer, N8n};
 use serde_json::{Value, json};
 
-use super::collected::{Collected, collect, options};
+use super::collected::{Collected, api, by, collect};
 use super::on_each_version;
 use super::workflows::manual;
 
@@ -17,9 +17,9 @@ const MANY: usize = 25;
 const PAGE: usize = 10;
 
 fn take_by_pages(url: &str, key: &str) -> Collected {
-    let mut options = options(url, key);
-    options.limits.page = PAGE;
-    collect(&mut N8nSource::new(options).unwrap())
+    let (server, limits) = api(url, key);
+    let limits = Limits { page: PAGE, ..limits };
+    collect(&mut N8nSource::new(by(Way::Api { server, limits })).unwrap())
 }
 
 fn id(number: usize) -> String {

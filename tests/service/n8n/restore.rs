@@ -9,7 +9,7 @@ use chronos_store::Silent;
 use chronos_tests::{HttpServer, N8n, Response};
 use serde_json::{Value, json};
 
-use super::collected::{Collected, options, take};
+use super::collected::{Collected, api, take};
 use super::on_each_version;
 use super::workflows::{activate, furnish, manual, webhook};
 
@@ -19,8 +19,8 @@ pub(crate) fn stored(found: &Collected) -> BTreeMap<String, Value> {
 }
 
 pub(crate) fn client(url: &str, key: &str) -> Client {
-    let options = options(url, key);
-    Client::new(&options.server, options.limits).unwrap()
+    let (server, limits) = api(url, key);
+    Client::new(&server, limits).unwrap()
 }
 
 /// Plans and carries out.

@@ -4,20 +4,23 @@
 
 use chronos_snapshot::Origin;
 
+use crate::n8n::node;
+
 use super::*;
 
-fn items(output: &str, change: impl FnOnce(&mut ExportOptions)) -> (Vec<(String, usize)>, Option<String>) {
+fn items(output: &str, change: impl FnOnce(&mut Export)) -> (Vec<(String, usize)>, Option<String>) {
     let command = Process::new(["sh", "-c", &format!("cat <<'E'\n{output}\nE\n")]);
-    let mut options = ExportOptions {
-        name: "n8n".to_owned(),
+    let mut export = Export {
         command,
-        parts: Parts::All,
-        workflow: None,
         has_encrypted_credentials: false,
+        said: Said::default(),
+        folder: node::folder("n8n").unwrap(),
+        workflow: None,
+        parts: Parts::All,
     };
-    change(&mut options);
+    change(&mut export);
     let (mut found, mut failed) = (Vec::new(), None);
-    for item in ExportSource::new(options).unwrap().open().unwrap() {
+    for item in export.begin() {
         match item {
             Item::Entry(entry) => {
                 let Origin::Bytes(bytes) = entry.origin else { continue };

@@ -20,6 +20,7 @@ fn each_kind_of_source_has_its_keys_and_its_component() {
             "url = \"http://localhost:5678\"\napi_key = { env = \"KEY\" }\nuser = \"me\"\npassword = \"x\"",
             "workflows",
         ),
+        ("n8n", "prefix = [\"docker\", \"exec\", \"n8n\"]\nencrypted_credentials = true", "workflows"),
         ("postgres", "url = { env = \"DATABASE_URL\" }", "database"),
         (
             "postgres",
@@ -47,6 +48,8 @@ fn each_kind_of_source_has_its_keys_and_its_component() {
 fn sources_say_what_they_lack_and_what_is_not_theirs() {
     for (kind, more, part) in [
         ("n8n", "", "url: is missing"),
+        ("n8n", "prefix = [\"env\"]\napi_key = \"k\"", "are for an n8n with url"),
+        ("n8n", "url = \"http://a\"\nencrypted_credentials = true", "needs `prefix`"),
         ("n8n", "url = \"localhost:5678\"", "begins with http://"),
         ("n8n", "url = \"http://me:pw@host\"", "keys of their own"),
         ("n8n", "url = \"http://a\"\nuser = \"me\"", "belong together"),

@@ -2,25 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::http::blocking::work;
 use crate::http::body::Body;
 use crate::http::chronos::asked::{Asked, Meant};
-use crate::http::chronos::backups::document;
+use crate::http::chronos::awaited::awaited;
 use crate::http::chronos::jobs::queued;
 use crate::http::chronos::words::given;
 use crate::http::fields;
-use crate::http::problem::{Problem, sentence};
+use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::service::Service;
 use crate::jobs::{BackupTask, JobView, Task};
-use crate::operations::backup::{Made, Ran, make};
+use crate::operations::backup::Made;
 
 /// Make a snapshot
 ///
@@ -74,31 +71,6 @@ pub(super) async fn pre_deploy(
 
 /// What was made, or the job that makes it.
 async fn answer(service: &Arc<Service>, meant: Meant) -> Result<Response, Problem> {
-    if !meant.wait {
-        return queued(service, Task::Backup(Box::new(BackupTask::new(meant.targets, meant.request)))).await;
-    }
-    made(service, meant).await.map(|made| Json(made).into_response())
-}
-
-async fn made(service: &Arc<Service>, meant: Meant) -> Result<Made, Problem> {
-    let done = work(service, move |service| {
-        let Meant { targets, request, .. } = meant;
-        make(service.workplace(), || service.repository(), targets, request, &sentence)
-    });
-    match done.await? {
-        Ran::Made(made) => Ok(*made),
-        Ran::Nothing { run_id, backups, first } => Err(total_failure((*first).into(), &run_id, &backups)),
-    }
-}
-
-/// A run over several targets that gave nothing at all: a problem of the kind of its first failure.
-fn total_failure(first: Problem, run_id: &str, backups: &[Made]) -> Problem {
-    let sentences: Vec<String> = backups
-        .iter()
-        .map(|made| format!("{}: {}", made.answer.target, made.error.as_deref().unwrap_or_default()))
-        .collect();
-    let status =
-        if first.status() == StatusCode::NOT_FOUND { StatusCode::BAD_GATEWAY } else { first.status() };
-    let detail = format!("no target could be backed up: {}", sentences.join("; "));
-    Problem::new(status, "failed", detail).with("backup_id", run_id).with("backups", document(&backups))
+    let task = Task::Backup(Box::new(BackupTask::new(meant.targets, meant.request)));
+    if meant.wait { awaited(service, task).await } else { queued(service, task).await }
 }

@@ -1,4 +1,4 @@
-//! `/jobs`: work that nobody waits for; listed, looked at, cancelled. And how other requests become such work.
+//! `/jobs`: what is done, was done and will be; listed, looked at, cancelled. And how other requests become such work.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::http::name::JobId;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::service::Service;
-use crate::jobs::{Cancelling, JobView, Task, cancel as stop, enqueue, list as found, show};
+use crate::jobs::{Cancelling, JobView, Patience, Task, cancel as stop, enqueue, list as found, show};
 use crate::state::{JobFilter, JobStatus};
 
 /// Rows of a page where nobody says it, and at most.
@@ -144,7 +144,7 @@ pub(super) async fn cancel(
 
 /// Puts a task into the queue, and answers with the job.
 pub(super) async fn queued(service: &Arc<Service>, task: Task) -> Result<Response, Problem> {
-    let job = look(service, move |service| enqueue(service.workplace(), &task)).await?;
+    let job = look(service, move |service| enqueue(service.workplace(), &task, Patience::Queued)).await?;
     service.runner().look();
     let place = format!("/jobs/{}", job.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(job)).into_response())

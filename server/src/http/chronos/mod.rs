@@ -5,6 +5,7 @@ mod words;
 mod page;
 
 mod asked;
+mod awaited;
 
 mod health;
 mod job_events;

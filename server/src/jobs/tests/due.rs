@@ -10,7 +10,7 @@ use crate::jobs::due::{ended, look};
 use crate::jobs::keeper::now_of;
 use crate::operations::schedules::{self, NewSchedule, ScheduleState};
 use crate::schedule::Job;
-use crate::state::JobEnding;
+use crate::state::{Choice, JobEnding};
 
 const TARGETS: &str =
     "[[target]]\nname = \"shop\"\npaths = [\"HOME\"]\n[[target]]\nname = \"site\"\npaths = [\"HOME\"]\n";
@@ -79,7 +79,7 @@ impl Day {
     fn end_all(&self, status: JobStatus) {
         let state = self.home.state();
         let repository = schedules::key(&self.home.workplace);
-        while let Some(job) = state.begin_job(&repository, i64::MAX).unwrap() {
+        while let Some(job) = state.begin_job(&repository, Choice::All, i64::MAX).unwrap() {
             let ending = JobEnding { status, result: None, error: None, ended: 9 };
             state.end_job(&repository, job.number, &ending).unwrap();
             if let (Some(schedule), Some(due)) = (&job.schedule, job.due) {
@@ -147,11 +147,12 @@ fn a_due_time_that_was_queued_before_the_process_died_is_not_queued_again() {
         priority: 1,
         task: &task,
         schedule: Some(("at-night", due)),
+        awaited: false,
         created: due,
     };
     let job = state.add_job(&left).unwrap();
     let ending = JobEnding { status: JobStatus::Completed, result: None, error: None, ended: due };
-    state.begin_job(left.repository, due).unwrap();
+    state.begin_job(left.repository, Choice::All, due).unwrap();
     state.end_job(left.repository, job.number, &ending).unwrap();
     let (queued, _) = day.at("01T02:00");
     assert_eq!(queued.iter().map(|job| job.target.as_deref()).collect::<Vec<_>>(), [Some("site")]);

@@ -97,7 +97,7 @@ fn a_cleanup_and_verifications_are_jobs_too() {
         Task::Verify(VerifyTask { share: Some(0.25), ..VerifyTask::default() }),
     ];
     for task in &tasks {
-        enqueue(&home.workplace, task).unwrap();
+        enqueue(&home.workplace, task, Patience::Queued).unwrap();
     }
     runner.look();
     until(&runner, || ended(5));
@@ -122,6 +122,22 @@ fn one_job_of_a_target_waits_for_the_other_and_one_of_another_does_not() {
     let_go(&home);
     until(&runner, || home.job(&second.id).status.is_end());
     assert_eq!(home.job(&second.id).status, JobStatus::Completed);
+}
+
+#[test]
+fn what_somebody_waits_for_does_not_wait_for_workers() {
+    let home = home();
+    let busy = home.backup("endless");
+    let (runner, _) = home.start(RunnerOptions { workers: 1, ..RunnerOptions::default() });
+    until(&runner, || home.job(&busy.id).status == JobStatus::Running);
+    let waits = home.backup("shop");
+    let awaited = enqueue(&home.workplace, &backup("shop"), Patience::Awaited).unwrap();
+    runner.look();
+    until(&runner, || home.job(&awaited.id).status.is_end());
+    assert_eq!(home.job(&awaited.id).status, JobStatus::Completed);
+    assert_eq!(home.job(&waits.id).status, JobStatus::Queued);
+    cancel(&home.workplace, &busy.id).unwrap();
+    until(&runner, || home.job(&waits.id).status.is_end());
 }
 
 #[test]
@@ -201,7 +217,7 @@ fn only_one_has_the_duty_and_the_other_takes_it_over() {
 fn a_job_whose_process_died_is_begun_again_by_the_next() {
     let home = home();
     let job = home.backup("shop");
-    home.state().begin_job(&key(&home.workplace), i64::MAX).unwrap();
+    home.state().begin_job(&key(&home.workplace), crate::state::Choice::All, i64::MAX).unwrap();
     assert_eq!(home.job(&job.id).status, JobStatus::Running);
     let (runner, _) = home.start(RunnerOptions::default());
     until(&runner, || home.job(&job.id).status.is_end());
@@ -212,10 +228,10 @@ fn a_job_whose_process_died_is_begun_again_by_the_next() {
 #[test]
 fn what_could_not_be_done_is_refused_before_it_is_queued() {
     let home = home();
-    assert!(enqueue(&home.workplace, &backup("nowhere")).is_err());
+    assert!(enqueue(&home.workplace, &backup("nowhere"), Patience::Queued).is_err());
     let Task::Backup(task) = backup("shop") else { panic!() };
     let task = BackupTask { backup_type: "database".to_owned(), ..*task };
-    assert!(enqueue(&home.workplace, &Task::Backup(Box::new(task))).is_err());
+    assert!(enqueue(&home.workplace, &Task::Backup(Box::new(task)), Patience::Queued).is_err());
     assert!(show(&home.workplace, "x").is_err() && cancel(&home.workplace, "x").is_err());
     assert!(list(&home.workplace, &JobFilter::default(), 9).unwrap().is_empty());
 }

@@ -20,6 +20,12 @@ use crate::workplace::{Choices, Variables, Workplace};
 /// Longest that anything here may take.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// Plain words.
+const WORDS: Words = Words {
+    sentence: ToString::to_string,
+    document: |error| serde_json::json!({ "detail": error.to_string(), "backup_id": error.backup_id() }),
+};
+
 /// A home with a repository and these targets, in whose text HOME is its folder.
 struct Home {
     dir: TempDir,
@@ -46,7 +52,7 @@ impl Home {
     }
 
     fn backup(&self, target: &str) -> JobView {
-        enqueue(&self.workplace, &backup(target)).unwrap()
+        enqueue(&self.workplace, &backup(target), Patience::Queued).unwrap()
     }
 
     fn job(&self, id: &str) -> JobView {
@@ -58,7 +64,7 @@ impl Home {
         let workplace = self.workplace.clone();
         let open = move || workplace.open().map(|opened| opened.repository);
         let observers = vec![Arc::clone(&told) as Arc<dyn Observer>];
-        (Runner::start(&self.workplace, options, observers, open).unwrap(), told)
+        (Runner::start(&self.workplace, (options, WORDS), observers, open).unwrap(), told)
     }
 }
 

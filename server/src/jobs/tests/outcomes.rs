@@ -6,7 +6,7 @@ use super::*;
 use crate::error::{Error, Upstream};
 use crate::jobs::live::Stop;
 use crate::jobs::perform::Done;
-use crate::jobs::verdict::{Verdict, verdict};
+use crate::jobs::verdict::{Attempted, Verdict, verdict};
 use crate::state::Attempt;
 
 fn busy() -> Error {
@@ -15,6 +15,16 @@ fn busy() -> Error {
 
 fn failed(upstream: Option<Upstream>, cause: Error) -> Error {
     Error::Failed { backup_id: "x".to_owned(), upstream, cause: Box::new(cause) }
+}
+
+/// What follows from an attempt at a job that nobody waits for.
+fn after(
+    outcome: Result<Done, Error>,
+    stop: Option<Stop>,
+    attempts: u32,
+    options: &RunnerOptions,
+) -> Verdict {
+    verdict(outcome, Attempted { attempts, awaited: false, stop }, options, &WORDS, 5)
 }
 
 fn source() -> Error {
@@ -60,19 +70,19 @@ fn pauses_grow_and_have_an_end() {
 fn a_transient_failure_is_tried_again_as_often_as_is_allowed() {
     let options =
         RunnerOptions { attempts_max: 2, pause: Duration::from_secs(10), ..RunnerOptions::default() };
-    let again = verdict(Err(busy()), None, 1, &options, 5);
+    let again = after(Err(busy()), None, 1, &options);
     let Verdict::Again { ready, attempt, .. } = again else { panic!("{again:?}") };
     assert_eq!((ready, attempt), (10_000_000_005, Attempt::Counts));
-    let end = verdict(Err(busy()), None, 2, &options, 5);
+    let end = after(Err(busy()), None, 2, &options);
     assert!(matches!(&end, Verdict::End(done) if done.status == JobStatus::Failed), "{end:?}");
-    let end = verdict(Err(source()), None, 1, &options, 5);
+    let end = after(Err(source()), None, 1, &options);
     assert!(matches!(&end, Verdict::End(done) if done.status == JobStatus::Failed), "{end:?}");
 }
 
 #[test]
 fn who_was_stopped_ends_as_the_reason_says() {
     let options = RunnerOptions::default();
-    let stopped = |stop| verdict(Err(StoreError::Interrupted.into()), Some(stop), 1, &options, 5);
+    let stopped = |stop| after(Err(StoreError::Interrupted.into()), Some(stop), 1, &options);
     let status = |verdict: Verdict| match verdict {
         Verdict::End(done) => Some(done.status),
         Verdict::Again { attempt, .. } => {
@@ -84,16 +94,29 @@ fn who_was_stopped_ends_as_the_reason_says() {
     assert_eq!(status(stopped(Stop::TooLong)), Some(JobStatus::Failed));
     assert_eq!(status(stopped(Stop::Ending)), None);
     let done = Done { status: JobStatus::Completed, result: None, error: None };
-    let ended = verdict(Ok(done.clone()), Some(Stop::Cancelled), 1, &options, 5);
+    let ended = after(Ok(done.clone()), Some(Stop::Cancelled), 1, &options);
     assert_eq!(ended, Verdict::End(done), "it had come to its end");
 }
 
 #[test]
-fn a_failed_backup_leaves_the_name_it_would_have_had() {
-    let error = failed(Some(Upstream { status: Some(401), timed_out: false }), source());
-    let Verdict::End(done) = verdict(Err(error), None, 1, &RunnerOptions::default(), 5) else { panic!() };
-    let result = done.result.unwrap();
-    assert_eq!((&result["backup_id"], &result["upstream_status"]), (&"x".into(), &401.into()));
+fn a_job_that_somebody_waits_for_is_begun_once() {
+    let options = RunnerOptions::default();
+    for (error, stop, status) in [
+        (busy(), None, JobStatus::Failed),
+        (StoreError::Interrupted.into(), Some(Stop::Ending), JobStatus::Interrupted),
+    ] {
+        let attempted = Attempted { attempts: 1, awaited: true, stop };
+        let end = verdict(Err(error), attempted, &options, &WORDS, 5);
+        assert!(matches!(&end, Verdict::End(done) if done.status == status), "{end:?}");
+    }
+}
+
+#[test]
+fn a_failed_job_leaves_what_the_service_says_of_the_error() {
+    let error = failed(None, source());
+    let said = (WORDS.document)(&error);
+    let Verdict::End(done) = after(Err(error), None, 1, &RunnerOptions::default()) else { panic!() };
+    assert_eq!(done.result, Some(said));
 }
 
 #[test]

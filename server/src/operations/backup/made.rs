@@ -25,40 +25,24 @@ pub struct Made {
     pub backups: Option<Vec<Made>>,
 }
 
-/// What became of a request.
-#[derive(Debug)]
-pub enum Ran {
-    /// Something was made.
-    Made(Box<Made>),
-    /// A run over several targets made nothing at all.
-    Nothing {
-        /// Its id.
-        run_id: String,
-        /// Each target.
-        backups: Vec<Made>,
-        /// Why the first failed.
-        first: Box<Error>,
-    },
-}
-
 /// Backs up the targets; none: every configured one. `repository` is asked for when nothing is wrong with the request; `sentence`
 /// says what is told of an error.
 ///
 /// # Errors
-/// Those of [`plan`] and of a single target; [`SeveralRequest::check`].
+/// Those of [`plan`] and of a single target; [`SeveralRequest::check`]; [`Error::NothingMade`].
 pub fn make(
     workplace: &Workplace,
     repository: impl FnOnce() -> Result<Repository>,
     targets: Vec<String>,
     request: BackupRequest,
     sentence: &dyn Fn(&Error) -> String,
-) -> Result<Ran> {
+) -> Result<Made> {
     match <[String; 1]>::try_from(targets) {
         Ok([target]) => {
             let planned = plan(workplace, BackupRequest { target: Some(target), ..request }, Vec::new())?;
             let repository = repository()?;
             let backup = planned.run(workplace, &repository)?;
-            answered(workplace, &repository, &backup).map(|made| Ran::Made(Box::new(made)))
+            answered(workplace, &repository, &backup)
         }
         Err(targets) => {
             let request = SeveralRequest { targets, each: request };
@@ -81,7 +65,7 @@ fn run(
     repository: &Repository,
     request: &SeveralRequest,
     sentence: &dyn Fn(&Error) -> String,
-) -> Result<Ran> {
+) -> Result<Made> {
     let run = several(workplace, repository, request)?;
     let (status, run_id, began) = (run.status(), run.run_id.clone(), run.began);
     let (mut backups, mut first) = (Vec::new(), None);
@@ -101,7 +85,14 @@ fn run(
         }
     }
     if let Some(first) = first.filter(|_| !has_any) {
-        return Ok(Ran::Nothing { run_id, backups, first: Box::new(first) });
+        let why = backups
+            .iter()
+            .map(|made| format!("{}: {}", made.answer.target, made.error.as_deref().unwrap_or_default()))
+            .collect::<Vec<_>>()
+            .join("; ");
+        // Texts, numbers and lists can always be written.
+        let backups = serde_json::to_value(&backups).unwrap_or_default();
+        return Err(Error::NothingMade { run_id, why, backups, first: Box::new(first) });
     }
     let mut answer = blank(repository, request, ALL.to_owned(), run_id, status);
     answer.created_at = began.to_string();
@@ -112,7 +103,7 @@ fn run(
         answer.files.extend(made.answer.files.iter().cloned());
     }
     answer.size_mb = megabytes(answer.size_bytes);
-    Ok(Ran::Made(Box::new(Made { answer, error: None, backups: Some(backups) })))
+    Ok(Made { answer, error: None, backups: Some(backups) })
 }
 
 fn blank(

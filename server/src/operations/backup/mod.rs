@@ -19,7 +19,7 @@ use crate::workplace::Workplace;
 
 pub use answer::{Answer, AnswerFile};
 pub(crate) use answer::{files_of, megabytes};
-pub use made::{Made, Ran, default_description, make};
+pub use made::{Made, default_description, make};
 pub use run::RUN_ID;
 pub use several::{ALL, Part, Several, SeveralRequest, claim_run, several};
 

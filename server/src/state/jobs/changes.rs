@@ -20,6 +20,15 @@ pub enum Cancelled {
     TooLate(JobRow),
 }
 
+/// Which jobs are begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// All of them.
+    All,
+    /// Those that somebody waits for.
+    Awaited,
+}
+
 /// Whether an attempt that came to nothing counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
@@ -40,7 +49,7 @@ impl Cancelled {
 
 impl State {
     /// Begins the first job that may begin: the most urgent, among these the oldest, of a lane in which none runs.
-    pub fn begin_job(&self, repository: &str, now: i64) -> Result<Option<JobRow>> {
+    pub fn begin_job(&self, repository: &str, choice: Choice, now: i64) -> Result<Option<JobRow>> {
         let connection = self.connection();
         let begun = connection
             .prepare_cached(&format!(
@@ -48,12 +57,12 @@ impl State {
                      bytes = 0, bytes_total = 0, revision = revision + 1
                  WHERE number = (
                      SELECT number FROM jobs j
-                     WHERE repository = ?1 AND status = 'queued' AND ready <= ?2 AND NOT EXISTS (
+                     WHERE repository = ?1 AND status = 'queued' AND ready <= ?2 AND (awaited OR NOT ?3) AND NOT EXISTS (
                          SELECT 1 FROM jobs r WHERE r.repository = ?1 AND r.status = 'running' AND r.lane = j.lane)
                      ORDER BY priority, number LIMIT 1)
                  RETURNING {COLUMNS}"
             ))
-            .and_then(|mut statement| statement.query_row(params![repository, now], row).optional());
+            .and_then(|mut statement| statement.query_row(params![repository, now, choice == Choice::Awaited], row).optional());
         begun.map_err(|e| self.wrong(e))
     }
 
@@ -149,15 +158,15 @@ impl State {
         cancelled.map_err(|e| self.wrong(e))
     }
 
-    /// Sees to the jobs whose process died: they are queued again, or over if they were begun `attempts_max` times or nobody wants
-    /// them any more. Called by the one who carries out the jobs of a repository, before it begins any. Those that it changed.
+    /// Sees to the jobs whose process died: they are queued again, or over if they were begun `attempts_max` times, nobody wants
+    /// them any more, or somebody waited who is gone. Called by the one who carries out the jobs of a repository, before it begins any. Those that it changed.
     pub fn recover_jobs(&self, repository: &str, attempts_max: u32, now: i64) -> Result<Vec<JobRow>> {
         let connection = self.connection();
         let recovered = (|| {
             let mut statement = connection.prepare_cached(&format!(
                 "UPDATE jobs SET revision = revision + 1, error = 'its process ended without a word', ready = ?3,
-                     ended = CASE WHEN cancel OR attempts >= ?2 THEN ?3 END,
-                     status = CASE WHEN cancel THEN 'cancelled' WHEN attempts >= ?2 THEN 'interrupted' ELSE 'queued' END
+                     ended = CASE WHEN cancel OR awaited OR attempts >= ?2 THEN ?3 END,
+                     status = CASE WHEN cancel THEN 'cancelled' WHEN awaited OR attempts >= ?2 THEN 'interrupted' ELSE 'queued' END
                  WHERE repository = ?1 AND status = 'running' RETURNING {COLUMNS}"
             ))?;
             statement

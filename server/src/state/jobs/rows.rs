@@ -6,7 +6,7 @@ use rusqlite::{Error, Row};
 use super::{JobProgress, JobRow, JobStatus};
 
 /// What [`row`] reads.
-pub(super) const COLUMNS: &str = "number, id, kind, target, task, schedule, due, status, attempts, cancel, created, ready, began, \
+pub(super) const COLUMNS: &str = "number, id, kind, target, task, schedule, due, awaited, status, attempts, cancel, created, ready, began, \
     ended, phase, items, items_total, bytes, bytes_total, result, error, revision";
 
 /// Reads a row.
@@ -20,6 +20,7 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<JobRow> {
         task: row.get("task")?,
         schedule: row.get("schedule")?,
         due: row.get("due")?,
+        awaited: row.get("awaited")?,
         status: status(&row.get::<_, String>("status")?)?,
         attempts: row.get("attempts")?,
         cancel: row.get("cancel")?,

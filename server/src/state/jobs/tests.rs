@@ -23,12 +23,27 @@ fn new<'a>(id: &'a str, lane: &'a str, priority: u8) -> NewJob<'a> {
         priority,
         task: "{}",
         schedule: Some(("daily", 7)),
+        awaited: false,
         created: 1,
     }
 }
 
+#[test]
+fn what_somebody_waits_for_is_begun_alone_if_asked_so_and_once() {
+    let (_dir, state) = state();
+    add(&state, "queued", "a", 0);
+    state.add_job(&NewJob { awaited: true, ..new("awaited", "b", 1) }).unwrap();
+    let begin = |choice| state.begin_job("r", choice, 2).unwrap().map(|job| job.id);
+    assert_eq!(begin(Choice::Awaited).as_deref(), Some("awaited"));
+    assert_eq!(begin(Choice::Awaited), None);
+    assert_eq!(begin(Choice::All).as_deref(), Some("queued"));
+    state.recover_jobs("r", 3, 5).unwrap();
+    assert_eq!(status(&state, "awaited"), JobStatus::Interrupted);
+    assert_eq!(status(&state, "queued"), JobStatus::Queued);
+}
+
 fn begun(state: &State, now: i64) -> Option<String> {
-    state.begin_job("r", now).unwrap().map(|job| job.id)
+    state.begin_job("r", Choice::All, now).unwrap().map(|job| job.id)
 }
 
 fn status(state: &State, id: &str) -> JobStatus {
@@ -51,7 +66,7 @@ fn the_urgent_begin_first_and_one_of_a_lane_at_a_time() {
     assert_eq!(begun(&state, 2).as_deref(), Some("a1"));
     assert_eq!(begun(&state, 2).as_deref(), Some("b1"));
     assert_eq!(begun(&state, 2), None, "a2 waits for a1");
-    assert_eq!(state.begin_job("other", 2).unwrap(), None);
+    assert_eq!(state.begin_job("other", Choice::All, 2).unwrap(), None);
     end(&state, &first, JobStatus::Completed);
     assert_eq!(begun(&state, 2).as_deref(), Some("a2"));
     assert_eq!(state.busy_schedules("r").unwrap(), ["daily"]);
@@ -62,13 +77,13 @@ fn the_urgent_begin_first_and_one_of_a_lane_at_a_time() {
 fn what_waits_for_another_try_begins_when_it_may() {
     let (_dir, state) = state();
     add(&state, "a", "a", 1);
-    let job = state.begin_job("r", 2).unwrap().unwrap();
+    let job = state.begin_job("r", Choice::All, 2).unwrap().unwrap();
     state.requeue_job(job.number, 50, Attempt::Counts, "busy").unwrap();
     assert_eq!((begun(&state, 49), state.next_job("r", 49).unwrap()), (None, Some(50)));
-    let again = state.begin_job("r", 50).unwrap().unwrap();
+    let again = state.begin_job("r", Choice::All, 50).unwrap().unwrap();
     assert_eq!((again.attempts, again.error.as_deref()), (2, Some("busy")));
     state.requeue_job(job.number, 50, Attempt::CountsNot, "stopped").unwrap();
-    assert_eq!(state.begin_job("r", 50).unwrap().unwrap().attempts, 2);
+    assert_eq!(state.begin_job("r", Choice::All, 50).unwrap().unwrap().attempts, 2);
 }
 
 #[test]
