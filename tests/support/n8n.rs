@@ -144,15 +144,12 @@ impl N8n {
         let given: BTreeMap<&str, &str> =
             query.split('&').map(|pair| pair.split_once('=').unwrap()).collect();
         let mut body = json!({"firstName": "Test", "lastName": "Member", "password": "Passw0rd-of-tests"});
-        let path = match given.get("token") {
-            Some(token) => {
-                body["token"] = json!(token);
-                "invitations/accept".to_owned()
-            }
-            None => {
-                body["inviterId"] = json!(given["inviterId"]);
-                format!("invitations/{}/accept", given["inviteeId"])
-            }
+        let path = if let Some(token) = given.get("token") {
+            body["token"] = json!(token);
+            "invitations/accept".to_owned()
+        } else {
+            body["inviterId"] = json!(given["inviterId"]);
+            format!("invitations/{}/accept", given["inviteeId"])
         };
         let (headers, _) = answer(self.client.post(at(&path)).json(&body));
         let cookie = session(&headers);

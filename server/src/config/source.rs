@@ -261,12 +261,12 @@ impl Source {
             None if self.api_key.is_some() || self.user.is_some() => {
                 problems.value(&at.key("api_key and user"), "are for an n8n with url");
             }
-            None => {}
-            Some(_) if self.encrypted_credentials => {
-                problems.value(&at.key("encrypted_credentials"), "needs `prefix` in place of url: the API does not show them");
-            }
+            Some(_) if self.encrypted_credentials => problems.value(
+                &at.key("encrypted_credentials"),
+                "needs `prefix` in place of url: the API does not show them",
+            ),
             Some(SecretRef::Plain(url)) => problems.check(&at.key("url"), web::check_url(url.reveal())),
-            Some(_) => {}
+            _ => {}
         }
         if self.user.is_some() != self.password.is_some() {
             problems

@@ -1,9 +1,11 @@
 //! The command line of a real n8n as the way in and out: ids and all fields are kept.
 
+use std::os::unix::fs::PermissionsExt;
+
 use chronos_connect::Process;
 use chronos_connect::n8n::restore::RestoreOptions;
 use chronos_connect::n8n::{N8nSource, Way, check};
-use chronos_tests::N8n;
+use chronos_tests::{N8n, Program, configure};
 use serde_json::{Value, json};
 
 use super::collected::{Collected, by, collect, take};
@@ -59,6 +61,32 @@ fn an_export_is_what_the_api_shows_and_comes_back_with_its_ids(server: &N8n) {
     let settings: Value = server.workflow(hook).unwrap()["settings"].clone();
     assert_eq!(settings.get("saveManualExecutions"), None, "settings are as they were: {settings}");
     assert!(webhook_answers(server, 1));
+}
+
+/// The program reads an n8n of which it has the command line alone: here by a script that is called `n8n`.
+#[test]
+fn a_target_without_an_address_is_read_by_the_command_line() {
+    let server = chronos_tests::n8n("2.8.4");
+    let furnished = furnish(&server);
+    let program = Program::with_repository();
+    let words: Vec<String> = server.command().iter().map(|word| format!("'{word}'")).collect();
+    let script = program.home().join("n8n");
+    std::fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "))).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    configure(
+        &program,
+        "[[target]]\nname = \"flows\"\n[[target.source]]\nname = \"n8n\"\nkind = \"n8n\"\n\
+         prefix = [\"env\", \"PATH=HOME:/usr/bin:/bin\"]\nencrypted_credentials = true\n",
+    );
+    let backup = || program.run(["backup", "--target", "flows", "--json"]).expect_code(0).json();
+    assert_eq!(backup()["status"], "completed");
+    let again = backup();
+    assert_eq!((&again["status"], &again["packs_written"]), (&json!("unchanged"), &json!(0)), "{again}");
+    let stored = program.run(["cat", &format!("latest:n8n/workflows/{}.json", furnished.ids[0])]);
+    let stored: Value = serde_json::from_str(&stored.expect_code(0).stdout).unwrap();
+    assert_eq!(stored["id"], furnished.ids[0]);
+    let secret = program.run(["cat", "latest:n8n/credentials_encrypted.json"]).expect_code(0);
+    assert!(secret.stdout.contains(&furnished.credential));
 }
 
 on_each_version! {
