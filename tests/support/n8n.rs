@@ -167,15 +167,23 @@ impl N8n {
     /// If it does not answer.
     pub fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-        let mut call = self.client.request(method, format!("{}/api/v1/{path}", self.url()));
-        call = call.header("X-N8N-API-KEY", &self.key);
-        if let Some(body) = body {
-            call = call.json(body);
+        let begin = Instant::now();
+        loop {
+            let mut call = self.client.request(method.clone(), format!("{}/api/v1/{path}", self.url()));
+            call = call.header("X-N8N-API-KEY", &self.key);
+            if let Some(body) = body {
+                call = call.json(body);
+            }
+            let answer = call.send().unwrap();
+            let status = answer.status().as_u16();
+            let text = answer.text().unwrap();
+            // On a busy machine it misses its database for a moment, and says so before it looks at a call.
+            if status == 503 && text.contains("Database is not ready") && begin.elapsed() < START_MAX {
+                std::thread::park_timeout(Duration::from_millis(250));
+                continue;
+            }
+            return (status, serde_json::from_str(&text).unwrap_or(Value::String(text)));
         }
-        let answer = call.send().unwrap();
-        let status = answer.status().as_u16();
-        let text = answer.text().unwrap();
-        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
     /// A call of the public API that succeeds.

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// Result of talking to an n8n.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What n8n answers while its database does not answer it, before it looks at a call.
+const NOT_READY: &str = "Database is not ready";
+
 /// How to make an API key, for people.
 const MAKE_A_KEY: &str = "make one in n8n under Settings, n8n API, as the owner of the instance (another user's key sees only that user's \
      workflows), and give it as N8N_API_KEY";
@@ -176,7 +179,11 @@ impl Error {
 
     /// Whether the call never reached the server.
     pub(super) fn is_before_sending(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Failing { status: 503, said, .. } => said.contains(NOT_READY),
+            _ => false,
+        }
     }
 
     /// Whether the same call may work a little later.

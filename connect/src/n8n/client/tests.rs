@@ -69,4 +69,11 @@ fn pauses_grow_and_calls_that_change_things_are_not_repeated() {
     assert_eq!(tried.take(), 1);
     client.repeat(Again::Safe, failing).unwrap_err();
     assert_eq!(tried.take(), 4);
+    let not_ready = || -> Result<()> {
+        tried.set(tried.get() + 1);
+        let said = "Database is not ready!".to_owned();
+        Err(Error::Failing { server: String::new(), what: String::new(), status: 503, said })
+    };
+    client.repeat(Again::Unsent, not_ready).unwrap_err();
+    assert_eq!(tried.take(), 4, "it was not looked at");
 }
