@@ -9,7 +9,10 @@ mod absolute;
 mod compare;
 mod corpora;
 mod measure;
+mod n8n;
+mod postgres;
 mod scale;
+mod service;
 mod steps;
 mod tools;
 
@@ -48,6 +51,18 @@ struct Args {
     /// Instead of all this: figures that stand for themselves, of cuts, known, new, files, small, threads.
     #[arg(long, value_delimiter = ',')]
     absolute: Vec<String>,
+    /// Instead of all this: an HTTP service under so many clients, alone and while it makes a snapshot.
+    #[arg(long)]
+    service: Option<usize>,
+    /// Requests of each of them.
+    #[arg(long, default_value_t = 30)]
+    requests: usize,
+    /// Instead of all this: a real n8n with so many workflows, such as 100,1000; `scripts/n8n` installs it.
+    #[arg(long, value_delimiter = ',')]
+    n8n: Vec<usize>,
+    /// Instead of all this: successive dumps of a real PostgreSQL with a database of pgbench of this scale, under load.
+    #[arg(long)]
+    postgres: Option<u32>,
     /// Only these corpora: tree, workflows, tiny, dump, hard-dump, noise.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -93,6 +108,16 @@ fn main() -> Result<()> {
     }
     if !args.absolute.is_empty() {
         return absolute::run(&args.absolute, tools.first().context("there is no chronos")?, scratch.path());
+    }
+    let chronos = tools.first().context("there is no chronos")?;
+    if let Some(clients) = args.service {
+        return service::run(chronos, clients, args.requests, scratch.path());
+    }
+    if !args.n8n.is_empty() {
+        return n8n::run(chronos, &args.n8n, scratch.path());
+    }
+    if let Some(size) = args.postgres {
+        return postgres::run(&tools, size, scratch.path());
     }
     for corpus in args.corpora() {
         let mut rows = Vec::new();

@@ -1,6 +1,7 @@
 //! How each program is called: with zstd at about level 3, encryption, and no cache but its own.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -8,6 +9,15 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::measure::{Step, du};
+
+/// Where the configuration of `chronos` lies below the folder that is its home.
+pub(crate) const CONFIG: &str = ".config/chronos/chronos.toml";
+
+/// Writes a small file, and the folders above it.
+pub(crate) fn lay(path: &Path, text: &str) -> Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    fs::File::create(path)?.write_all(text.as_bytes()).with_context(|| path.display().to_string())
+}
 
 /// A backup program.
 #[derive(Debug)]
@@ -132,7 +142,8 @@ impl Tool {
         }
     }
 
-    fn shell(&self, line: &str, place: &Path) -> Command {
+    /// A command line in the environment of `place`, not yet started.
+    pub(crate) fn shell(&self, line: &str, place: &Path) -> Command {
         let mut command = Command::new("sh");
         self.environment(&mut command, place);
         command.env("P", &self.program).args(["-c", line]);

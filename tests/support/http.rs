@@ -75,6 +75,7 @@ pub struct HttpServer {
     port: u16,
     stop: Arc<AtomicBool>,
     log: Arc<Mutex<Vec<Request>>>,
+    most: Arc<Mutex<(usize, usize)>>,
 }
 
 impl std::fmt::Debug for HttpServer {
@@ -108,7 +109,14 @@ impl HttpServer {
         };
         let port = listener.local_addr().unwrap().port();
         let (stop, log) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let handler: Arc<Handler> = Arc::new(handler);
+        let most: Arc<Mutex<(usize, usize)>> = Arc::default();
+        let counted = Arc::clone(&most);
+        let handler: Arc<Handler> = Arc::new(move |request: &Request| {
+            let in_hand = Counted::begin(&counted);
+            let answer = handler(request);
+            drop(in_hand);
+            answer
+        });
         let (stopped, logged) = (Arc::clone(&stop), Arc::clone(&log));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -121,7 +129,7 @@ impl HttpServer {
                 std::thread::spawn(move || drop(serve(stream, handler.as_ref(), &logged)));
             }
         });
-        Self { port, stop, log }
+        Self { port, stop, log, most }
     }
 
     /// Passes every request on to the server at `upstream` (`http://127.0.0.1:5678`), after `before` has seen it.
@@ -161,6 +169,14 @@ impl HttpServer {
         self.log.lock().unwrap().clone()
     }
 
+    /// The most requests that were in hand at once.
+    ///
+    /// # Panics
+    /// If a handler did.
+    pub fn most_at_once(&self) -> usize {
+        self.most.lock().unwrap().1
+    }
+
     /// Forgets the requests until now.
     ///
     /// # Panics
@@ -175,6 +191,25 @@ impl Drop for HttpServer {
         self.stop.store(true, Ordering::SeqCst);
         // Wakes the listener, which sees that it is to stop.
         drop(TcpStream::connect(("127.0.0.1", self.port)));
+    }
+}
+
+/// A request in hand: how many there are, and the most there were.
+struct Counted<'c>(&'c Mutex<(usize, usize)>);
+
+impl<'c> Counted<'c> {
+    fn begin(count: &'c Mutex<(usize, usize)>) -> Self {
+        let mut counts = count.lock().unwrap();
+        counts.0 += 1;
+        counts.1 = counts.1.max(counts.0);
+        drop(counts);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().0 -= 1;
     }
 }
 

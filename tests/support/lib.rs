@@ -9,6 +9,7 @@
 )]
 
 pub mod compare;
+mod copies;
 mod http;
 mod mounted;
 mod n8n;

@@ -111,7 +111,7 @@ impl Service {
         });
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.split_whitespace().find(|w| w.starts_with("http://")).map(str::to_owned);
+        let url = line.split_whitespace().find(|w| w.starts_with("http")).map(str::to_owned);
         let Some(url) = url else {
             child.wait().unwrap();
             panic!("not ready: {line:?} {}", log.lock().unwrap());

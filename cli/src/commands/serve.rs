@@ -89,9 +89,10 @@ impl Serve {
         options.token_file = self.token_file.or(options.token_file);
         options.trusted.extend(self.trusted);
         options.names.extend(self.names);
+        let scheme = if options.tls.is_some() { "https" } else { "http" };
         serve(workplace, options, |address| {
             let repository = workplace.location.shown();
-            let chronos = format!("http://{address}");
+            let chronos = format!("{scheme}://{address}");
             let rest = if is_alone { String::new() } else { format!("; {NO_HADES}") };
             app.output.line(format!("CHRONOS is ready at {chronos} for {repository}{rest}"))?;
             app.output.document(&Document { status: "ready", chronos, repository })

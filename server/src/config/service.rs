@@ -22,10 +22,10 @@ pub struct ServiceConfig {
     /// File of hashed tokens with their roles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
-    /// Certificates, for TLS.
+    /// Certificate in PEM, for TLS, then those that vouch for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<PathBuf>,
-    /// Their key.
+    /// Its key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_key: Option<PathBuf>,
     /// Folder below which a restore may write for any caller.
@@ -40,7 +40,7 @@ pub struct ServiceConfig {
     /// Longest body, such as `1M`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_max: Option<String>,
-    /// Requests at once.
+    /// Requests that are answered at once, with those that wait for their turn; 1000 if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrent_max: Option<u32>,
     /// How long a request may take that does not wait for a job.

@@ -1,4 +1,7 @@
 //! The one place where requests cross over to the operations, which block.
+//!
+//! What always holds: a request that has arrived takes a place before it waits for its turn, and gives it back when its work is done; who
+//! finds no place is told when to come again. Whether the service does well can be asked without a place.
 
 use std::sync::Arc;
 
@@ -19,10 +22,45 @@ where
     E: Into<Problem> + Send + 'static,
     F: FnOnce(&Service) -> Result<T, E> + Send + 'static,
 {
+    let place = place(service)?;
+    limited(service, service.looking(), Some(place), work).await
+}
+
+/// A look whether the service does well: it needs no place, and nobody who works is in its way.
+pub(crate) async fn check<T, E, F>(service: &Arc<Service>, work: F) -> Result<T, Problem>
+where
+    T: Send + 'static,
+    E: Into<Problem> + Send + 'static,
+    F: FnOnce(&Service) -> Result<T, E> + Send + 'static,
+{
+    limited(service, service.checking(), None, work).await
+}
+
+/// A look that belongs to a request which has its place, or has had it.
+pub(crate) async fn within<T, E, F>(service: &Arc<Service>, work: F) -> Result<T, Problem>
+where
+    T: Send + 'static,
+    E: Into<Problem> + Send + 'static,
+    F: FnOnce(&Service) -> Result<T, E> + Send + 'static,
+{
+    limited(service, service.looking(), None, work).await
+}
+
+async fn limited<T, E, F>(
+    service: &Arc<Service>,
+    turns: &Arc<Semaphore>,
+    place: Option<OwnedSemaphorePermit>,
+    work: F,
+) -> Result<T, Problem>
+where
+    T: Send + 'static,
+    E: Into<Problem> + Send + 'static,
+    F: FnOnce(&Service) -> Result<T, E> + Send + 'static,
+{
     let limit = service.options().time_max;
     let done = async {
-        let turn = turn(service, service.looking()).await?;
-        crossed(service, turn, work).await
+        let turn = turn(turns).await?;
+        crossed(service, (place, turn), work).await
     };
     tokio::time::timeout(limit, done).await.unwrap_or_else(|_| {
         Err(Problem::unavailable(
@@ -39,19 +77,29 @@ where
     T: Send + 'static,
     F: FnOnce(&Service) -> Result<T, Error> + Send + 'static,
 {
-    let turn = turn(service, service.working()).await?;
-    crossed(service, turn, work).await
+    let place = place(service)?;
+    let turn = turn(service.working()).await?;
+    crossed(service, (Some(place), turn), work).await
+}
+
+/// A place among those that have a turn or wait for one.
+pub(crate) fn place(service: &Service) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(service.places()).try_acquire_owned().map_err(|_| {
+        let most = service.options().concurrent_max;
+        let why = format!("{most} requests are being answered, and no more are taken at once");
+        Problem::unavailable("overloaded", why).retry_after(AGAIN_SECONDS)
+    })
 }
 
 /// Waits for a turn, in the order of arrival.
-async fn turn(service: &Service, turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
-    let full =
-        |_| Problem::unavailable("overloaded", "too many requests wait already").retry_after(AGAIN_SECONDS);
-    let _place = service.waiting().try_acquire().map_err(full)?;
+async fn turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Problem> {
     Arc::clone(turns).acquire_owned().await.map_err(|_| stopping())
 }
 
-async fn crossed<T, E, F>(service: &Arc<Service>, turn: OwnedSemaphorePermit, work: F) -> Result<T, Problem>
+/// What is held while the work goes on, though its caller may have gone away.
+type Held = (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit);
+
+async fn crossed<T, E, F>(service: &Arc<Service>, held: Held, work: F) -> Result<T, Problem>
 where
     T: Send + 'static,
     E: Into<Problem> + Send + 'static,
@@ -60,7 +108,7 @@ where
     let service = Arc::clone(service);
     let joined = tokio::task::spawn_blocking(move || {
         let done = work(&service);
-        drop(turn);
+        drop(held);
         done
     });
     match joined.await {

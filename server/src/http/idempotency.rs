@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::http::auth::Caller;
-use crate::http::blocking::look;
+use crate::http::blocking::{look, within};
 use crate::http::body::arrived;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
@@ -109,7 +109,7 @@ async fn kept(service: &Arc<Service>, key: String, response: Response) -> Result
         headers: serde_json::to_string(&headers).unwrap_or_default(),
         body: bytes.to_vec(),
     });
-    let noted = look(service, move |service| {
+    let noted = within(service, move |service| {
         service.state()?.end_reply(&schedules::key(service.workplace()), &key, reply.as_ref())
     });
     if let Err(problem) = noted.await {

@@ -26,6 +26,7 @@ pub mod chronos;
 
 mod connections;
 pub mod log;
+mod tls;
 mod watch;
 
 mod serve;

@@ -12,6 +12,8 @@ use crate::values::{parse_duration, parse_size};
 pub const PORT: u16 = 8010;
 /// Longest body: a request with some thousand patterns fits.
 const BODY_MAX: usize = 1 << 20;
+/// Requests that are answered at once, with those that wait for their turn; beyond it something is wrong with the callers.
+const CONCURRENT_MAX: usize = 1000;
 /// How long a request may take that does no long work.
 const TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -30,6 +32,19 @@ pub struct ServeOptions {
     pub body_max: usize,
     /// How long a request may take that does no long work.
     pub time_max: Duration,
+    /// Requests that are answered at once, with those that wait for their turn.
+    pub concurrent_max: usize,
+    /// Certificate and key, for TLS.
+    pub tls: Option<TlsFiles>,
+}
+
+/// The files that TLS needs, in PEM.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The certificate, then those that vouch for it.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
 }
 
 impl Default for ServeOptions {
@@ -41,6 +56,8 @@ impl Default for ServeOptions {
             names: Vec::new(),
             body_max: BODY_MAX,
             time_max: TIME_MAX,
+            concurrent_max: CONCURRENT_MAX,
+            tls: None,
         }
     }
 }
@@ -49,14 +66,12 @@ impl ServeOptions {
     /// What the configuration says, which was checked when it was read.
     ///
     /// # Errors
-    /// [`Error::Value`] for what this version cannot do.
+    /// [`Error::Value`] for what cannot be meant.
     pub fn of(config: &ServiceConfig) -> Result<Self> {
         let own = Self::default();
         let bad = |key: &str, why: String| Error::Value { place: format!("service.{key}"), why };
-        if config.tls_certificate.is_some() {
-            let why = "TLS is not in this version; put a proxy in front that has it".to_owned();
-            return Err(bad("tls_certificate", why));
-        }
+        let tls = config.tls_certificate.clone().zip(config.tls_key.clone());
+        let most = config.concurrent_max.and_then(|n| usize::try_from(n).ok());
         let listen =
             config.listen.as_deref().map(parse_listen).transpose().map_err(|why| bad("listen", why))?;
         let body =
@@ -70,6 +85,8 @@ impl ServeOptions {
             names: config.names.clone(),
             body_max: body.and_then(|n| usize::try_from(n).ok()).unwrap_or(own.body_max),
             time_max: time.map_or(own.time_max, Duration::from_secs),
+            concurrent_max: most.unwrap_or(own.concurrent_max),
+            tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
         })
     }
 

@@ -172,6 +172,8 @@ impl From<&Error> for Problem {
         match error {
             Error::NothingMade { backups, .. } => problem.with("backups", backups.clone()),
             Error::Unknown { near: Some(near), .. } => problem.with("nearest", near.clone()),
+            // `schedule: cron`: whose value it is, and which.
+            Error::Value { place, .. } => problem.with("field", place.rsplit(": ").next().unwrap_or(place)),
             _ => problem,
         }
     }

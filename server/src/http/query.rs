@@ -1,4 +1,4 @@
-//! The query of a request: each parameter once, `tag` as often as wanted, `metadata.K=V` as members of `metadata`.
+//! The query of a request: each parameter once, `tag` as often as wanted, `metadata.K=V` and `metadata[K]=V` as members of `metadata`.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -11,8 +11,8 @@ use crate::http::problem::Problem;
 
 /// Parameters that may be given several times: they are lists.
 const LISTS: [&str; 1] = ["tag"];
-/// What begins the name of a parameter that belongs to a map, and the map.
-const MAPS: [(&str, &str); 1] = [("metadata.", "metadata")];
+/// The parameters that are maps.
+const MAPS: [&str; 1] = ["metadata"];
 
 /// The query as `T`.
 #[derive(Debug)]
@@ -49,11 +49,13 @@ fn read<T: DeserializeOwned + IntoParams>(query: &str) -> Result<T, Problem> {
     fields::read(members, &known, "parameter")
 }
 
-/// The map that a parameter belongs to, and the key in it.
+/// The map that a parameter belongs to, and the key in it: `metadata.K`, or `metadata[K]` as `OpenAPI` writes it.
 fn of_map<'n>(name: &'n str, known: &[String]) -> Option<(&'static str, &'n str)> {
-    MAPS.iter()
-        .filter(|(_, map)| known.iter().any(|k| k == map))
-        .find_map(|(prefix, map)| Some((*map, name.strip_prefix(prefix)?)))
+    MAPS.into_iter().filter(|map| known.iter().any(|k| k == map)).find_map(|map| {
+        let rest = name.strip_prefix(map)?;
+        let key = rest.strip_prefix('.').or_else(|| rest.strip_prefix('[')?.strip_suffix(']'))?;
+        Some((map, key))
+    })
 }
 
 #[cfg(test)]
@@ -78,12 +80,12 @@ mod tests {
 
     #[test]
     fn values_come_from_texts() {
-        let found: Some = read("limit=7&quick&tag=a&tag=b%20c&metadata.k=v").unwrap();
+        let found: Some = read("limit=7&quick&tag=a&tag=b%20c&metadata.k=v&metadata%5Bl%5D=w").unwrap();
         let wanted = Some {
             limit: std::option::Option::Some(7),
             quick: true,
             tag: vec!["a".into(), "b c".into()],
-            metadata: [("k".to_owned(), "v".to_owned())].into(),
+            metadata: [("k".to_owned(), "v".to_owned()), ("l".to_owned(), "w".to_owned())].into(),
         };
         assert_eq!(found, wanted);
         assert_eq!(read::<Some>("limit=").unwrap(), Some::default());

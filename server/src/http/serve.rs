@@ -11,11 +11,13 @@ use hyper_util::server::graceful::GracefulShutdown;
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::TlsAcceptor;
 
 use crate::error::{Error, Kind, Result};
 use crate::events::Sender;
 use crate::http::options::ServeOptions;
-use crate::http::service::{LOOKING_MAX, Service, WORKING_MAX};
+use crate::http::service::{CHECKING_MAX, LOOKING_MAX, Service, WORKING_MAX};
+use crate::http::tls;
 use crate::http::watch::Watch;
 use crate::http::{chronos, connections, systemd};
 use crate::operations::schedules;
@@ -39,14 +41,16 @@ pub fn serve<E: From<Error>>(
 ) -> Result<(), E> {
     options.check()?;
     let listen = options.listen;
+    let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
+    connections::raise_limit();
     let service = Arc::new(Service::new(workplace, options)?);
     open(&service)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .max_blocking_threads(LOOKING_MAX + WORKING_MAX + 1)
+        .max_blocking_threads(LOOKING_MAX + WORKING_MAX + CHECKING_MAX + 1)
         .enable_all()
         .build();
     let runtime = runtime.map_err(|source| Error::Local { path: "threads".to_owned(), source })?;
-    let ended = runtime.block_on(run(&service, listen, ready));
+    let ended = runtime.block_on(run(&service, listen, tls, ready));
     runtime.shutdown_timeout(Duration::ZERO);
     ended
 }
@@ -68,6 +72,7 @@ fn open(service: &Service) -> Result<()> {
 async fn run<E: From<Error>>(
     service: &Arc<Service>,
     listen: SocketAddr,
+    tls: Option<TlsAcceptor>,
     ready: impl FnOnce(SocketAddr) -> Result<(), E>,
 ) -> Result<(), E> {
     let failed = |source| Error::Local { path: listen.to_string(), source };
@@ -84,7 +89,7 @@ async fn run<E: From<Error>>(
     ready(address)?;
     systemd::tell(&[NotifyState::Ready]);
     let open = tokio::select! {
-        open = connections::answer(listener, router, stop) => open,
+        open = connections::answer(listener, tls, router, stop) => open,
         () = systemd::watchdog() => return Ok(()),
     };
     systemd::tell(&[NotifyState::Stopping]);

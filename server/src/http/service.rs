@@ -22,8 +22,8 @@ use crate::workplace::{Key, Opened, Workplace};
 pub(crate) const LOOKING_MAX: usize = 16;
 /// Requests that read or write much at once; the others wait.
 pub(crate) const WORKING_MAX: usize = 8;
-/// Requests that may wait; beyond it something is wrong with the callers.
-pub(crate) const WAITING_MAX: usize = 1000;
+/// Looks whether the service does well, which have turns of their own: whoever asks must hear that all others are taken.
+pub(crate) const CHECKING_MAX: usize = 2;
 /// Streams of events that are open at once: each looks twice a second.
 const WATCHING_MAX: usize = 64;
 
@@ -41,7 +41,8 @@ pub(crate) struct Service {
     metrics: Metrics,
     looking: Arc<Semaphore>,
     working: Arc<Semaphore>,
-    waiting: Semaphore,
+    checking: Arc<Semaphore>,
+    places: Arc<Semaphore>,
     watching: Arc<Semaphore>,
     runner: Runner,
     port: AtomicU16,
@@ -63,12 +64,13 @@ impl Service {
             reporter,
             port: AtomicU16::new(options.listen.port()),
             tokens: Watched::open(options.token_file.clone())?,
+            places: Arc::new(Semaphore::new(options.concurrent_max)),
             options,
             failures: Failures::default(),
             metrics: Metrics::default(),
             looking: Arc::new(Semaphore::new(LOOKING_MAX)),
             working: Arc::new(Semaphore::new(WORKING_MAX)),
-            waiting: Semaphore::new(WAITING_MAX),
+            checking: Arc::new(Semaphore::new(CHECKING_MAX)),
             watching: Arc::new(Semaphore::new(WATCHING_MAX)),
             runner,
         })
@@ -124,9 +126,14 @@ impl Service {
         &self.working
     }
 
-    /// Places of those that wait for a turn.
-    pub(crate) fn waiting(&self) -> &Semaphore {
-        &self.waiting
+    /// Turns of those that look whether the service does well.
+    pub(crate) fn checking(&self) -> &Arc<Semaphore> {
+        &self.checking
+    }
+
+    /// Places of those that have a turn or wait for one.
+    pub(crate) fn places(&self) -> &Arc<Semaphore> {
+        &self.places
     }
 
     /// Places of those that watch jobs.

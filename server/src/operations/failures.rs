@@ -3,6 +3,7 @@
 use chronos_store::Repository;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::catalog::{Filter, target_name};
 use crate::error::Result;
@@ -13,7 +14,7 @@ use crate::workplace::Workplace;
 const RUNS_MAX: u32 = 100_000;
 
 /// A backup that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Failure {
     /// The name that its snapshot would have had.
     pub backup_id: String,

@@ -60,6 +60,14 @@ pub(crate) fn filter(options: &FileOptions) -> Result<Filter> {
 }
 
 impl FileOptions {
+    /// Refuses patterns, modules and names of files that are none, before anything is begun.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] that says which; [`Error::File`] for a file of patterns that cannot be read.
+    pub fn check(&self) -> Result<()> {
+        filter(self).map(drop)
+    }
+
     /// Keeps a repository that lies in a folder of this host, and the program's own folders for it, out of the backup.
     pub fn keep_out(&mut self, repository: &Repository) {
         let dirs = repository.dirs();

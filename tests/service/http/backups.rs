@@ -142,7 +142,7 @@ fn the_document_holds_every_route_and_the_page_needs_nothing_from_outside() {
             && api["paths"]["/backups/{id}"]["delete"].is_object()
     );
     assert!(
-        api["paths"]["/backup"]["post"]["responses"]["default"]["content"]["application/problem+json"]
+        api["paths"]["/backup"]["post"]["responses"]["422"]["content"]["application/problem+json"]
             .is_object()
     );
     let methods = |item: &serde_json::Value| item.as_object().unwrap().values().cloned().collect::<Vec<_>>();

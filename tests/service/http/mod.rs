@@ -4,11 +4,14 @@ mod auth;
 mod backup;
 mod backups;
 mod events;
+mod fuzz;
 mod guard;
 mod hooks;
 mod jobs;
 mod life;
+mod load;
 mod schedules;
+mod tls;
 
 /// Two targets: a folder with a command beside it, and a folder. No schedule is in force, so that nothing is made by itself.
 const TARGETS: &str = r#"
@@ -34,8 +37,8 @@ name = "notes"
 paths = ["HOME/notes"]
 "#;
 
-/// A service with these targets and something in them.
-fn service() -> chronos_tests::Service {
+/// A home with these targets and something in them.
+fn program() -> chronos_tests::Program {
     let program = chronos_tests::Program::with_repository();
     chronos_tests::configure(&program, TARGETS);
     for (name, text) in [("shop/page.html", "page"), ("notes/a.txt", "a"), ("dump.sql", "select 1;")] {
@@ -43,5 +46,10 @@ fn service() -> chronos_tests::Service {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
-    chronos_tests::Service::start(program, &[])
+    program
+}
+
+/// A service for them.
+fn service() -> chronos_tests::Service {
+    chronos_tests::Service::start(program(), &[])
 }

@@ -5,6 +5,7 @@ mod collected;
 mod command;
 mod faults;
 mod listing;
+mod many;
 mod restore;
 mod workflows;
 

@@ -213,7 +213,16 @@ fn check(request: &BackupRequest) -> Result<(), Problem> {
         metadata: request.metadata.clone(),
         ..BackupOptions::default()
     };
-    options.checked().map(drop).map_err(|e| Error::from(e).into())
+    options.checked().map_err(Error::from)?;
+    let FileOptions { includes, excludes, modules, .. } = request.rules.clone();
+    for (field, rules) in [
+        ("include_patterns", FileOptions { includes, ..FileOptions::default() }),
+        ("exclude_patterns", FileOptions { excludes, ..FileOptions::default() }),
+        ("target_modules", FileOptions { modules, ..FileOptions::default() }),
+    ] {
+        rules.check().map_err(|e| Problem::invalid(field, format!("{field}: {e}")))?;
+    }
+    Ok(())
 }
 
 fn patterns(given: Option<Vec<String>>) -> Vec<String> {
@@ -295,6 +304,8 @@ mod tests {
             r#"{"name": "a/b"}"#,
             r#"{"tags": ["a,b"]}"#,
             r#"{"tags": [""]}"#,
+            r#"{"target_modules": [""]}"#,
+            r#"{"target_modules": ["src/a"]}"#,
         ] {
             assert_eq!(status(bad), 422, "{bad}");
         }

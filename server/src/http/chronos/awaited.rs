@@ -7,7 +7,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use crate::http::blocking::look;
+use crate::http::blocking::{place, within};
 use crate::http::problem::{Problem, repeated};
 use crate::http::service::Service;
 use crate::jobs::{JobView, Patience, Task, enqueue, show};
@@ -19,12 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Puts a task into the queue and waits for its end, which comes also when the caller goes away.
 pub(super) async fn awaited(service: &Arc<Service>, task: Task) -> Result<Response, Problem> {
     let mut seen = service.runner().seen();
-    let job = look(service, move |service| enqueue(service.workplace(), &task, Patience::Awaited)).await?;
+    let _place = place(service)?;
+    let job = within(service, move |service| enqueue(service.workplace(), &task, Patience::Awaited)).await?;
     service.runner().look();
     loop {
         seen.mark_unchanged();
         let id = job.id.clone();
-        let now = look(service, move |service| show(service.workplace(), &id)).await?;
+        let now = within(service, move |service| show(service.workplace(), &id)).await?;
         if now.status.is_end() {
             return ended(now);
         }

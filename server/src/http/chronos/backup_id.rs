@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::catalog::{Catalog, Filter, Row};
 use crate::error::{Error, Result};
 use crate::http::blocking::{look, work};
-use crate::http::chronos::backups::document;
+use crate::http::chronos::backups::{Listed, document};
 use crate::http::name::Name;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
@@ -25,7 +25,7 @@ use crate::operations::hold::{Hold, hold as mark};
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct One {
     #[serde(flatten)]
-    #[schema(value_type = Row)]
+    #[schema(value_type = Listed)]
     row: serde_json::Value,
     /// What it is of.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -18,15 +18,16 @@ use crate::http::fields;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::service::Service;
-use crate::operations::failures::failures;
+use crate::operations::failures::{Failure, failures};
 
 /// Rows of a page where nobody says it, and at most.
 const LIMIT: u32 = 50;
 const LIMIT_MAX: u32 = 1000;
 /// What rows can be sorted by.
-const SORTS: [&str; 7] = ["created-at", "size-bytes", "added-bytes", "name", "target", "tier", "backup-id"];
+pub(super) const SORTS: [&str; 7] =
+    ["created-at", "size-bytes", "added-bytes", "name", "target", "tier", "backup-id"];
 /// What a snapshot can be.
-const STATUSES: [&str; 6] = ["completed", "partial", "verified", "corrupted", "missing", "failed"];
+pub(super) const STATUSES: [&str; 6] = ["completed", "partial", "verified", "corrupted", "missing", "failed"];
 
 /// Which snapshots are meant.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -65,11 +66,27 @@ pub(super) struct Parameters {
     metadata: BTreeMap<String, String>,
 }
 
+/// A row: a snapshot, or a backup that made none.
+#[derive(ToSchema)]
+#[schema(as = Listed)]
+#[serde(untagged)]
+#[expect(
+    dead_code,
+    clippy::large_enum_variant,
+    reason = "the shape of rows in the document; they are built from the two kinds themselves"
+)]
+pub(super) enum Listed<'a> {
+    /// A snapshot.
+    Snapshot(Row<'a>),
+    /// A backup that made none.
+    Failure(Failure),
+}
+
 /// A page of snapshots.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Listing {
     /// The rows.
-    #[schema(value_type = Vec<Row>)]
+    #[schema(value_type = Vec<Listed>)]
     backups: Vec<serde_json::Value>,
     /// Rows of this page.
     count: usize,

@@ -1,21 +1,31 @@
 //! `GET /openapi.json`, `GET /docs`: what the service answers, as it follows from its routes.
 
+mod failures;
+mod links;
+mod values;
+
+use std::collections::BTreeSet;
+
 use axum::Router;
 use axum::http::header;
 use axum::routing::get;
 use utoipa::PartialSchema;
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::response::ResponseBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBody;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, InfoBuilder, OpenApi, Ref, RefOr, Required};
+use utoipa::openapi::{InfoBuilder, OpenApi, RefOr, Required};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::http::idempotency::KEY_LEN_MAX;
-use crate::http::problem::{CONTENT_TYPE, Document};
+use crate::http::problem::Document;
 
 /// Name of the schema of failures.
 const PROBLEM: &str = "Problem";
+/// What stands before the name of a schema where it is meant.
+const SCHEMAS: &str = "#/components/schemas/";
+/// What a header can hold: visible characters, and spaces between them.
+const VISIBLE: &str = "^[!-~]([ -~]*[!-~])?$";
 /// Name of the security scheme.
 const TOKEN: &str = "token";
 /// What is said of the service.
@@ -34,6 +44,8 @@ pub(super) fn completed(mut document: OpenApi) -> OpenApi {
     components.schemas.insert(PROBLEM.to_owned(), Document::schema());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     components.security_schemes.insert(TOKEN.to_owned(), SecurityScheme::Http(bearer).into());
+    values::complete(&mut document);
+    let free = without_required(&document);
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in [
             ("get", &mut item.get),
@@ -44,10 +56,16 @@ pub(super) fn completed(mut document: OpenApi) -> OpenApi {
         ] {
             let Some(operation) = operation else { continue };
             operation.operation_id = Some(operation_id(method, path));
-            add_problem(operation);
             if method == "post" {
                 operation.parameters.get_or_insert_default().push(idempotency_key().into());
             }
+            if let Some(RefOr::T(body)) = &mut operation.request_body
+                && schema_of(body).is_some_and(|name| free.contains(name))
+            {
+                body.required = Some(Required::False);
+            }
+            failures::add(method, path, operation);
+            links::add(method, path, operation);
         }
     }
     document
@@ -68,17 +86,33 @@ fn idempotency_key() -> Parameter {
         .description(Some(
             "Whoever repeats a request with its key gets its answer, and nothing is done twice",
         ))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String).max_length(Some(KEY_LEN_MAX))))
+        .schema(Some(
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .min_length(Some(1))
+                .max_length(Some(KEY_LEN_MAX))
+                .pattern(Some(VISIBLE)),
+        ))
         .build()
 }
 
-fn add_problem(operation: &mut Operation) {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(PROBLEM))).build();
-    let response = ResponseBuilder::new()
-        .description("Why it was not done; nothing is half done")
-        .content(CONTENT_TYPE, content)
-        .build();
-    operation.responses.responses.entry("default".to_owned()).or_insert(RefOr::T(response));
+/// The schemas that a body without members fits: such a body may as well be left out.
+fn without_required(document: &OpenApi) -> BTreeSet<String> {
+    let schemas = document.components.iter().flat_map(|components| &components.schemas);
+    let free =
+        schemas.filter(|(_, schema)| matches!(schema, RefOr::T(Schema::Object(o)) if o.required.is_empty()));
+    free.map(|(name, _)| name.clone()).collect()
+}
+
+/// Name of the schema of a body.
+fn schema_of(body: &RequestBody) -> Option<&str> {
+    body.content.values().find_map(|content| match content {
+        RefOr::T(content) => match &content.schema {
+            Some(RefOr::Ref(schema)) => schema.ref_location.strip_prefix(SCHEMAS),
+            _ => None,
+        },
+        RefOr::Ref(_) => None,
+    })
 }
 
 /// The document and the page for people.

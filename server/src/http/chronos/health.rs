@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::http::blocking::look;
+use crate::http::blocking::check;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
 use crate::jobs::list;
@@ -101,7 +101,7 @@ impl From<TargetState> for Freshness {
     (status = 503, description = "The repository cannot be used", body = Health),
 ))]
 pub(super) async fn health(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
-    let found = look(&service, found).await?;
+    let found = check(&service, found).await?;
     let status = if found.backup_dir_accessible { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, Json(found)).into_response())
 }

@@ -23,7 +23,7 @@ use crate::state::{JobFilter, JobStatus};
 const LIMIT: u32 = 50;
 const LIMIT_MAX: u32 = 1000;
 /// What a job can be.
-const KINDS: [&str; 3] = ["backup", "verify", "cleanup"];
+pub(super) const KINDS: [&str; 3] = ["backup", "verify", "cleanup"];
 
 /// Which jobs are meant.
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -7,7 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::error::Result;
-use crate::http::blocking::look;
+use crate::http::blocking::check;
 use crate::http::metrics::OfTarget;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
@@ -22,7 +22,7 @@ const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
     (status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text"),
 ))]
 pub(super) async fn get(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
-    let text = look(&service, |service| {
+    let text = check(&service, |service| {
         // What the repository cannot tell is left as it was; `up` says so.
         let is_up = measured(service).is_ok();
         service.metrics().up.set(i64::from(is_up));
