@@ -132,6 +132,15 @@ impl Error {
         Self::File { path: shown(path), source }
     }
 
+    /// The status that a server answered, if it did and has such.
+    pub fn upstream_status(&self) -> Option<u16> {
+        match self {
+            Self::Upstream { status, .. } => *status,
+            Self::Undone(cause) | Self::NotUndone { cause, .. } => cause.upstream_status(),
+            _ => None,
+        }
+    }
+
     /// The kind of this error.
     pub fn kind(&self) -> ErrorKind {
         use chronos_store::ErrorKind as Stored;

@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use chronos_connect::ErrorKind as Connected;
 use chronos_snapshot::{ErrorKind, printable};
 use rusqlite::ErrorCode;
 
@@ -209,6 +210,54 @@ pub enum Error {
         /// What it said.
         why: String,
     },
+    /// A place for a restore that its caller may not name.
+    #[error(
+        "{path} does not lie below {}: that needs a token",
+        .root.as_deref().unwrap_or("a folder for restores, as none is configured (service.restore_root)")
+    )]
+    OutsideRoot {
+        /// The place.
+        path: String,
+        /// The configured folder.
+        root: Option<String>,
+    },
+    /// Something of this target is being put back already.
+    #[error("another restore of target {target} goes on")]
+    RestoreRunning {
+        /// The target.
+        target: String,
+    },
+    /// There is no snapshot of what is there, so nothing is put back over it.
+    #[error("no snapshot of what is there could be made of target {target}: {why}; nothing was touched")]
+    NoSafety {
+        /// The target.
+        target: String,
+        /// Why.
+        why: String,
+        /// What failed.
+        #[source]
+        cause: Option<Box<Error>>,
+    },
+    /// Nothing of what was chosen can be put back.
+    #[error("nothing can be put back: {why}")]
+    NothingToRestore {
+        /// Each source, and why.
+        why: String,
+    },
+    /// A part of a restore failed, which says in which state it is.
+    #[error("{0}")]
+    StepFailed(String),
+    /// A restore put nothing back; the history has it.
+    #[error("{cause}")]
+    NotRestored {
+        /// Its id there.
+        rollback_id: String,
+        /// What became of each part, as it is answered.
+        report: serde_json::Value,
+        /// Why.
+        #[source]
+        cause: Box<Error>,
+    },
     /// The file of this host's state holds something else.
     #[error(
         "the state file {path} is damaged: {why}; snapshots do not depend on it: move it away, and a new one is begun"
@@ -286,6 +335,9 @@ pub enum Error {
     /// A snapshot operation failed.
     #[error(transparent)]
     Snapshot(#[from] chronos_snapshot::Error),
+    /// An outside system failed, or what it holds could not be changed.
+    #[error(transparent)]
+    Connect(#[from] chronos_connect::Error),
 }
 
 /// How an outside system failed.
@@ -321,7 +373,14 @@ impl Error {
     pub fn upstream(&self) -> Option<Upstream> {
         match self {
             Self::Failed { upstream, .. } => *upstream,
-            Self::NothingMade { first, .. } => first.upstream(),
+            Self::NothingMade { first: cause, .. }
+            | Self::NotRestored { cause, .. }
+            | Self::NoSafety { cause: Some(cause), .. } => cause.upstream(),
+            Self::Connect(error) => match error.kind() {
+                Connected::Upstream => Some(Upstream { status: error.upstream_status(), timed_out: false }),
+                Connected::TimedOut => Some(Upstream { status: None, timed_out: true }),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -352,8 +411,15 @@ impl Error {
             | Self::ScheduleFixed { .. }
             | Self::Held { .. }
             | Self::Vetoed { .. }
+            | Self::NothingToRestore { .. }
+            | Self::NoSafety { cause: None, .. }
             | Self::NotDeleted { .. } => Kind::Refused,
-            Self::Failed { cause: error, .. } | Self::NothingMade { first: error, .. } => error.kind(),
+            Self::RestoreRunning { .. } => Kind::Library(ErrorKind::Busy),
+            Self::Failed { cause: error, .. }
+            | Self::NothingMade { first: error, .. }
+            | Self::NotRestored { cause: error, .. }
+            | Self::NoSafety { cause: Some(error), .. } => error.kind(),
+            Self::Connect(error) => Kind::Library(connected(error.kind())),
             Self::StateDamaged { .. } => Kind::Library(ErrorKind::Damaged),
             Self::StateTooNew { .. } => Kind::Library(ErrorKind::TooNew),
             Self::State { source, .. } => Kind::Library(match source.sqlite_error_code() {
@@ -362,7 +428,7 @@ impl Error {
                 Some(ErrorCode::ReadOnly) => ErrorKind::ReadOnly,
                 _ => ErrorKind::Io,
             }),
-            Self::Clock(_) => Kind::Library(ErrorKind::Io),
+            Self::Clock(_) | Self::StepFailed(_) => Kind::Library(ErrorKind::Io),
             Self::Store(error) => Kind::Library(error.kind()),
             Self::Snapshot(error) | Self::NotInTrash(error) => Kind::Library(error.kind()),
             Self::NoRepository { .. } => Kind::Library(ErrorKind::NoRepository),
@@ -375,5 +441,17 @@ impl Error {
             }),
             _ => Kind::Invalid,
         }
+    }
+}
+
+/// The kind of what an outside system did.
+fn connected(kind: Connected) -> ErrorKind {
+    match kind {
+        Connected::Busy => ErrorKind::Busy,
+        Connected::Damaged => ErrorKind::Damaged,
+        Connected::NoSpace => ErrorKind::NoSpace,
+        Connected::Refused => ErrorKind::Refused,
+        Connected::Interrupted => ErrorKind::Interrupted,
+        _ => ErrorKind::Io,
     }
 }

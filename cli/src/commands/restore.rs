@@ -107,6 +107,7 @@ impl Restore {
             include: self.include.clone(),
             exclude: self.exclude.clone(),
             components: self.components(app)?,
+            sources: Vec::new(),
             dry_run: self.dry_run,
             verify: !self.no_verify,
             sparse: self.sparse,

@@ -32,8 +32,8 @@ const RETENTION: &[&str] = &[
 ];
 
 /// Keys that are understood and do nothing in this version; a line goes when its key is used.
-const LATER: &[&str] =
-    &["service.hades_listen", "service.restore_root", "target.source.stop", "target.source.start"];
+const LATER: &[&str] = &["service.hades_listen"];
+
 /// The names of the fields that `T` is read from: as serde sees them, so that no list of them has to be kept.
 fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
     let seen = Cell::new(&[][..]);

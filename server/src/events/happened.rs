@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::config::Occasion;
 use crate::events::Event;
 use crate::schedule::Overdue;
+use crate::state::RollbackStatus;
 
 /// A good backup that made no snapshot, because nothing had changed: told to those alone who wait for signs of life.
 pub(crate) const UNCHANGED: &str = "backup_unchanged";
@@ -119,6 +120,32 @@ pub(crate) fn failed(env: &Env, action: &'static str, target: &str, details: Val
     let why = details.get("error").and_then(Value::as_str).unwrap_or("it does not say why").to_owned();
     let what = action.trim_end_matches("_failed");
     Event::new(env, action, target, details).on(Occasion::Failure).saying(format!("a {what} failed: {why}"))
+}
+
+/// A restore that came to its end.
+pub(crate) fn restore_ended(
+    env: &Env,
+    target: &str,
+    status: RollbackStatus,
+    why: Option<&str>,
+    mut details: Value,
+) -> Event {
+    if let Value::Object(details) = &mut details {
+        details.insert("status".to_owned(), status.word().into());
+        details.extend(why.map(|why| ("error".to_owned(), why.into())));
+    }
+    let of = details.get("backup_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let why = why.unwrap_or("it does not say why");
+    let is_back = matches!(status, RollbackStatus::Completed | RollbackStatus::Partial);
+    let action = if is_back { "restore_completed" } else { "restore_failed" };
+    let event = Event::new(env, action, target, details).concerning(target);
+    match status {
+        RollbackStatus::Completed => event.saying(format!("{of} was restored to {target}")),
+        RollbackStatus::Partial => {
+            event.on(Occasion::Failure).saying(format!("not all of {of} was restored to {target}: {why}"))
+        }
+        _ => event.on(Occasion::Failure).saying(format!("{of} was not restored to {target}: {why}")),
+    }
 }
 
 /// A target that has no snapshot of when there should be one.

@@ -16,7 +16,8 @@ mod tests;
 pub(crate) use event::AGENT;
 pub use event::Event;
 pub(crate) use happened::{
-    backup_failed, backup_made, cleaned, damaged, failed, health, no_longer_overdue, overdue, verified,
+    backup_failed, backup_made, cleaned, damaged, failed, health, no_longer_overdue, overdue, restore_ended,
+    verified,
 };
 pub(crate) use receiver::Receiver;
 pub use sender::{Sender, flush};

@@ -171,12 +171,24 @@ impl From<&Error> for Problem {
         }
         match error {
             Error::NothingMade { backups, .. } => problem.with("backups", backups.clone()),
+            Error::NotRestored { report, .. } => of_restore(problem, report),
             Error::Unknown { near: Some(near), .. } => problem.with("nearest", near.clone()),
             // `schedule: cron`: whose value it is, and which.
             Error::Value { place, .. } => problem.with("field", place.rsplit(": ").next().unwrap_or(place)),
             _ => problem,
         }
     }
+}
+
+/// A restore that put nothing back: the problem has what its answer would have had.
+fn of_restore(mut problem: Problem, report: &Value) -> Problem {
+    if problem.status.is_server_error() {
+        problem.state = "failed";
+    }
+    for (name, value) in report.as_object().into_iter().flatten().filter(|(name, _)| *name != "status") {
+        problem.more.insert(name.clone(), value.clone());
+    }
+    problem
 }
 
 /// What is told of an error: what it says, and what to do about it.
@@ -204,6 +216,15 @@ fn status_of(error: &Error) -> (StatusCode, &'static str) {
                 "failed",
             );
         }
+        Error::NotRestored { cause, .. } | Error::NoSafety { cause: Some(cause), .. } => {
+            return status_of(cause);
+        }
+        Error::Connect(_) | Error::StepFailed(_) if matches!(error.kind(), Kind::Library(ErrorKind::Io)) => {
+            let is_late = error.upstream().is_some_and(|u| u.timed_out);
+            let status = if is_late { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
+            return (status, "failed");
+        }
+        Error::OutsideRoot { .. } => return (StatusCode::FORBIDDEN, "forbidden"),
         // What was to be read failed, not this program.
         Error::Snapshot(
             Snapshot::AllFailed(_)
@@ -253,7 +274,8 @@ fn advice(error: &Error) -> Option<String> {
         Error::Held { .. } => "DELETE /backups/{id}/hold first",
         // What is to be done stands with each target.
         Error::NothingMade { .. } => return None,
-        Error::Failed { cause, .. } => return advice(cause),
+        Error::Failed { cause, .. } | Error::NotRestored { cause, .. } => return advice(cause),
+        Error::RestoreRunning { .. } => "GET /history tells of it; try again when it has ended",
         error => match error.kind() {
             Kind::Library(ErrorKind::NoSpace) => {
                 "free some space; POST /cleanup gives back what no snapshot needs"

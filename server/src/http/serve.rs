@@ -20,7 +20,7 @@ use crate::http::service::{CHECKING_MAX, LOOKING_MAX, Service, WORKING_MAX};
 use crate::http::tls;
 use crate::http::watch::Watch;
 use crate::http::{chronos, connections, systemd};
-use crate::operations::schedules;
+use crate::operations::{restore, schedules};
 use crate::workplace::Workplace;
 use chronos_snapshot::ErrorKind;
 
@@ -45,6 +45,7 @@ pub fn serve<E: From<Error>>(
     connections::raise_limit();
     let service = Arc::new(Service::new(workplace, options)?);
     open(&service)?;
+    resume(&service);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(LOOKING_MAX + WORKING_MAX + CHECKING_MAX + 1)
         .enable_all()
@@ -98,6 +99,14 @@ async fn run<E: From<Error>>(
     finish(service, open).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Brings restores to an end that a service of before did not come to end.
+fn resume(service: &Service) {
+    match restore::resume(service.workplace()) {
+        Ok(told) => told.iter().for_each(|line| tracing::warn!(detail = line, "a restore was interrupted")),
+        Err(error) => tracing::warn!(%error, "interrupted restores cannot be looked at"),
+    }
 }
 
 /// Frees the keys of requests that a service of before did not come to answer.

@@ -8,6 +8,7 @@ pub mod failures;
 pub mod hold;
 mod marks;
 pub mod prune;
+pub mod restore;
 pub mod schedules;
 pub mod tag;
 pub mod targets;

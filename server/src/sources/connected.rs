@@ -3,7 +3,7 @@
 use chronos_connect::n8n::{Limits, N8nOptions, N8nSource, Parts, Server, Way};
 use chronos_connect::postgres::{Client, Connection, Databases, PostgresOptions, PostgresSource};
 use chronos_connect::sqlite::{SqliteOptions, SqliteSource};
-use chronos_connect::{Prefix, Process, Secret};
+use chronos_connect::{Prefix, Process, Secret, n8n as flows};
 
 use crate::config::Source;
 use crate::error::{Error, Result};
@@ -22,16 +22,8 @@ pub(super) fn n8n(
     workflow: Option<&str>,
     setting: &Setting,
 ) -> Result<N8nSource> {
-    let way = match value(source.url.as_ref(), setting)? {
-        Some(url) => {
-            let password = value(source.password.as_ref(), setting)?;
-            let server = Server {
-                url: url.reveal().to_owned(),
-                key: value(source.api_key.as_ref(), setting)?,
-                basic: source.user.clone().zip(password),
-            };
-            Way::Api { server, limits: Limits::default() }
-        }
+    let way = match n8n_server(source, setting)? {
+        Some(server) => Way::Api { server, limits: Limits::default() },
         None => Way::Command {
             command: Process::new([N8N]).prefix(Prefix::new(&source.prefix)).without_variables(PASSWORD),
             has_encrypted_credentials: source.encrypted_credentials,
@@ -45,6 +37,22 @@ pub(super) fn n8n(
 
 /// Databases of a PostgreSQL server.
 pub(super) fn postgres(source: &Source, setting: &Setting) -> Result<PostgresSource> {
+    let options = PostgresOptions {
+        client: postgres_client(source, setting)?,
+        source: source.name.clone(),
+        databases: match &*source.databases {
+            [] => Databases::OfConnection,
+            named => Databases::Named(named.to_vec()),
+        },
+        globals: source.globals.unwrap_or(true),
+        mtime: setting.now,
+        time_limit: None,
+    };
+    PostgresSource::new(options).map_err(|e| refused(source, e.to_string()))
+}
+
+/// The programs that speak to a PostgreSQL server.
+pub(crate) fn postgres_client(source: &Source, setting: &Setting) -> Result<Client> {
     let password = value(source.password.as_ref(), setting)?;
     let connection = match value(source.url.as_ref(), setting)? {
         Some(url) => {
@@ -59,18 +67,21 @@ pub(super) fn postgres(source: &Source, setting: &Setting) -> Result<PostgresSou
             ..Connection::default()
         },
     };
-    let options = PostgresOptions {
-        client: Client { connection, prefix: Prefix::new(&source.prefix), programs: None },
-        source: source.name.clone(),
-        databases: match &*source.databases {
-            [] => Databases::OfConnection,
-            named => Databases::Named(named.to_vec()),
-        },
-        globals: source.globals.unwrap_or(true),
-        mtime: setting.now,
-        time_limit: None,
-    };
-    PostgresSource::new(options).map_err(|e| refused(source, e.to_string()))
+    Ok(Client { connection, prefix: Prefix::new(&source.prefix), programs: None })
+}
+
+/// Where an n8n is and how to be let in; nowhere if it is reached by its command line.
+fn n8n_server(source: &Source, setting: &Setting) -> Result<Option<Server>> {
+    let Some(url) = value(source.url.as_ref(), setting)? else { return Ok(None) };
+    let password = value(source.password.as_ref(), setting)?;
+    let key = value(source.api_key.as_ref(), setting)?;
+    Ok(Some(Server { url: url.reveal().to_owned(), key, basic: source.user.clone().zip(password) }))
+}
+
+/// The API of an n8n; there is none if it is reached by its command line.
+pub(crate) fn n8n_client(source: &Source, setting: &Setting) -> Result<Option<flows::Client>> {
+    let Some(server) = n8n_server(source, setting)? else { return Ok(None) };
+    flows::Client::new(&server, Limits::default()).map(Some).map_err(|e| refused(source, e.to_string()))
 }
 
 /// A live SQLite database.

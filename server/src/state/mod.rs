@@ -5,6 +5,7 @@
 mod jobs;
 mod outbox;
 mod replies;
+mod rollbacks;
 mod runs;
 mod schedules;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use jobs::{
 };
 pub use outbox::{Alert, LETTERS_MAX, Letter, LetterEnd, NewLetter, Noted, QueueCounts, Telling};
 pub use replies::{Known, Reply};
+pub use rollbacks::{NewRollback, Rollback, RollbackEnding, RollbackFilter, RollbackStatus};
 pub use runs::{Ending, NewRun, Run, RunFilter, RunNumber, RunStatus};
 pub use schedules::{ScheduleRow, StoredSchedule};
 
@@ -41,7 +43,8 @@ const BUSY_MAX: Duration = Duration::from_secs(10);
 const WAL: &str = "wal";
 
 /// What was changed in the tables, in the order of versions: number n leads from version n to n + 1.
-const MIGRATIONS: &[&str] = &[runs::TABLE, schedules::TABLES, jobs::TABLE, replies::TABLE, outbox::TABLES];
+const MIGRATIONS: &[&str] =
+    &[runs::TABLE, schedules::TABLES, jobs::TABLE, replies::TABLE, outbox::TABLES, rollbacks::TABLE];
 /// The version of the tables that this program works with.
 const VERSION: u32 = MIGRATIONS.len() as u32;
 

@@ -114,6 +114,8 @@ pub struct RestoreOptions {
     /// Only these: components or sources of the snapshot by name, its target (then everything), or modules, which are
     /// folders and files at the top of the snapshot or directly below a root of it.
     pub components: Vec<String>,
+    /// Only what these sources of the snapshot gave, by their exact names; empty: what `components` says.
+    pub sources: Vec<String>,
     /// Only says what would be done.
     pub dry_run: bool,
     /// Reads back what was written and compares.
@@ -138,6 +140,7 @@ impl Default for RestoreOptions {
             include: Vec::new(),
             exclude: Vec::new(),
             components: Vec::new(),
+            sources: Vec::new(),
             dry_run: false,
             verify: true,
             sparse: false,

@@ -65,8 +65,8 @@ impl Selection {
             strip,
             include,
             exclude: patterns(&options.exclude)?,
-            modules: modules(&options.components, manifest),
-            sources: manifest.map(|m| sources(&options.components, m)).unwrap_or_default(),
+            modules: modules(options, manifest),
+            sources: manifest.map(|m| sources(options, m)).unwrap_or_default(),
             roots,
             scope,
             streams: manifest.filter(|_| in_place).map(streams).unwrap_or_default(),
@@ -171,7 +171,9 @@ impl Selection {
 
     /// What of the chosen part is left out because it came from no file.
     pub(crate) fn without_place(&self) -> impl Iterator<Item = &TreePath> {
-        self.streams.iter().filter(|path| path.strip(&self.base).is_some())
+        let is_chosen =
+            |path: &&TreePath| path.strip(&self.base).is_some() && self.component(path) == Choice::Take;
+        self.streams.iter().filter(is_chosen)
     }
 
     /// The paths of the target that are covered.
@@ -186,20 +188,29 @@ impl Selection {
 }
 
 /// The names that may be modules; the target's own name stands for everything.
-fn modules(components: &[String], manifest: Option<&Manifest>) -> Option<Vec<Vec<u8>>> {
+fn modules(options: &RestoreOptions, manifest: Option<&Manifest>) -> Option<Vec<Vec<u8>>> {
+    let components = &options.components;
+    if !options.sources.is_empty() {
+        return Some(Vec::new());
+    }
     let all = components.iter().any(|c| manifest.is_some_and(|m| m.target == *c));
     let names = || components.iter().map(|c| c.as_bytes().to_vec()).collect();
     (!components.is_empty() && !all).then(names)
 }
 
 /// The roots of the sources that are meant by name or by component.
-fn sources(components: &[String], manifest: &Manifest) -> Vec<TreePath> {
-    roots(manifest, |source| components.iter().any(|c| *c == source.name || c == source.component()))
+fn sources(options: &RestoreOptions, manifest: &Manifest) -> Vec<TreePath> {
+    let is_meant = |s: &SourceResult| options.components.iter().any(|c| *c == s.name || c == s.component());
+    roots(manifest, |source| match &*options.sources {
+        [] => is_meant(source),
+        named => named.contains(&source.name),
+    })
 }
 
-/// What standard input and commands gave.
+/// What came from no file: standard input, commands, servers and databases.
 fn streams(manifest: &Manifest) -> Vec<TreePath> {
-    roots(manifest, |source| matches!(&*source.kind, "stdin" | "command"))
+    let streams = ["stdin", "command", "n8n", "postgres", "sqlite"];
+    roots(manifest, |source| streams.contains(&&*source.kind))
 }
 
 /// The roots of some of the sources.

@@ -10,6 +10,8 @@ mod hooks;
 mod jobs;
 mod life;
 mod load;
+mod restore;
+mod restore_systems;
 mod schedules;
 mod tls;
 

@@ -43,10 +43,8 @@ fn everything_that_is_wrong_is_told_at_once() {
 
 #[test]
 fn what_does_nothing_yet_is_refused_and_not_ignored() {
-    let message = parse("[[target]]\nname = \"a\"\n[[target.source]]\nname = \"b\"\nkind = \"sqlite\"\npath = \"/a\"\nstop = \"x\"\n")
-        .unwrap_err()
-        .to_string();
-    assert!(message.contains("source \"b\": stop: is not in this version"), "{message}");
+    let message = parse("[service]\nhades_listen = \"127.0.0.1:8008\"\n").unwrap_err().to_string();
+    assert!(message.contains("service.hades_listen: is not in this version"), "{message}");
     assert!(refused("[repository]\nlocation = \"s3://bucket\"\n").contains("not in this version"));
     let drill = "[[schedule]]\nname = \"a\"\ncron = \"0 * * * *\"\njob = \"drill\"\n";
     assert!(refused(drill).contains("not in this version"));

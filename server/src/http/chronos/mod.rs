@@ -13,10 +13,13 @@ mod jobs;
 
 mod backups;
 
+mod restore;
+
 mod backup;
 mod backup_id;
 mod cleanup;
 mod document;
+mod history;
 mod metrics;
 mod schedules;
 mod verify;
@@ -52,6 +55,7 @@ pub(crate) fn router(service: &Arc<Service>) -> Router {
         .routes(routes!(jobs::get))
         .routes(routes!(job_events::events))
         .routes(routes!(schedules::list))
+        .routes(routes!(history::get))
         .routes(routes!(metrics::get));
     let backup = OpenApiRouter::new()
         .routes(routes!(backup::post))
@@ -61,6 +65,7 @@ pub(crate) fn router(service: &Arc<Service>) -> Router {
         .routes(routes!(verify::post))
         .routes(routes!(jobs::cancel))
         .route_layer(once());
+    let restore = OpenApiRouter::new().routes(routes!(restore::post)).route_layer(once());
     let admin = OpenApiRouter::new()
         .routes(routes!(backup_id::delete))
         .routes(routes!(backup_id::release))
@@ -72,6 +77,7 @@ pub(crate) fn router(service: &Arc<Service>) -> Router {
     let api = OpenApiRouter::new()
         .merge(needs(read, Role::Read))
         .merge(needs(backup, Role::Backup))
+        .merge(needs(restore, Role::Restore))
         .merge(needs(admin, Role::Admin));
     let (router, api) = api.split_for_parts();
     let shared = || Arc::clone(service);

@@ -144,6 +144,27 @@ pub fn plan(workplace: &Workplace, request: BackupRequest, given: Vec<Box<dyn So
     Ok(Planned { request, target, is_configured, has_limits, sources, scope, requirements, watched })
 }
 
+impl Planned {
+    /// A backup of sources that stand for some of a target's, whatever the target has to give: whoever asks has its turn.
+    pub(crate) fn given(
+        target: String,
+        request: BackupRequest,
+        sources: Vec<Box<dyn Source>>,
+        scope: Vec<String>,
+    ) -> Self {
+        Self {
+            request,
+            target,
+            is_configured: false,
+            has_limits: false,
+            sources,
+            scope,
+            requirements: BTreeMap::new(),
+            watched: Watched::default(),
+        }
+    }
+}
+
 /// What sources are made with: the rules of a request, without the program's own folders, and the present moment.
 pub fn setting(workplace: &Workplace, rules: &FileOptions) -> Setting {
     Setting {

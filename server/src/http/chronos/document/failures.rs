@@ -22,6 +22,7 @@ pub(super) fn add(method: &str, path: &str, operation: &mut Operation) {
     let says = names || has_body || takes(&ParameterIn::Query);
     let changes = method != "get" || path.starts_with("/verify");
     let captures = path.starts_with("/backup") && !path.starts_with("/backups");
+    let restores = path.starts_with("/restore");
     let knows_targets = captures || path == "/backups" || path == "/list";
     let mut statuses = vec![
         ("400", "The request cannot be read"),
@@ -40,8 +41,8 @@ pub(super) fn add(method: &str, path: &str, operation: &mut Operation) {
         (changes, "409", "It is held, busy, or not as the request expects"),
         (has_body, "413", "The body is too long"),
         (says, "422", "A value is not one that is taken; `field` names it"),
-        (captures, "502", "What was to be backed up could not be read"),
-        (captures, "504", "What was to be backed up did not answer in time"),
+        (captures || restores, "502", "A server or a command failed; `upstream_status` is its own"),
+        (captures || restores, "504", "A server did not answer in time"),
         (changes, "507", "No space is left"),
     ];
     statuses.extend(further.into_iter().filter(|(is, ..)| *is).map(|(_, status, why)| (status, why)));

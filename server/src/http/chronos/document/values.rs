@@ -9,7 +9,8 @@ use utoipa::openapi::{OpenApi, RefOr};
 use crate::http::chronos::backups::{SORTS, STATUSES};
 use crate::http::chronos::document::SCHEMAS;
 use crate::http::chronos::jobs::KINDS;
-use crate::state::JobStatus;
+use crate::http::chronos::restore::STRATEGIES;
+use crate::state::{JobStatus, RollbackStatus};
 
 /// The schema of what changes a schedule, and of a new one, which must say when.
 const SCHEDULE_CHANGE: &str = "ScheduleChange";
@@ -40,6 +41,9 @@ pub(super) fn complete(document: &mut OpenApi) {
                 });
             }
         }
+    }
+    if let Some(strategy) = field(components.schemas.get_mut("Restore"), "strategy") {
+        strategy.pattern = Some(words(STRATEGIES.iter()));
     }
     if let Some(RefOr::T(Schema::Object(backup))) = components.schemas.get_mut("Backup")
         && let Some(RefOr::T(Schema::Array(modules))) = backup.properties.get_mut("target_modules")
@@ -83,6 +87,7 @@ fn of_parameter(path: &str, name: &str) -> Option<String> {
         ("/backups", "status") => words(STATUSES.iter()),
         ("/backups", "sort") => format!("^\\s*$|^-?{}$", either(SORTS.iter())),
         ("/backups", "cursor") => "^\\s*$|^([0-9a-f]{2})+$".to_owned(),
+        ("/history", "status") => words(RollbackStatus::ALL.map(RollbackStatus::word).iter()),
         ("/jobs", "status") => format!("^\\s*$|^{}$", either(JobStatus::ALL.map(JobStatus::word).iter())),
         ("/jobs", "kind") => format!("^\\s*$|^{}$", either(KINDS.iter())),
         ("/jobs", "cursor") => "^\\s*$|^[0-9]{1,18}$".to_owned(),

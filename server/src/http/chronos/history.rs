@@ -1,0 +1,127 @@
+//! `GET /history`: every call that put something back, also those that failed.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::catalog::{rfc3339, target_name};
+use crate::http::blocking::look;
+use crate::http::chronos::words::{given, one_of};
+use crate::http::fields;
+use crate::http::problem::Problem;
+use crate::http::query::Query;
+use crate::http::service::Service;
+use crate::operations::restore::settle;
+use crate::state::{Rollback, RollbackFilter, RollbackStatus};
+
+/// Rows where nobody says it, and at most.
+const LIMIT: u32 = 50;
+const LIMIT_MAX: u32 = 1000;
+
+/// Which rows are meant.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Parameters {
+    /// Rows, 1 to 1000; 50 if absent.
+    #[serde(deserialize_with = "fields::number")]
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// Of this target alone.
+    target: Option<String>,
+    /// `running`, `completed`, `partial`, `failed` or `interrupted`.
+    status: Option<String>,
+}
+
+/// One call.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HistoryRow)]
+pub(super) struct Row {
+    /// Its id.
+    rollback_id: String,
+    /// What was written to.
+    target: String,
+    /// `backup_restore`.
+    rollback_type: String,
+    /// The snapshot that was put back.
+    source_backup_id: Option<String>,
+    /// The version of a workflow that was put back.
+    source_version_id: Option<String>,
+    /// That workflow.
+    workflow_id: Option<String>,
+    /// How: `new_location`, `overwrite`, `replace` or `merge`.
+    strategy: Option<String>,
+    /// The snapshot of what was there before.
+    pre_rollback_backup: Option<String>,
+    /// `running`, `completed`, `partial`, `failed` or `interrupted`.
+    status: &'static str,
+    /// When it began.
+    created_at: Option<String>,
+    /// When it ended.
+    completed_at: Option<String>,
+    /// What is not back, and why.
+    error_message: Option<String>,
+}
+
+/// The history.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = History)]
+pub(super) struct Listing {
+    /// The rows, newest first.
+    history: Vec<Row>,
+    /// How many.
+    count: usize,
+}
+
+impl From<Rollback> for Row {
+    fn from(row: Rollback) -> Self {
+        Self {
+            rollback_id: row.rollback_id,
+            target: row.target,
+            rollback_type: row.rollback_type,
+            source_backup_id: row.source_backup_id,
+            source_version_id: row.source_version_id,
+            workflow_id: row.workflow_id,
+            strategy: row.strategy,
+            pre_rollback_backup: row.pre_rollback_backup,
+            status: row.status.word(),
+            created_at: rfc3339(row.created_at),
+            completed_at: row.completed_at.and_then(rfc3339),
+            error_message: row.error_message,
+        }
+    }
+}
+
+/// What was put back, newest first
+///
+/// One whose process ended without a word is `interrupted`; `pre_rollback_backup` is then what to look at.
+#[utoipa::path(get, path = "/history", tag = "restore", params(Parameters), responses(
+    (status = 200, description = "The newest of them", body = Listing),
+))]
+pub(super) async fn get(
+    State(service): State<Arc<Service>>,
+    Query(asked): Query<Parameters>,
+) -> Result<Json<Listing>, Problem> {
+    look(&service, move |service| page(service, asked)).await.map(Json)
+}
+
+fn page(service: &Service, asked: Parameters) -> Result<Listing, Problem> {
+    let limit = asked.limit.unwrap_or(LIMIT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Problem::invalid("limit", format!("limit: {limit} is not between 1 and {LIMIT_MAX}")));
+    }
+    let known = RollbackStatus::ALL.map(RollbackStatus::word);
+    let status = given(asked.status).map(|word| one_of("status", &word, &known)).transpose()?;
+    let target = given(asked.target).map(|name| target_name(&service.workplace().config, &name));
+    settle(service.workplace())?;
+    let filter = RollbackFilter {
+        target: target.as_deref(),
+        status: status.as_deref().and_then(RollbackStatus::of_word),
+        repository: None,
+    };
+    let history: Vec<Row> = service.state()?.rollbacks(&filter, limit)?.into_iter().map(Row::from).collect();
+    Ok(Listing { count: history.len(), history })
+}

@@ -1,0 +1,84 @@
+//! `POST /restore/{id}`: a snapshot back to where it came from, or into a new place.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use chronos_snapshot::Strategy;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::http::auth::Caller;
+use crate::http::blocking::work;
+use crate::http::body::Body;
+use crate::http::chronos::words::{given, one_of};
+use crate::http::name::Name;
+use crate::http::problem::Problem;
+use crate::http::service::Service;
+use crate::operations::Mode;
+use crate::operations::restore::{Reach, RestoreRequest, Restored, restore};
+
+/// The strategies by their words.
+pub(super) const STRATEGIES: [&str; 4] = ["new-location", "overwrite", "replace", "merge"];
+/// Most names of one request.
+const NAMES_MAX: usize = 1000;
+
+/// What is put back, and how.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = Restore)]
+pub(super) struct Asked {
+    /// Only these kinds of sources (`files`, `config`, `database`, `workflows`, …), sources or targets; everything if absent.
+    components: Option<Vec<String>>,
+    /// Only say what would be done.
+    dry_run: Option<bool>,
+    /// The target that is written to; the snapshot's own if absent.
+    target: Option<String>,
+    /// `new_location`, `overwrite`, `replace` or `merge`. Absent: over what is there, or into the place if one is named.
+    strategy: Option<String>,
+    /// The new place for `new_location`, below the configured `restore_root`; with a token anywhere.
+    restore_target_path: Option<String>,
+}
+
+/// Put a snapshot back
+///
+/// To the places of its target, as they are configured, after a snapshot of tier `emergency` of what is there; without that
+/// nothing is touched. With strategy `new_location` into a new folder below the configured `restore_root`. What is carried out
+/// answers 200, also where part of it is not back (`status` is then `partial`); where nothing is back the answer is a problem with
+/// the `rollback_id` under which the history has it.
+#[utoipa::path(post, path = "/restore/{id}", tag = "restore", params(Name), request_body = Asked, responses(
+    (status = 200, description = "What was done, or would be", body = Restored),
+))]
+pub(super) async fn post(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    Name(id): Name,
+    Body(asked): Body<Asked>,
+) -> Result<Json<Restored>, Problem> {
+    let request = meant(id, asked, &caller)?;
+    let done = work(&service, move |service| restore(service.workplace(), &service.repository()?, &request));
+    done.await.map(Json)
+}
+
+fn meant(backup: String, asked: Asked, caller: &Caller) -> Result<RestoreRequest, Problem> {
+    let components = asked.components.unwrap_or_default();
+    if components.len() > NAMES_MAX {
+        let why = format!("components has more than {NAMES_MAX} entries");
+        return Err(Problem::invalid("components", why));
+    }
+    let strategy = given(asked.strategy).map(|word| one_of("strategy", &word, &STRATEGIES)).transpose()?;
+    let path = given(asked.restore_target_path).map(PathBuf::from);
+    // The words are those that it is read from. Whoever names a place and no strategy means that place.
+    let strategy = strategy.and_then(|word| word.parse::<Strategy>().ok());
+    let strategy = strategy.or_else(|| path.as_ref().map(|_| Strategy::NewLocation));
+    Ok(RestoreRequest {
+        backup,
+        components,
+        target: given(asked.target),
+        strategy,
+        path,
+        reach: if caller.name.is_some() { Reach::Anywhere } else { Reach::Root },
+        mode: Mode::dry(asked.dry_run.unwrap_or_default()),
+    })
+}

@@ -1,0 +1,230 @@
+//! Databases of a PostgreSQL server: in the place of the live ones, exactly as they were, or as new ones beside them.
+//!
+//! Each is restored into a new database first, compared, and takes the name when it is whole; so each succeeds or fails alone.
+
+use std::io::Write;
+
+use chronos_connect::postgres::{
+    Client, DatabasePlan, DatabaseRestore, Existing, plan_database, restore_database,
+};
+use chronos_connect::{Error as Failed, Result as Outcome};
+use chronos_snapshot::{ByteRange, FileOptions, Source, SourceResult, Strategy, TreePath};
+
+use crate::config::{self, SourceKind, TargetConfig};
+use crate::error::{Error, Result};
+use crate::operations::backup::setting;
+use crate::operations::restore::Task;
+use crate::operations::restore::done::{StepDone, StepStatus};
+use crate::operations::restore::plan::StepPlan;
+use crate::operations::restore::safety::{Safety, Width};
+use crate::operations::restore::step::{LeftOut, Step};
+use crate::sources::{Selection, Setting, of_target, postgres_client};
+
+/// Ending of the archive of a database.
+const ENDING: &[u8] = b".dump";
+/// The roles of a server.
+const GLOBALS: &[u8] = b"globals.sql";
+/// Longest text of roles that is read.
+const GLOBALS_MAX: u64 = 64 << 20;
+/// Everything.
+const WHOLE: ByteRange = ByteRange::ALL;
+/// Bytes of a name that PostgreSQL keeps whole, less a time.
+const NAME_MAX: usize = 63 - 36;
+
+/// The databases of a source.
+#[derive(Debug)]
+struct Databases<'t> {
+    task: &'t Task<'t>,
+    plan: StepPlan,
+    component: String,
+    live: config::Source,
+    setting: Setting,
+    all: Vec<One>,
+}
+
+/// A stored database and where it goes.
+#[derive(Debug)]
+struct One {
+    archive: TreePath,
+    bytes: u64,
+    options: DatabaseRestore,
+    exists: bool,
+}
+
+/// The step of a source of databases.
+pub(super) fn databases<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result<Box<dyn Step + 't>> {
+    let left_out =
+        |why: String| -> Result<Box<dyn Step + 't>> { Ok(Box::new(LeftOut(task.left_out(source, why)))) };
+    let Some(live) = task.source(source, SourceKind::Postgres) else {
+        return left_out(format!("target {} has no PostgreSQL that is named {}", task.target, source.name));
+    };
+    let setting = setting(task.workplace, &FileOptions::default());
+    let client = postgres_client(live, &setting)?;
+    let folder = TreePath::new(source.name.as_str())?;
+    let globals = globals(task, &folder)?;
+    let mut step = Databases {
+        task,
+        plan: StepPlan {
+            sources: vec![source.name.clone()],
+            kind: "postgres".to_owned(),
+            place: client.connection.shown(),
+            not_exact: source.error.iter().cloned().collect(),
+            ..StepPlan::default()
+        },
+        component: source.component().to_owned(),
+        live: live.clone(),
+        setting,
+        all: Vec::new(),
+    };
+    let stored = archives(task, &client, &folder)?;
+    if stored.is_empty() {
+        return left_out(Task::absent(source));
+    }
+    let is_alone = stored.len() == 1;
+    for (archive, bytes, name) in stored {
+        let Some(database) = step.place_of(&client, &name, is_alone) else {
+            return left_out(format!(
+                "database {name} is none of target {}: {}",
+                task.target, step.plan.place
+            ));
+        };
+        let existing = if task.strategy == Strategy::NewLocation { Existing::Refuse } else { Existing::Drop };
+        let (client, globals) = (client.clone(), globals.clone());
+        let (maintenance, time_limit) = (None, None);
+        let options = DatabaseRestore { client, database, existing, globals, maintenance, time_limit };
+        step.look(One { archive, bytes, options, exists: false })?;
+    }
+    if step.all.is_empty() {
+        return left_out(
+            "all its databases are there, and strategy merge leaves them as they are".to_owned(),
+        );
+    }
+    Ok(Box::new(step))
+}
+
+/// The archives of a source: where they are, how long, and of which database.
+fn archives(task: &Task<'_>, client: &Client, folder: &TreePath) -> Result<Vec<(TreePath, u64, String)>> {
+    let mut found = Vec::new();
+    for entry in task.tree.children(folder) {
+        let (path, node) = entry?;
+        if path.name().ends_with(ENDING) {
+            let list = client.list(|into| content(task, &path, into))?;
+            found.push((path, node.size(), list.database));
+        }
+    }
+    Ok(found)
+}
+
+/// The stored roles, if there are any.
+fn globals(task: &Task<'_>, folder: &TreePath) -> Result<Option<String>> {
+    let path = folder.join(GLOBALS)?;
+    let Some(node) = task.tree.get(&path)? else { return Ok(None) };
+    if node.size() > GLOBALS_MAX {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    task.tree.cat(&path, WHOLE, &mut bytes)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+fn content(task: &Task<'_>, path: &TreePath, into: &mut dyn Write) -> Outcome<()> {
+    task.tree.cat(path, WHOLE, into).map(drop).map_err(Failed::from)
+}
+
+impl Databases<'_> {
+    /// The database that a stored one goes to. In place, only configured ones are written.
+    fn place_of(&self, client: &Client, stored: &str, is_alone: bool) -> Option<String> {
+        let configured = match &*self.live.databases {
+            // Without a name the server takes that of the user.
+            [] => {
+                let own = client.connection.database.clone().or_else(|| client.connection.user.clone());
+                own.into_iter().collect()
+            }
+            named => named.to_vec(),
+        };
+        if self.task.strategy == Strategy::NewLocation {
+            let stamp = self.task.began.strftime("%Y%m%d_%H%M%S");
+            let mut end = stored.len().min(NAME_MAX);
+            while !stored.is_char_boundary(end) {
+                end -= 1;
+            }
+            return Some(format!("{}_{stamp}", stored.get(..end).unwrap_or_default()));
+        }
+        match &*configured {
+            names if names.iter().any(|n| n == stored) => Some(stored.to_owned()),
+            [one] if is_alone => Some(one.clone()),
+            _ => None,
+        }
+    }
+
+    /// Finds out what is going to be done with one, and adds it.
+    fn look(&mut self, one: One) -> Result<()> {
+        let task = self.task;
+        let mut from = |into: &mut dyn Write| content(task, &one.archive, into);
+        let DatabasePlan { archive, exists, goes, comes } = plan_database(&one.options, &mut from)?;
+        let name = &one.options.database;
+        if exists && task.strategy == Strategy::Merge {
+            self.plan.not_exact.push(format!("database {name} is there, and stays as it is"));
+            return Ok(());
+        }
+        let of = |what: String| format!("{name}: {what}");
+        if exists {
+            let tables = archive.tables().len();
+            self.plan.overwrites.push(|| format!("database {name}, with {tables} tables"));
+        } else {
+            self.plan.creates.push(|| format!("database {name}"));
+        }
+        comes.into_iter().for_each(|what| self.plan.creates.push(|| of(what)));
+        goes.into_iter().for_each(|what| self.plan.removes.push(|| of(what)));
+        self.plan.bytes += one.bytes;
+        self.all.push(One { exists, ..one });
+        Ok(())
+    }
+}
+
+impl Step for Databases<'_> {
+    fn plan(&self) -> &StepPlan {
+        &self.plan
+    }
+
+    fn live(&self, _width: Width) -> Result<Vec<Box<dyn Source>>> {
+        let there: Vec<String> =
+            self.all.iter().filter(|one| one.exists).map(|one| one.options.database.clone()).collect();
+        if there.is_empty() {
+            return Ok(Vec::new());
+        }
+        let source =
+            config::Source { databases: there, component: Some(self.component.clone()), ..self.live.clone() };
+        let alone =
+            TargetConfig { name: self.task.target.clone(), sources: vec![source], ..TargetConfig::default() };
+        Ok(of_target(&alone, &Selection::default(), &self.setting)?.sources)
+    }
+
+    fn apply(&self, _safety: Option<&Safety>) -> Result<StepDone> {
+        let mut done = StepDone::of(&self.plan);
+        for one in &self.all {
+            let task = self.task;
+            let mut from = |into: &mut dyn Write| content(task, &one.archive, into);
+            task.repository.monitor().item(one.options.database.as_bytes());
+            match restore_database(&one.options, &mut from) {
+                Ok(report) => {
+                    done.restored += 1;
+                    done.bytes_written += one.bytes;
+                    let name = &one.options.database;
+                    done.notes.push(format!("database {name}: {} tables", report.tables));
+                    done.notes.extend(report.roles.into_iter().map(|role| format!("role {role} was made")));
+                    done.notes.extend(report.notes);
+                }
+                Err(error) if done.restored == 0 => return Err(Error::from(error)),
+                Err(error) => {
+                    let why = format!(
+                        "{} of its databases are back; then {}: {error}",
+                        done.restored, one.options.database
+                    );
+                    return Ok(done.failed(why));
+                }
+            }
+        }
+        Ok(done.ended(StepStatus::Completed))
+    }
+}

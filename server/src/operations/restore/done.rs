@@ -1,0 +1,221 @@
+//! What a restore did, or would do: the answer.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::operations::restore::plan::{Plan, StepPlan};
+
+/// Errors of one step that an answer holds; more are only counted.
+const ERRORS_MAX: usize = 1000;
+
+/// What became of a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    /// All of it is back.
+    Completed,
+    /// It was as in the snapshot already.
+    Unchanged,
+    /// Some of it is back.
+    Partial,
+    /// It failed; `error` says in which state it is.
+    Failed,
+    /// It cannot be put back, which was known before.
+    LeftOut,
+    /// It was not begun, since one before it failed.
+    #[default]
+    NotBegun,
+}
+
+/// What became of some sources, which succeed or fail together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RestoreStep)]
+pub struct StepDone {
+    /// The sources of the snapshot.
+    pub sources: Vec<String>,
+    /// `files`, `sqlite`, `postgres`, `n8n`, …
+    pub kind: String,
+    /// Where it went.
+    pub place: String,
+    /// How it stands.
+    pub status: StepStatus,
+    /// Files, databases or workflows that were written.
+    pub restored: u64,
+    /// Bytes that were written.
+    pub bytes_written: u64,
+    /// How many things of it are not back.
+    pub error_count: u64,
+    /// Things that are not back, the first thousand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<NotBack>,
+    /// Why it failed or was left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What is worth knowing and is no failure.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Something that is not back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NotBack {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub error: String,
+}
+
+/// What a restore did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Restored {
+    /// Its id in the history; a dry run has none.
+    pub rollback_id: Option<String>,
+    /// `planned`, `completed`, `partial` or `failed`.
+    pub status: String,
+    /// Whether nothing was touched on purpose.
+    pub dry_run: bool,
+    /// The snapshot.
+    pub backup_id: String,
+    /// Its content id.
+    pub snapshot: String,
+    /// The target that was written to.
+    pub target: String,
+    /// The same, by the name that older callers know.
+    pub component: String,
+    /// How: `new_location`, `overwrite`, `replace` or `merge`.
+    pub strategy: String,
+    /// The new place, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The snapshot of what was there before.
+    pub pre_rollback_backup: Option<String>,
+    /// Files, databases and workflows that were written.
+    pub restored_count: u64,
+    /// How many things are not back.
+    pub error_count: u64,
+    /// What was or would be done, a dry run alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// What became of each part, in this order.
+    pub steps: Vec<StepDone>,
+    /// What the caller should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// A sentence for people.
+    pub message: String,
+    /// When it began.
+    pub created_at: String,
+    /// When it ended.
+    pub completed_at: Option<String>,
+}
+
+impl StepDone {
+    /// A step that is planned and not begun.
+    pub(super) fn of(plan: &StepPlan) -> Self {
+        let status = if plan.left_out.is_some() { StepStatus::LeftOut } else { StepStatus::NotBegun };
+        Self {
+            sources: plan.sources.clone(),
+            kind: plan.kind.clone(),
+            place: plan.place.clone(),
+            status,
+            error_count: u64::from(plan.left_out.is_some()),
+            error: plan.left_out.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// The same, with an end.
+    pub(super) fn ended(self, status: StepStatus) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same, which failed.
+    pub(super) fn failed(self, why: String) -> Self {
+        Self { status: StepStatus::Failed, error: Some(why), error_count: 1, ..self }
+    }
+
+    /// Adds something that is not back.
+    pub(super) fn lacks(&mut self, what: String, error: String) {
+        self.error_count += 1;
+        if self.errors.len() < ERRORS_MAX {
+            self.errors.push(NotBack { what, error });
+        }
+    }
+
+    /// Whether it wrote something, or had nothing to write.
+    fn is_good(&self) -> bool {
+        matches!(self.status, StepStatus::Completed | StepStatus::Unchanged | StepStatus::Partial)
+    }
+}
+
+impl Restored {
+    /// Sums up what became of the steps.
+    pub(super) fn sum_up(&mut self) {
+        self.restored_count = self.steps.iter().map(|s| s.restored).sum();
+        self.error_count = self.steps.iter().map(|s| s.error_count).sum();
+        let is_whole = |s: &StepDone| matches!(s.status, StepStatus::Completed | StepStatus::Unchanged);
+        let status = if self.steps.iter().all(is_whole) {
+            "completed"
+        } else if self.steps.iter().any(StepDone::is_good) {
+            "partial"
+        } else {
+            "failed"
+        };
+        status.clone_into(&mut self.status);
+        self.message = match status {
+            "completed" => format!("{} is as in {}", self.target, self.backup_id),
+            _ => self.why_not().unwrap_or_else(|| format!("not all of {} is back", self.backup_id)),
+        };
+    }
+
+    /// What was not put back, in a sentence.
+    pub(super) fn why_not(&self) -> Option<String> {
+        let failed = self.steps.iter().find(|s| s.status == StepStatus::Failed);
+        let first = failed.or_else(|| self.steps.iter().find(|s| s.error_count > 0))?;
+        let why = first.error.clone().or_else(|| {
+            let one = first.errors.first()?;
+            Some(format!("{}: {}", one.what, one.error))
+        });
+        let left: Vec<&str> = self
+            .steps
+            .iter()
+            .filter(|s| s.status == StepStatus::NotBegun)
+            .flat_map(|s| s.sources.iter().map(String::as_str))
+            .collect();
+        let rest = if left.is_empty() { String::new() } else { format!("; not begun: {}", left.join(", ")) };
+        Some(format!("{}: {}{rest}", first.sources.join(", "), why.unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(name: &str, status: StepStatus) -> StepDone {
+        StepDone { sources: vec![name.into()], status, ..StepDone::default() }
+    }
+
+    fn summed(steps: Vec<StepDone>) -> Restored {
+        let mut restored = Restored { steps, ..Restored::default() };
+        restored.sum_up();
+        restored
+    }
+
+    #[test]
+    fn what_is_not_begun_or_left_out_makes_it_partial_and_is_named() {
+        let all = summed(vec![step("a", StepStatus::Completed), step("b", StepStatus::Unchanged)]);
+        assert_eq!(all.status, "completed");
+        let some = summed(vec![
+            step("a", StepStatus::Completed),
+            step("b", StepStatus::NotBegun).failed("no route".into()),
+            step("c", StepStatus::NotBegun),
+        ]);
+        assert_eq!((&*some.status, some.error_count), ("partial", 1));
+        assert_eq!(some.message, "b: no route; not begun: c");
+        let none = summed(vec![step("b", StepStatus::NotBegun).failed("no route".into())]);
+        assert_eq!(none.status, "failed");
+        let left_out = StepPlan { left_out: Some("a command".into()), ..StepPlan::default() };
+        let with = summed(vec![step("a", StepStatus::Completed), StepDone::of(&left_out)]);
+        assert_eq!((&*with.status, with.error_count), ("partial", 1));
+    }
+}

@@ -1,0 +1,148 @@
+//! An SQLite database: over the live one, while those who use it are stopped as it is configured.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use chronos_connect::sqlite::{Check, Kept, PutBack, put_back};
+use chronos_connect::{Error as Failed, Process};
+use chronos_snapshot::{
+    ByteRange, FileOptions, FileSource, LabelledSource, Node, Source, SourceResult, Strategy, TreePath,
+};
+
+use crate::config::{self, SourceKind, TargetConfig};
+use crate::error::Result;
+use crate::operations::backup::setting;
+use crate::operations::restore::Task;
+use crate::operations::restore::done::{StepDone, StepStatus};
+use crate::operations::restore::files::shown;
+use crate::operations::restore::plan::StepPlan;
+use crate::operations::restore::safety::{Safety, Width};
+use crate::operations::restore::step::{LeftOut, Step};
+use crate::sources::{Selection, of_target};
+
+/// Ending of a database in a snapshot.
+const ENDING: &[u8] = b".db";
+/// What lies beside a database that is in use.
+const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+/// Everything.
+const WHOLE: ByteRange = ByteRange::ALL;
+
+/// A stored database, and the live one.
+#[derive(Debug)]
+struct Database<'t> {
+    task: &'t Task<'t>,
+    plan: StepPlan,
+    component: String,
+    live: config::Source,
+    stored: TreePath,
+    node: Node,
+}
+
+/// The step of a source that is an SQLite database.
+pub(super) fn database<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result<Box<dyn Step + 't>> {
+    let left_out =
+        |why: String| -> Result<Box<dyn Step + 't>> { Ok(Box::new(LeftOut(task.left_out(source, why)))) };
+    let Some(live) = task.source(source, SourceKind::Sqlite) else {
+        return left_out(format!(
+            "target {} has no SQLite database that is named {}",
+            task.target, source.name
+        ));
+    };
+    let folder = TreePath::new(source.name.as_str())?;
+    let mut found = None;
+    for entry in task.tree.children(&folder) {
+        let (path, node) = entry?;
+        if path.name().ends_with(ENDING) {
+            found = Some((path, node));
+        }
+    }
+    let Some((stored, node)) = found else { return left_out(Task::absent(source)) };
+    let place = live.path.clone().unwrap_or_default();
+    let is_there = place.symlink_metadata().is_ok();
+    if is_there && task.strategy == Strategy::Merge {
+        return left_out(format!("{} is there, and strategy merge leaves it as it is", shown(&place)));
+    }
+    let mut plan = StepPlan {
+        sources: vec![source.name.clone()],
+        kind: "sqlite".to_owned(),
+        place: shown(&place),
+        bytes: node.size(),
+        not_exact: source.error.iter().cloned().collect(),
+        ..StepPlan::default()
+    };
+    let list = if is_there { &mut plan.overwrites } else { &mut plan.creates };
+    list.push(|| shown(&place));
+    let component = source.component().to_owned();
+    Ok(Box::new(Database { task, plan, component, live: live.clone(), stored, node }))
+}
+
+impl Database<'_> {
+    fn place(&self) -> PathBuf {
+        self.live.path.clone().unwrap_or_default()
+    }
+}
+
+/// A line for the shell.
+fn shell(line: Option<&String>) -> Option<Process> {
+    line.map(|line| Process::new(["sh", "-c", line]))
+}
+
+impl Step for Database<'_> {
+    fn plan(&self) -> &StepPlan {
+        &self.plan
+    }
+
+    fn can_be_wider(&self) -> bool {
+        true
+    }
+
+    /// A copy of the database; of one that cannot be read as such its files, as they are.
+    fn live(&self, width: Width) -> Result<Vec<Box<dyn Source>>> {
+        let place = self.place();
+        if place.symlink_metadata().is_err() {
+            return Ok(Vec::new());
+        }
+        let setting = setting(self.task.workplace, &FileOptions::default());
+        if width == Width::Ruled {
+            let source = config::Source { component: Some(self.component.clone()), ..self.live.clone() };
+            let alone = TargetConfig {
+                name: self.task.target.clone(),
+                sources: vec![source],
+                ..TargetConfig::default()
+            };
+            return Ok(of_target(&alone, &Selection::default(), &setting)?.sources);
+        }
+        let files = BESIDE.iter().map(|ending| {
+            let mut name = place.clone().into_os_string();
+            name.push(ending);
+            PathBuf::from(name)
+        });
+        let roots = files.filter(|path| path.symlink_metadata().is_ok()).collect();
+        let name = self.live.name.clone();
+        let options =
+            FileOptions { roots, name: name.clone(), own: setting.rules.own, ..FileOptions::default() };
+        let source = Box::new(FileSource::new(options)?);
+        Ok(vec![Box::new(LabelledSource::new(source, &name, self.component.clone()))])
+    }
+
+    fn apply(&self, _safety: Option<&Safety>) -> Result<StepDone> {
+        let done = StepDone::of(&self.plan);
+        let options = PutBack {
+            database: self.place(),
+            size: self.node.size(),
+            attributes: Some((self.node.mode, self.node.uid, self.node.gid)),
+            stop: shell(self.live.stop.as_ref()),
+            start: shell(self.live.start.as_ref()),
+            kept: Kept::Nothing,
+            check: Check::Full,
+            required: Vec::new(),
+        };
+        let task = self.task;
+        let report = put_back(&options, |into: &mut dyn Write| {
+            task.tree.cat(&self.stored, WHOLE, into).map(drop).map_err(Failed::from)
+        })?;
+        let note = format!("{} tables, checked", report.checked.tables.len());
+        let done = StepDone { restored: 1, bytes_written: self.node.size(), notes: vec![note], ..done };
+        Ok(done.ended(StepStatus::Completed))
+    }
+}

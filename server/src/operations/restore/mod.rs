@@ -1,0 +1,161 @@
+//! Putting a snapshot back: plan, safety snapshot, apply, verify, history; one mechanism for every kind of source.
+//!
+//! What always holds: what is refused is refused before anything is touched; of what is there now a snapshot of tier `emergency` is
+//! made before anything of it is changed; the history has a row from before that until the end. Live addresses come from the
+//! configuration, never from who asks.
+
+mod chosen;
+mod databases;
+mod done;
+mod files;
+mod lite;
+mod place;
+mod plan;
+mod record;
+mod run;
+mod safety;
+mod step;
+mod workflows;
+
+use std::path::PathBuf;
+
+use chronos_snapshot::{Snapshot, SourceResult, Strategy, Tree, file_name};
+use chronos_store::Repository;
+use jiff::Timestamp;
+
+use crate::catalog::{Catalog, target_name};
+use crate::config::{Source, SourceKind, TargetConfig};
+use crate::error::{Error, Result};
+use crate::operations::Mode;
+use crate::workplace::Workplace;
+
+pub use done::{NotBack, Restored, StepDone, StepStatus};
+pub use place::Reach;
+pub use plan::{Names, Plan, StepPlan};
+pub use record::{resume, settle};
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct RestoreRequest {
+    /// The snapshot, by any of its names.
+    pub backup: String,
+    /// Only these components, sources or targets; empty: everything.
+    pub components: Vec<String>,
+    /// The target that is written to; that of the snapshot if absent.
+    pub target: Option<String>,
+    /// How; over what is there if absent.
+    pub strategy: Option<Strategy>,
+    /// The new place, for [`Strategy::NewLocation`].
+    pub path: Option<PathBuf>,
+    /// Where the caller may have a new place.
+    pub reach: Reach,
+    /// Whether anything is done.
+    pub mode: Mode,
+}
+
+/// A restore that can be begun: everything that was named is found, nothing is looked at yet.
+#[derive(Debug)]
+pub struct Task<'w> {
+    workplace: &'w Workplace,
+    repository: &'w Repository,
+    snapshot: Snapshot,
+    tree: Tree,
+    /// The sources that are put back, in this order.
+    sources: Vec<SourceResult>,
+    /// Name of the target that is written to.
+    target: String,
+    /// What the configuration says of it.
+    config: Option<&'w TargetConfig>,
+    strategy: Strategy,
+    /// The new place.
+    place: Option<PathBuf>,
+    /// When it began.
+    began: Timestamp,
+    mode: Mode,
+    warnings: Vec<String>,
+}
+
+/// Puts a snapshot back, or says what that would do.
+///
+/// # Errors
+/// What cannot be begun; [`Error::NotRestored`] if nothing is back, with what became of each part.
+pub fn restore(workplace: &Workplace, repository: &Repository, request: &RestoreRequest) -> Result<Restored> {
+    Task::find(workplace, repository, request)?.run()
+}
+
+impl<'w> Task<'w> {
+    /// Finds what is named, and refuses what may not be written.
+    fn find(workplace: &'w Workplace, repository: &'w Repository, request: &RestoreRequest) -> Result<Self> {
+        let config = &workplace.config;
+        let catalog = Catalog::new(config, repository.clone())?;
+        let found = catalog.resolve(&request.backup)?;
+        let snapshot = found.snapshot;
+        let warnings: Vec<String> = found.note.into_iter().collect();
+        let began =
+            Timestamp::from_nanosecond(workplace.env.clock.now()).map_err(|e| Error::Clock(e.to_string()))?;
+        let manifest = &snapshot.manifest;
+        let sources: Vec<SourceResult> =
+            chosen::chosen(manifest, &request.components, config)?.into_iter().cloned().collect();
+        let named = request.target.as_deref().unwrap_or(&manifest.target);
+        let (target, live) = (target_name(config, named), config.target(named));
+        let strategy = request.strategy.unwrap_or(Strategy::Overwrite);
+        let is_new = strategy == Strategy::NewLocation;
+        if live.is_none() && (request.target.is_some() || !is_new) {
+            return Err(Error::UnknownTarget { target });
+        }
+        let tree = catalog.tree(&snapshot);
+        let mut task = Self {
+            workplace,
+            repository,
+            snapshot,
+            tree,
+            sources,
+            target,
+            config: live,
+            strategy,
+            place: None,
+            began,
+            mode: request.mode,
+            warnings,
+        };
+        task.find_place(request)?;
+        let manifest = &task.snapshot.manifest;
+        if !task.snapshot.is_good() {
+            task.warnings.push(format!("{} is {}", manifest.backup_id, task.snapshot.status()));
+        }
+        Ok(task)
+    }
+
+    /// Finds the new place, if one is needed.
+    fn find_place(&mut self, request: &RestoreRequest) -> Result<()> {
+        let is_new = self.strategy == Strategy::NewLocation;
+        if is_new && !self.sources.iter().all(|source| self.is_new_database(source)) {
+            let manifest = &self.snapshot.manifest;
+            let label = manifest.name.as_deref().unwrap_or(&manifest.backup_id);
+            let name = file_name(&format!("restore_{label}_{}", self.began.strftime("%Y%m%d_%H%M%S")));
+            let root = self.workplace.config.service.restore_root.as_deref();
+            self.place = Some(place::new_place(root, request.path.as_deref(), &name, request.reach)?);
+        } else if request.path.is_some() {
+            let where_to = if is_new { "makes new databases of these" } else { "writes to the places" };
+            self.warnings.push(format!(
+                "restore_target_path is ignored: strategy {} {where_to} of target {}",
+                self.strategy.name(),
+                self.target
+            ));
+        }
+        Ok(())
+    }
+
+    /// The live source of this kind that a stored one goes to: that of its name, else the only one.
+    fn source(&self, stored: &SourceResult, kind: SourceKind) -> Option<&'w Source> {
+        let all = || self.config.into_iter().flat_map(|t| &t.sources).filter(move |s| s.kind == kind);
+        let named = all().find(|source| source.name == stored.name);
+        named.or_else(|| all().next().filter(|_| all().count() == 1))
+    }
+
+    /// What is told of a source that is not in the snapshot.
+    fn absent(source: &SourceResult) -> String {
+        let why = source.error.as_deref().unwrap_or("it gave nothing");
+        format!("the snapshot does not have it: {why}")
+    }
+}

@@ -1,0 +1,106 @@
+//! What a restore would do, as a value: one part for each thing that is put back as a whole. A dry run answers it.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Names of one list that an answer holds; more are only counted.
+const NAMES_MAX: usize = 1000;
+
+/// What a restore would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RestorePlan)]
+pub struct Plan {
+    /// What is put back, in this order.
+    pub steps: Vec<StepPlan>,
+    /// Bytes that are written.
+    pub bytes: u64,
+}
+
+/// What would be done with some sources, which succeed or fail together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RestoreStepPlan)]
+pub struct StepPlan {
+    /// The sources of the snapshot.
+    pub sources: Vec<String>,
+    /// `files`, `sqlite`, `postgres`, `n8n`, …
+    pub kind: String,
+    /// Where it goes.
+    pub place: String,
+    /// What is not there and comes.
+    pub creates: Names,
+    /// What is there and is written anew.
+    pub overwrites: Names,
+    /// What stays and gets other attributes.
+    pub attributes: Names,
+    /// What is there and goes, with everything below it.
+    pub removes: Names,
+    /// Bytes that are written.
+    pub bytes: u64,
+    /// What cannot be put back exactly, and why.
+    pub not_exact: Vec<String>,
+    /// Why nothing of it is put back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
+}
+
+/// A list of names, which may be cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RestoreNames)]
+pub struct Names {
+    /// How many there are.
+    pub count: u64,
+    /// The first thousand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
+
+impl StepPlan {
+    /// Whether something is left to do.
+    pub fn has_work(&self) -> bool {
+        self.left_out.is_none()
+            && [&self.creates, &self.overwrites, &self.attributes, &self.removes].iter().any(|l| l.count > 0)
+    }
+}
+
+impl Names {
+    /// Adds one.
+    pub(super) fn push(&mut self, name: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.names.len() < NAMES_MAX {
+            self.names.push(name());
+        }
+    }
+}
+
+impl FromIterator<String> for Names {
+    fn from_iter<I: IntoIterator<Item = String>>(names: I) -> Self {
+        let mut list = Self::default();
+        names.into_iter().for_each(|name| list.push(|| name));
+        list
+    }
+}
+
+impl FromIterator<StepPlan> for Plan {
+    fn from_iter<I: IntoIterator<Item = StepPlan>>(steps: I) -> Self {
+        let steps: Vec<StepPlan> = steps.into_iter().collect();
+        Self { bytes: steps.iter().map(|step| step.bytes).sum(), steps }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_is_cut_and_counted() {
+        let names: Names = (0..NAMES_MAX + 5).map(|n| n.to_string()).collect();
+        assert_eq!((names.count, names.names.len()), (NAMES_MAX as u64 + 5, NAMES_MAX));
+    }
+
+    #[test]
+    fn what_is_left_out_is_no_work() {
+        let work = StepPlan { creates: ["a".to_owned()].into_iter().collect(), ..StepPlan::default() };
+        assert!(work.has_work() && !StepPlan::default().has_work());
+        assert!(!StepPlan { left_out: Some("why".into()), ..work }.has_work());
+    }
+}

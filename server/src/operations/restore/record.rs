@@ -1,0 +1,163 @@
+//! What the history of this host says of a restore, and with it whoever is told.
+
+use chronos_snapshot::{ErrorKind, RecoveredOutcome, resume_or_undo};
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::error::{Error, Kind, Result};
+use crate::events::{Event, Teller, restore_ended};
+use crate::operations::restore::{Restored, Task};
+use crate::state::{Alert, NewRollback, RollbackEnding, RollbackFilter, RollbackStatus, State, Telling};
+use crate::turn::Turn;
+use crate::values::shown;
+use crate::workplace::Workplace;
+
+/// The word of the history for what these calls are.
+const TYPE: &str = "backup_restore";
+/// Rows that may be going on: one for each target.
+const RUNNING_MAX: u32 = 10_000;
+
+/// A restore that is noted in the history, if that can be.
+#[derive(Debug)]
+pub(super) struct Record {
+    noted: Option<(State, i64)>,
+    /// Its id.
+    pub(super) id: String,
+}
+
+impl Record {
+    /// Notes that a restore begins. A history that cannot be written keeps nobody from bringing things back: it is told of.
+    pub(super) fn begin(task: &Task<'_>, warnings: &mut Vec<String>) -> Self {
+        let now = task.repository.env().clock.now();
+        let stamp = Timestamp::from_nanosecond(now).unwrap_or_default().strftime("%Y%m%d_%H%M%S");
+        let base_id = format!("rollback_{stamp}");
+        let noted = State::open(&task.workplace.places.state).and_then(|state| {
+            let (number, id) = state.begin_rollback(&NewRollback {
+                base_id: &base_id,
+                repository: &task.repository.id().to_string(),
+                target: &task.target,
+                rollback_type: TYPE,
+                strategy: task.strategy.name(),
+                source_backup_id: &task.snapshot.manifest.backup_id,
+                created_at: short(now),
+            })?;
+            Ok((state, number, id))
+        });
+        match noted {
+            Ok((state, number, id)) => Self { noted: Some((state, number)), id },
+            Err(error) => {
+                warnings.push(format!("the history does not have this restore: {error}"));
+                Self { noted: None, id: base_id }
+            }
+        }
+    }
+
+    /// Notes the snapshot of what was there before.
+    pub(super) fn safety(&self, task: &Task<'_>, backup_id: &str) {
+        let Some((state, number)) = &self.noted else { return };
+        if let Err(error) = state.note_safety(*number, backup_id) {
+            task.repository.monitor().problem(&format!("the history does not name {backup_id}: {error}"));
+        }
+    }
+
+    /// Notes how it ended, and tells of it.
+    pub(super) fn ended(&self, task: &Task<'_>, restored: &Restored, error: Option<&Error>) {
+        let is_interrupted = error.is_some_and(|e| e.kind() == Kind::Library(ErrorKind::Interrupted));
+        let status = match &*restored.status {
+            _ if is_interrupted => RollbackStatus::Interrupted,
+            "completed" => RollbackStatus::Completed,
+            "partial" => RollbackStatus::Partial,
+            _ => RollbackStatus::Failed,
+        };
+        let why = error
+            .map(ToString::to_string)
+            .or_else(|| (status != RollbackStatus::Completed).then(|| restored.message.clone()));
+        let event = restore_ended(
+            &task.workplace.env,
+            &task.target,
+            status,
+            why.as_deref(),
+            json!({
+                "rollback_id": restored.rollback_id,
+                "backup_id": restored.backup_id,
+                "restored_count": restored.restored_count,
+                "error_count": restored.error_count,
+                "strategy": restored.strategy,
+                "pre_rollback_backup": restored.pre_rollback_backup,
+            }),
+        );
+        self.end(task, status, why.as_deref(), restored, &event);
+    }
+
+    fn end(
+        &self,
+        task: &Task<'_>,
+        status: RollbackStatus,
+        why: Option<&str>,
+        restored: &Restored,
+        event: &Event,
+    ) {
+        let now = short(task.repository.env().clock.now());
+        let report = serde_json::to_string(restored).ok();
+        let ending =
+            RollbackEnding { status, completed_at: now, error_message: why, report: report.as_deref() };
+        let teller = Teller::of(task.workplace);
+        let letters = |_: &_| teller.letters(std::slice::from_ref(event));
+        let telling =
+            Telling { repository: &teller.repository, now, alert: Alert::Untouched, letters: &letters };
+        let noted = match &self.noted {
+            Some((state, number)) => state.end_rollback(*number, &ending, &telling),
+            None => Ok(()),
+        };
+        if let Err(error) = noted {
+            task.repository.monitor().problem(&format!("the history has no end of {}: {error}", self.id));
+        }
+    }
+}
+
+/// The name of the turn that restores of a target take beside that of its backups: no target can be named so.
+pub(super) fn turn_of(target: &str) -> String {
+    format!("restore@{target}")
+}
+
+/// Marks those that a process left without an end. Those whose turn somebody has go on.
+pub fn settle(workplace: &Workplace) -> Result<()> {
+    let folder = &workplace.places.state;
+    if !State::is_there(folder) {
+        return Ok(());
+    }
+    let state = State::open(folder)?;
+    let filter = RollbackFilter { status: Some(RollbackStatus::Running), ..RollbackFilter::default() };
+    for row in state.rollbacks(&filter, RUNNING_MAX)? {
+        if let Some(_turn) = Turn::try_take(folder, &row.repository, &turn_of(&row.target))? {
+            state.interrupt_rollbacks(&row.repository, &row.target, short(workplace.env.clock.now()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Brings to an end what an earlier process left: files are put back as they were, or what was finished is tidied up. Says what it
+/// did.
+pub fn resume(workplace: &Workplace) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    for done in resume_or_undo(&workplace.places.state)? {
+        let place = shown(&done.path);
+        told.extend(match done.outcome {
+            RecoveredOutcome::Undone => {
+                Some(format!("an interrupted restore was undone: {place} is as before"))
+            }
+            RecoveredOutcome::Finished => Some(format!("an interrupted restore into {place} was finished")),
+            RecoveredOutcome::Failed(why) => {
+                Some(format!("an interrupted restore into {place} cannot be undone yet: {why}"))
+            }
+            RecoveredOutcome::Running => None,
+        });
+    }
+    settle(workplace)?;
+    Ok(told)
+}
+
+/// Nanoseconds as tables keep them.
+fn short(nanos: i128) -> i64 {
+    i64::try_from(nanos).unwrap_or(i64::MAX)
+}

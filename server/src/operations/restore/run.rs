@@ -1,0 +1,244 @@
+//! From a task to its end: the order of the steps, and what is told of each.
+
+use chronos_snapshot::{SourceResult, Strategy};
+use chronos_store::check_cancelled;
+use serde_json::{Value, json};
+
+use crate::config::SourceKind;
+use crate::error::{Error, Result};
+use crate::hooks::{Hooks, Operation};
+use crate::operations::restore::done::{Restored, StepDone, StepStatus};
+use crate::operations::restore::plan::Plan;
+use crate::operations::restore::record::{Record, turn_of};
+use crate::operations::restore::safety::Safety;
+use crate::operations::restore::step::{LeftOut, Step};
+use crate::operations::restore::{Task, databases, files, lite, workflows};
+use crate::turn::Turn;
+
+/// How one that was begun went.
+struct Applied {
+    restored: Restored,
+    /// Why the first step that failed did.
+    cause: Option<Error>,
+}
+
+/// Why nothing is back.
+enum Ended {
+    /// It was refused before anything was touched.
+    Refused(Error),
+    /// Its first step failed.
+    Failed(Box<Applied>),
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl Ended {
+    fn sentence(&self) -> String {
+        match self {
+            Self::Refused(error) => error.to_string(),
+            Self::Failed(applied) => applied.restored.message.clone(),
+        }
+    }
+}
+
+impl Task<'_> {
+    /// Does it, or says what would be done.
+    pub(super) fn run(mut self) -> Result<Restored> {
+        if self.mode.is_dry() {
+            let steps = self.steps()?;
+            let plan: Plan = steps.iter().map(|step| step.plan().clone()).collect();
+            return Ok(self.planned(plan));
+        }
+        let _turns = self.turns()?;
+        let mut warnings = std::mem::take(&mut self.warnings);
+        let record = Record::begin(&self, &mut warnings);
+        self.warnings = warnings;
+        match self.hooked(&record) {
+            Ok(Applied { restored, cause }) => {
+                record.ended(&self, &restored, cause.as_ref());
+                Ok(restored)
+            }
+            Err(Ended::Failed(applied)) => {
+                let Applied { restored, cause } = *applied;
+                record.ended(&self, &restored, cause.as_ref());
+                Err(not_restored(&restored, cause.unwrap_or(Error::StepFailed(restored.message.clone()))))
+            }
+            Err(Ended::Refused(error)) => {
+                let mut restored = self.blank(Some(&record));
+                "failed".clone_into(&mut restored.status);
+                restored.message = error.to_string();
+                record.ended(&self, &restored, Some(&error));
+                Err(not_restored(&restored, error))
+            }
+        }
+    }
+
+    /// Nobody else restores this target meanwhile; and nobody backs up what is written to.
+    fn turns(&self) -> Result<Vec<Turn>> {
+        let state = &self.workplace.places.state;
+        let repository = self.repository.id().to_string();
+        let own = Turn::try_take(state, &repository, &turn_of(&self.target))?;
+        let own = own.ok_or_else(|| Error::RestoreRunning { target: self.target.clone() })?;
+        let mut turns = vec![own];
+        if self.strategy != Strategy::NewLocation {
+            let monitor = &**self.repository.monitor();
+            turns.push(Turn::take(state, &repository, &self.target, monitor)?);
+        }
+        Ok(turns)
+    }
+
+    fn hooked(&self, record: &Record) -> Result<Applied, Ended> {
+        let steps = self.steps()?;
+        if steps.iter().all(|step| step.plan().left_out.is_some()) {
+            let why = steps.iter().filter_map(|step| {
+                let plan = step.plan();
+                Some(format!("{}: {}", plan.sources.join(", "), plan.left_out.as_deref()?))
+            });
+            return Err(Error::NothingToRestore { why: why.collect::<Vec<_>>().join("; ") }.into());
+        }
+        let plan: Plan = steps.iter().map(|step| step.plan().clone()).collect();
+        let targets = [self.target.clone()];
+        let hooks = Hooks::of(self.workplace, self.repository.monitor(), Operation::Restore, &targets);
+        hooks.around(
+            &self.about(record, &plan),
+            || match self.apply(record, &steps)? {
+                applied if applied.restored.status == "failed" => Err(Ended::Failed(Box::new(applied))),
+                applied => Ok(applied),
+            },
+            |applied| serde_json::to_value(&applied.restored).unwrap_or_default(),
+            Ended::sentence,
+        )
+    }
+
+    /// What hooks are told before anything is touched.
+    fn about(&self, record: &Record, plan: &Plan) -> Value {
+        let m = &self.snapshot.manifest;
+        json!({
+            "rollback_id": record.id,
+            "backup_id": m.backup_id,
+            "snapshot": self.snapshot.id.to_string(),
+            "strategy": self.strategy.name(),
+            "to": self.place,
+            "sources": self.sources.iter().map(|s| json!({ "name": s.name, "kind": s.kind })).collect::<Vec<_>>(),
+            "tags": self.snapshot.tags(),
+            "metadata": m.metadata,
+            "plan": plan,
+        })
+    }
+
+    /// The steps in their order, planned.
+    fn steps(&self) -> Result<Vec<Box<dyn Step + '_>>> {
+        self.repository.monitor().phase("plan");
+        if self.strategy == Strategy::NewLocation {
+            let mut steps = files::new_place(self)?;
+            // Where its server is configured, a new place for a database is a new database.
+            for source in self.sources.iter().filter(|s| self.is_new_database(s)) {
+                steps.push(databases::databases(self, source)?);
+            }
+            return Ok(steps);
+        }
+        let mut steps = files::in_place(self)?;
+        for source in self.sources.iter().filter(|s| s.kind != "files") {
+            steps.push(match &*source.kind {
+                "sqlite" => lite::database(self, source)?,
+                "postgres" => databases::databases(self, source)?,
+                "n8n" => workflows::workflows(self, source)?,
+                kind => {
+                    let why = format!("what is of kind {kind} has no place to go back to: strategy new_location makes files of it");
+                    Box::new(LeftOut(self.left_out(source, why)))
+                }
+            });
+        }
+        Ok(steps)
+    }
+
+    /// Whether a new place for this source is a new database.
+    pub(super) fn is_new_database(&self, source: &SourceResult) -> bool {
+        source.kind == "postgres" && self.source(source, SourceKind::Postgres).is_some()
+    }
+
+    /// Safety snapshot, then one step after the other until one fails.
+    fn apply(&self, record: &Record, steps: &[Box<dyn Step + '_>]) -> Result<Applied> {
+        let monitor = &**self.repository.monitor();
+        check_cancelled(monitor)?;
+        let mut restored = self.blank(Some(record));
+        let has_work = steps.iter().any(|step| step.plan().has_work());
+        let safety = if has_work { Safety::make(self, steps)? } else { None };
+        if let Some(safety) = &safety {
+            record.safety(self, safety.backup_id());
+            restored.pre_rollback_backup = Some(safety.backup_id().to_owned());
+        }
+        let mut cause = None;
+        for step in steps {
+            let blank = StepDone::of(step.plan());
+            if cause.is_some() || blank.status == StepStatus::LeftOut {
+                restored.steps.push(blank);
+                continue;
+            }
+            if let Err(error) = check_cancelled(monitor) {
+                cause = Some(error.into());
+                restored.steps.push(blank);
+                continue;
+            }
+            let done = step.apply(safety.as_ref()).unwrap_or_else(|error| {
+                let failed = blank.failed(error.to_string());
+                cause = Some(error);
+                failed
+            });
+            if done.status == StepStatus::Failed && cause.is_none() {
+                cause = Some(Error::StepFailed(done.error.clone().unwrap_or_default()));
+            }
+            restored.steps.push(done);
+        }
+        restored.sum_up();
+        restored.completed_at = Some(self.now());
+        Ok(Applied { restored, cause })
+    }
+
+    fn planned(&self, plan: Plan) -> Restored {
+        let count =
+            |of: fn(&crate::operations::restore::StepPlan) -> u64| plan.steps.iter().map(of).sum::<u64>();
+        let message = format!(
+            "would create {}, overwrite {}, change the attributes of {} and remove {} things of {}; nothing was changed",
+            count(|s| s.creates.count),
+            count(|s| s.overwrites.count),
+            count(|s| s.attributes.count),
+            count(|s| s.removes.count),
+            self.target,
+        );
+        Restored { status: "planned".to_owned(), message, plan: Some(plan), ..self.blank(None) }
+    }
+
+    fn blank(&self, record: Option<&Record>) -> Restored {
+        Restored {
+            rollback_id: record.map(|r| r.id.clone()),
+            dry_run: self.mode.is_dry(),
+            backup_id: self.snapshot.manifest.backup_id.clone(),
+            snapshot: self.snapshot.id.to_string(),
+            target: self.target.clone(),
+            component: self.target.clone(),
+            strategy: self.strategy.name().to_owned(),
+            path: self.place.as_deref().map(files::shown),
+            warnings: self.warnings.clone(),
+            created_at: self.began.to_string(),
+            ..Restored::default()
+        }
+    }
+
+    fn now(&self) -> String {
+        jiff::Timestamp::from_nanosecond(self.workplace.env.clock.now()).unwrap_or(self.began).to_string()
+    }
+}
+
+fn not_restored(restored: &Restored, cause: Error) -> Error {
+    Error::NotRestored {
+        rollback_id: restored.rollback_id.clone().unwrap_or_default(),
+        // Texts, numbers and lists can always be written.
+        report: serde_json::to_value(restored).unwrap_or_default(),
+        cause: Box::new(cause),
+    }
+}

@@ -1,0 +1,179 @@
+//! The workflows of an n8n: written over those that are there, made again where they are gone, each read back and compared.
+
+use chronos_connect::n8n::restore::{Action, Plan, Planned, RestoreOptions, Stored, plan, restore};
+use chronos_connect::n8n::{Client, id_of_file};
+use chronos_connect::{Error as Failed, Result as Outcome};
+use chronos_snapshot::{ByteRange, FileOptions, Source, SourceResult, Strategy, Tree, TreePath};
+use serde_json::Value;
+
+use crate::config::{self, SourceKind, TargetConfig};
+use crate::error::Result;
+use crate::operations::backup::setting;
+use crate::operations::restore::Task;
+use crate::operations::restore::done::{StepDone, StepStatus};
+use crate::operations::restore::plan::StepPlan;
+use crate::operations::restore::safety::{Safety, Width};
+use crate::operations::restore::step::{LeftOut, Step};
+use crate::sources::{Selection, n8n_client, of_target};
+
+/// Folder of the workflows, in that of their source.
+const FOLDER: &[u8] = b"workflows";
+/// Everything.
+const WHOLE: ByteRange = ByteRange::ALL;
+
+/// The workflows of a source.
+#[derive(Debug)]
+struct Workflows<'t> {
+    task: &'t Task<'t>,
+    plan: StepPlan,
+    live: config::Source,
+    client: Client,
+    stored: OfTree,
+    planned: Plan,
+}
+
+/// Stored workflows.
+#[derive(Debug)]
+struct OfTree {
+    tree: Tree,
+    /// Id and file of each.
+    all: Vec<(String, TreePath)>,
+}
+
+impl Stored for OfTree {
+    fn ids(&self) -> Vec<String> {
+        self.all.iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    fn load(&self, id: &str) -> Outcome<Value> {
+        let found = self.all.iter().find(|(known, _)| known == id);
+        let missing = || Failed::NotFound { what: "workflow", name: id.to_owned() };
+        let (_, path) = found.ok_or_else(missing)?;
+        let mut bytes = Vec::new();
+        self.tree.cat(path, WHOLE, &mut bytes)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|e| Failed::Damaged { what: format!("workflow {id}"), why: e.to_string() })
+    }
+}
+
+/// The step of a source that is an n8n.
+pub(super) fn workflows<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result<Box<dyn Step + 't>> {
+    let left_out =
+        |why: String| -> Result<Box<dyn Step + 't>> { Ok(Box::new(LeftOut(task.left_out(source, why)))) };
+    if task.strategy == Strategy::Replace {
+        let why = "workflows that came later cannot be removed by strategy replace in this version: choose overwrite";
+        return left_out(why.to_owned());
+    }
+    let Some(live) = task.source(source, SourceKind::N8n) else {
+        return left_out(format!("target {} has no n8n that is named {}", task.target, source.name));
+    };
+    let stored = stored(task, source)?;
+    if stored.all.is_empty() {
+        return left_out(Task::absent(source));
+    }
+    let Some(client) = n8n_client(live, &setting(task.workplace, &FileOptions::default()))? else {
+        let why = "it is read by its command line; workflows are put back over its API: give it a url and an api_key";
+        return left_out(why.to_owned());
+    };
+    let planned = look(task, &client, &stored)?;
+    let mut step = StepPlan {
+        sources: vec![source.name.clone()],
+        kind: "n8n".to_owned(),
+        place: client.server().to_owned(),
+        not_exact: source.error.iter().cloned().collect(),
+        ..StepPlan::default()
+    };
+    for workflow in &planned.workflows {
+        match workflow.action {
+            Action::Created => step.creates.push(|| named(workflow)),
+            Action::Updated => step.overwrites.push(|| named(workflow)),
+            Action::Unchanged => {}
+        }
+        if workflow.action != Action::Unchanged {
+            let path = stored.all.iter().find(|(id, _)| *id == workflow.id).map(|(_, path)| path);
+            let node = path.map(|path| task.tree.get(path)).transpose()?.flatten();
+            step.bytes += node.map_or(0, |node| node.size());
+        }
+    }
+    step.not_exact.extend(planned.errors.iter().map(|(id, why)| format!("workflow {id}: {why}")));
+    Ok(Box::new(Workflows { task, plan: step, live: live.clone(), client, stored, planned }))
+}
+
+/// The workflows of a source that the snapshot has.
+fn stored(task: &Task<'_>, source: &SourceResult) -> Result<OfTree> {
+    let folder = TreePath::new(source.name.as_str())?.join(FOLDER)?;
+    let mut all = Vec::new();
+    for entry in task.tree.children(&folder) {
+        let (path, _) = entry?;
+        let id = std::str::from_utf8(path.name()).ok().and_then(id_of_file);
+        all.extend(id.map(|id| (id, path)));
+    }
+    Ok(OfTree { tree: task.tree.clone(), all })
+}
+
+/// What is going to be done; of a merge, what is missing alone.
+fn look(task: &Task<'_>, client: &Client, stored: &OfTree) -> Result<Plan> {
+    let monitor = &**task.repository.monitor();
+    let mut planned = plan(client, stored, &RestoreOptions::default(), monitor)?;
+    if task.strategy == Strategy::Merge {
+        planned.workflows.retain(|workflow| workflow.action == Action::Created);
+    }
+    Ok(planned)
+}
+
+fn named(workflow: &Planned) -> String {
+    format!("{} ({})", workflow.name, workflow.id)
+}
+
+impl Step for Workflows<'_> {
+    fn plan(&self) -> &StepPlan {
+        &self.plan
+    }
+
+    fn live(&self, _width: Width) -> Result<Vec<Box<dyn Source>>> {
+        let setting = setting(self.task.workplace, &FileOptions::default());
+        let alone = TargetConfig {
+            name: self.task.target.clone(),
+            sources: vec![self.live.clone()],
+            ..TargetConfig::default()
+        };
+        Ok(of_target(&alone, &Selection::default(), &setting)?.sources)
+    }
+
+    fn apply(&self, _safety: Option<&Safety>) -> Result<StepDone> {
+        let mut done = StepDone::of(&self.plan);
+        if !self.plan.has_work() && self.planned.errors.is_empty() {
+            return Ok(done.ended(StepStatus::Unchanged));
+        }
+        if look(self.task, &self.client, &self.stored)? != self.planned {
+            let why = "workflows were changed since the restore was planned; nothing was touched".to_owned();
+            return Err(Failed::Refused(why).into());
+        }
+        let monitor = &**self.task.repository.monitor();
+        let report = restore(&self.client, &self.stored, &self.planned, &RestoreOptions::default(), monitor)?;
+        for workflow in report.workflows {
+            let name = format!("{} ({})", workflow.name, workflow.id);
+            match workflow.error {
+                Some(error) => done.lacks(name, error),
+                None if workflow.action == Action::Unchanged => {}
+                None => {
+                    done.restored += 1;
+                    done.notes.extend(workflow.differences.into_iter().map(|d| format!("{name}: {d}")));
+                    if workflow.live_id != workflow.id {
+                        done.notes.push(format!("{name}: its id is {} now", workflow.live_id));
+                    }
+                }
+            }
+        }
+        done.bytes_written = if done.error_count == 0 { self.plan.bytes } else { 0 };
+        let status = match (done.error_count, done.restored) {
+            (0, _) => StepStatus::Completed,
+            (_, 0) => StepStatus::Failed,
+            _ => StepStatus::Partial,
+        };
+        if status == StepStatus::Failed {
+            done.error = done.errors.first().map(|first| format!("{}: {}", first.what, first.error));
+        }
+        Ok(done.ended(status))
+    }
+}

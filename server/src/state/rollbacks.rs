@@ -1,0 +1,293 @@
+//! The history of what was put back: one row for each call that restores something on this host, also those that failed.
+//!
+//! What always holds: a row is there before anything is touched, and has its end when that is over; what a process left without an
+//! end is `interrupted`. Rows are never removed: there are few, and somebody will want to know.
+
+use rusqlite::{OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::state::State;
+use crate::state::outbox::{self, Telling};
+
+/// Rollbacks that begin in one second; beyond it something is wrong with the clock.
+const IDS_MAX: u32 = 10_000;
+
+/// The table. Times are nanoseconds since 1970.
+pub(super) const TABLE: &str = "
+CREATE TABLE rollbacks (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    rollback_id TEXT NOT NULL UNIQUE,
+    repository TEXT NOT NULL,
+    target TEXT NOT NULL,
+    rollback_type TEXT NOT NULL,
+    strategy TEXT,
+    source_backup_id TEXT,
+    source_version_id TEXT,
+    workflow_id TEXT,
+    pre_rollback_backup TEXT,
+    status TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    completed_at INTEGER,
+    error_message TEXT,
+    report TEXT
+) STRICT;
+CREATE INDEX rollbacks_of_target ON rollbacks (target, number);
+CREATE INDEX rollbacks_by_status ON rollbacks (status, number);
+";
+
+/// Rollbacks that fit, newest first.
+const LISTED: &str = "
+SELECT number, rollback_id, repository, target, rollback_type, strategy, source_backup_id, source_version_id, workflow_id,
+       pre_rollback_backup, status, created_at, completed_at, error_message
+FROM rollbacks
+WHERE (?1 IS NULL OR target = ?1) AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR repository = ?3)
+ORDER BY number DESC LIMIT ?4
+";
+
+/// How a rollback stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RollbackStatus {
+    /// It goes on.
+    Running,
+    /// Everything is back.
+    Completed,
+    /// Some of it is back.
+    Partial,
+    /// Nothing is back.
+    Failed,
+    /// Its process ended without a word.
+    Interrupted,
+}
+
+impl RollbackStatus {
+    /// All.
+    pub const ALL: [Self; 5] =
+        [Self::Running, Self::Completed, Self::Partial, Self::Failed, Self::Interrupted];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The status of a word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.word() == word)
+    }
+}
+
+/// A rollback that begins.
+#[derive(Clone, Debug)]
+pub struct NewRollback<'a> {
+    /// `rollback_{YYYYMMDD_HHMMSS}`; the row gets the first that is free.
+    pub base_id: &'a str,
+    /// Id of the repository.
+    pub repository: &'a str,
+    /// What is written to.
+    pub target: &'a str,
+    /// `backup_restore`, …
+    pub rollback_type: &'a str,
+    /// How.
+    pub strategy: &'a str,
+    /// The snapshot that is put back.
+    pub source_backup_id: &'a str,
+    /// When.
+    pub created_at: i64,
+}
+
+/// How a rollback ended.
+#[derive(Clone, Debug)]
+pub struct RollbackEnding<'a> {
+    /// How it stands.
+    pub status: RollbackStatus,
+    /// When.
+    pub completed_at: i64,
+    /// What was not put back, and why.
+    pub error_message: Option<&'a str>,
+    /// The answer, as JSON.
+    pub report: Option<&'a str>,
+}
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rollback {
+    /// Later ones have greater numbers.
+    pub number: i64,
+    /// Its id, unique for ever on this host.
+    pub rollback_id: String,
+    /// Id of the repository.
+    pub repository: String,
+    /// What was written to.
+    pub target: String,
+    /// `backup_restore`, …
+    pub rollback_type: String,
+    /// How.
+    pub strategy: Option<String>,
+    /// The snapshot that was put back.
+    pub source_backup_id: Option<String>,
+    /// The version of a workflow that was put back.
+    pub source_version_id: Option<String>,
+    /// That workflow.
+    pub workflow_id: Option<String>,
+    /// The snapshot of what was there before.
+    pub pre_rollback_backup: Option<String>,
+    /// How it stands.
+    pub status: RollbackStatus,
+    /// When it began.
+    pub created_at: i64,
+    /// When it ended.
+    pub completed_at: Option<i64>,
+    /// What was not put back, and why.
+    pub error_message: Option<String>,
+}
+
+/// Which rollbacks are listed.
+#[derive(Clone, Debug, Default)]
+pub struct RollbackFilter<'a> {
+    /// Of this target.
+    pub target: Option<&'a str>,
+    /// That stand so.
+    pub status: Option<RollbackStatus>,
+    /// Of this repository.
+    pub repository: Option<&'a str>,
+}
+
+impl State {
+    /// Notes that a rollback begins, and gives its id. Those of the same target that were going on are over: whoever calls this has
+    /// its turn.
+    pub fn begin_rollback(&self, new: &NewRollback<'_>) -> Result<(i64, String)> {
+        let mut connection = self.connection();
+        let noted = (|| {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            interrupt(&change, new.repository, new.target, new.created_at)?;
+            let id = free_id(&change, new.base_id)?;
+            change.execute(
+                "INSERT INTO rollbacks (rollback_id, repository, target, rollback_type, strategy, source_backup_id, status, created_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'running', ?7)",
+                params![
+                    id,
+                    new.repository,
+                    new.target,
+                    new.rollback_type,
+                    new.strategy,
+                    new.source_backup_id,
+                    new.created_at
+                ],
+            )?;
+            let number = change.last_insert_rowid();
+            change.commit()?;
+            Ok((number, id))
+        })();
+        noted.map_err(|e| self.wrong(e))
+    }
+
+    /// Notes the snapshot of what was there before; from then on it can be found also if the process dies.
+    pub fn note_safety(&self, number: i64, backup_id: &str) -> Result<()> {
+        let connection = self.connection();
+        let noted = connection.execute(
+            "UPDATE rollbacks SET pre_rollback_backup = ?2 WHERE number = ?1",
+            params![number, backup_id],
+        );
+        noted.map(drop).map_err(|e| self.wrong(e))
+    }
+
+    /// Notes how a rollback ended, and with it what others are told of that: both, or none.
+    pub fn end_rollback(
+        &self,
+        number: i64,
+        ending: &RollbackEnding<'_>,
+        telling: &Telling<'_>,
+    ) -> Result<()> {
+        let mut connection = self.connection();
+        let ended = (|| {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            change.execute(
+                "UPDATE rollbacks SET status = ?2, completed_at = ?3, error_message = ?4, report = ?5 WHERE number = ?1",
+                params![
+                    number,
+                    ending.status.word(),
+                    ending.completed_at,
+                    ending.error_message,
+                    ending.report
+                ],
+            )?;
+            outbox::write(&change, telling)?;
+            change.commit()
+        })();
+        ended.map_err(|e| self.wrong(e))
+    }
+
+    /// Notes that those of a target that were going on are over without a word: whoever calls this has its turn.
+    pub fn interrupt_rollbacks(&self, repository: &str, target: &str, now: i64) -> Result<()> {
+        let mut connection = self.connection();
+        let noted = (|| {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            interrupt(&change, repository, target, now)?;
+            change.commit()
+        })();
+        noted.map_err(|e| self.wrong(e))
+    }
+
+    /// Rollbacks that fit, newest first, at most `limit`.
+    pub fn rollbacks(&self, filter: &RollbackFilter<'_>, limit: u32) -> Result<Vec<Rollback>> {
+        let status = filter.status.map(RollbackStatus::word);
+        let connection = self.connection();
+        let listed = (|| {
+            let mut statement = connection.prepare_cached(LISTED)?;
+            let values = params![filter.target, status, filter.repository, limit];
+            statement.query_map(values, read)?.collect::<rusqlite::Result<Vec<_>>>()
+        })();
+        listed.map_err(|e| self.wrong(e))
+    }
+}
+
+fn interrupt(change: &Transaction<'_>, repository: &str, target: &str, now: i64) -> rusqlite::Result<()> {
+    let noted = change.execute(
+        "UPDATE rollbacks SET status = 'interrupted', completed_at = ?3, error_message = 'its process ended without a word'
+         WHERE repository = ?1 AND target = ?2 AND status = 'running'",
+        params![repository, target, now],
+    );
+    noted.map(drop)
+}
+
+/// The first of `base`, `base_2`, … that no row has.
+fn free_id(change: &Transaction<'_>, base: &str) -> rusqlite::Result<String> {
+    let mut id = base.to_owned();
+    for n in 2..=IDS_MAX {
+        let taken: Option<i64> = change
+            .query_row("SELECT number FROM rollbacks WHERE rollback_id = ?1", [&id], |row| row.get(0))
+            .optional()?;
+        if taken.is_none() {
+            break;
+        }
+        id = format!("{base}_{n}");
+    }
+    Ok(id)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Rollback> {
+    Ok(Rollback {
+        number: row.get(0)?,
+        rollback_id: row.get(1)?,
+        repository: row.get(2)?,
+        target: row.get(3)?,
+        rollback_type: row.get(4)?,
+        strategy: row.get(5)?,
+        source_backup_id: row.get(6)?,
+        source_version_id: row.get(7)?,
+        workflow_id: row.get(8)?,
+        pre_rollback_backup: row.get(9)?,
+        // What a later version may write counts as failed.
+        status: RollbackStatus::of_word(&row.get::<_, String>(10)?).unwrap_or(RollbackStatus::Failed),
+        created_at: row.get(11)?,
+        completed_at: row.get(12)?,
+        error_message: row.get(13)?,
+    })
+}
