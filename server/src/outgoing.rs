@@ -116,11 +116,14 @@ impl Outgoing {
         Err(Unheard { status: Some(status.as_u16()), why })
     }
 
+    /// What a receiver says, without the token and the part of the address that only it and its callers know.
     fn harmless(&self, text: &str) -> String {
-        match &self.token {
-            Some(token) => token.hidden_in(text),
-            None => text.to_owned(),
-        }
+        let hidden = self.token.as_ref().map_or_else(|| text.to_owned(), |token| token.hidden_in(text));
+        let path = self.url.path().trim_end_matches('/');
+        [path, self.url.query().unwrap_or_default()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .fold(hidden, |text, part| Secret::new(part).hidden_in(&text))
     }
 }
 

@@ -145,6 +145,34 @@ pub(crate) fn without_password(address: &str) -> String {
     parts().unwrap_or_else(|| MARK.to_owned())
 }
 
+/// Writes the address of a webhook: whoever knows all of it may post there, so that only its server is written.
+pub(crate) fn serialize_receiver<S: Serializer>(
+    address: &str,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&server_of(address))
+}
+
+/// The same, of one that may be absent.
+#[expect(clippy::ref_option, reason = "as serde asks for it")]
+pub(crate) fn serialize_receiver_if_any<S: Serializer>(
+    address: &Option<String>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    address.as_deref().map(server_of).serialize(serializer)
+}
+
+/// The server of an address, and a mark for whatever follows.
+fn server_of(address: &str) -> String {
+    let shown = without_password(address);
+    let begin = shown.find("://").map_or(0, |at| at + 3);
+    let end = shown.get(begin..).and_then(|rest| rest.find(['/', '?', '#'])).map(|at| begin + at);
+    match end.and_then(|end| shown.get(..end)) {
+        Some(server) if shown.len() > server.len() + 1 => format!("{server}/{MARK}"),
+        _ => shown,
+    }
+}
+
 fn read(path: &Path) -> std::result::Result<String, String> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|e| e.to_string())?;

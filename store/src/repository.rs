@@ -189,6 +189,20 @@ impl Repository {
         self.inner.config.id
     }
 
+    /// Whether it still lies where it was opened. A disk that was taken away leaves an empty folder, into which could be written.
+    ///
+    /// # Errors
+    /// [`Error::NoRepository`] if it is gone or another one is there.
+    pub fn confirm(&self) -> Result<()> {
+        let gone = || Error::NoRepository(self.location());
+        let config = match self.inner.backend.read(names::CONFIG, None) {
+            Err(BackendError::NotFound(_)) => return Err(gone()),
+            bytes => bytes?,
+        };
+        let (config, _) = Config::decode(&config)?;
+        if config.id == self.id() { Ok(()) } else { Err(gone()) }
+    }
+
     /// Where it lies, for people.
     pub fn location(&self) -> String {
         self.inner.backend.location()

@@ -114,6 +114,7 @@ impl Service {
         let url = line.split_whitespace().find(|w| w.starts_with("http")).map(str::to_owned);
         let Some(url) = url else {
             child.wait().unwrap();
+            reader.join().unwrap();
             panic!("not ready: {line:?} {}", log.lock().unwrap());
         };
         let client = crate::http_client();

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use chronos_snapshot::printable;
 use reqwest::blocking::{self, Response, multipart};
-use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Method, Url, redirect};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -34,6 +34,8 @@ pub struct Client {
     shown: String,
     key: Secret,
     basic: Option<(String, Secret)>,
+    /// User and password as they are sent.
+    basic_sent: Option<Secret>,
     limits: Limits,
     calls: AtomicU64,
 }
@@ -101,7 +103,8 @@ impl Client {
         let http = http.build().map_err(|e| Error::Invalid(format!("HTTP client: {}", chain(&e))))?;
         let key = Secret::new(key);
         let basic = server.basic.clone();
-        Ok(Self { http, base, shown, key, basic, limits, calls: AtomicU64::new(0) })
+        let basic_sent = basic.as_ref().and_then(|(user, password)| sent(&http, &base, user, password));
+        Ok(Self { http, base, shown, key, basic, basic_sent, limits, calls: AtomicU64::new(0) })
     }
 
     /// Base address, for people.
@@ -326,9 +329,19 @@ impl Client {
         if let Some((_, password)) = &self.basic {
             text = password.hidden_in(&text);
         }
+        if let Some(sent) = &self.basic_sent {
+            text = sent.hidden_in(&text);
+        }
         let short: String = text.chars().take(SAID_CHARS_MAX).collect();
         printable(short.trim().as_bytes())
     }
+}
+
+/// User and password in the form in which a header carries them: a server may say that back too.
+fn sent(http: &blocking::Client, base: &Url, user: &str, password: &Secret) -> Option<Secret> {
+    let request = http.get(base.clone()).basic_auth(user, Some(password.reveal())).build().ok()?;
+    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    Some(Secret::new(header.strip_prefix("Basic ")?))
 }
 
 /// Why an answer was not read to its end.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::hook::{check_timeout, check_token};
 use crate::config::problems::{Place, Problems};
 use crate::config::web::check_url;
-use crate::secret::SecretRef;
+use crate::secret::{SecretRef, serialize_receiver};
 
 /// Where the Event Bus is if only its use is asked for.
 pub const EVENT_BUS_URL: &str = "http://localhost:8099";
@@ -38,6 +38,7 @@ pub struct NotifyConfig {
     /// Name.
     pub name: String,
     /// Address.
+    #[serde(serialize_with = "serialize_receiver")]
     pub url: String,
     /// What is sent there.
     pub kind: NotifyKind,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::problems::{Place, Problems};
 use crate::config::web::check_url;
-use crate::secret::SecretRef;
+use crate::secret::{SecretRef, serialize_receiver_if_any};
 use crate::values::parse_duration;
 
 /// One hook.
@@ -20,7 +20,7 @@ pub struct HookConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
     /// Address, to which the document is posted.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_receiver_if_any")]
     pub url: Option<String>,
     /// Token that is sent to `url`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -158,7 +158,9 @@ impl Service {
 
     /// The present moment of the repository.
     pub(crate) fn catalog(&self) -> Result<Catalog> {
-        Catalog::new(&self.workplace().config, self.repository()?)
+        let repository = self.repository()?;
+        repository.confirm()?;
+        Catalog::new(&self.workplace().config, repository)
     }
 }
 

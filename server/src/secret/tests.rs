@@ -109,3 +109,17 @@ fn addresses_are_shown_without_their_passwords() {
         assert_eq!(without_password(address), shown);
     }
 }
+
+#[test]
+fn of_the_address_of_a_webhook_only_the_server_is_shown() {
+    for (address, shown) in [
+        ("https://hooks.example/services/T0/s3cr3t", "https://hooks.example/…"),
+        ("http://localhost:8099?key=s3cr3t", "http://localhost:8099/…"),
+        ("https://hooks.example/", "https://hooks.example/"),
+        ("https://hooks.example", "https://hooks.example"),
+        ("https://me:s3cr3t@hooks.example/x", "https://me:…@hooks.example/…"),
+        ("s3cr3t", "…"),
+    ] {
+        assert_eq!(server_of(address), shown);
+    }
+}

@@ -43,14 +43,14 @@ fn program(config: &str) -> Program {
 }
 
 /// A receiver, and the requests that it accepted.
-struct Told {
-    server: HttpServer,
+pub(super) struct Told {
+    pub(super) server: HttpServer,
     accepted: Receiver<Request>,
     status: Arc<AtomicU16>,
 }
 
 impl Told {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self::start_at(0, 200)
     }
 
@@ -78,10 +78,21 @@ impl Told {
 
     /// The next event of this action.
     #[track_caller]
-    fn event(&self, action: &str) -> Value {
+    pub(super) fn event(&self, action: &str) -> Value {
         loop {
             let event = body(&self.next());
             if event["action"] == action || event["event"] == action {
+                return event;
+            }
+        }
+    }
+
+    /// The event of this action that tells of this backup.
+    #[track_caller]
+    pub(super) fn event_of(&self, action: &str, backup_id: &str) -> Value {
+        loop {
+            let event = self.event(action);
+            if event["details"]["backup_id"] == backup_id {
                 return event;
             }
         }
@@ -301,4 +312,30 @@ fn who_is_overdue_is_told_once_and_when_it_is_over() {
     service.file("notes/a.txt", "a");
     made(&service, "notes");
     assert_eq!(bus.event("backup_recovered")["target"], "notes");
+}
+
+#[test]
+fn how_the_service_does_is_told_when_it_changes() {
+    let bus = Told::start();
+    let config = format!("[events]\nurl = \"{}\"\n", bus.server.url());
+    let service = Service::start(program(&config), &[]);
+    service.post("/backup", r#"{"target":"flaky"}"#).problem(502);
+    // A service looks when it begins, and tells only of what is otherwise than before.
+    let service = Service::start(service.killed(), &[]);
+    let worse = bus.event("health_changed");
+    assert_eq!((&worse["target"], &worse["details"]["to"]), (&json!(""), &json!("degraded")), "{worse}");
+    assert!([json!(null), json!("healthy")].contains(&worse["details"]["from"]), "{worse}");
+    assert!(worse["details"]["problems"][0].as_str().unwrap().contains("flaky"), "{worse}");
+    let service = Service::start(service.killed(), &[]);
+    service.file("dump.sql", "select 1;");
+    made(&service, "flaky");
+    let service = Service::start(service.killed(), &[]);
+    // What was on its way when the service was killed may come twice.
+    let mut next = bus.event("health_changed");
+    while next["details"]["event_id"] == worse["details"]["event_id"] {
+        next = bus.event("health_changed");
+    }
+    assert_eq!((&next["details"]["from"], &next["details"]["to"]), (&json!("degraded"), &json!("healthy")));
+    service.terminate();
+    assert_eq!(service.ended().0, Some(0));
 }

@@ -4,6 +4,7 @@ mod auth;
 mod backup;
 mod backups;
 mod events;
+mod failures;
 mod fuzz;
 mod guard;
 mod hooks;
@@ -13,6 +14,7 @@ mod load;
 mod restore;
 mod restore_systems;
 mod schedules;
+mod secrets;
 mod tls;
 
 /// Two targets: a folder with a command beside it, and a folder. No schedule is in force, so that nothing is made by itself.

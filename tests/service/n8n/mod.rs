@@ -7,7 +7,7 @@ mod faults;
 mod listing;
 mod many;
 mod restore;
-mod workflows;
+pub(crate) mod workflows;
 
 /// Runs a test on each version.
 macro_rules! on_each_version {

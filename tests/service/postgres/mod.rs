@@ -1,6 +1,7 @@
 //! PostgreSQL: databases of a real server into a real repository, and back.
 
 mod faults;
+mod load;
 mod reading;
 mod restoring;
 mod tables;

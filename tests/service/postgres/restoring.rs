@@ -29,9 +29,8 @@ const SHOP: &str = "
     SELECT lo_from_bytea(0, 'a large object');
     REFRESH MATERIALIZED VIEW totals;";
 
-/// What is in a database, in words that do not depend on the numbers of its catalogue.
-const FINGERPRINT: &str = "
-    SELECT string_agg(line, E'\\n' ORDER BY line) FROM (
+/// What a database is made of, in words that do not depend on the numbers of its catalogue: one line each.
+pub(super) const CATALOG: &str = "
         SELECT 'relation ' || c.oid::regclass || ' ' || relkind::text || ' ' || relrowsecurity::text || ' ' || coalesce(relacl::text, '') AS line
             FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname IN ('public', 'stock')
         UNION ALL SELECT 'column ' || attrelid::regclass || ' ' || attname || ' ' || format_type(atttypid, atttypmod) || attnotnull::text || attidentity::text
@@ -44,16 +43,23 @@ const FINGERPRINT: &str = "
         UNION ALL SELECT 'index ' || pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indexrelid
             JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname IN ('public', 'stock')
         UNION ALL SELECT 'constraint ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace <> 'pg_catalog'::regnamespace
-        UNION ALL SELECT 'policy ' || policyname || tablename || coalesce(qual, '') || roles::text FROM pg_policies
+        UNION ALL SELECT 'policy ' || policyname || ' ' || tablename || cmd || permissive || coalesce(qual, '') || coalesce(with_check, '') || roles::text FROM pg_policies
         UNION ALL SELECT 'extension ' || extname || extversion FROM pg_extension
         UNION ALL SELECT 'comment ' || description FROM pg_description WHERE objoid = to_regclass('customers')
-        UNION ALL SELECT 'sequence ' || sequencename || coalesce(last_value::text, '') FROM pg_sequences
+        UNION ALL SELECT 'sequence ' || sequencename || coalesce(last_value::text, '') FROM pg_sequences";
+
+/// What is in the tables of the shop.
+const ROWS: &str = "
         UNION ALL SELECT 'large object ' || encode(lo_get(oid), 'escape') FROM pg_largeobject_metadata
         UNION ALL SELECT 'customers ' || md5(string_agg(c::text, ',' ORDER BY id)) FROM customers c
         UNION ALL SELECT 'orders ' || md5(string_agg(o::text, ',' ORDER BY id)) FROM orders o
         UNION ALL SELECT 'goods ' || g::text FROM stock.\"Many Goods\" g
-        UNION ALL SELECT 'totals ' || t::text FROM totals t
-    ) AS lines";
+        UNION ALL SELECT 'totals ' || t::text FROM totals t";
+
+/// All of a shop.
+fn fingerprint() -> String {
+    format!("SELECT string_agg(line, E'\\n' ORDER BY line) FROM ({CATALOG} {ROWS}) AS lines")
+}
 
 /// Rights and settings of the database itself.
 fn outside(stage: &Stage, database: &str) -> String {
@@ -105,7 +111,7 @@ fn databases(stage: &Stage, like: &str) -> String {
 fn a_database_comes_back_in_place_exactly_as_it_was() {
     let (stage, database, _) = shop();
     let file = format!("shop/{database}.dump");
-    let (inside, around) = (stage.server.sql(&database, FINGERPRINT), outside(&stage, &database));
+    let (inside, around) = (stage.server.sql(&database, &fingerprint()), outside(&stage, &database));
     assert!(inside.contains("policy own") && inside.contains("large object a large object"), "{inside}");
     stage.server.sql(
         &database,
@@ -134,7 +140,7 @@ fn a_database_comes_back_in_place_exactly_as_it_was() {
     let mut idle = idle;
     assert!(!idle.wait().unwrap().success(), "its connection was ended");
     assert_eq!((report.tables, report.old, report.notes.len()), (4, None, 0));
-    assert_eq!(stage.server.sql(&database, FINGERPRINT), inside);
+    assert_eq!(stage.server.sql(&database, &fingerprint()), inside);
     assert_eq!(outside(&stage, &database), around);
     assert_eq!(databases(&stage, &database), database);
     stage.server.sql(&database, "INSERT INTO orders(customer, state) VALUES (1, 'new')");
@@ -144,7 +150,7 @@ fn a_database_comes_back_in_place_exactly_as_it_was() {
 #[test]
 fn a_database_comes_back_into_a_new_cluster_with_its_roles() {
     let (stage, database, role) = shop();
-    let inside = stage.server.sql(&database, FINGERPRINT);
+    let inside = stage.server.sql(&database, &fingerprint());
     let bare = Arc::new(Postgres::start());
     let to = DatabaseRestore {
         client: client(&bare.superuser("postgres")),
@@ -152,7 +158,7 @@ fn a_database_comes_back_into_a_new_cluster_with_its_roles() {
     };
     let report = restore_database(&to, &mut stage.content(&format!("shop/{database}.dump"))).unwrap();
     assert!(report.roles.contains(&role), "{report:?}");
-    assert_eq!(bare.sql("branch", FINGERPRINT), inside);
+    assert_eq!(bare.sql("branch", &fingerprint()), inside);
     let settings = bare.sql("postgres", "SELECT setconfig FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = 'branch'");
     assert_eq!(settings, "{work_mem=7MB}");
     // The password came with the role.
@@ -179,7 +185,7 @@ fn an_existing_database_is_refused_or_kept_as_is_asked() {
 #[test]
 fn an_archive_that_ends_early_changes_nothing() {
     let (stage, database, _) = shop();
-    let inside = stage.server.sql(&database, FINGERPRINT);
+    let inside = stage.server.sql(&database, &fingerprint());
     let mut bytes = stage.bytes(&format!("shop/{database}.dump"));
     bytes.truncate(bytes.len() * 9 / 10);
     let mut cut = |into: &mut dyn Write| {
@@ -188,7 +194,10 @@ fn an_archive_that_ends_early_changes_nothing() {
     let said =
         restore_database(&restore(&stage, &database, Existing::Drop), &mut cut).unwrap_err().to_string();
     assert!(said.contains("pg_restore") && said.contains("as it was before"), "{said}");
-    assert_eq!((stage.server.sql(&database, FINGERPRINT), databases(&stage, &database)), (inside, database));
+    assert_eq!(
+        (stage.server.sql(&database, &fingerprint()), databases(&stage, &database)),
+        (inside, database)
+    );
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn name(repository: &Repository, planned: &Planned, began: i128) -> String {
     let base = format!("{}_{}_{}", planned.target, planned.request.tier, time.strftime("%Y%m%d_%H%M%S"));
     let names = (1..=IDS_MAX).map(|n| if n == 1 { base.clone() } else { format!("{base}_{n}") });
     for name in names {
-        if repository.claim_name(&name).unwrap_or(true) {
+        if repository.confirm().and_then(|()| repository.claim_name(&name)).unwrap_or(true) {
             return name;
         }
     }

@@ -8,7 +8,7 @@ use chronos_store::{Repository, SessionOptions};
 use serde_json::{Value, json};
 
 use crate::catalog::Catalog;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::hooks::{Hooks, Operation};
 use crate::operations::backup::record::{Record, tell_only};
 use crate::operations::backup::{Backup, Planned};
@@ -38,7 +38,10 @@ impl Planned {
         }
         let _turn = self.turn(workplace, repository)?;
         let record = Record::begin(workplace, repository, &self);
-        match self.hooked(workplace, repository, sources) {
+        // Also afterwards: what was written to a disk that was taken away meanwhile is no backup.
+        let is_there = || repository.confirm().map_err(Error::from);
+        let done = is_there().and_then(|()| self.hooked(workplace, repository, sources));
+        match done.and_then(|made| is_there().map(|()| made)) {
             Ok(made) => {
                 record.made(&self, &made.report);
                 Ok(made)
