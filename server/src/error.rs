@@ -312,6 +312,15 @@ pub enum Error {
         /// The file that it stands in.
         file: Option<String>,
     },
+    /// A job took longer than it may.
+    #[error("it took longer than the {minutes} minutes that limits.job_timeout allows")]
+    TooLong {
+        /// How long it may take.
+        minutes: u64,
+    },
+    /// A fault of this program.
+    #[error("a fault of this program ended it; the log says more, and no snapshot was harmed")]
+    Fault,
     /// No job of this id.
     #[error("there is no job {id}")]
     UnknownJob {
@@ -420,6 +429,7 @@ impl Error {
             | Self::NotRestored { cause: error, .. }
             | Self::NoSafety { cause: Some(error), .. } => error.kind(),
             Self::Connect(error) => Kind::Library(connected(error.kind())),
+            Self::TooLong { .. } => Kind::Library(ErrorKind::Interrupted),
             Self::StateDamaged { .. } => Kind::Library(ErrorKind::Damaged),
             Self::StateTooNew { .. } => Kind::Library(ErrorKind::TooNew),
             Self::State { source, .. } => Kind::Library(match source.sqlite_error_code() {
@@ -428,7 +438,7 @@ impl Error {
                 Some(ErrorCode::ReadOnly) => ErrorKind::ReadOnly,
                 _ => ErrorKind::Io,
             }),
-            Self::Clock(_) | Self::StepFailed(_) => Kind::Library(ErrorKind::Io),
+            Self::Clock(_) | Self::StepFailed(_) | Self::Fault => Kind::Library(ErrorKind::Io),
             Self::Store(error) => Kind::Library(error.kind()),
             Self::Snapshot(error) | Self::NotInTrash(error) => Kind::Library(error.kind()),
             Self::NoRepository { .. } => Kind::Library(ErrorKind::NoRepository),

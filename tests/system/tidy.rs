@@ -136,9 +136,6 @@ fn paths_named_in_the_docs_exist() {
     let root = repository_root();
     let mut gone = Vec::new();
     for doc in project_files(".md") {
-        if doc.starts_with(root.join("docs/proposals")) {
-            continue;
-        }
         for word in text(&doc).split('`').skip(1).step_by(2) {
             let named = [
                 "store/",

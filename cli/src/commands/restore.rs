@@ -94,9 +94,6 @@ impl Restore {
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
         let catalog = Catalog::open(app)?;
         let (snapshot, path) = catalog.locate(app, &self.snapshot)?;
-        if !self.dry_run {
-            recover(app, &catalog.repository)?;
-        }
         let wants_point = !self.no_restore_point && !self.dry_run && self.strategy != Strategy::NewLocation;
         let user = app.workplace()?.user();
         let options = RestoreOptions {
@@ -115,7 +112,12 @@ impl Restore {
             threads: 0,
             restore_point: wants_point.then(|| restore_point(&catalog.repository, &snapshot, user)),
         };
-        let work = || Ok::<_, Failure>(restore(&catalog.repository, &snapshot, &options)?);
+        let work = || {
+            if !self.dry_run {
+                recover(app, &catalog.repository)?;
+            }
+            Ok::<_, Failure>(restore(&catalog.repository, &snapshot, &options)?)
+        };
         let report = if self.dry_run {
             work()?
         } else {

@@ -39,10 +39,8 @@ impl Export {
         std::thread::spawn(move || {
             let give = |item| sender.send(item).map_err(|_| Error::Interrupted);
             if let Err(error) = export(&self, &give) {
-                let why = error.to_string();
-                self.said.failed(Box::new(error).into());
                 // Nobody listens any more: the backup has ended.
-                let _ = sender.send(Item::Failed(why));
+                let _ = sender.send(Item::Failed(error.to_string()));
             }
         });
         items.into_iter()
@@ -61,7 +59,7 @@ fn export(options: &Export, give: &Give<'_>) -> Result<()> {
         return Err(Error::NotFound { what: "workflow", name: id.clone() });
     }
     give(node::dir(folder.clone()))?;
-    if options.has_encrypted_credentials {
+    if options.has_encrypted_credentials && options.workflow.is_none() && options.parts.has_credentials() {
         give(encrypted(options)?)?;
     }
     if options.parts.has_credentials() {

@@ -92,7 +92,7 @@ impl Reading {
             self.said.note(warning);
         }
         if self.workflow.is_none()
-            && let Some(warning) = owner::warning(&self.client)?
+            && let Some(warning) = owner::warning(&self.client)
         {
             self.said.note(warning);
         }

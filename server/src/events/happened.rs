@@ -14,12 +14,13 @@ pub(crate) const UNCHANGED: &str = "backup_unchanged";
 /// Findings that an event tells of; the answer of the verification has them all.
 const FINDINGS_MAX: usize = 10;
 
-/// A backup that made a snapshot, or needed none. `is_recovery`: of a target that somebody was alerted of.
+/// A backup that made a snapshot, or needed none. `is_whole`: of all of its target. `is_recovery`: of a target
+/// that somebody was alerted of.
 pub(crate) fn backup_made(
     env: &Env,
     report: &BackupReport,
     run_id: Option<&str>,
-    is_recovery: bool,
+    (is_whole, is_recovery): (bool, bool),
 ) -> Vec<Event> {
     let BackupReport { target, backup_id, .. } = report;
     let is_good = report.status != "partial";
@@ -41,7 +42,8 @@ pub(crate) fn backup_made(
     }
     let action = if report.snapshot.is_some() { "backup_created" } else { UNCHANGED };
     let mut made = Event::new(env, action, target, details).concerning(target);
-    made.is_good_backup = is_good;
+    // A part of a target proves nothing of the rest.
+    made.is_good_backup = is_good && is_whole;
     made = if is_good {
         made.saying(format!("{target} is backed up: {backup_id}"))
     } else {
@@ -119,7 +121,9 @@ pub(crate) fn cleaned(env: &Env, deleted: &[String], freed_bytes: u64) -> Event 
 pub(crate) fn failed(env: &Env, action: &'static str, target: &str, details: Value) -> Event {
     let why = details.get("error").and_then(Value::as_str).unwrap_or("it does not say why").to_owned();
     let what = action.trim_end_matches("_failed");
-    Event::new(env, action, target, details).on(Occasion::Failure).saying(format!("a {what} failed: {why}"))
+    let event = Event::new(env, action, target, details).on(Occasion::Failure);
+    let event = if target.is_empty() { event } else { event.concerning(target) };
+    event.saying(format!("a {what} failed: {why}"))
 }
 
 /// A restore that came to its end.

@@ -238,6 +238,8 @@ fn status_of(error: &Error) -> (StatusCode, &'static str) {
         | Error::Unknown { source: Snapshot::Ambiguous { .. }, .. } => {
             return (StatusCode::UNPROCESSABLE_ENTITY, "ambiguous");
         }
+        Error::TooLong { .. } => return (StatusCode::GATEWAY_TIMEOUT, "timeout"),
+        Error::Fault => return (StatusCode::INTERNAL_SERVER_ERROR, "fault"),
         Error::NoTargets | Error::Elsewhere { .. } => return (StatusCode::NOT_FOUND, "not_found"),
         Error::Held { .. } => return (StatusCode::CONFLICT, "held"),
         _ => {}
@@ -273,7 +275,7 @@ fn advice(error: &Error) -> Option<String> {
         Error::NoRepository { .. } => "`chronos init` makes one there",
         Error::Held { .. } => "DELETE /backups/{id}/hold first",
         // What is to be done stands with each target.
-        Error::NothingMade { .. } => return None,
+        Error::NothingMade { .. } | Error::TooLong { .. } => return None,
         Error::Failed { cause, .. } | Error::NotRestored { cause, .. } => return advice(cause),
         Error::RestoreRunning { .. } => "GET /history tells of it; try again when it has ended",
         error => match error.kind() {

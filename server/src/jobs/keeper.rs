@@ -28,7 +28,7 @@ use crate::jobs::words::Words;
 use crate::operations::backup::claim_run;
 use crate::operations::schedules::key;
 use crate::schedule::Schedule;
-use crate::state::{Choice, JobEnding, JobRow, JobStatus, State};
+use crate::state::{Choice, JobEnding, JobRow, State};
 use crate::turn::Turn;
 use crate::workplace::Workplace;
 
@@ -191,12 +191,13 @@ impl Keeper {
         if self.is_stopping {
             return Ok(());
         }
-        self.look_at_schedules(state)?;
+        let schedules = self.look_at_schedules(state);
         while let Some(choice) = self.choice() {
             let Some(row) = state.begin_job(&self.repository, choice, short(self.now()))? else { break };
             self.begin(row);
         }
-        Ok(())
+        // What is queued does not wait until schedules can be read.
+        schedules
     }
 
     /// What may be begun beside what runs: nobody who waits does so for work that can wait.
@@ -270,7 +271,7 @@ impl Keeper {
         };
         let work = move || {
             let work = AssertUnwindSafe(|| carry_out(&task, &workplace, &open, &words, monitor));
-            back(catch_unwind(work).unwrap_or_else(|_| Ok(fault())));
+            back(catch_unwind(work).unwrap_or(Err(Error::Fault)));
         };
         let thread = thread::Builder::new().name("job".to_owned()).spawn(work);
         let verdict = thread.err().map(|source| {
@@ -355,10 +356,4 @@ fn carry_out(task: &str, workplace: &Workplace, open: &Open, words: &Words, live
         .map_err(|e| Error::Value { place: "job".to_owned(), why: format!("is not of this version: {e}") })?;
     let repository = open()?.reporting_to(live as Arc<dyn Monitor>);
     perform(&task, workplace, &repository, words)
-}
-
-/// What is left of a job that a fault of this program ended.
-fn fault() -> Done {
-    let why = "a fault of this program ended it; the log says more, and no snapshot was harmed";
-    Done { status: JobStatus::Failed, result: None, error: Some(why.to_owned()) }
 }

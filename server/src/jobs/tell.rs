@@ -20,7 +20,7 @@ impl Observer for OfJobs {
         if !is_failure || is_told {
             return;
         }
-        let targets = targets(job);
+        let targets = self.targets(job);
         for target in &targets {
             let kind = job.request.get("backup_type").and_then(Value::as_str).unwrap_or("full");
             let alert = match &*job.kind {
@@ -44,14 +44,17 @@ impl OfJobs {
             _ => failed(env, "verify_failed", target, details),
         }
     }
-}
 
-/// The targets of a job; one that is of none in particular has one without a name.
-fn targets(job: &JobView) -> Vec<String> {
-    if let Some(target) = &job.target {
-        return vec![target.clone()];
+    /// The targets of a job; a backup of none in particular is of all, and anything else of one without a name.
+    fn targets(&self, job: &JobView) -> Vec<String> {
+        if let Some(target) = &job.target {
+            return vec![target.clone()];
+        }
+        let named = job.request.get("targets").and_then(Value::as_array).into_iter().flatten();
+        let mut targets: Vec<String> = named.filter_map(Value::as_str).map(str::to_owned).collect();
+        if targets.is_empty() && job.kind == "backup" {
+            targets = self.0.config.targets.iter().map(|target| target.name.clone()).collect();
+        }
+        if targets.is_empty() { vec![String::new()] } else { targets }
     }
-    let named = job.request.get("targets").and_then(Value::as_array).into_iter().flatten();
-    let named: Vec<String> = named.filter_map(Value::as_str).map(str::to_owned).collect();
-    if named.is_empty() { vec![String::new()] } else { named }
 }

@@ -54,10 +54,7 @@ pub(super) fn verdict(
         Some(Stop::Cancelled) => end(JobStatus::Cancelled, "it was cancelled".to_owned()),
         Some(Stop::TooLong) => {
             let minutes = options.time_max.as_secs().div_ceil(60);
-            end(
-                JobStatus::Failed,
-                format!("it took longer than the {minutes} minutes that limits.job_timeout allows"),
-            )
+            Verdict::End(failed(&Error::TooLong { minutes }, words))
         }
         Some(Stop::Ending) if attempted.awaited => end(
             JobStatus::Interrupted,

@@ -1,5 +1,7 @@
 //! Sources that are outside systems: from what the configuration says of one to its connector, secrets included.
 
+use std::time::Duration;
+
 use chronos_connect::n8n::{Limits, N8nOptions, N8nSource, Parts, Server, Way};
 use chronos_connect::postgres::{Client, Connection, Databases, PostgresOptions, PostgresSource};
 use chronos_connect::sqlite::{SqliteOptions, SqliteSource};
@@ -12,6 +14,8 @@ use crate::sources::Setting;
 
 /// Variable that is for this program alone.
 const PASSWORD: &str = "CHRONOS_PASSWORD";
+/// How long one export of n8n may take: a thousand workflows take it seconds.
+const EXPORT_LIMIT: Duration = Duration::from_hours(1);
 /// The command line of n8n.
 const N8N: &str = "n8n";
 
@@ -25,7 +29,7 @@ pub(super) fn n8n(
     let way = match n8n_server(source, setting)? {
         Some(server) => Way::Api { server, limits: Limits::default() },
         None => Way::Command {
-            command: Process::new([N8N]).prefix(Prefix::new(&source.prefix)).without_variables(PASSWORD),
+            command: Process::new([N8N]).prefix(Prefix::new(&source.prefix)).without_variables(PASSWORD).time_limit(Some(EXPORT_LIMIT)),
             has_encrypted_credentials: source.encrypted_credentials,
         },
     };

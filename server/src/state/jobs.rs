@@ -39,7 +39,6 @@ CREATE TABLE jobs (
     task TEXT NOT NULL,
     schedule TEXT,
     due INTEGER,
-    awaited INTEGER NOT NULL DEFAULT 0,
     status TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     cancel INTEGER NOT NULL DEFAULT 0,
@@ -58,6 +57,9 @@ CREATE TABLE jobs (
 ) STRICT;
 CREATE INDEX jobs_of_repository ON jobs (repository, status, priority, number);
 ";
+
+/// What was added: whether somebody waits for a job.
+pub(super) const AWAITED: &str = "ALTER TABLE jobs ADD COLUMN awaited INTEGER NOT NULL DEFAULT 0;";
 
 /// Which row it is; later ones have greater numbers.
 pub type JobNumber = i64;
@@ -234,8 +236,6 @@ impl State {
     pub fn add_job(&self, job: &NewJob<'_>) -> Result<JobRow> {
         let mut connection = self.connection();
         let added = (|| {
-            // Whoever is told that it is queued forgets about it.
-            connection.pragma_update(None, "synchronous", "full")?;
             let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let schedule = job.schedule.unzip();
             change.execute(
@@ -258,7 +258,6 @@ impl State {
             let sql = format!("SELECT {COLUMNS} FROM jobs WHERE number = ?1");
             let added = change.query_row(&sql, [change.last_insert_rowid()], row)?;
             change.commit()?;
-            connection.pragma_update(None, "synchronous", "normal")?;
             Ok(added)
         })();
         added.map_err(|e| self.wrong(e))

@@ -44,7 +44,7 @@ const WAL: &str = "wal";
 
 /// What was changed in the tables, in the order of versions: number n leads from version n to n + 1.
 const MIGRATIONS: &[&str] =
-    &[runs::TABLE, schedules::TABLES, jobs::TABLE, replies::TABLE, outbox::TABLES, rollbacks::TABLE];
+    &[runs::TABLE, schedules::TABLES, jobs::TABLE, replies::TABLE, outbox::TABLES, jobs::AWAITED, rollbacks::TABLE];
 /// The version of the tables that this program works with.
 const VERSION: u32 = MIGRATIONS.len() as u32;
 
@@ -129,7 +129,7 @@ fn prepared(folder: &Path, path: &Path) -> Result<Connection> {
         connection.pragma_update(None, "journal_mode", WAL).map_err(wrong)?;
     }
     // A transaction may be lost with the power, never half of one.
-    connection.pragma_update(None, "synchronous", "normal").map_err(wrong)?;
+    connection.pragma_update(None, "synchronous", "full").map_err(wrong)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(wrong)?;
     Ok(connection)
 }

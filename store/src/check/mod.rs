@@ -138,8 +138,14 @@ impl Repository {
                 let bad = looked?;
                 (report.packs_read, report.chunks_read) = (found.report.packs_read, found.report.chunks_read);
                 report.bytes_read = inner.packs.bytes_read() - before;
-                inner.mark_damaged(&bad.snapshots, length)?;
-                inner.quarantine(&bad.packs.into_iter().collect())?;
+                let kept = inner.mark_damaged(&bad.snapshots, length);
+                match kept.and_then(|()| inner.quarantine(&bad.packs.into_iter().collect())) {
+                    // What was found must be told, whatever became of the notes.
+                    Err(e) if e.kind() != ErrorKind::Interrupted => {
+                        inner.monitor.problem(&format!("{e}: what the check found is not noted in the repository"));
+                    }
+                    kept => kept?,
+                }
                 return Ok(report);
             }
             if found.is_read {

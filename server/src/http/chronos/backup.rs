@@ -71,6 +71,10 @@ pub(super) async fn pre_deploy(
 
 /// What was made, or the job that makes it.
 async fn answer(service: &Arc<Service>, meant: Meant) -> Result<Response, Problem> {
-    let task = Task::Backup(Box::new(BackupTask::new(meant.targets, meant.request)));
-    if meant.wait { awaited(service, task).await } else { queued(service, task).await }
+    let task = BackupTask::new(meant.targets, meant.request);
+    if meant.wait {
+        awaited(service, task).await
+    } else {
+        queued(service, Task::Backup(Box::new(task))).await
+    }
 }

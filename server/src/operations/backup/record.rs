@@ -60,7 +60,7 @@ impl<'r> Record<'r> {
             bytes: report.bytes_processed,
         };
         let (target, detail) = (&*planned.target, &*report.backup_type);
-        let is_whole = planned.scope.is_empty() && WHOLE.contains(&detail);
+        let is_whole = is_whole(planned);
         let alert = if ending.status == RunStatus::Partial {
             Alert::Raise { kind: FAILURE, target, detail }
         } else if is_whole {
@@ -70,7 +70,7 @@ impl<'r> Record<'r> {
             Alert::Clear { kind: Some(FAILURE), target, detail: Some(detail) }
         };
         let (env, run_id) = (&self.workplace.env, planned.request.run_id.as_deref());
-        self.end(&ending, alert, &|noted| backup_made(env, report, run_id, noted.is_new));
+        self.end(&ending, alert, &|noted| backup_made(env, report, run_id, (is_whole, noted.is_new)));
     }
 
     /// Notes why a run made nothing, and gives the error the name that its snapshot would have had.
@@ -111,8 +111,14 @@ impl<'r> Record<'r> {
     }
 
     fn end(self, ending: &Ending<'_>, alert: Alert<'_>, events: &dyn Fn(&Noted) -> Vec<Event>) {
-        let Some((state, number)) = &self.noted else { return };
         let now = short(self.repository.env().clock.now());
+        let Some((state, number)) = &self.noted else {
+            // What could not be written when it began may be told all the same.
+            if let Err(error) = record(self.workplace, alert, events) {
+                untold(self.repository, &error);
+            }
+            return;
+        };
         let teller = Teller::of(self.workplace);
         let telling = Telling {
             repository: &teller.repository,
@@ -134,7 +140,7 @@ pub(super) fn tell_only(
     done: Result<&BackupReport, &Error>,
 ) {
     let events = |_: &Noted| match done {
-        Ok(report) => backup_made(&workplace.env, report, None, false),
+        Ok(report) => backup_made(&workplace.env, report, None, (is_whole(planned), false)),
         Err(error) if error.kind() == Kind::Library(ErrorKind::Interrupted) => Vec::new(),
         Err(error) => {
             let details = failure(planned, None, &error.to_string());
@@ -144,6 +150,11 @@ pub(super) fn tell_only(
     if let Err(error) = record(workplace, Alert::Untouched, &events) {
         repository.monitor().problem(&format!("nobody is told of this backup: {error}"));
     }
+}
+
+/// Whether all of a target is taken.
+fn is_whole(planned: &Planned) -> bool {
+    planned.scope.is_empty() && WHOLE.contains(&&*planned.request.selection.backup_type)
 }
 
 /// What is told of a backup that failed.

@@ -8,7 +8,7 @@ use chronos_store::{Repository, SessionOptions};
 use serde_json::{Value, json};
 
 use crate::catalog::Catalog;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::hooks::{Hooks, Operation};
 use crate::operations::backup::record::{Record, tell_only};
 use crate::operations::backup::{Backup, Planned};
@@ -32,36 +32,44 @@ impl Planned {
             return self.make(workplace, repository, sources);
         }
         if !self.is_configured {
-            let done = self.hooked(workplace, repository, sources);
-            tell_only(workplace, repository, &self, done.as_ref().map(|made| &made.report));
-            return done;
+            let mut is_told = false;
+            let mut note = |done: Result<Backup>| {
+                if !std::mem::replace(&mut is_told, true) {
+                    tell_only(workplace, repository, &self, done.as_ref().map(|made| &made.report));
+                }
+                done
+            };
+            let done = self.hooked(workplace, repository, sources, &mut note);
+            return note(done);
         }
         let _turn = self.turn(workplace, repository)?;
-        let record = Record::begin(workplace, repository, &self);
-        // Also afterwards: what was written to a disk that was taken away meanwhile is no backup.
-        let is_there = || repository.confirm().map_err(Error::from);
-        let done = is_there().and_then(|()| self.hooked(workplace, repository, sources));
-        match done.and_then(|made| is_there().map(|()| made)) {
-            Ok(made) => {
+        let mut record = Some(Record::begin(workplace, repository, &self));
+        let mut note = |done: Result<Backup>| match (done, record.take()) {
+            (Ok(made), Some(record)) => {
                 record.made(&self, &made.report);
                 Ok(made)
             }
-            Err(error) => Err(record.failed(&self, error)),
-        }
+            (Err(error), Some(record)) => Err(record.failed(&self, error)),
+            (done, None) => done,
+        };
+        let done = self.hooked(workplace, repository, sources, &mut note);
+        // What a hook did not let begin is noted here.
+        note(done)
     }
 
-    /// Makes the snapshot between its hooks.
+    /// Makes the snapshot between its hooks. What came of it is noted before those hear of it that come after.
     fn hooked(
         &self,
         workplace: &Workplace,
         repository: &Repository,
         sources: Vec<Box<dyn Source>>,
+        note: &mut dyn FnMut(Result<Backup>) -> Result<Backup>,
     ) -> Result<Backup> {
         let hooks =
             Hooks::of(workplace, repository.monitor(), Operation::Backup, std::slice::from_ref(&self.target));
         hooks.around(
             &self.about(&sources),
-            || self.make(workplace, repository, sources),
+            || note(self.make(workplace, repository, sources)),
             |made| serde_json::to_value(&made.report).unwrap_or_default(),
             ToString::to_string,
         )

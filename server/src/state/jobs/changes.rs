@@ -103,7 +103,7 @@ impl State {
                  WHERE number = ?1 AND status = 'running'",
                 params![number, ending.status.word(), ending.result, ending.error, ending.ended],
             )?;
-            forget(&change, repository, ending.ended)?;
+            forget(&change, repository, number, ending.ended)?;
             change.commit()
         })();
         ended.map_err(|e| self.wrong(e))
@@ -143,6 +143,7 @@ impl State {
             change.execute(
                 "UPDATE jobs SET cancel = 1, revision = revision + 1,
                      ended = CASE status WHEN 'queued' THEN ?2 ELSE ended END,
+                     error = CASE status WHEN 'queued' THEN 'it was cancelled before it began' ELSE error END,
                      status = CASE status WHEN 'queued' THEN 'cancelled' ELSE status END
                  WHERE number = ?1 AND status IN ('queued', 'running')",
                 params![found.number, now],
@@ -177,8 +178,13 @@ impl State {
     }
 }
 
-/// Removes what has ended too long ago, and what is too much.
-fn forget(connection: &Connection, repository: &str, now: i64) -> rusqlite::Result<()> {
+/// Removes what has ended too long ago, and what is too much; never what ends now.
+fn forget(
+    connection: &Connection,
+    repository: &str,
+    ends: JobNumber,
+    now: i64,
+) -> rusqlite::Result<()> {
     const ENDED: &str = "repository = ?1 AND status NOT IN ('queued', 'running')";
     connection.execute(
         &format!("DELETE FROM jobs WHERE {ENDED} AND ended < ?2"),
@@ -191,10 +197,10 @@ fn forget(connection: &Connection, repository: &str, now: i64) -> rusqlite::Resu
     )?;
     connection.execute(
         &format!(
-            "DELETE FROM jobs WHERE {ENDED} AND number <= (
-                 SELECT number FROM jobs WHERE {ENDED} ORDER BY number DESC LIMIT 1 OFFSET ?2)"
+            "DELETE FROM jobs WHERE number != ?3 AND number IN (
+                 SELECT number FROM jobs WHERE {ENDED} ORDER BY ended DESC, number DESC LIMIT -1 OFFSET ?2)"
         ),
-        params![repository, ENDED_MAX],
+        params![repository, ENDED_MAX, ends],
     )?;
     Ok(())
 }
