@@ -23,7 +23,7 @@ pub(crate) const LOOKING_MAX: usize = 16;
 /// Requests that read or write much at once; the others wait.
 pub(crate) const WORKING_MAX: usize = 8;
 /// Looks whether the service does well, which have turns of their own: whoever asks must hear that all others are taken.
-pub(crate) const CHECKING_MAX: usize = 2;
+pub(crate) const CHECKING_MAX: usize = 4;
 /// Streams of events that are open at once: each looks twice a second.
 const WATCHING_MAX: usize = 64;
 
