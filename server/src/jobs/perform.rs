@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use crate::catalog::{Catalog, target_name};
 use crate::error::{Error, Result};
-use crate::jobs::task::{BackupTask, CleanupTask, Task, VerifyTask};
+use crate::jobs::task::{BackupTask, CleanupTask, RestoreTask, Task, VerifyTask};
 use crate::jobs::words::Words;
 use crate::operations::Mode;
 use crate::operations::backup::make;
 use crate::operations::cleanup::{ForgetRequest, cleanup};
+use crate::operations::restore::restore;
 use crate::operations::verify::{Verified, check, verify};
 use crate::state::JobStatus;
 use crate::workplace::Workplace;
@@ -39,6 +40,7 @@ pub(super) fn perform(
         Task::Backup(task) => backup(task, workplace, repository, words),
         Task::Verify(task) => verification(task, workplace, repository),
         Task::Cleanup(task) => cleaning(task, workplace, repository),
+        Task::Restore(task) => restoring(task, workplace, repository),
     }
 }
 
@@ -114,6 +116,14 @@ fn cleaning(task: &CleanupTask, workplace: &Workplace, repository: &Repository) 
     };
     let report = cleanup(workplace, &catalog, &request, &PruneOptions::default())?.report(task.dry_run);
     Ok(Done { status: JobStatus::Completed, result: document(&report), error: None })
+}
+
+fn restoring(task: &RestoreTask, workplace: &Workplace, repository: &Repository) -> Result<Done> {
+    let restored = restore(workplace, repository, &task.request())?;
+    let is_whole = restored.status == "completed";
+    let status = if is_whole { JobStatus::Completed } else { JobStatus::Partial };
+    let error = (!is_whole).then(|| restored.message.clone());
+    Ok(Done { status, result: document(&restored), error })
 }
 
 /// What a look at the repository as a whole found.

@@ -1,11 +1,14 @@
 //! What a job does, as it stands in the queue: everything that carrying it out needs to know, and no secret.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use chronos_snapshot::{FileOptions, Outcome};
+use chronos_snapshot::{FileOptions, Outcome, Strategy};
 use serde::{Deserialize, Serialize};
 
+use crate::operations::Mode;
 use crate::operations::backup::{ALL, BackupRequest};
+use crate::operations::restore::{Reach, RestoreRequest};
 use crate::sources::{LIST_THREADS, Selection};
 
 /// The lane of what reads or changes the repository as a whole: one of them at a time leaves workers for backups.
@@ -21,6 +24,30 @@ pub enum Task {
     Verify(VerifyTask),
     /// Retention is applied, and the space given back.
     Cleanup(CleanupTask),
+    /// A snapshot is put back.
+    Restore(Box<RestoreTask>),
+}
+
+/// A restore. One whose service died is begun again: what was finished is as in the snapshot already.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RestoreTask {
+    /// The snapshot, by its own name.
+    pub backup_id: String,
+    /// The target that is written to.
+    pub target: String,
+    /// Only these components, sources or targets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<String>,
+    /// How.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+    /// The new place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Whoever asked may name any place.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub anywhere: bool,
 }
 
 /// A backup.
@@ -107,6 +134,7 @@ impl Task {
             Self::Backup(_) => "backup",
             Self::Verify(_) => "verify",
             Self::Cleanup(_) => "cleanup",
+            Self::Restore(_) => "restore",
         }
     }
 
@@ -116,6 +144,7 @@ impl Task {
             Self::Backup(task) => &task.targets,
             Self::Cleanup(task) => &task.targets,
             Self::Verify(task) => return task.target.as_deref(),
+            Self::Restore(task) => return Some(&task.target),
         };
         match &**targets {
             [one] => Some(one),
@@ -128,6 +157,7 @@ impl Task {
     pub(super) fn lane(&self) -> String {
         match self {
             Self::Backup(_) => format!("backup {}", self.target().unwrap_or(ALL)),
+            Self::Restore(task) => format!("restore {}", task.target),
             Self::Verify(_) | Self::Cleanup(_) => UPKEEP.to_owned(),
         }
     }
@@ -136,8 +166,23 @@ impl Task {
     pub(super) fn priority(&self, is_scheduled: bool) -> u8 {
         match (is_scheduled, self) {
             (false, _) => 0,
-            (true, Self::Backup(_)) => 1,
+            (true, Self::Backup(_) | Self::Restore(_)) => 1,
             (true, Self::Verify(_) | Self::Cleanup(_)) => 2,
+        }
+    }
+}
+
+impl RestoreTask {
+    /// What is asked for.
+    pub fn request(&self) -> RestoreRequest {
+        RestoreRequest {
+            backup: self.backup_id.clone(),
+            components: self.components.clone(),
+            target: Some(self.target.clone()),
+            strategy: self.strategy,
+            path: self.path.clone(),
+            reach: if self.anywhere { Reach::Anywhere } else { Reach::Root },
+            mode: Mode::Apply,
         }
     }
 }

@@ -40,6 +40,7 @@ impl OfJobs {
         let env = &self.0.env;
         match &*job.kind {
             "backup" => backup_failed(env, target, details),
+            "restore" => failed(env, "restore_failed", target, details),
             "cleanup" => failed(env, "cleanup_failed", target, details),
             _ => failed(env, "verify_failed", target, details),
         }

@@ -217,6 +217,16 @@ fn what_cannot_go_back_is_named_and_a_lost_folder_comes_back_whole() {
     assert!(part["pre_rollback_backup"].is_null(), "nothing was there: {part}");
     let alone = restore(&service, &id, &json!({"components": ["database"]}));
     assert!(alone.problem(409).contains("new_location"));
+    // What nobody waits for is a job, which leaves what would have been answered.
+    let body = json!({"components": ["files"], "strategy": "replace", "wait": false});
+    let job = restore(&service, &id, &body).expect(202);
+    let job = super::jobs::ended(&service, job["id"].as_str().unwrap());
+    assert_eq!(
+        (&job["status"], &job["result"]["status"]),
+        (&json!("completed"), &json!("completed")),
+        "{job}"
+    );
+    assert_eq!(job["result"]["rollback_id"], history(&service)[0]["rollback_id"]);
     // Into another target of the same kind.
     let dev = restore(&service, &id, &json!({"components": ["files"], "target": "dev"})).expect(200);
     assert_eq!((&dev["status"], &dev["target"]), (&json!("completed"), &json!("dev")), "{dev}");

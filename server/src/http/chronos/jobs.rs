@@ -23,7 +23,7 @@ use crate::state::{JobFilter, JobStatus};
 const LIMIT: u32 = 50;
 const LIMIT_MAX: u32 = 1000;
 /// What a job can be.
-pub(super) const KINDS: [&str; 3] = ["backup", "verify", "cleanup"];
+pub(super) const KINDS: [&str; 4] = ["backup", "verify", "cleanup", "restore"];
 
 /// Which jobs are meant.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -32,7 +32,7 @@ pub(super) const KINDS: [&str; 3] = ["backup", "verify", "cleanup"];
 pub(super) struct Parameters {
     /// `queued`, `running`, `completed`, `partial`, `failed`, `cancelled` or `interrupted`.
     status: Option<String>,
-    /// `backup`, `verify` or `cleanup`.
+    /// `backup`, `verify`, `cleanup` or `restore`.
     kind: Option<String>,
     /// Of this target alone.
     target: Option<String>,

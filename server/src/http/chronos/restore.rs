@@ -4,18 +4,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chronos_snapshot::Strategy;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::catalog::target_name;
+use crate::error::Error;
 use crate::http::auth::Caller;
-use crate::http::blocking::work;
+use crate::http::blocking::{look, work};
 use crate::http::body::Body;
+use crate::http::chronos::jobs::queued;
 use crate::http::chronos::words::{given, one_of};
 use crate::http::name::Name;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
+use crate::jobs::{JobView, RestoreTask, Task};
 use crate::operations::Mode;
 use crate::operations::restore::{Reach, RestoreRequest, Restored, restore};
 
@@ -39,6 +44,8 @@ pub(super) struct Asked {
     strategy: Option<String>,
     /// The new place for `new_location`, below the configured `restore_root`; with a token anywhere.
     restore_target_path: Option<String>,
+    /// Whether the answer waits for the end. `false`: it is a job.
+    wait: Option<bool>,
 }
 
 /// Put a snapshot back
@@ -49,16 +56,40 @@ pub(super) struct Asked {
 /// the `rollback_id` under which the history has it.
 #[utoipa::path(post, path = "/restore/{id}", tag = "restore", params(Name), request_body = Asked, responses(
     (status = 200, description = "What was done, or would be", body = Restored),
+    (status = 202, description = "A job that does it", body = JobView),
 ))]
 pub(super) async fn post(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
     Name(id): Name,
     Body(asked): Body<Asked>,
-) -> Result<Json<Restored>, Problem> {
+) -> Result<Response, Problem> {
+    let waits = asked.wait.unwrap_or(true) || asked.dry_run.unwrap_or_default();
     let request = meant(id, asked, &caller)?;
+    if !waits {
+        let task = look(&service, move |service| later(service, request)).await?;
+        return queued(&service, Task::Restore(Box::new(task))).await;
+    }
     let done = work(&service, move |service| restore(service.workplace(), &service.repository()?, &request));
-    done.await.map(Json)
+    Ok(Json(done.await?).into_response())
+}
+
+/// A job; which snapshot and which target are meant is found out now.
+fn later(service: &Service, request: RestoreRequest) -> Result<RestoreTask, Error> {
+    let snapshot = service.catalog()?.resolve(&request.backup)?.snapshot;
+    let config = &service.workplace().config;
+    let named = request.target.as_deref().unwrap_or(&snapshot.manifest.target);
+    if config.target(named).is_none() {
+        return Err(Error::UnknownTarget { target: named.to_owned() });
+    }
+    Ok(RestoreTask {
+        target: target_name(config, named),
+        backup_id: snapshot.manifest.backup_id,
+        components: request.components,
+        strategy: request.strategy,
+        path: request.path,
+        anywhere: request.reach == Reach::Anywhere,
+    })
 }
 
 fn meant(backup: String, asked: Asked, caller: &Caller) -> Result<RestoreRequest, Problem> {
