@@ -226,13 +226,10 @@ fn a_database_that_goes_away_half_way_is_told_and_recorded() {
     says(&problem, &["database shop", "pg_dump failed"]);
 
     // The server dies.
-    let data = server.socket().join("data");
-    let pid = fs::read_to_string(data.join("postmaster.pid")).unwrap().lines().next().unwrap().to_owned();
-    fs::write(
-        home.join("half-way"),
-        format!("kill -QUIT {pid}; while kill -0 {pid}; do :; done 2>/dev/null"),
-    )
-    .unwrap();
+    let file = server.socket().join("data/postmaster.pid");
+    let pid = fs::read_to_string(&file).unwrap().lines().next().unwrap().to_owned();
+    let die = format!("kill -QUIT {pid}; while [ -e '{}' ]; do :; done", file.display());
+    fs::write(home.join("half-way"), die).unwrap();
     let problem = stage.fails("shop", 502);
     says(&problem, &["database shop", "pg_dump failed"]);
     says(&stage.fails("shop", 502), &["Connection refused"]);
