@@ -111,7 +111,10 @@ impl Planned {
         repository: &Repository,
         sources: Vec<Box<dyn Source>>,
     ) -> Result<Backup> {
+        // Also afterwards: what was written to a disk that was taken away meanwhile is no backup.
+        repository.confirm()?;
         let report = backup(repository, sources, &self.options(workplace, repository)?)?;
+        repository.confirm()?;
         let removed = if self.has_limits && report.snapshot.is_some() {
             self.keep_limits(workplace, repository)
         } else {
