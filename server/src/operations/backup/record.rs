@@ -180,11 +180,14 @@ fn name(repository: &Repository, planned: &Planned, began: i128) -> String {
     let base = format!("{}_{}_{}", planned.target, planned.request.tier, time.strftime("%Y%m%d_%H%M%S"));
     let names = (1..=IDS_MAX).map(|n| if n == 1 { base.clone() } else { format!("{base}_{n}") });
     for name in names {
-        if repository.confirm().and_then(|()| repository.claim_name(&name)).unwrap_or(true) {
-            return name;
+        match repository.confirm().and_then(|()| repository.claim_name(&name)) {
+            Ok(true) => return name,
+            Ok(false) => {}
+            // One that no snapshot of this second has.
+            Err(_) => break,
         }
     }
-    base
+    format!("{base}_{}", IDS_MAX + 1)
 }
 
 /// Nanoseconds as tables keep them.
