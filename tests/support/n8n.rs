@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -267,6 +268,17 @@ impl N8n {
         words.extend(environment(self.version, &self.data, 1).into_iter().map(|(k, v)| format!("{k}={v}")));
         words.extend(program(self.version).map(|w| w.to_str().unwrap().to_owned()));
         words
+    }
+
+    /// A folder that holds its command line under its usual name, `n8n`, so that a prefix can find it.
+    ///
+    /// # Panics
+    /// If the file cannot be written.
+    pub fn install_command(&self, folder: &std::path::Path) {
+        let words: Vec<String> = self.command().iter().map(|word| format!("'{word}'")).collect();
+        let script = folder.join("n8n");
+        std::fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "))).unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
     }
 
     /// Runs its command line.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chronos_connect::n8n::restore::RestoreOptions;
 use chronos_connect::n8n::{Limits, N8nOptions, N8nSource, Parts, Server, Way};
 use chronos_connect::postgres::{Client, Connection, Databases, PostgresOptions, PostgresSource};
 use chronos_connect::sqlite::{SqliteOptions, SqliteSource};
@@ -29,7 +30,7 @@ pub(super) fn n8n(
     let way = match n8n_server(source, setting)? {
         Some(server) => Way::Api { server, limits: Limits::default() },
         None => Way::Command {
-            command: Process::new([N8N]).prefix(Prefix::new(&source.prefix)).without_variables(PASSWORD).time_limit(Some(EXPORT_LIMIT)),
+            command: n8n_command(source).time_limit(Some(EXPORT_LIMIT)),
             has_encrypted_credentials: source.encrypted_credentials,
         },
     };
@@ -37,6 +38,17 @@ pub(super) fn n8n(
     let workflow = workflow.map(str::to_owned);
     let options = N8nOptions { name, way, parts, workflow };
     N8nSource::new(options).map_err(|e| refused(source, e.to_string()))
+}
+
+/// The command line of an n8n, behind its prefix.
+fn n8n_command(source: &Source) -> Process {
+    Process::new([N8N]).prefix(Prefix::new(&source.prefix)).without_variables(PASSWORD)
+}
+
+/// How workflows get back: by the command line too, if that is configured, so that they keep their ids.
+pub(crate) fn n8n_way_back(source: &Source) -> RestoreOptions {
+    let command = (!source.prefix.is_empty()).then(|| n8n_command(source));
+    RestoreOptions { command, ..RestoreOptions::default() }
 }
 
 /// Databases of a PostgreSQL server.

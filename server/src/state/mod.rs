@@ -43,8 +43,15 @@ const BUSY_MAX: Duration = Duration::from_secs(10);
 const WAL: &str = "wal";
 
 /// What was changed in the tables, in the order of versions: number n leads from version n to n + 1.
-const MIGRATIONS: &[&str] =
-    &[runs::TABLE, schedules::TABLES, jobs::TABLE, replies::TABLE, outbox::TABLES, jobs::AWAITED, rollbacks::TABLE];
+const MIGRATIONS: &[&str] = &[
+    runs::TABLE,
+    schedules::TABLES,
+    jobs::TABLE,
+    replies::TABLE,
+    outbox::TABLES,
+    jobs::AWAITED,
+    rollbacks::TABLE,
+];
 /// The version of the tables that this program works with.
 const VERSION: u32 = MIGRATIONS.len() as u32;
 

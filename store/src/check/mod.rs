@@ -142,7 +142,9 @@ impl Repository {
                 match kept.and_then(|()| inner.quarantine(&bad.packs.into_iter().collect())) {
                     // What was found must be told, whatever became of the notes.
                     Err(e) if e.kind() != ErrorKind::Interrupted => {
-                        inner.monitor.problem(&format!("{e}: what the check found is not noted in the repository"));
+                        inner
+                            .monitor
+                            .problem(&format!("{e}: what the check found is not noted in the repository"));
                     }
                     kept => kept?,
                 }

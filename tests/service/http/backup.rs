@@ -109,6 +109,23 @@ fn what_is_wrong_with_a_request_is_said_in_a_sentence() {
     assert_eq!(service.get("/backups").expect(200)["total"], 0, "nothing was made");
 }
 
+/// No snapshot depends on the state of this host.
+#[test]
+fn a_state_that_is_damaged_keeps_no_backup_from_being_made() {
+    let service = service();
+    let state = service.path(".local/state/chronos/chronos.sqlite");
+    for end in ["", "-wal", "-shm"] {
+        let file = format!("{}{end}", state.display());
+        if std::path::Path::new(&file).exists() {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    std::fs::write(&state, "x".repeat(10_000)).unwrap();
+    let made = service.post("/backup", r#"{"target":"notes"}"#).expect(200);
+    assert_eq!(made["status"], "completed", "{made}");
+    service.get(&format!("/verify/{}", made["backup_id"].as_str().unwrap())).expect(200);
+}
+
 #[test]
 fn a_failure_is_a_problem_that_is_recorded() {
     let service = service();

@@ -52,6 +52,17 @@ fn one_that_vetoes_stops_a_backup_with_its_message_before_anything_is_touched() 
 }
 
 #[test]
+fn what_was_made_is_noted_before_those_after_hear_of_it() {
+    let program = program(
+        "[[hook]]\non = [\"after_backup\"]\ncommand = \"mkdir HOME/copy && cp HOME/.local/state/chronos/chronos.sqlite* HOME/copy\"\n",
+    );
+    program.run(["backup", "--target", "notes"]).expect_code(0);
+    let copy = rusqlite::Connection::open(program.home().join("copy/chronos.sqlite")).unwrap();
+    let noted: String = copy.query_row("SELECT status FROM runs", [], |row| row.get(0)).unwrap();
+    assert_eq!(noted, "completed");
+}
+
+#[test]
 fn those_after_are_told_what_was_made_and_what_failed() {
     let program = program(
         "[[hook]]\non = [\"after_backup\", \"after_prune\", \"after_restore\"]\ncommand = \"cat > HOME/after\"\n\

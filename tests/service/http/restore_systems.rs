@@ -221,6 +221,26 @@ fn workflows_come_back_and_those_that_came_later_stay() {
     );
 }
 
+#[test]
+fn a_workflow_that_was_deleted_has_its_id_again_by_the_command_line() {
+    let server = chronos_tests::n8n("2.8.4");
+    let made = server.call("POST", "workflows", Some(&workflow("Invoices")));
+    let deleted = made["id"].as_str().unwrap();
+    let service = service(&format!(
+        "[[target]]\nname = \"prod\"\n[[target.source]]\nname = \"flows\"\nkind = \"n8n\"\nurl = \"{}\"\napi_key = \"{}\"\n\
+         prefix = [\"env\", \"PATH=HOME:/usr/bin:/bin\"]\n",
+        server.url(),
+        server.key
+    ));
+    server.install_command(service.program().home());
+    let id = backed_up(&service, "prod");
+    let whole = essence(&server, deleted);
+    server.delete(deleted);
+    let done = restored(&service, &id, &json!({}));
+    assert_eq!(done["restored_count"], 1, "{done}");
+    assert_eq!(essence(&server, deleted), whole, "by the API alone it would have another id");
+}
+
 /// What a workflow is for its users.
 fn essence(server: &N8n, id: &str) -> Value {
     let live = server.workflow(id).unwrap();

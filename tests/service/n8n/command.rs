@@ -1,7 +1,5 @@
 //! The command line of a real n8n as the way in and out: ids and all fields are kept.
 
-use std::os::unix::fs::PermissionsExt;
-
 use chronos_connect::Process;
 use chronos_connect::n8n::restore::RestoreOptions;
 use chronos_connect::n8n::{N8nSource, Way, check};
@@ -69,10 +67,7 @@ fn a_target_without_an_address_is_read_by_the_command_line() {
     let server = chronos_tests::n8n("2.8.4");
     let furnished = furnish(&server);
     let program = Program::with_repository();
-    let words: Vec<String> = server.command().iter().map(|word| format!("'{word}'")).collect();
-    let script = program.home().join("n8n");
-    std::fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "))).unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    server.install_command(program.home());
     configure(
         &program,
         "[[target]]\nname = \"flows\"\n[[target.source]]\nname = \"n8n\"\nkind = \"n8n\"\n\

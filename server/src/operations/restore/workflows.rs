@@ -14,7 +14,7 @@ use crate::operations::restore::done::{StepDone, StepStatus};
 use crate::operations::restore::plan::StepPlan;
 use crate::operations::restore::safety::{Safety, Width};
 use crate::operations::restore::step::{LeftOut, Step};
-use crate::sources::{Selection, n8n_client, of_target};
+use crate::sources::{Selection, n8n_client, n8n_way_back, of_target};
 
 /// Folder of the workflows, in that of their source.
 const FOLDER: &[u8] = b"workflows";
@@ -28,6 +28,7 @@ struct Workflows<'t> {
     plan: StepPlan,
     live: config::Source,
     client: Client,
+    options: RestoreOptions,
     stored: OfTree,
     planned: Plan,
 }
@@ -75,7 +76,8 @@ pub(super) fn workflows<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
         let why = "it is read by its command line; workflows are put back over its API: give it a url and an api_key";
         return left_out(why.to_owned());
     };
-    let planned = look(task, &client, &stored)?;
+    let options = n8n_way_back(live);
+    let planned = look(task, &client, &stored, &options)?;
     let mut step = StepPlan {
         sources: vec![source.name.clone()],
         kind: "n8n".to_owned(),
@@ -96,7 +98,7 @@ pub(super) fn workflows<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
         }
     }
     step.not_exact.extend(planned.errors.iter().map(|(id, why)| format!("workflow {id}: {why}")));
-    Ok(Box::new(Workflows { task, plan: step, live: live.clone(), client, stored, planned }))
+    Ok(Box::new(Workflows { task, plan: step, live: live.clone(), client, options, stored, planned }))
 }
 
 /// The workflows of a source that the snapshot has.
@@ -112,9 +114,9 @@ fn stored(task: &Task<'_>, source: &SourceResult) -> Result<OfTree> {
 }
 
 /// What is going to be done; of a merge, what is missing alone.
-fn look(task: &Task<'_>, client: &Client, stored: &OfTree) -> Result<Plan> {
+fn look(task: &Task<'_>, client: &Client, stored: &OfTree, options: &RestoreOptions) -> Result<Plan> {
     let monitor = &**task.repository.monitor();
-    let mut planned = plan(client, stored, &RestoreOptions::default(), monitor)?;
+    let mut planned = plan(client, stored, options, monitor)?;
     if task.strategy == Strategy::Merge {
         planned.workflows.retain(|workflow| workflow.action == Action::Created);
     }
@@ -145,12 +147,12 @@ impl Step for Workflows<'_> {
         if !self.plan.has_work() && self.planned.errors.is_empty() {
             return Ok(done.ended(StepStatus::Unchanged));
         }
-        if look(self.task, &self.client, &self.stored)? != self.planned {
+        if look(self.task, &self.client, &self.stored, &self.options)? != self.planned {
             let why = "workflows were changed since the restore was planned; nothing was touched".to_owned();
             return Err(Failed::Refused(why).into());
         }
         let monitor = &**self.task.repository.monitor();
-        let report = restore(&self.client, &self.stored, &self.planned, &RestoreOptions::default(), monitor)?;
+        let report = restore(&self.client, &self.stored, &self.planned, &self.options, monitor)?;
         for workflow in report.workflows {
             let name = format!("{} ({})", workflow.name, workflow.id);
             match workflow.error {

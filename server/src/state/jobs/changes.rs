@@ -179,12 +179,7 @@ impl State {
 }
 
 /// Removes what has ended too long ago, and what is too much; never what ends now.
-fn forget(
-    connection: &Connection,
-    repository: &str,
-    ends: JobNumber,
-    now: i64,
-) -> rusqlite::Result<()> {
+fn forget(connection: &Connection, repository: &str, ends: JobNumber, now: i64) -> rusqlite::Result<()> {
     const ENDED: &str = "repository = ?1 AND status NOT IN ('queued', 'running')";
     connection.execute(
         &format!("DELETE FROM jobs WHERE {ENDED} AND ended < ?2"),
