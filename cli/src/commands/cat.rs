@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use chronos_server::operations::gathered::gathered;
 use chronos_snapshot::ByteRange;
 use clap::Args;
 
@@ -11,6 +12,8 @@ use crate::error::{Exit, Failure};
 use crate::values::parse_shown;
 
 /// Write a file of a snapshot to standard output
+///
+/// Of an n8n source, SOURCE/workflows.json is the one list that `n8n import:workflow` takes.
 #[derive(Debug, Args)]
 pub(crate) struct Cat {
     /// Snapshot and the file in it
@@ -42,9 +45,18 @@ impl Cat {
                     .hint("write SNAP:PATH, as in latest:etc/hosts")
             })?;
             let mut out = app.output.bytes();
-            let written = catalog.tree(&snapshot).cat(&path, ByteRange { start: self.offset, end }, &mut out);
+            let tree = catalog.tree(&snapshot);
+            let written = match gathered(&tree, &path)? {
+                Some(_) if self.offset > 0 || self.length.is_some() => {
+                    return Err(Failure::usage(format!(
+                        "{file} is put together while it is written: it has no --offset and no --length"
+                    )));
+                }
+                Some(list) => list.write(&tree, &mut out).map(drop),
+                None => tree.cat(&path, ByteRange { start: self.offset, end }, &mut out).map(drop),
+            };
             match written {
-                Ok(_) => out.flush().map_err(|e| Failure::stdout(&e))?,
+                Ok(()) => out.flush().map_err(|e| Failure::stdout(&e))?,
                 Err(chronos_snapshot::Error::File { source, .. }) => return Err(Failure::stdout(&source)),
                 Err(error) => return Err(error.into()),
             }

@@ -4,6 +4,7 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use chronos_server::operations::gathered::{Gathered, gathered};
 use chronos_server::shown;
 use chronos_snapshot::{ExportFormat, ExportOptions, ExportReport, Tree};
 use chronos_store::durable::{self, Taken};
@@ -18,6 +19,8 @@ use crate::values::parse_shown;
 use chronos_server::catalog::export_name;
 
 /// Write a snapshot as a tar or zip archive
+///
+/// Of an n8n source, SNAP:SOURCE/workflows.json is written as the one list that `n8n import:workflow` takes.
 #[derive(Debug, Args)]
 pub(crate) struct Export {
     /// Snapshot, and the folder or file in it
@@ -41,13 +44,45 @@ pub(crate) struct Export {
     compression: Option<i32>,
 }
 
+/// What is written.
+enum Content {
+    /// An archive.
+    Archive(ExportOptions),
+    /// The workflows of an n8n in one list.
+    List(Gathered),
+}
+
+impl Content {
+    fn write(&self, app: &App, tree: &Tree, out: &mut impl Write) -> chronos_snapshot::Result<ExportReport> {
+        match self {
+            Self::Archive(options) => tree.export(options, out, &*app.output.monitor()),
+            Self::List(list) => list.write(tree, out),
+        }
+    }
+
+    fn extension(&self) -> &'static str {
+        match self {
+            Self::Archive(options) => options.format.extension(),
+            Self::List(_) => "json",
+        }
+    }
+
+    /// The format, in the JSON document.
+    fn word(&self) -> serde_json::Value {
+        match self {
+            Self::Archive(options) => serde_json::json!(options.format),
+            Self::List(_) => "json".into(),
+        }
+    }
+}
+
 /// The JSON document.
 #[derive(Serialize)]
 struct Exported {
     status: &'static str,
     backup_id: String,
     path: String,
-    format: ExportFormat,
+    format: serde_json::Value,
     entries: u64,
     bytes: u64,
     skipped: Vec<Skipped>,
@@ -82,13 +117,21 @@ impl Export {
         let (snapshot, path) = catalog.locate(app, &self.snapshot)?;
         let named = self.output.as_deref().and_then(Path::to_str).and_then(ExportFormat::of_file_name);
         let format = self.format.or(named).unwrap_or(ExportFormat::TarZst);
-        let options = ExportOptions { format, base: path.unwrap_or_default(), level: self.compression };
         let tree = catalog.tree(&snapshot);
-        let file = self.output.clone().unwrap_or_else(|| export_name(&snapshot, format.extension()).into());
+        let base = path.unwrap_or_default();
+        let content = match gathered(&tree, &base)? {
+            Some(_) if self.format.or(named).is_some() || self.compression.is_some() => {
+                return Err(Failure::usage("a list of workflows is JSON, in no archive")
+                    .hint("leave --format and --compression out, and name a .json file with -o"));
+            }
+            Some(list) => Content::List(list),
+            None => Content::Archive(ExportOptions { format, base, level: self.compression }),
+        };
+        let file = self.output.clone().unwrap_or_else(|| export_name(&snapshot, content.extension()).into());
         let report = if to_stdout {
-            to_standard_output(app, &tree, &options)?
+            to_standard_output(app, &tree, &content)?
         } else {
-            self.to_file(app, &tree, &options, &file)?
+            self.to_file(app, &tree, &content, &file)?
         };
         app.output.finish();
         for (path, why) in &report.skipped {
@@ -106,7 +149,7 @@ impl Export {
             status: if report.skipped.is_empty() { "completed" } else { "partial" },
             backup_id: snapshot.manifest.backup_id.clone(),
             path: shown(&file),
-            format,
+            format: content.word(),
             entries: report.entries,
             bytes: report.bytes,
             skipped: report
@@ -125,7 +168,7 @@ impl Export {
         &self,
         app: &App,
         tree: &Tree,
-        options: &ExportOptions,
+        content: &Content,
         path: &Path,
     ) -> Result<ExportReport, Failure> {
         let there = || {
@@ -147,7 +190,7 @@ impl Export {
         let mut draft = path.as_os_str().to_owned();
         draft.push(format!(".{}.part", hex::encode(app.env.random_bytes::<4>()?)));
         let draft = PathBuf::from(draft);
-        let written = write_draft(app, tree, options, &draft).and_then(|report| {
+        let written = write_draft(app, tree, content, &draft).and_then(|report| {
             durable::publish(&draft, path, taken).map_err(|e| match e {
                 chronos_store::Error::Local { source, .. } if source.kind() == ErrorKind::AlreadyExists => {
                     there()
@@ -164,9 +207,9 @@ impl Export {
     }
 }
 
-fn to_standard_output(app: &App, tree: &Tree, options: &ExportOptions) -> Result<ExportReport, Failure> {
+fn to_standard_output(app: &App, tree: &Tree, content: &Content) -> Result<ExportReport, Failure> {
     let mut out = BufWriter::new(app.output.bytes());
-    let report = tree.export(options, &mut out, &*app.output.monitor()).map_err(|e| match e {
+    let report = content.write(app, tree, &mut out).map_err(|e| match e {
         chronos_snapshot::Error::File { source, .. } if source.kind() == std::io::ErrorKind::BrokenPipe => {
             Failure::new(Exit::Failed, "the reader of standard output went away; it has no whole archive")
         }
@@ -176,17 +219,12 @@ fn to_standard_output(app: &App, tree: &Tree, options: &ExportOptions) -> Result
     Ok(report)
 }
 
-fn write_draft(
-    app: &App,
-    tree: &Tree,
-    options: &ExportOptions,
-    draft: &Path,
-) -> Result<ExportReport, Failure> {
+fn write_draft(app: &App, tree: &Tree, content: &Content, draft: &Path) -> Result<ExportReport, Failure> {
     // What only its owner may read is in it too.
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft);
     let file = file.map_err(|e| Failure::file(draft, &e))?;
     let mut out = BufWriter::new(file);
-    let report = tree.export(options, &mut out, &*app.output.monitor())?;
+    let report = content.write(app, tree, &mut out)?;
     out.flush().and_then(|()| out.get_ref().sync_all()).map_err(|e| Failure::file(draft, &e))?;
     Ok(report)
 }

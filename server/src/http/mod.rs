@@ -14,6 +14,7 @@ mod reporter;
 
 mod metrics;
 mod service;
+mod shared;
 
 mod blocking;
 mod body;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::Bytes;
 use chronos_store::Repository;
 use tokio::sync::Semaphore;
 
@@ -14,6 +15,7 @@ use crate::http::metrics::Metrics;
 use crate::http::options::ServeOptions;
 use crate::http::problem::{Problem, sentence};
 use crate::http::reporter::Reporter;
+use crate::http::shared::Shared;
 use crate::jobs::{Observer, OfJobs, Runner, RunnerOptions, Words};
 use crate::state::State;
 use crate::workplace::{Key, Opened, Workplace};
@@ -39,6 +41,7 @@ pub(crate) struct Service {
     tokens: Watched,
     failures: Failures,
     metrics: Metrics,
+    health: Shared<(bool, Bytes)>,
     looking: Arc<Semaphore>,
     working: Arc<Semaphore>,
     checking: Arc<Semaphore>,
@@ -68,6 +71,7 @@ impl Service {
             options,
             failures: Failures::default(),
             metrics: Metrics::default(),
+            health: Shared::default(),
             looking: Arc::new(Semaphore::new(LOOKING_MAX)),
             working: Arc::new(Semaphore::new(WORKING_MAX)),
             checking: Arc::new(Semaphore::new(CHECKING_MAX)),
@@ -109,6 +113,11 @@ impl Service {
     /// Wrong tokens.
     pub(crate) fn failures(&self) -> &Failures {
         &self.failures
+    }
+
+    /// How it does: whether the repository can be used, and the document.
+    pub(crate) fn health(&self) -> &Shared<(bool, Bytes)> {
+        &self.health
     }
 
     /// What is measured.

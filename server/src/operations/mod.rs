@@ -5,6 +5,7 @@ pub mod backup;
 pub mod cleanup;
 pub mod delete;
 pub mod failures;
+pub mod gathered;
 pub mod hold;
 mod marks;
 pub mod prune;

@@ -82,6 +82,17 @@ fn a_target_without_an_address_is_read_by_the_command_line() {
     assert_eq!(stored["id"], furnished.ids[0]);
     let secret = program.run(["cat", "latest:n8n/credentials_encrypted.json"]).expect_code(0);
     assert!(secret.stdout.contains(&furnished.credential));
+    let list = program.run(["cat", "latest:n8n/workflows.json"]).expect_code(0).json();
+    assert_eq!(list.as_array().unwrap().len(), furnished.ids.len());
+    let file = program.home().join("list.json");
+    let exported = ["export", "latest:n8n/workflows.json", "--json", "-o", file.to_str().unwrap()];
+    let exported = program.run(exported).expect_code(0).json();
+    assert_eq!((&exported["format"], &exported["entries"]), (&json!("json"), &json!(furnished.ids.len())));
+    server.delete(&furnished.ids[2]);
+    server.cli(&["import:workflow", &format!("--input={}", file.display())]);
+    assert!(server.workflow(&furnished.ids[2]).is_some());
+    program.run(["cat", "latest:n8n/workflows.json", "--length", "3"]).expect_code(2);
+    program.run(["cat", "latest:n8n/none/workflows.json"]).expect_code(1);
 }
 
 on_each_version! {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -101,9 +102,15 @@ impl From<TargetState> for Freshness {
     (status = 503, description = "The repository cannot be used", body = Health),
 ))]
 pub(super) async fn health(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
-    let found = check(&service, found).await?;
-    let status = if found.backup_dir_accessible { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Ok((status, Json(found)).into_response())
+    let find = async {
+        let found = check(&service, found).await?;
+        // Texts, numbers and lists can always be written.
+        let text = serde_json::to_string(&found).unwrap_or_default();
+        Ok::<_, Problem>((found.backup_dir_accessible, Bytes::from(text)))
+    };
+    let (is_accessible, text) = service.health().look(find).await?;
+    let status = if is_accessible { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok((status, [(CONTENT_TYPE, "application/json")], text).into_response())
 }
 
 /// How the service does now.
