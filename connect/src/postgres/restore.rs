@@ -13,7 +13,7 @@ use crate::names::random_name;
 use crate::postgres::archive::{ArchiveEntry, ArchiveList};
 use crate::postgres::client::{Client, Server};
 use crate::postgres::sql::{forms, identifier, statements};
-use crate::postgres::swap::{Existing, Swap, is_there};
+use crate::postgres::swap::{Existing, Swap, is_there, written};
 use crate::process::Process;
 
 /// What `pg_restore` may write of a script or a list.
@@ -50,6 +50,8 @@ pub struct DatabasePlan {
     pub archive: ArchiveList,
     /// Whether there is a database of that name.
     pub exists: bool,
+    /// Rows that were ever written into the database that is there, for [`Existing::DropIfUntouched`].
+    pub rows: Option<i64>,
     /// What is in the live database and not in the archive: it goes.
     pub goes: Vec<String>,
     /// What is in the archive and not in the live database: it comes.
@@ -81,15 +83,16 @@ pub fn plan_database(options: &DatabaseRestore, content: &mut Content<'_>) -> Re
     let exists = is_there(client, &maintenance, &options.database)?;
     if !exists {
         let comes = definitions(&archive).into_keys().collect();
-        return Ok(DatabasePlan { archive, exists, goes: Vec::new(), comes });
+        return Ok(DatabasePlan { archive, exists, rows: None, goes: Vec::new(), comes });
     }
+    let rows = written(client, &maintenance, &options.database)?;
     let live = client.live_list(&options.database)?;
     let (stored, now) = (definitions(&archive), definitions(&live));
     let without = |all: &BTreeMap<String, usize>, other: &BTreeMap<String, usize>| {
         all.keys().filter(|name| !other.contains_key(*name)).cloned().collect()
     };
     let (goes, comes) = (without(&now, &stored), without(&stored, &now));
-    Ok(DatabasePlan { archive, exists, goes, comes })
+    Ok(DatabasePlan { archive, exists, rows, goes, comes })
 }
 
 /// Restores the archive that `content` writes.

@@ -11,6 +11,11 @@ pub enum Existing {
     Refuse,
     /// It is dropped when the restored one is in its place.
     Drop,
+    /// The same, unless more was written into it than so many rows, as [`written`] counts: then it stays like one that is kept.
+    DropIfUntouched {
+        /// The rows.
+        rows: i64,
+    },
     /// It stays, under a name that the report tells, with connections to it forbidden.
     Keep,
 }
@@ -28,6 +33,15 @@ pub(super) struct Swap {
 pub(super) fn is_there(client: &Client, maintenance: &str, database: &str) -> Result<bool> {
     let sql = format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {}", literal(database));
     Ok(!client.query(Some(maintenance), &sql)?.is_empty())
+}
+
+/// Rows that were inserted, changed and removed in a database since its statistics began; system tables count too.
+pub(super) fn written(client: &Client, maintenance: &str, database: &str) -> Result<Option<i64>> {
+    let sql = format!(
+        "SELECT tup_inserted + tup_updated + tup_deleted FROM pg_catalog.pg_stat_database WHERE datname = {}",
+        literal(database)
+    );
+    Ok(client.query(Some(maintenance), &sql)?.first().and_then(|count| count.parse().ok()))
 }
 
 impl Swap {
@@ -71,8 +85,20 @@ impl Swap {
                 }
             });
         }
-        if existing == Existing::Keep {
-            let note = format!("the database that was there is {old:?}; connections to it are forbidden");
+        let kept = match existing {
+            Existing::Keep => Some("the database that was there is"),
+            // Whoever wrote last was counted when his connection ended.
+            Existing::DropIfUntouched { rows }
+                if written(client, maintenance, old).ok().flatten() != Some(rows) =>
+            {
+                Some(
+                    "the database that was there may have been changed since the restore was planned, and is",
+                )
+            }
+            _ => None,
+        };
+        if let Some(what) = kept {
+            let note = format!("{what} {old:?} now; connections to it are forbidden");
             return Ok(Self { old: Some(old.to_owned()), notes: vec![note] });
         }
         match run(&format!("DROP DATABASE {}", identifier(old))) {

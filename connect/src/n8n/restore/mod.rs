@@ -73,6 +73,8 @@ pub struct Planned {
     pub id: String,
     /// Id on the server.
     pub live_id: String,
+    /// Hash of what is there now, so that a plan that was made before an edit is another one; none if nothing is.
+    pub live: Option<String>,
     /// Stored name.
     pub name: String,
     /// What is done.

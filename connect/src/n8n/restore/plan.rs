@@ -13,7 +13,7 @@ use crate::n8n::restore::compare::{Difference, differences};
 use crate::n8n::restore::references::{called, referenced, rewrite};
 use crate::n8n::restore::{Action, Plan, Planned, RestoreOptions, Stored};
 use crate::n8n::version::{Era, ServerVersion};
-use crate::n8n::workflow::text_of;
+use crate::n8n::workflow::{canonical, text_of, to_bytes};
 
 /// Compares each stored workflow with the live one.
 pub fn plan(
@@ -78,7 +78,8 @@ fn planned(
     };
     let name = text_of(&wanted, "name").unwrap_or_default().into_owned();
     let active = wanted.get("active").and_then(Value::as_bool).unwrap_or_default();
-    Ok(Planned { id: id.to_owned(), live_id, name, action, differences, active, calls, names })
+    let live = live.map(|live| blake3::hash(&to_bytes(&canonical(live))).to_hex().to_string());
+    Ok(Planned { id: id.to_owned(), live_id, live, name, action, differences, active, calls, names })
 }
 
 /// What names a workflow that will get a new id is written too.
@@ -124,6 +125,7 @@ mod tests {
         Planned {
             id: id.to_owned(),
             live_id: id.to_owned(),
+            live: None,
             name: String::new(),
             action,
             differences: Vec::new(),

@@ -37,10 +37,12 @@ pub fn restore(
     monitor.phase("restore");
     monitor.total(plan.workflows.len() as u64, 0);
     match &options.command {
-        Some(_) => run.import()?,
-        None => run.write()?,
+        Some(_) => run.import(),
+        None => run.write(),
     }
-    if !run.is_broken {
+    if run.is_broken {
+        run.leave();
+    } else {
         run.activate();
         run.read_back();
     }
@@ -97,10 +99,12 @@ impl Row {
 
 impl Run<'_> {
     /// Over the API: first what is gone, so that all new ids are known, then everything. When the server fails, the rest is
-    /// left as it is.
-    fn write(&mut self) -> Result<()> {
+    /// left as it is; so it is when somebody asks to stop.
+    fn write(&mut self) {
         for at in 0..self.rows.len() {
-            self.check()?;
+            if self.is_to_stop(at) {
+                return;
+            }
             let Some(row) = self.rows.get(at).filter(|r| r.result.action == Action::Created) else {
                 continue;
             };
@@ -117,7 +121,9 @@ impl Run<'_> {
             }
         }
         for at in 0..self.rows.len() {
-            self.check()?;
+            if self.is_to_stop(at) {
+                return;
+            }
             let Some(row) = self.rows.get(at).filter(|r| r.is_to_be_written()) else { continue };
             let (id, live_id) = (row.result.id.clone(), row.result.live_id.clone());
             self.monitor.item(row.result.name.as_bytes());
@@ -131,7 +137,37 @@ impl Run<'_> {
             }
             self.monitor.advance(1, 0);
         }
-        Ok(())
+    }
+
+    /// Whether somebody asks to stop; then this one and all later ones are not begun.
+    fn is_to_stop(&mut self, at: usize) -> bool {
+        if self.check().is_ok() {
+            return false;
+        }
+        if self.rows.iter().skip(at).any(Row::is_to_be_written) {
+            let why = "not begun: the restore was asked to stop".to_owned();
+            self.is_broken = true;
+            let later = self.rows.iter_mut().skip(at).filter(|r| r.is_to_be_written());
+            later.for_each(|row| row.result.error = Some(why.clone()));
+        }
+        self.is_broken
+    }
+
+    /// Ends what was written before the server failed or somebody asked to stop: what was active is activated as far as that can
+    /// be, and none of it counts as proven.
+    fn leave(&mut self) {
+        let mut answers = true;
+        for row in self.rows.iter_mut().filter(|r| r.is_to_be_written()) {
+            let activated = if row.is_active && answers {
+                let active = calls::activate(self.writer.client, &row.result.live_id, row.publish.as_deref());
+                answers = active.is_ok();
+                active.is_ok()
+            } else {
+                !row.is_active
+            };
+            let state = if activated { "written" } else { "written but inactive" };
+            row.result.error = Some(format!("it is {state}, and was not read back: the restore broke off"));
+        }
     }
 
     /// Says so of a workflow, and if the server is to blame of all that come later.
@@ -161,23 +197,19 @@ impl Run<'_> {
     }
 
     /// By the command line, all at once. What is active must be made inactive before, or its triggers go on.
-    fn import(&mut self) -> Result<()> {
-        let Some(command) = &self.options.command else { return Ok(()) };
-        let mut stopped = Vec::new();
-        for row in self.rows.iter().filter(|r| r.result.action == Action::Updated) {
-            if calls::get(self.writer.client, &row.result.live_id)?.is_some_and(|live| flag(&live, "active"))
-            {
-                calls::deactivate(self.writer.client, &row.result.live_id)?;
-                stopped.push(row.result.live_id.clone());
-            }
-        }
-        self.check()?;
+    fn import(&mut self) {
+        let Some(command) = &self.options.command else { return };
         let written: Vec<_> =
             self.rows.iter().filter(|r| r.is_to_be_written()).map(|r| r.result.id.clone()).collect();
         if written.is_empty() {
-            return Ok(());
+            return;
         }
-        let Err(error) = import(command, written.iter().map(|id| self.load(id))) else { return Ok(()) };
+        let mut stopped = Vec::new();
+        let imported = self
+            .deactivate(&mut stopped)
+            .and_then(|()| self.check())
+            .and_then(|()| import(command, written.iter().map(|id| self.load(id))));
+        let Err(error) = imported else { return };
         let left: Vec<_> = stopped
             .iter()
             .filter(|id| calls::activate(self.writer.client, id, None).is_err())
@@ -189,6 +221,17 @@ impl Run<'_> {
         };
         for row in self.rows.iter_mut().filter(|r| r.is_to_be_written()) {
             row.result.error = Some(format!("{error}; {state}"));
+        }
+    }
+
+    /// Makes inactive what is going to be written; `stopped` gets their ids.
+    fn deactivate(&self, stopped: &mut Vec<String>) -> Result<()> {
+        for row in self.rows.iter().filter(|r| r.result.action == Action::Updated) {
+            let id = &row.result.live_id;
+            if calls::get(self.writer.client, id)?.is_some_and(|live| flag(&live, "active")) {
+                calls::deactivate(self.writer.client, id)?;
+                stopped.push(id.clone());
+            }
         }
         Ok(())
     }

@@ -88,7 +88,7 @@ pub(super) fn databases<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
                 task.target, step.plan.place
             ));
         };
-        let existing = if task.strategy == Strategy::NewLocation { Existing::Refuse } else { Existing::Drop };
+        let existing = if task.strategy == Strategy::NewLocation { Existing::Refuse } else { Existing::Keep };
         let (client, globals) = (client.clone(), globals.clone());
         let (maintenance, time_limit) = (None, None);
         let options = DatabaseRestore { client, database, existing, globals, maintenance, time_limit };
@@ -152,7 +152,7 @@ impl Databases<'_> {
         }
         match &*configured {
             names if names.iter().any(|n| n == stored) => Some(stored.to_owned()),
-            [one] if is_alone => Some(one.clone()),
+            [one] if is_alone && self.task.is_elsewhere() => Some(one.clone()),
             _ => None,
         }
     }
@@ -161,7 +161,12 @@ impl Databases<'_> {
     fn look(&mut self, one: One) -> Result<()> {
         let task = self.task;
         let mut from = |into: &mut dyn Write| content(task, &one.archive, into);
-        let DatabasePlan { archive, exists, goes, comes } = plan_database(&one.options, &mut from)?;
+        let DatabasePlan { archive, exists, rows, goes, comes } = plan_database(&one.options, &mut from)?;
+        let mut one = One { exists, ..one };
+        if task.strategy != Strategy::NewLocation {
+            // What is written after the snapshot of what is there must not be lost.
+            one.options.existing = rows.map_or(Existing::Keep, |rows| Existing::DropIfUntouched { rows });
+        }
         let name = &one.options.database;
         if exists && task.strategy == Strategy::Merge {
             self.plan.not_exact.push(format!("database {name} is there, and stays as it is"));
@@ -177,7 +182,7 @@ impl Databases<'_> {
         comes.into_iter().for_each(|what| self.plan.creates.push(|| of(what)));
         goes.into_iter().for_each(|what| self.plan.removes.push(|| of(what)));
         self.plan.bytes += one.bytes;
-        self.all.push(One { exists, ..one });
+        self.all.push(one);
         Ok(())
     }
 }

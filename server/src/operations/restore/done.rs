@@ -144,7 +144,8 @@ impl StepDone {
 
     /// Whether it wrote something, or had nothing to write.
     fn is_good(&self) -> bool {
-        matches!(self.status, StepStatus::Completed | StepStatus::Unchanged | StepStatus::Partial)
+        self.restored > 0
+            || matches!(self.status, StepStatus::Completed | StepStatus::Unchanged | StepStatus::Partial)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chronos_connect::sqlite::{Check, Kept, PutBack, put_back};
 use chronos_connect::{Error as Failed, Process};
@@ -24,6 +25,8 @@ use crate::sources::{Selection, of_target};
 const ENDING: &[u8] = b".db";
 /// What lies beside a database that is in use.
 const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+/// How long stopping and starting may take.
+const COMMAND_LIMIT: Duration = Duration::from_mins(5);
 /// Everything.
 const WHOLE: ByteRange = ByteRange::ALL;
 
@@ -82,9 +85,10 @@ impl Database<'_> {
     }
 }
 
-/// A line for the shell.
+/// A line for the shell. What it leaves running in the background must not be waited for, and so gets none of its output.
 fn shell(line: Option<&String>) -> Option<Process> {
-    line.map(|line| Process::new(["sh", "-c", line]))
+    let silent = |line: &String| format!("exec >/dev/null 2>&1; {line}");
+    line.map(|line| Process::new(["sh", "-c", &silent(line)]).time_limit(Some(COMMAND_LIMIT)))
 }
 
 impl Step for Database<'_> {
@@ -133,7 +137,8 @@ impl Step for Database<'_> {
             attributes: Some((self.node.mode, self.node.uid, self.node.gid)),
             stop: shell(self.live.stop.as_ref()),
             start: shell(self.live.start.as_ref()),
-            kept: Kept::Nothing,
+            // What was written after the snapshot of what is there is in it alone.
+            kept: Kept::Old,
             check: Check::Full,
             required: Vec::new(),
         };
@@ -142,7 +147,9 @@ impl Step for Database<'_> {
             task.tree.cat(&self.stored, WHOLE, into).map(drop).map_err(Failed::from)
         })?;
         let note = format!("{} tables, checked", report.checked.tables.len());
-        let done = StepDone { restored: 1, bytes_written: self.node.size(), notes: vec![note], ..done };
+        let old = report.old.map(|old| format!("the database that was there is {}", shown(&old)));
+        let notes = std::iter::once(note).chain(old).collect();
+        let done = StepDone { restored: 1, bytes_written: self.node.size(), notes, ..done };
         Ok(done.ended(StepStatus::Completed))
     }
 }

@@ -146,11 +146,19 @@ impl<'w> Task<'w> {
         Ok(())
     }
 
-    /// The live source of this kind that a stored one goes to: that of its name, else the only one.
+    /// The live source of this kind that a stored one goes to: that of its name. In another target than the snapshot's own, where
+    /// names may differ, the only one, if the snapshot has no other that could be meant.
     fn source(&self, stored: &SourceResult, kind: SourceKind) -> Option<&'w Source> {
         let all = || self.config.into_iter().flat_map(|t| &t.sources).filter(move |s| s.kind == kind);
         let named = all().find(|source| source.name == stored.name);
-        named.or_else(|| all().next().filter(|_| all().count() == 1))
+        let of_kind = self.snapshot.manifest.sources.iter().filter(|s| s.kind == stored.kind).count();
+        let is_clear = self.is_elsewhere() && of_kind == 1 && all().count() == 1;
+        named.or_else(|| all().next().filter(|_| is_clear))
+    }
+
+    /// Whether another target is written than the one that the snapshot is of.
+    fn is_elsewhere(&self) -> bool {
+        self.target != self.snapshot.manifest.target
     }
 
     /// What is told of a source that is not in the snapshot.
