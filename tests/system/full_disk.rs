@@ -45,7 +45,8 @@ fn a_check_tells_of_damage_that_it_has_no_room_to_note() {
 
     let told = run(&["check", "--read-data"]).expect_code(4);
     assert!(told.stdout.contains("packs/") && told.stderr.contains("not noted"), "{told:?}");
+    drop(filling);
     std::fs::remove_file(disk.join("filling")).unwrap();
     run(&["check", "--read-data"]).expect_code(4);
-    assert!(run(&["snapshots", "--json"]).expect_code(0).json()[0]["status"] == "corrupted");
+    assert_eq!(run(&["snapshots", "--json"]).expect_code(0).json()[0]["status"], "corrupted");
 }

@@ -11,7 +11,7 @@ pub enum Existing {
     Refuse,
     /// It is dropped when the restored one is in its place.
     Drop,
-    /// The same, unless more was written into it than so many rows, as [`written`] counts: then it stays like one that is kept.
+    /// The same, unless more was written into it than so many rows, as the statistics of the server count: then it stays like one that is kept.
     DropIfUntouched {
         /// The rows.
         rows: i64,
