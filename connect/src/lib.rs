@@ -5,6 +5,7 @@
 mod command;
 mod entry;
 mod error;
+pub mod http;
 mod names;
 pub mod postgres;
 mod prefix;

@@ -9,10 +9,11 @@ use std::time::Instant;
 use chronos_snapshot::printable;
 use reqwest::blocking::{self, Response, multipart};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
-use reqwest::{Method, Url, redirect};
+use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::http::{self, chain};
 use crate::n8n::error::{Error, Result};
 use crate::n8n::options::{Limits, Server};
 use crate::secret::Secret;
@@ -92,15 +93,8 @@ impl Client {
                 "the API key for n8n at {shown} holds characters that no key has"
             )));
         }
-        let mut http = blocking::Client::builder()
-            .connect_timeout(limits.connect)
-            .timeout(limits.call)
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("chronos/", env!("CARGO_PKG_VERSION")));
-        if is_loopback(&base) {
-            http = http.no_proxy();
-        }
-        let http = http.build().map_err(|e| Error::Invalid(format!("HTTP client: {}", chain(&e))))?;
+        let http = http::client(&base, limits.connect, limits.call)
+            .map_err(|why| Error::Invalid(format!("HTTP client: {why}")))?;
         let key = Secret::new(key);
         let basic = server.basic.clone();
         let basic_sent = basic.as_ref().and_then(|(user, password)| sent(&http, &base, user, password));
@@ -400,28 +394,9 @@ fn base(text: &str) -> Result<(Url, String)> {
     Ok((url, shown))
 }
 
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|a| a.is_loopback())
-}
-
 fn content_type(answer: &Response) -> String {
     let value = answer.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok());
     value.unwrap_or_default().to_ascii_lowercase()
-}
-
-/// An error with its causes, without what is said twice.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !said.contains(&more) {
-            said = format!("{said}: {more}");
-        }
-        cause = error.source();
-    }
-    said
 }
 
 #[cfg(test)]
