@@ -81,7 +81,7 @@ pub(crate) fn run(chronos: &Tool, clients: usize, requests: usize, scratch: &Pat
 
 /// A service on a free port, and its address.
 fn start(chronos: &Tool, place: &Path) -> Result<(Child, String)> {
-    let mut command = chronos.shell("exec $P serve --chronos-listen 127.0.0.1:0", place);
+    let mut command = chronos.shell("exec $P serve --only chronos --chronos-listen 127.0.0.1:0", place);
     let log = std::fs::File::create(place.join("log"))?;
     let mut service = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
     let mut line = String::new();

@@ -321,6 +321,28 @@ pub enum Error {
     /// A fault of this program.
     #[error("a fault of this program ended it; the log says more, and no snapshot was harmed")]
     Fault,
+    /// No snapshot and no server has the workflow.
+    #[error("workflow {workflow} is neither in a snapshot of target {target} nor on its server")]
+    UnknownWorkflow {
+        /// Its id, or the name that was asked for.
+        workflow: String,
+        /// The target.
+        target: String,
+    },
+    /// A snapshot does not have a workflow.
+    #[error("the snapshot has no workflow whose id or name is {workflow:?}")]
+    NotStored {
+        /// What was asked for.
+        workflow: String,
+    },
+    /// No stored version of a workflow is meant.
+    #[error("workflow {workflow} has no stored version {version:?}")]
+    UnknownVersion {
+        /// What was asked for.
+        version: String,
+        /// The workflow.
+        workflow: String,
+    },
     /// No job of this id.
     #[error("there is no job {id}")]
     UnknownJob {
@@ -415,7 +437,10 @@ impl Error {
             | Self::Unknown { .. }
             | Self::UnknownJob { .. }
             | Self::UnknownSchedule { .. }
-            | Self::UnknownTarget { .. } => Kind::NotFound,
+            | Self::UnknownTarget { .. }
+            | Self::NotStored { .. }
+            | Self::UnknownVersion { .. }
+            | Self::UnknownWorkflow { .. } => Kind::NotFound,
             Self::ScheduleExists { .. }
             | Self::ScheduleFixed { .. }
             | Self::Held { .. }

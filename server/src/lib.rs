@@ -3,6 +3,7 @@
 //!
 //! Modules in the order of dependence; each uses only those above it.
 
+mod agent;
 mod error;
 mod values;
 
@@ -34,6 +35,7 @@ pub mod starter;
 
 pub mod http;
 
+pub use agent::Agent;
 pub use catalog::Catalog;
 pub use config::{
     Config, EventsConfig, HookConfig, HookMoment, HookPolicy, Limits, Network, NotifyConfig, NotifyKind,

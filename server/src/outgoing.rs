@@ -17,8 +17,9 @@ use crate::workplace::Workplace;
 
 /// How long connecting may take: whoever is there answers at once.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// Bytes of an answer that are read.
-const ANSWER_MAX: u64 = 4 << 10;
+/// Bytes of an answer that are read, and of a refusal.
+const ANSWER_MAX: u64 = 256 << 10;
+const REFUSAL_MAX: u64 = 4 << 10;
 /// Name of the header that carries the id of what is sent, by which a receiver knows what it has already.
 const ID_HEADER: &str = "Idempotency-Key";
 
@@ -104,7 +105,8 @@ impl Outgoing {
         }
         let answer = call.send().map_err(|e| Unheard::from(self.harmless(&chain(&e.without_url()))))?;
         let status = answer.status();
-        let said = self.harmless(&text(answer));
+        let most = if status.is_success() { ANSWER_MAX } else { REFUSAL_MAX };
+        let said = self.harmless(&text(answer, most));
         if status.is_success() {
             return Ok(said);
         }
@@ -128,9 +130,9 @@ impl Outgoing {
 }
 
 /// The beginning of an answer; one that breaks off counts as what came of it.
-fn text(answer: Response) -> String {
+fn text(answer: Response, most: u64) -> String {
     let mut bytes = Vec::new();
-    if answer.take(ANSWER_MAX).read_to_end(&mut bytes).is_err() && bytes.is_empty() {
+    if answer.take(most).read_to_end(&mut bytes).is_err() && bytes.is_empty() {
         return String::new();
     }
     chronos_snapshot::printable(bytes.trim_ascii())

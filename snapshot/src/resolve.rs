@@ -48,7 +48,7 @@ impl Snapshot {
     }
 
     /// Whether it holds the state before a rollback.
-    pub(crate) fn is_before_rollback(&self) -> bool {
+    pub fn is_before_rollback(&self) -> bool {
         matches!(&*self.manifest.tier.replace('_', "-"), "emergency" | "restore-point")
     }
 }

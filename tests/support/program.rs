@@ -97,6 +97,8 @@ impl Program {
             .env("HOME", self.home())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("CHRONOS_REPO", &self.repository).current_dir(self.home());
+        // Many services run at once.
+        command.env("HADES_LISTEN", "127.0.0.1:0");
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

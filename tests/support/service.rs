@@ -15,9 +15,16 @@ use crate::Program;
 pub struct Service {
     program: Program,
     child: Option<Child>,
-    url: String,
+    chronos: Api,
+    hades: Api,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
+}
+
+/// Where one of the two services answers.
+#[derive(Debug)]
+pub struct Api {
+    url: String,
     client: reqwest::blocking::Client,
 }
 
@@ -73,93 +80,10 @@ impl Answer {
     }
 }
 
-impl Service {
-    /// Starts a service for this configuration (`chronos.toml`), with further options.
-    ///
-    /// # Panics
-    /// If it does not become ready.
-    pub fn start(program: Program, args: &[&str]) -> Self {
-        let mut command = program.command(["serve", "--chronos-listen", "127.0.0.1:0"]);
-        command.args(args);
-        Self::of(program, command)
-    }
-
-    /// Starts one for a fresh home with this configuration, in which `HOME` stands for its folder.
-    ///
-    /// # Panics
-    /// If it does not become ready.
-    pub fn with_config(config: &str) -> Self {
-        let program = Program::with_repository();
-        configure(&program, config);
-        Self::start(program, &[])
-    }
-
-    /// Waits until the command, which is `chronos serve`, is ready.
-    ///
-    /// # Panics
-    /// If it does not become ready.
-    pub fn of(program: Program, mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let noted = Arc::clone(&log);
-        let reader = std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(n @ 1..) = stderr.read(&mut bytes) {
-                noted.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..n]));
-            }
-        });
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.split_whitespace().find(|w| w.starts_with("http")).map(str::to_owned);
-        let Some(url) = url else {
-            child.wait().unwrap();
-            reader.join().unwrap();
-            panic!("not ready: {line:?} {}", log.lock().unwrap());
-        };
-        let client = crate::http_client();
-        Self { program, child: Some(child), url, log, reader: Some(reader), client }
-    }
-
+impl Api {
     /// Where it listens.
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    /// The program in whose home it runs.
-    pub fn program(&self) -> &Program {
-        &self.program
-    }
-
-    /// A path in its home.
-    pub fn path(&self, below: &str) -> PathBuf {
-        self.program.home().join(below)
-    }
-
-    /// A file in its home.
-    ///
-    /// # Panics
-    /// If it cannot be written.
-    pub fn file(&self, below: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.path(below);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
-    }
-
-    /// Process id.
-    ///
-    /// # Panics
-    /// If it was ended.
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
-    }
-
-    /// What it has logged until now.
-    ///
-    /// # Panics
-    /// If its reader did.
-    pub fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
     }
 
     /// Makes one call.
@@ -204,6 +128,133 @@ impl Service {
     #[track_caller]
     pub fn delete(&self, path: &str) -> Answer {
         self.call("DELETE", path, &[], "")
+    }
+}
+
+impl Service {
+    /// Starts a service for this configuration (`chronos.toml`), with further options.
+    ///
+    /// # Panics
+    /// If it does not become ready.
+    pub fn start(program: Program, args: &[&str]) -> Self {
+        let mut command = program.command(["serve", "--chronos-listen", "127.0.0.1:0"]);
+        command.args(args);
+        Self::of(program, command)
+    }
+
+    /// Starts one for a fresh home with this configuration, in which `HOME` stands for its folder.
+    ///
+    /// # Panics
+    /// If it does not become ready.
+    pub fn with_config(config: &str) -> Self {
+        let program = Program::with_repository();
+        configure(&program, config);
+        Self::start(program, &[])
+    }
+
+    /// Waits until the command, which is `chronos serve`, is ready.
+    ///
+    /// # Panics
+    /// If it does not become ready.
+    pub fn of(program: Program, mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let noted = Arc::clone(&log);
+        let reader = std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(n @ 1..) = stderr.read(&mut bytes) {
+                noted.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..n]));
+            }
+        });
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut urls = line.split_whitespace().filter(|w| w.starts_with("http")).map(str::to_owned);
+        let Some(url) = urls.next() else {
+            child.wait().unwrap();
+            reader.join().unwrap();
+            panic!("not ready: {line:?} {}", log.lock().unwrap());
+        };
+        // One that serves HADES alone says one address.
+        let hades = Api { url: urls.next().unwrap_or_else(|| url.clone()), client: crate::http_client() };
+        let chronos = Api { url, client: crate::http_client() };
+        Self { program, child: Some(child), chronos, hades, log, reader: Some(reader) }
+    }
+
+    /// Where CHRONOS listens.
+    pub fn url(&self) -> &str {
+        &self.chronos.url
+    }
+
+    /// HADES.
+    pub fn hades(&self) -> &Api {
+        &self.hades
+    }
+
+    /// The program in whose home it runs.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// A path in its home.
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.program.home().join(below)
+    }
+
+    /// A file in its home.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn file(&self, below: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(below);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Process id.
+    ///
+    /// # Panics
+    /// If it was ended.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// What it has logged until now.
+    ///
+    /// # Panics
+    /// If its reader did.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Makes one call of CHRONOS.
+    #[track_caller]
+    pub fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
+        self.chronos.call(method, path, headers, body)
+    }
+
+    /// `GET`.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Answer {
+        self.chronos.get(path)
+    }
+
+    /// `POST` as `curl -d` does it.
+    #[track_caller]
+    pub fn post(&self, path: &str, body: &str) -> Answer {
+        self.chronos.post(path, body)
+    }
+
+    /// `DELETE`.
+    #[track_caller]
+    pub fn delete(&self, path: &str) -> Answer {
+        self.chronos.delete(path)
     }
 
     /// Sends SIGTERM.

@@ -1,4 +1,4 @@
-//! `chronos serve`: the HTTP service, until a signal ends it.
+//! `chronos serve`: the HTTP services, until a signal ends them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,15 +12,12 @@ use serde::Serialize;
 use crate::context::App;
 use crate::error::{Exit, Failure};
 
-/// What is said wherever HADES is asked for.
-const NO_HADES: &str = "HADES, the recovery service, is not in this version";
-
 /// Answer over HTTP until a signal ends it
 ///
+/// CHRONOS makes and keeps backups, by schedule and on demand; HADES puts them back. Both run in one process, or each in its own.
 /// One line on standard output says when it is ready; the log goes to standard error, as JSON lines. Callers of this host
 /// need no token; on any other address they need one, and `chronos tokens add` makes it. SIGTERM lets requests finish;
 /// what takes longer than a minute stops at its next safe place, and the next run uses what it stored.
-/// This version serves CHRONOS alone: HADES, the recovery service on port 8008, is not in it.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Only this service
@@ -37,8 +34,14 @@ pub(crate) struct Serve {
     )]
     chronos_listen: Option<SocketAddr>,
 
-    /// Address and port of HADES, which is not in this version
-    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_listen)]
+    /// Address and port of HADES [default: 127.0.0.1:8008]
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        env = "HADES_LISTEN",
+        hide_env_values = true,
+        value_parser = parse_listen
+    )]
     hades_listen: Option<SocketAddr>,
 
     /// File of hashed tokens with their roles
@@ -63,7 +66,7 @@ pub(crate) struct Serve {
 enum Only {
     /// The backup manager
     Chronos,
-    /// Recovery; not in this version
+    /// Rollback and recovery
     Hades,
 }
 
@@ -71,31 +74,33 @@ enum Only {
 #[derive(Serialize)]
 struct Document {
     status: &'static str,
-    chronos: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chronos: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hades: Option<String>,
     repository: String,
 }
 
 impl Serve {
     /// Runs the command.
     pub(crate) fn run(self, app: &App) -> Result<Exit, Failure> {
-        if self.only == Some(Only::Hades) || self.hades_listen.is_some() {
-            return Err(Failure::usage(NO_HADES).hint("`chronos serve` serves CHRONOS alone"));
-        }
-        let is_alone = self.only == Some(Only::Chronos);
         log::begin(Some(&self.log)).map_err(Failure::usage)?;
         let workplace = app.workplace()?;
         let mut options = ServeOptions::of(&workplace.config.service)?;
-        options.listen = self.chronos_listen.unwrap_or(options.listen);
+        options.chronos = self.chronos_listen.or(options.chronos).filter(|_| self.only != Some(Only::Hades));
+        options.hades = self.hades_listen.or(options.hades).filter(|_| self.only != Some(Only::Chronos));
         options.token_file = self.token_file.or(options.token_file);
         options.trusted.extend(self.trusted);
         options.names.extend(self.names);
         let scheme = if options.tls.is_some() { "https" } else { "http" };
-        serve(workplace, options, |address| {
+        serve(workplace, options, |listening| {
             let repository = workplace.location.shown();
-            let chronos = format!("{scheme}://{address}");
-            let rest = if is_alone { String::new() } else { format!("; {NO_HADES}") };
-            app.output.line(format!("CHRONOS is ready at {chronos} for {repository}{rest}"))?;
-            app.output.document(&Document { status: "ready", chronos, repository })
+            let url = |address| format!("{scheme}://{address}");
+            let (chronos, hades) = (listening.chronos.map(url), listening.hades.map(url));
+            let ready = [("CHRONOS", &chronos), ("HADES", &hades)].into_iter();
+            let ready = ready.filter_map(|(name, url)| Some(format!("{name} is ready at {}", url.as_ref()?)));
+            app.output.line(format!("{} for {repository}", ready.collect::<Vec<_>>().join(" and ")))?;
+            app.output.document(&Document { status: "ready", chronos, hades, repository })
         })?;
         Ok(Exit::Done)
     }

@@ -43,6 +43,14 @@ fn send(client: &Client, method: &Method, path: &[&str], body: &Value, again: Ag
     client.json(&Call { method, path, query: &[], body, again })
 }
 
+/// A workflow as a server has it now, or `None` if there is none.
+///
+/// # Errors
+/// Those of the server.
+pub fn live(client: &Client, id: &str) -> crate::Result<Option<Value>> {
+    Ok(get(client, id)?)
+}
+
 /// A workflow, or `None` if there is none.
 pub(super) fn get(client: &Client, id: &str) -> Result<Option<Value>> {
     match client.json::<Value>(&Call::get(&["workflows", id])) {

@@ -21,6 +21,7 @@ mod spool;
 mod version;
 mod workflow;
 
+pub use calls::live;
 pub use client::Client;
 pub use credentials::Credential;
 pub use error::{Error, Result};

@@ -1,5 +1,4 @@
-//! The keys that a configuration file may hold; any other is named with the nearest one, and those that do nothing yet are
-//! refused.
+//! The keys that a configuration file may hold; any other is named with the nearest one.
 
 use std::cell::Cell;
 
@@ -30,9 +29,6 @@ const RETENTION: &[&str] = &[
     "workflows-only",
     "other",
 ];
-
-/// Keys that are understood and do nothing in this version; a line goes when its key is used.
-const LATER: &[&str] = &["service.hades_listen"];
 
 /// The names of the fields that `T` is read from: as serde sees them, so that no list of them has to be kept.
 fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
@@ -68,19 +64,9 @@ impl<'de> Deserializer<'de> for Fields<'_> {
     }
 }
 
-/// What of a file is not to be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// Everything that is understood may stand there.
-    #[cfg(test)]
-    Understood,
-    /// What does nothing yet may not.
-    InUse,
-}
-
-/// Names every key that is not known or does nothing yet, and takes those that are not known out of `file`.
-pub(super) fn check(file: &mut Table, scope: Scope, problems: &mut Problems<'_>) {
-    let mut checker = Checker { scope, problems };
+/// Names every key that is not known, and takes it out of `file`.
+pub(super) fn check(file: &mut Table, problems: &mut Problems<'_>) {
+    let mut checker = Checker { problems };
     let top = Place::default();
     checker.table("", file, &top, fields_of::<Config>());
     checker.section(file, "repository", &top, fields_of::<RepositoryConfig>());
@@ -102,7 +88,6 @@ pub(super) fn check(file: &mut Table, scope: Scope, problems: &mut Problems<'_>)
 }
 
 struct Checker<'a, 't> {
-    scope: Scope,
     problems: &'a mut Problems<'t>,
 }
 
@@ -112,8 +97,6 @@ impl Checker<'_, '_> {
             let is_known = known.contains(&key);
             if !is_known {
                 self.problems.unknown(&at.key(key), prefix, key, known);
-            } else if self.scope == Scope::InUse && LATER.contains(&format!("{prefix}{key}").as_str()) {
-                self.problems.value(&at.key(key), "is not in this version");
             }
             is_known
         });

@@ -36,7 +36,6 @@ pub use target::TargetConfig;
 pub(crate) use web::check_url;
 pub use web::{Network, parse_listen};
 
-use crate::config::keys::Scope;
 use crate::config::problems::{Place, Problems};
 use crate::error::{Error, Result};
 use crate::secret::SecretRef;
@@ -98,16 +97,6 @@ impl Config {
 
     /// Checks a text; `path` names it in errors, and relative paths in it start from its folder.
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        Self::parse_within(text, path, Scope::InUse)
-    }
-
-    /// The same with what does nothing yet.
-    #[cfg(test)]
-    pub(crate) fn understood(text: &str, path: &Path) -> Result<Self> {
-        Self::parse_within(text, path, Scope::Understood)
-    }
-
-    fn parse_within(text: &str, path: &Path, scope: Scope) -> Result<Self> {
         let shown = path.display().to_string();
         let mut problems = Problems::new(&shown, text);
         let mut table: toml::Table = match text.parse() {
@@ -118,7 +107,7 @@ impl Config {
                 return Ok(Self::default());
             }
         };
-        keys::check(&mut table, scope, &mut problems);
+        keys::check(&mut table, &mut problems);
         // With its places if it can be read as it is, else without the keys that are not known.
         let read = if problems.any() {
             Self::deserialize(toml::Value::Table(table))

@@ -13,10 +13,10 @@ use crate::values::parse_size;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServiceConfig {
-    /// Address and port; 127.0.0.1:8010 if absent.
+    /// Address and port of CHRONOS; 127.0.0.1:8010 if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
-    /// Address and port of HADES.
+    /// Address and port of HADES; 127.0.0.1:8008 if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hades_listen: Option<String>,
     /// File of hashed tokens with their roles.

@@ -15,7 +15,7 @@ fn parse(text: &str) -> Result<Config> {
 
 /// Also with what does nothing yet.
 fn understood(text: &str) -> Result<Config> {
-    Config::understood(text, Path::new("/etc/chronos/chronos.toml"))
+    Config::parse(text, Path::new("/etc/chronos/chronos.toml"))
 }
 
 fn refused(text: &str) -> String {

@@ -10,7 +10,7 @@ fn read(variables: &[(&str, &str)]) -> Result<Environment> {
 }
 
 fn laid(variables: &[(&str, &str)], file: &str) -> Result<Config> {
-    let mut config = Config::understood(file, Path::new("/etc/chronos/chronos.toml")).unwrap();
+    let mut config = Config::parse(file, Path::new("/etc/chronos/chronos.toml")).unwrap();
     read(variables)?.lay_over(&mut config)?;
     Ok(config)
 }

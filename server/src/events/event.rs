@@ -4,16 +4,17 @@ use chronos_store::Env;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::agent::Agent;
 use crate::config::Occasion;
 
-/// Who says it.
-pub(crate) const AGENT: &str = "CHRONOS";
 /// Random bytes of an id.
 const ID_BYTES: usize = 16;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
+    /// Who says it.
+    pub agent: Agent,
     /// Its id; the same whenever it is sent.
     pub id: String,
     /// When.
@@ -45,6 +46,7 @@ impl Event {
         // Without random bytes its moment tells it apart.
         let id = env.random_bytes::<ID_BYTES>().map_or_else(|_| at.clone(), hex::encode);
         Self {
+            agent: Agent::Chronos,
             id,
             at,
             action,
@@ -55,6 +57,12 @@ impl Event {
             message: String::new(),
             details,
         }
+    }
+
+    /// It is HADES that says it.
+    pub(crate) fn of_hades(mut self) -> Self {
+        self.agent = Agent::Hades;
+        self
     }
 
     /// It concerns a target.
@@ -86,7 +94,7 @@ impl Event {
     /// What the Event Bus gets.
     pub(crate) fn envelope(&self) -> Value {
         json!({
-            "source_agent": AGENT,
+            "source_agent": self.agent.name(),
             "action": self.action,
             "target": self.target,
             "details": self.full_details(),

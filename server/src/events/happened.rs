@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::config::Occasion;
 use crate::events::Event;
 use crate::schedule::Overdue;
-use crate::state::RollbackStatus;
+use crate::state::{RollbackStatus, RollbackType};
 
 /// A good backup that made no snapshot, because nothing had changed: told to those alone who wait for signs of life.
 pub(crate) const UNCHANGED: &str = "backup_unchanged";
@@ -126,30 +126,43 @@ pub(crate) fn failed(env: &Env, action: &'static str, target: &str, details: Val
     event.saying(format!("a {what} failed: {why}"))
 }
 
-/// A restore that came to its end.
+/// A restore that came to its end. `of` is the workflow or the target that was to be put back.
 pub(crate) fn restore_ended(
     env: &Env,
+    kind: RollbackType,
+    of: &str,
     target: &str,
-    status: RollbackStatus,
-    why: Option<&str>,
+    (status, why): (RollbackStatus, Option<&str>),
     mut details: Value,
 ) -> Event {
     if let Value::Object(details) = &mut details {
         details.insert("status".to_owned(), status.word().into());
         details.extend(why.map(|why| ("error".to_owned(), why.into())));
     }
-    let of = details.get("backup_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let source = details.get("backup_id").and_then(Value::as_str).unwrap_or_default().to_owned();
     let why = why.unwrap_or("it does not say why");
     let is_back = matches!(status, RollbackStatus::Completed | RollbackStatus::Partial);
-    let action = if is_back { "restore_completed" } else { "restore_failed" };
-    let event = Event::new(env, action, target, details).concerning(target);
+    let (action, of) = match kind {
+        _ if !is_back => ("restore_failed", target),
+        RollbackType::BackupRestore => ("restore_completed", target),
+        RollbackType::Rollback | RollbackType::Version => ("rollback_completed", of),
+    };
+    let event = Event::new(env, action, of, details).concerning(target).of_hades();
     match status {
-        RollbackStatus::Completed => event.saying(format!("{of} was restored to {target}")),
+        RollbackStatus::Completed => event.saying(format!("{source} was restored to {target}")),
         RollbackStatus::Partial => {
-            event.on(Occasion::Failure).saying(format!("not all of {of} was restored to {target}: {why}"))
+            event.on(Occasion::Failure).saying(format!("not all of {source} was restored to {target}: {why}"))
         }
-        _ => event.on(Occasion::Failure).saying(format!("{of} was not restored to {target}: {why}")),
+        _ => event.on(Occasion::Failure).saying(format!("{source} was not restored to {target}: {why}")),
     }
+}
+
+/// Somebody wants a workflow back as it was.
+pub(crate) fn rollback_requested(env: &Env, target: &str, workflow: &str, details: Value) -> Event {
+    Event::new(env, "rollback_requested", workflow, details)
+        .concerning(target)
+        .of_hades()
+        .saying(format!("workflow {workflow} of {target} is to be rolled back"))
 }
 
 /// A target that has no snapshot of when there should be one.

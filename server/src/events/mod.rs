@@ -13,11 +13,10 @@ mod teller;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use event::AGENT;
 pub use event::Event;
 pub(crate) use happened::{
     backup_failed, backup_made, cleaned, damaged, failed, health, no_longer_overdue, overdue, restore_ended,
-    verified,
+    rollback_requested, verified,
 };
 pub(crate) use receiver::Receiver;
 pub use sender::{Sender, flush};

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::config::Occasion;
-use crate::events::event::{AGENT, Event};
+use crate::events::Event;
 use crate::workplace::host;
 
 /// The document.
@@ -18,7 +18,7 @@ pub(crate) fn document(event: &Event) -> Value {
         None => ("event", "info"),
     };
     json!({
-        "source_agent": AGENT,
+        "source_agent": event.agent.name(),
         "event": event.action,
         "occasion": occasion,
         "severity": severity,
@@ -41,8 +41,9 @@ fn title(event: &Event) -> String {
         Some(Occasion::Recovery) => "good again",
         None => event.action,
     };
+    let agent = event.agent.name();
     match event.concerns.as_deref() {
-        Some(target) => format!("{AGENT}: {target} {what}"),
-        None => format!("{AGENT}: {}", event.action.replace('_', " ")),
+        Some(target) => format!("{agent}: {target} {what}"),
+        None => format!("{agent}: {}", event.action.replace('_', " ")),
     }
 }

@@ -14,10 +14,10 @@ use std::time::Duration;
 use chronos_store::{Monitor, check_cancelled};
 use serde_json::{Value, json};
 
+use crate::agent::Agent;
 use crate::catalog::target_name;
 use crate::config::{HookConfig, HookMoment, HookPolicy};
 use crate::error::{Error, Result};
-use crate::events::AGENT;
 use crate::outgoing::{Outgoing, Verb, limit};
 use crate::workplace::{Workplace, host};
 
@@ -49,6 +49,13 @@ impl Operation {
             Self::Backup => HookMoment::AfterBackup,
             Self::Restore => HookMoment::AfterRestore,
             Self::Prune => HookMoment::AfterPrune,
+        }
+    }
+
+    fn agent(self) -> Agent {
+        match self {
+            Self::Backup | Self::Prune => Agent::Chronos,
+            Self::Restore => Agent::Hades,
         }
     }
 
@@ -188,7 +195,7 @@ impl<'w> Hooks<'w> {
     fn document(&self, moment: HookMoment, about: &Value) -> Value {
         let now = jiff::Timestamp::from_nanosecond(self.workplace.env.clock.now()).unwrap_or_default();
         let shared = json!({
-            "source_agent": AGENT,
+            "source_agent": self.operation.agent().name(),
             "hook": moment,
             "operation": self.operation.word(),
             "targets": self.targets,

@@ -94,10 +94,10 @@ pub(super) fn raise_limit() {
     }
 }
 
-/// Connections at once: half of the files that may be open, at most [`CONNECTIONS_MAX`].
+/// Connections of one service at once: a quarter of the files that may be open, at most [`CONNECTIONS_MAX`].
 fn most() -> usize {
     let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
-    files.map_or(CONNECTIONS_MAX, |files| (files / 2).clamp(1, CONNECTIONS_MAX))
+    files.map_or(CONNECTIONS_MAX, |files| (files / 4).clamp(1, CONNECTIONS_MAX))
 }
 
 /// A connection whose two ends have agreed on keys.

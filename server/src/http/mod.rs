@@ -1,4 +1,4 @@
-//! The HTTP service: what CHRONOS offers to callers, and everything that stands between a connection and a handler.
+//! The HTTP service: what CHRONOS and HADES offer to callers, and everything that stands between a connection and a handler.
 //!
 //! What always holds: every handler extracts, crosses over in `blocking`, calls one operation and gives a typed answer; every
 //! failure leaves through `problem`. Modules in the order of dependence.
@@ -23,7 +23,14 @@ mod name;
 mod observe;
 mod query;
 
-pub mod chronos;
+mod common;
+
+mod chronos;
+mod hades;
+
+mod document;
+
+mod router;
 
 mod connections;
 pub mod log;
@@ -34,4 +41,4 @@ mod serve;
 mod systemd;
 
 pub use options::ServeOptions;
-pub use serve::serve;
+pub use serve::{Listening, serve};

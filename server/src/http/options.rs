@@ -4,12 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::agent::Agent;
 use crate::config::{Network, ServiceConfig, parse_listen};
 use crate::error::{Error, Result};
 use crate::values::{parse_duration, parse_size};
 
 /// Port of CHRONOS.
-pub const PORT: u16 = 8010;
+const CHRONOS_PORT: u16 = 8010;
+/// Port of HADES.
+const HADES_PORT: u16 = 8008;
 /// Longest body: a request with some thousand patterns fits.
 const BODY_MAX: usize = 1 << 20;
 /// Requests that are answered at once, with those that wait for their turn; beyond it something is wrong with the callers.
@@ -20,8 +23,10 @@ const TIME_MAX: Duration = Duration::from_secs(30);
 /// What the service is started with.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// Where CHRONOS listens.
-    pub listen: SocketAddr,
+    /// Where CHRONOS listens, if it is served.
+    pub chronos: Option<SocketAddr>,
+    /// Where HADES listens, if it is served.
+    pub hades: Option<SocketAddr>,
     /// File of hashed tokens with their roles.
     pub token_file: Option<PathBuf>,
     /// Networks from which callers need no token.
@@ -50,7 +55,8 @@ pub struct TlsFiles {
 impl Default for ServeOptions {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT),
+            chronos: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), CHRONOS_PORT)),
+            hades: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), HADES_PORT)),
             token_file: None,
             trusted: Vec::new(),
             names: Vec::new(),
@@ -72,14 +78,16 @@ impl ServeOptions {
         let bad = |key: &str, why: String| Error::Value { place: format!("service.{key}"), why };
         let tls = config.tls_certificate.clone().zip(config.tls_key.clone());
         let most = config.concurrent_max.and_then(|n| usize::try_from(n).ok());
-        let listen =
-            config.listen.as_deref().map(parse_listen).transpose().map_err(|why| bad("listen", why))?;
+        let address = |key: &str, text: &Option<String>| {
+            text.as_deref().map(parse_listen).transpose().map_err(|why| bad(key, why))
+        };
         let body =
             config.body_max.as_deref().map(parse_size).transpose().map_err(|why| bad("body_max", why))?;
         let time =
             config.timeout.as_deref().map(parse_duration).transpose().map_err(|why| bad("timeout", why))?;
         Ok(Self {
-            listen: listen.unwrap_or(own.listen),
+            chronos: address("listen", &config.listen)?.or(own.chronos),
+            hades: address("hades_listen", &config.hades_listen)?.or(own.hades),
             token_file: config.token_file.clone(),
             trusted: config.trusted_networks.clone(),
             names: config.names.clone(),
@@ -93,13 +101,22 @@ impl ServeOptions {
     /// Refuses to let everybody in.
     pub(crate) fn check(&self) -> Result<()> {
         let lets_some_in = self.token_file.is_some() || !self.trusted.is_empty();
-        if self.listen.ip().to_canonical().is_loopback() || lets_some_in {
-            return Ok(());
+        for (agent, address) in self.listeners() {
+            if address.ip().to_canonical().is_loopback() || lets_some_in {
+                continue;
+            }
+            return Err(Error::Value {
+                place: format!("--{}-listen", agent.name().to_lowercase()),
+                why: format!("others can reach {address}: it needs --token-file or --trusted-network"),
+            });
         }
-        Err(Error::Value {
-            place: "--chronos-listen".to_owned(),
-            why: format!("others can reach {}: it needs --token-file or --trusted-network", self.listen),
-        })
+        Ok(())
+    }
+
+    /// Which services are served, and where.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = (Agent, SocketAddr)> {
+        let of = |agent, address: Option<SocketAddr>| address.map(|address| (agent, address));
+        of(Agent::Chronos, self.chronos).into_iter().chain(of(Agent::Hades, self.hades))
     }
 }
 
@@ -110,13 +127,17 @@ mod tests {
 
     #[test]
     fn others_are_let_in_only_with_tokens() {
-        let at =
-            |listen: &str| ServeOptions { listen: parse_listen(listen).unwrap(), ..ServeOptions::default() };
+        let at = |listen: &str| ServeOptions {
+            chronos: Some(parse_listen(listen).unwrap()),
+            ..ServeOptions::default()
+        };
         assert!(at("127.0.0.1:1").check().is_ok() && at("[::1]:1").check().is_ok());
         assert!(at("[::ffff:127.0.0.1]:1").check().is_ok());
         assert!(at("0.0.0.0:1").check().is_err() && at("[::]:1").check().is_err());
         let with = ServeOptions { token_file: Some("t".into()), ..at("0.0.0.0:1") };
         assert!(with.check().is_ok());
+        let hades = ServeOptions { hades: Some("0.0.0.0:1".parse().unwrap()), ..ServeOptions::default() };
+        assert!(hades.check().unwrap_err().to_string().contains("--hades-listen"));
         let with = ServeOptions { trusted: vec!["10.0.0.0/8".parse().unwrap()], ..at("0.0.0.0:1") };
         assert!(with.check().is_ok());
     }

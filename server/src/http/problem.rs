@@ -270,6 +270,8 @@ fn advice(error: &Error) -> Option<String> {
         Error::Unknown { near: Some(near), .. } => return Some(format!("did you mean {near}?")),
         Error::Unknown { .. } => "GET /backups lists what there is",
         Error::UnknownTarget { .. } => "GET /health lists the configured targets",
+        Error::UnknownVersion { .. } => "GET /versions?workflow_id= of HADES lists what there is",
+        Error::UnknownWorkflow { .. } => "workflows are named by the ids that n8n shows in their addresses",
         Error::UnknownJob { .. } => "GET /jobs lists what there is",
         Error::NoTargets => "add a [[target]] to the configuration of the service",
         Error::NoRepository { .. } => "`chronos init` makes one there",

@@ -1,4 +1,4 @@
-//! The life of the service: opened, ready, stopped by a signal.
+//! The life of the services: opened, ready, stopped by a signal.
 //!
 //! What always holds: requests that were begun are finished if that takes no longer than [`FINISH_MAX`]; what takes longer is asked to
 //! stop at its next safe place, and what it stored is used by the next run.
@@ -11,15 +11,18 @@ use hyper_util::server::graceful::GracefulShutdown;
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::agent::Agent;
 use crate::error::{Error, Kind, Result};
 use crate::events::Sender;
 use crate::http::options::ServeOptions;
+use crate::http::router::router;
 use crate::http::service::{CHECKING_MAX, LOOKING_MAX, Service, WORKING_MAX};
 use crate::http::tls;
 use crate::http::watch::Watch;
-use crate::http::{chronos, connections, systemd};
+use crate::http::{connections, systemd};
 use crate::operations::{restore, schedules};
 use crate::workplace::Workplace;
 use chronos_snapshot::ErrorKind;
@@ -29,7 +32,19 @@ const FINISH_MAX: Duration = Duration::from_mins(1);
 /// How long work may take to stop once it was asked to.
 const STOP_MAX: Duration = Duration::from_secs(20);
 
-/// Serves until a signal ends it. `ready` is told the address once requests are answered there.
+/// Where the services answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Listening {
+    /// CHRONOS, if it is served.
+    pub chronos: Option<SocketAddr>,
+    /// HADES, if it is served.
+    pub hades: Option<SocketAddr>,
+}
+
+/// A listener, and whose it is.
+type Bound = (Agent, TcpListener);
+
+/// Serves until a signal ends it. `ready` is told the addresses once requests are answered there.
 ///
 /// # Errors
 /// What keeps it from starting: an address that is taken, a token file or a repository that cannot be used. A repository that is
@@ -37,10 +52,9 @@ const STOP_MAX: Duration = Duration::from_secs(20);
 pub fn serve<E: From<Error>>(
     workplace: &Workplace,
     options: ServeOptions,
-    ready: impl FnOnce(SocketAddr) -> Result<(), E>,
+    ready: impl FnOnce(Listening) -> Result<(), E>,
 ) -> Result<(), E> {
     options.check()?;
-    let listen = options.listen;
     let tls = options.tls.as_ref().map(tls::acceptor).transpose()?;
     connections::raise_limit();
     let service = Arc::new(Service::new(workplace, options)?);
@@ -51,7 +65,7 @@ pub fn serve<E: From<Error>>(
         .enable_all()
         .build();
     let runtime = runtime.map_err(|source| Error::Local { path: "threads".to_owned(), source })?;
-    let ended = runtime.block_on(run(&service, listen, tls, ready));
+    let ended = runtime.block_on(run(&service, tls, ready));
     runtime.shutdown_timeout(Duration::ZERO);
     ended
 }
@@ -72,33 +86,60 @@ fn open(service: &Service) -> Result<()> {
 
 async fn run<E: From<Error>>(
     service: &Arc<Service>,
-    listen: SocketAddr,
     tls: Option<TlsAcceptor>,
-    ready: impl FnOnce(SocketAddr) -> Result<(), E>,
+    ready: impl FnOnce(Listening) -> Result<(), E>,
 ) -> Result<(), E> {
-    let failed = |source| Error::Local { path: listen.to_string(), source };
-    let listener = TcpListener::bind(listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    service.listens_at(address.port());
+    let (bound, listening) = bind(service).await?;
     free_keys(service);
-    service.runner().begin();
+    let mut watch = None;
+    // Schedules and jobs are CHRONOS's: HADES alone leaves them to the process that serves it.
+    if listening.chronos.is_some() {
+        service.runner().begin();
+        watch = Some(Watch::start(service)?);
+    }
     let _sender = Sender::start(service.workplace())?;
-    let _watch = Watch::start(service)?;
-    let stop = stopped().map_err(failed)?;
-    let router = chronos::router(service);
-    tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "ready");
-    ready(address)?;
+    let stop = stopped().map_err(|source| Error::Local { path: "signals".to_owned(), source })?;
+    let (ends, ended) = tokio::sync::watch::channel(());
+    let mut answering = JoinSet::new();
+    for (agent, listener) in bound {
+        let (router, tls, mut ended) = (router(service, agent), tls.clone(), ended.clone());
+        // Who ends says nothing more.
+        let ended = async move { drop(ended.changed().await) };
+        answering.spawn(connections::answer(listener, tls, router, ended));
+    }
+    tracing::info!(chronos = ?listening.chronos, hades = ?listening.hades, version = env!("CARGO_PKG_VERSION"), "ready");
+    ready(listening)?;
     systemd::tell(&[NotifyState::Ready]);
-    let open = tokio::select! {
-        open = connections::answer(listener, tls, router, stop) => open,
+    tokio::select! {
+        () = stop => {}
         () = systemd::watchdog() => return Ok(()),
-    };
+    }
+    drop(ends);
+    let open = answering.join_all().await;
     systemd::tell(&[NotifyState::Stopping]);
     tracing::info!("stopping");
+    drop(watch);
     service.runner().stop();
     finish(service, open).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Listens at all addresses, or at none.
+async fn bind(service: &Service) -> Result<(Vec<Bound>, Listening)> {
+    let (mut bound, mut listening) = (Vec::new(), Listening::default());
+    for (agent, wanted) in service.options().listeners() {
+        let failed = |source| Error::Local { path: format!("{} at {wanted}", agent.name()), source };
+        let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        service.listens_at(agent, address.port());
+        match agent {
+            Agent::Chronos => listening.chronos = Some(address),
+            Agent::Hades => listening.hades = Some(address),
+        }
+        bound.push((agent, listener));
+    }
+    Ok((bound, listening))
 }
 
 /// Brings restores to an end that a service of before did not come to end.
@@ -133,10 +174,12 @@ fn stopped() -> std::io::Result<impl Future<Output = ()>> {
 
 /// Waits for requests, for work whose callers went away and for jobs; asks what takes too long to stop. A job that was stopped
 /// is begun again by the next service.
-async fn finish(service: &Arc<Service>, open: GracefulShutdown) {
+async fn finish(service: &Arc<Service>, open: Vec<GracefulShutdown>) {
     let all = u32::try_from(WORKING_MAX).unwrap_or(u32::MAX);
     let idle = async {
-        open.shutdown().await;
+        for open in open {
+            open.shutdown().await;
+        }
         // Both fail when there is nothing left to wait for.
         drop(service.working().acquire_many(all).await);
         drop(service.runner().seen().wait_for(|seen| seen.is_over).await);

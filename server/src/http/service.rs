@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use chronos_store::Repository;
 use tokio::sync::Semaphore;
 
+use crate::agent::Agent;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::http::auth::tokens::Watched;
@@ -41,14 +42,14 @@ pub(crate) struct Service {
     tokens: Watched,
     failures: Failures,
     metrics: Metrics,
-    health: Shared<(bool, Bytes)>,
+    health: [Shared<(bool, Bytes)>; 2],
     looking: Arc<Semaphore>,
     working: Arc<Semaphore>,
     checking: Arc<Semaphore>,
     places: Arc<Semaphore>,
     watching: Arc<Semaphore>,
     runner: Runner,
-    port: AtomicU16,
+    ports: [AtomicU16; 2],
 }
 
 impl Service {
@@ -65,13 +66,13 @@ impl Service {
         Ok(Self {
             access,
             reporter,
-            port: AtomicU16::new(options.listen.port()),
+            ports: [AtomicU16::new(0), AtomicU16::new(0)],
             tokens: Watched::open(options.token_file.clone())?,
             places: Arc::new(Semaphore::new(options.concurrent_max)),
             options,
             failures: Failures::default(),
             metrics: Metrics::default(),
-            health: Shared::default(),
+            health: [Shared::default(), Shared::default()],
             looking: Arc::new(Semaphore::new(LOOKING_MAX)),
             working: Arc::new(Semaphore::new(WORKING_MAX)),
             checking: Arc::new(Semaphore::new(CHECKING_MAX)),
@@ -90,14 +91,18 @@ impl Service {
         &self.options
     }
 
-    /// The port that it listens at.
-    pub(crate) fn port(&self) -> u16 {
-        self.port.load(Ordering::Relaxed)
+    /// The port that one of the services listens at.
+    pub(crate) fn port(&self, agent: Agent) -> u16 {
+        let [chronos, hades] = &self.ports;
+        let port = if agent == Agent::Chronos { chronos } else { hades };
+        port.load(Ordering::Relaxed)
     }
 
     /// Notes the port that the system chose.
-    pub(crate) fn listens_at(&self, port: u16) {
-        self.port.store(port, Ordering::Relaxed);
+    pub(crate) fn listens_at(&self, agent: Agent, port: u16) {
+        let [chronos, hades] = &self.ports;
+        let noted = if agent == Agent::Chronos { chronos } else { hades };
+        noted.store(port, Ordering::Relaxed);
     }
 
     /// Who hears of problems, and stops the work.
@@ -115,9 +120,10 @@ impl Service {
         &self.failures
     }
 
-    /// How it does: whether the repository can be used, and the document.
-    pub(crate) fn health(&self) -> &Shared<(bool, Bytes)> {
-        &self.health
+    /// How one of the services does: whether the repository can be used, and the document.
+    pub(crate) fn health(&self, agent: Agent) -> &Shared<(bool, Bytes)> {
+        let [chronos, hades] = &self.health;
+        if agent == Agent::Chronos { chronos } else { hades }
     }
 
     /// What is measured.

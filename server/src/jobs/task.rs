@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use chronos_snapshot::{FileOptions, Outcome, Strategy};
 use serde::{Deserialize, Serialize};
 
-use crate::operations::Mode;
 use crate::operations::backup::{ALL, BackupRequest};
 use crate::operations::restore::{Reach, RestoreRequest};
 use crate::sources::{LIST_THREADS, Selection};
@@ -182,7 +181,7 @@ impl RestoreTask {
             strategy: self.strategy,
             path: self.path.clone(),
             reach: if self.anywhere { Reach::Anywhere } else { Reach::Root },
-            mode: Mode::Apply,
+            ..RestoreRequest::default()
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod hold;
 mod marks;
 pub mod prune;
 pub mod restore;
+pub mod rollback;
 pub mod schedules;
 pub mod tag;
 pub mod targets;
@@ -17,6 +18,7 @@ pub mod targets;
 mod tests;
 pub mod undelete;
 pub mod verify;
+pub mod versions;
 
 use chronos_snapshot::Snapshot;
 use serde::Serialize;

@@ -30,7 +30,7 @@ pub use jobs::{
 };
 pub use outbox::{Alert, LETTERS_MAX, Letter, LetterEnd, NewLetter, Noted, QueueCounts, Telling};
 pub use replies::{Known, Reply};
-pub use rollbacks::{NewRollback, Rollback, RollbackEnding, RollbackFilter, RollbackStatus};
+pub use rollbacks::{NewRollback, Rollback, RollbackEnding, RollbackFilter, RollbackStatus, RollbackType};
 pub use runs::{Ending, NewRun, Run, RunFilter, RunNumber, RunStatus};
 pub use schedules::{ScheduleRow, StoredSchedule};
 

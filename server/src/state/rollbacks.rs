@@ -47,7 +47,7 @@ ORDER BY number DESC LIMIT ?4
 
 /// How a rollback stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum RollbackStatus {
     /// It goes on.
     Running,
@@ -59,12 +59,20 @@ pub enum RollbackStatus {
     Failed,
     /// Its process ended without a word.
     Interrupted,
+    /// No other version was stored: nothing was touched.
+    RequiresBackup,
 }
 
 impl RollbackStatus {
     /// All.
-    pub const ALL: [Self; 5] =
-        [Self::Running, Self::Completed, Self::Partial, Self::Failed, Self::Interrupted];
+    pub const ALL: [Self; 6] = [
+        Self::Running,
+        Self::Completed,
+        Self::Partial,
+        Self::Failed,
+        Self::Interrupted,
+        Self::RequiresBackup,
+    ];
 
     /// Its word.
     pub fn word(self) -> &'static str {
@@ -74,12 +82,40 @@ impl RollbackStatus {
             Self::Partial => "partial",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::RequiresBackup => "requires_backup",
         }
     }
 
     /// The status of a word.
     pub fn of_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.word() == word)
+    }
+}
+
+/// What kind of call it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RollbackType {
+    /// A snapshot, or a part of it, was put back.
+    #[default]
+    BackupRestore,
+    /// A target, or one of its sources, was rolled back.
+    Rollback,
+    /// One workflow was put back to an earlier version.
+    Version,
+}
+
+impl RollbackType {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::BackupRestore, Self::Rollback, Self::Version];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::BackupRestore => "backup_restore",
+            Self::Rollback => "rollback",
+            Self::Version => "version",
+        }
     }
 }
 
@@ -92,12 +128,16 @@ pub struct NewRollback<'a> {
     pub repository: &'a str,
     /// What is written to.
     pub target: &'a str,
-    /// `backup_restore`, …
-    pub rollback_type: &'a str,
+    /// What kind of call it is.
+    pub rollback_type: RollbackType,
     /// How.
-    pub strategy: &'a str,
+    pub strategy: Option<&'a str>,
     /// The snapshot that is put back.
-    pub source_backup_id: &'a str,
+    pub source_backup_id: Option<&'a str>,
+    /// The version of a workflow that is put back.
+    pub source_version_id: Option<&'a str>,
+    /// That workflow.
+    pub workflow_id: Option<&'a str>,
     /// When.
     pub created_at: i64,
 }
@@ -167,23 +207,25 @@ impl State {
         let noted = (|| {
             let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             interrupt(&change, new.repository, new.target, new.created_at)?;
-            let id = free_id(&change, new.base_id)?;
-            change.execute(
-                "INSERT INTO rollbacks (rollback_id, repository, target, rollback_type, strategy, source_backup_id, status, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'running', ?7)",
-                params![
-                    id,
-                    new.repository,
-                    new.target,
-                    new.rollback_type,
-                    new.strategy,
-                    new.source_backup_id,
-                    new.created_at
-                ],
-            )?;
-            let number = change.last_insert_rowid();
+            let noted = insert(&change, new, RollbackStatus::Running)?;
             change.commit()?;
-            Ok((number, id))
+            Ok(noted)
+        })();
+        noted.map_err(|e| self.wrong(e))
+    }
+
+    /// Notes one that ended as it began, and gives its id.
+    pub fn note_rollback(&self, new: &NewRollback<'_>, status: RollbackStatus, why: &str) -> Result<String> {
+        let mut connection = self.connection();
+        let noted = (|| {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let (number, id) = insert(&change, new, status)?;
+            change.execute(
+                "UPDATE rollbacks SET completed_at = created_at, error_message = ?2 WHERE number = ?1",
+                params![number, why],
+            )?;
+            change.commit()?;
+            Ok(id)
         })();
         noted.map_err(|e| self.wrong(e))
     }
@@ -255,6 +297,33 @@ fn interrupt(change: &Transaction<'_>, repository: &str, target: &str, now: i64)
         params![repository, target, now],
     );
     noted.map(drop)
+}
+
+/// A row of its own for a rollback: its number and its id.
+fn insert(
+    change: &Transaction<'_>,
+    new: &NewRollback<'_>,
+    status: RollbackStatus,
+) -> rusqlite::Result<(i64, String)> {
+    let id = free_id(change, new.base_id)?;
+    change.execute(
+        "INSERT INTO rollbacks (rollback_id, repository, target, rollback_type, strategy, source_backup_id, source_version_id,
+            workflow_id, status, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            id,
+            new.repository,
+            new.target,
+            new.rollback_type.word(),
+            new.strategy,
+            new.source_backup_id,
+            new.source_version_id,
+            new.workflow_id,
+            status.word(),
+            new.created_at
+        ],
+    )?;
+    Ok((change.last_insert_rowid(), id))
 }
 
 /// The first of `base`, `base_2`, … that no row has.

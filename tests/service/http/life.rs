@@ -38,15 +38,14 @@ fn a_term_signal_ends_it_well_and_its_log_is_lines_of_json() {
 }
 
 #[test]
-fn hades_is_said_not_to_be_there() {
-    let program = Program::with_repository();
-    for args in [&["serve", "--only", "hades"][..], &["serve", "--hades-listen", "127.0.0.1:0"]] {
-        let ended = program.run(args).expect_code(2);
-        assert!(
-            ended.stderr.contains("HADES, the recovery service, is not in this version"),
-            "{}",
-            ended.stderr
-        );
+fn either_service_can_be_served_alone() {
+    for (only, other) in [("chronos", "/restore/workflow"), ("hades", "/backup")] {
+        let program = Program::with_repository();
+        let command = program.command(["serve", "--only", only, "--chronos-listen", "127.0.0.1:0"]);
+        let service = Service::of(program, command);
+        let health = service.get("/health").expect(200);
+        assert_eq!(health["agent"], only.to_uppercase(), "{health}");
+        assert_eq!(service.post(other, "{}").status, 404);
     }
 }
 

@@ -170,7 +170,7 @@ fn a_damaged_folder_comes_back_and_can_be_had_again_as_it_was_damaged() {
     let after: Value = serde_json::from_str(&text(home.join("after"))).unwrap();
     assert_eq!((&after["hook"], &after["status"]), (&json!("after_restore"), &json!("completed")));
     let event = found(&told, "restore_completed");
-    assert_eq!((&event["target"], &event["source_agent"]), (&json!("shop"), &json!("CHRONOS")));
+    assert_eq!((&event["target"], &event["source_agent"]), (&json!("shop"), &json!("HADES")));
     for field in ["rollback_id", "backup_id", "restored_count", "error_count"] {
         assert_eq!(event["details"][field], done[field], "{event}");
     }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::catalog::target_name;
 use crate::config::Config;
 use crate::error::Error;
-use crate::http::chronos::words::{dashed, given, is_tier, is_type};
+use crate::http::common::words::{dashed, given, is_tier, is_type};
 use crate::http::fields::shortened;
 use crate::http::problem::Problem;
 use crate::operations::backup::{ALL, BackupRequest, default_description};

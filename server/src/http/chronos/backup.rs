@@ -11,7 +11,7 @@ use crate::http::body::Body;
 use crate::http::chronos::asked::{Asked, Meant};
 use crate::http::chronos::awaited::awaited;
 use crate::http::chronos::jobs::queued;
-use crate::http::chronos::words::given;
+use crate::http::common::words::given;
 use crate::http::fields;
 use crate::http::problem::Problem;
 use crate::http::query::Query;

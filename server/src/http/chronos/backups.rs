@@ -13,7 +13,7 @@ use crate::catalog::{Catalog, Filter, Row, target_name};
 use crate::error::Error;
 use crate::http::blocking::look;
 use crate::http::chronos::page::{Direction, Key, Page, Value, Wanted, page};
-use crate::http::chronos::words::{dashed, given, is_tier, is_type, one_of, time};
+use crate::http::common::words::{dashed, given, is_tier, is_type, one_of, time};
 use crate::http::fields;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -24,16 +24,17 @@ use crate::operations::failures::{Failure, failures};
 const LIMIT: u32 = 50;
 const LIMIT_MAX: u32 = 1000;
 /// What rows can be sorted by.
-pub(super) const SORTS: [&str; 7] =
+pub(in crate::http) const SORTS: [&str; 7] =
     ["created-at", "size-bytes", "added-bytes", "name", "target", "tier", "backup-id"];
 /// What a snapshot can be.
-pub(super) const STATUSES: [&str; 6] = ["completed", "partial", "verified", "corrupted", "missing", "failed"];
+pub(in crate::http) const STATUSES: [&str; 6] =
+    ["completed", "partial", "verified", "corrupted", "missing", "failed"];
 
 /// Which snapshots are meant.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Parameters {
+pub(in crate::http) struct Parameters {
     /// Of this target, or of the one with this alias.
     target: Option<String>,
     /// Of this tier.
@@ -75,7 +76,7 @@ pub(super) struct Parameters {
     clippy::large_enum_variant,
     reason = "the shape of rows in the document; they are built from the two kinds themselves"
 )]
-pub(super) enum Listed<'a> {
+pub(in crate::http) enum Listed<'a> {
     /// A snapshot.
     Snapshot(Row<'a>),
     /// A backup that made none.
@@ -84,7 +85,7 @@ pub(super) enum Listed<'a> {
 
 /// A page of snapshots.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Listing {
+pub(in crate::http) struct Listing {
     /// The rows.
     #[schema(value_type = Vec<Listed>)]
     backups: Vec<serde_json::Value>,
@@ -100,7 +101,7 @@ pub(super) struct Listing {
 #[utoipa::path(get, path = "/backups", tag = "backups", params(Parameters), responses(
     (status = 200, description = "A page of them", body = Listing),
 ))]
-pub(super) async fn list(
+pub(in crate::http) async fn list(
     State(service): State<Arc<Service>>,
     Query(asked): Query<Parameters>,
 ) -> Result<Json<Listing>, Problem> {
@@ -111,14 +112,14 @@ pub(super) async fn list(
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
-pub(super) struct OfComponent {
+pub(in crate::http) struct OfComponent {
     /// With this component, or of the target of this name.
     component: Option<String>,
 }
 
 /// All snapshots, as system B asks for them.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct All {
+pub(in crate::http) struct All {
     /// The newest thousand.
     #[schema(value_type = Vec<Row>)]
     backups: Vec<serde_json::Value>,
@@ -130,7 +131,7 @@ pub(super) struct All {
 #[utoipa::path(get, path = "/list", tag = "backups", params(OfComponent), responses(
     (status = 200, description = "The snapshots", body = All),
 ))]
-pub(super) async fn all(
+pub(in crate::http) async fn all(
     State(service): State<Arc<Service>>,
     Query(asked): Query<OfComponent>,
 ) -> Result<Json<All>, Problem> {
@@ -269,7 +270,7 @@ fn known(catalog: &Catalog, service: &Service, filter: &Filter) -> Result<(), Pr
 }
 
 /// A row as JSON.
-pub(super) fn document(row: &impl Serialize) -> serde_json::Value {
+pub(in crate::http) fn document(row: &impl Serialize) -> serde_json::Value {
     // Rows have no keys that are not texts.
     serde_json::to_value(row).unwrap_or_default()
 }

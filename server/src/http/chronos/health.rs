@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::agent::Agent;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::http::blocking::check;
@@ -108,7 +109,7 @@ pub(super) async fn health(State(service): State<Arc<Service>>) -> Result<Respon
         let text = serde_json::to_string(&found).unwrap_or_default();
         Ok::<_, Problem>((found.backup_dir_accessible, Bytes::from(text)))
     };
-    let (is_accessible, text) = service.health().look(find).await?;
+    let (is_accessible, text) = service.health(Agent::Chronos).look(find).await?;
     let status = if is_accessible { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, [(CONTENT_TYPE, "application/json")], text).into_response())
 }
@@ -149,8 +150,8 @@ pub(crate) fn found(service: &Service) -> Result<Health> {
     };
     Ok(Health {
         status,
-        agent: "CHRONOS",
-        port: service.port(),
+        agent: Agent::Chronos.name(),
+        port: service.port(Agent::Chronos),
         backup_directory: workplace.location.shown(),
         backup_dir_accessible: catalog.is_some(),
         backups_last_24h: catalog.as_ref().map_or(0, |c| since(c, now)),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::blocking::look;
-use crate::http::chronos::words::given;
+use crate::http::common::words::given;
 use crate::http::fields;
 use crate::http::name::JobId;
 use crate::http::problem::Problem;
@@ -23,7 +23,7 @@ use crate::state::{JobFilter, JobStatus};
 const LIMIT: u32 = 50;
 const LIMIT_MAX: u32 = 1000;
 /// What a job can be.
-pub(super) const KINDS: [&str; 4] = ["backup", "verify", "cleanup", "restore"];
+pub(in crate::http) const KINDS: [&str; 4] = ["backup", "verify", "cleanup", "restore"];
 
 /// Which jobs are meant.
 #[derive(Debug, Default, Deserialize, IntoParams)]

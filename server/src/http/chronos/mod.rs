@@ -1,25 +1,21 @@
 //! CHRONOS: its routes on one page, one file per resource.
 
-mod words;
-
 mod page;
 
 mod asked;
 mod awaited;
 
 mod health;
+
 mod job_events;
-mod jobs;
+pub(in crate::http) mod jobs;
 
-mod backups;
-
+pub(in crate::http) mod backups;
 mod restore;
 
 mod backup;
 mod backup_id;
 mod cleanup;
-mod document;
-mod history;
 mod metrics;
 mod schedules;
 mod verify;
@@ -28,23 +24,22 @@ pub(crate) use health::found;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
-use axum::response::IntoResponse;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::auth::{Role, authenticate, require};
-use crate::http::fields::shortened;
-use crate::http::guard::guard;
+use crate::http::auth::Role;
+use crate::http::common::history;
 use crate::http::idempotency::idempotent;
-use crate::http::observe::observe;
-use crate::http::problem::Problem;
+use crate::http::router::needs;
 use crate::http::service::Service;
 
+/// What the document says of it.
+pub(in crate::http) const ABOUT: &str = "Backups of n8n, PostgreSQL, SQLite, files and commands: made, listed, verified, held and cleaned \
+    up. Bodies are JSON whatever their content type says. Every failure is a problem of RFC 9457 whose `detail` is a sentence.";
+
 /// Everything that CHRONOS answers.
-pub(crate) fn router(service: &Arc<Service>) -> Router {
+pub(in crate::http) fn routes(service: &Arc<Service>) -> OpenApiRouter<Arc<Service>> {
     let once = || from_fn_with_state(Arc::clone(service), idempotent);
     let read = OpenApiRouter::new()
         .routes(routes!(health::health))
@@ -74,37 +69,9 @@ pub(crate) fn router(service: &Arc<Service>) -> Router {
         .routes(routes!(schedules::patch))
         .routes(routes!(schedules::delete))
         .route_layer(once());
-    let api = OpenApiRouter::new()
+    OpenApiRouter::new()
         .merge(needs(read, Role::Read))
         .merge(needs(backup, Role::Backup))
         .merge(needs(restore, Role::Restore))
-        .merge(needs(admin, Role::Admin));
-    let (router, api) = api.split_for_parts();
-    let shared = || Arc::clone(service);
-    router
-        .merge(document::routes(&document::completed(api)))
-        .fallback(unknown_path)
-        .method_not_allowed_fallback(unknown_method)
-        .layer(from_fn_with_state(shared(), authenticate))
-        .layer(from_fn_with_state(shared(), guard))
-        .layer(from_fn_with_state(shared(), observe))
-        .with_state(shared())
-}
-
-fn needs(routes: OpenApiRouter<Arc<Service>>, role: Role) -> OpenApiRouter<Arc<Service>> {
-    routes.route_layer(from_fn_with_state(role, require))
-}
-
-async fn unknown_path(request: Request) -> impl IntoResponse {
-    let path = shortened(request.uri().path());
-    Problem::not_found(format!("there is nothing at {path}; GET /openapi.json lists what there is"))
-}
-
-async fn unknown_method(request: Request) -> impl IntoResponse {
-    let (path, method) = (shortened(request.uri().path()), shortened(request.method().as_str()));
-    Problem::new(
-        axum::http::StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        format!("{path} takes no {method}; the Allow header lists what it takes"),
-    )
+        .merge(needs(admin, Role::Admin))
 }

@@ -16,7 +16,7 @@ use crate::http::auth::Caller;
 use crate::http::blocking::{look, work};
 use crate::http::body::Body;
 use crate::http::chronos::jobs::queued;
-use crate::http::chronos::words::{given, one_of};
+use crate::http::common::words::{STRATEGIES, given, one_of};
 use crate::http::name::Name;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
@@ -24,8 +24,6 @@ use crate::jobs::{JobView, RestoreTask, Task};
 use crate::operations::Mode;
 use crate::operations::restore::{Reach, RestoreRequest, Restored, restore};
 
-/// The strategies by their words.
-pub(super) const STRATEGIES: [&str; 4] = ["new-location", "overwrite", "replace", "merge"];
 /// Most names of one request.
 const NAMES_MAX: usize = 1000;
 
@@ -33,7 +31,7 @@ const NAMES_MAX: usize = 1000;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schema(as = Restore)]
-pub(super) struct Asked {
+pub(in crate::http) struct Asked {
     /// Only these kinds of sources (`files`, `config`, `database`, `workflows`, …), sources or targets; everything if absent.
     components: Option<Vec<String>>,
     /// Only say what would be done.
@@ -58,7 +56,7 @@ pub(super) struct Asked {
     (status = 200, description = "What was done, or would be", body = Restored),
     (status = 202, description = "A job that does it", body = JobView),
 ))]
-pub(super) async fn post(
+pub(in crate::http) async fn post(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
     Name(id): Name,
@@ -111,5 +109,6 @@ fn meant(backup: String, asked: Asked, caller: &Caller) -> Result<RestoreRequest
         path,
         reach: if caller.name.is_some() { Reach::Anywhere } else { Reach::Root },
         mode: Mode::dry(asked.dry_run.unwrap_or_default()),
+        ..RestoreRequest::default()
     })
 }

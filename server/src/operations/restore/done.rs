@@ -1,5 +1,6 @@
 //! What a restore did, or would do: the answer.
 
+use chronos_connect::n8n::restore::Action;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -48,12 +49,36 @@ pub struct StepDone {
     /// Things that are not back, the first thousand.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<NotBack>,
+    /// What became of each workflow, where workflows are put back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub workflows: Vec<WorkflowDone>,
     /// Why it failed or was left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// What is worth knowing and is no failure.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// What became of a workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct WorkflowDone {
+    /// Its id in the snapshot.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `updated`, `created` or `unchanged`.
+    #[schema(value_type = String)]
+    pub action: Action,
+    /// Its id on the server, if that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live_id: Option<String>,
+    /// What is not as it was stored, as read back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<String>,
+    /// Why it is not back, and in which state it was left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// Something that is not back.

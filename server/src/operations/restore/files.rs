@@ -271,9 +271,11 @@ impl Files<'_> {
     fn put(&self, part: &Part, safety: Option<&Safety>) -> chronos_snapshot::Result<RestoreReport> {
         let (planned, print, place) = (part.planned.clone(), part.print, self.plan.place.clone());
         let tree = safety.map(|safety| safety.tree().clone());
+        let is_kept = tree.is_some() || !self.task.force;
         let check = move |now: &RestorePlan| {
             let other = || (fingerprint(now) != print).then(|| place.clone());
-            let why = moved(&planned, now).or_else(|| stands(now, tree.as_ref()).err()).or_else(other);
+            let lost = || if is_kept { stands(now, tree.as_ref()).err() } else { None };
+            let why = moved(&planned, now).or_else(lost).or_else(other);
             match why {
                 Some(why) => Err(chronos_snapshot::Error::Refused(format!(
                     "{why}: it was changed since the restore was planned; nothing was touched"

@@ -27,12 +27,13 @@ use crate::catalog::{Catalog, target_name};
 use crate::config::{Source, SourceKind, TargetConfig};
 use crate::error::{Error, Result};
 use crate::operations::Mode;
+use crate::state::RollbackType;
 use crate::workplace::Workplace;
 
-pub use done::{NotBack, Restored, StepDone, StepStatus};
+pub use done::{NotBack, Restored, StepDone, StepStatus, WorkflowDone};
 pub use place::Reach;
 pub use plan::{Names, Plan, StepPlan};
-pub use record::{resume, settle};
+pub use record::{note_without_version, resume, settle};
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +52,14 @@ pub struct RestoreRequest {
     pub reach: Reach,
     /// Whether anything is done.
     pub mode: Mode,
+    /// What kind of call it is, for the history.
+    pub kind: RollbackType,
+    /// Whether it is done also where no snapshot of what is there can be made first.
+    pub force: bool,
+    /// Only these workflows, by their ids or names; empty: all.
+    pub workflows: Vec<String>,
+    /// The version of the one workflow that is put back.
+    pub version: Option<String>,
 }
 
 /// A restore that can be begun: everything that was named is found, nothing is looked at yet.
@@ -72,6 +81,11 @@ pub struct Task<'w> {
     /// When it began.
     began: Timestamp,
     mode: Mode,
+    kind: RollbackType,
+    force: bool,
+    /// Only these workflows; empty: all.
+    workflows: Vec<String>,
+    version: Option<String>,
     warnings: Vec<String>,
 }
 
@@ -116,6 +130,10 @@ impl<'w> Task<'w> {
             place: None,
             began,
             mode: request.mode,
+            kind: request.kind,
+            force: request.force,
+            workflows: request.workflows.clone(),
+            version: request.version.clone(),
             warnings,
         };
         task.find_place(request)?;
@@ -154,6 +172,11 @@ impl<'w> Task<'w> {
         let of_kind = self.snapshot.manifest.sources.iter().filter(|s| s.kind == stored.kind).count();
         let is_clear = self.is_elsewhere() && of_kind == 1 && all().count() == 1;
         named.or_else(|| all().next().filter(|_| is_clear))
+    }
+
+    /// The one workflow that is put back to an earlier version, if that is what this is.
+    fn workflow(&self) -> Option<&str> {
+        self.workflows.first().filter(|_| self.kind == RollbackType::Version).map(String::as_str)
     }
 
     /// Whether another target is written than the one that the snapshot is of.

@@ -1,19 +1,20 @@
 //! What the history of this host says of a restore, and with it whoever is told.
 
 use chronos_snapshot::{ErrorKind, RecoveredOutcome, resume_or_undo};
+use chronos_store::Repository;
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
-use crate::events::{Event, Teller, restore_ended};
+use crate::events::{Event, Teller, record as tell, restore_ended, rollback_requested};
 use crate::operations::restore::{Restored, Task};
-use crate::state::{Alert, NewRollback, RollbackEnding, RollbackFilter, RollbackStatus, State, Telling};
+use crate::state::{
+    Alert, NewRollback, RollbackEnding, RollbackFilter, RollbackStatus, RollbackType, State, Telling,
+};
 use crate::turn::Turn;
 use crate::values::shown;
 use crate::workplace::Workplace;
 
-/// The word of the history for what these calls are.
-const TYPE: &str = "backup_restore";
 /// Rows that may be going on: one for each target.
 const RUNNING_MAX: u32 = 10_000;
 
@@ -29,27 +30,33 @@ impl Record {
     /// Notes that a restore begins. A history that cannot be written keeps nobody from bringing things back: it is told of.
     pub(super) fn begin(task: &Task<'_>, warnings: &mut Vec<String>) -> Self {
         let now = task.repository.env().clock.now();
-        let stamp = Timestamp::from_nanosecond(now).unwrap_or_default().strftime("%Y%m%d_%H%M%S");
-        let base_id = format!("rollback_{stamp}");
+        let base_id = base_id(now);
         let noted = State::open(&task.workplace.places.state).and_then(|state| {
             let (number, id) = state.begin_rollback(&NewRollback {
                 base_id: &base_id,
                 repository: &task.repository.id().to_string(),
                 target: &task.target,
-                rollback_type: TYPE,
-                strategy: task.strategy.name(),
-                source_backup_id: &task.snapshot.manifest.backup_id,
+                rollback_type: task.kind,
+                strategy: Some(task.strategy.name()),
+                source_backup_id: Some(&task.snapshot.manifest.backup_id),
+                source_version_id: task.version.as_deref(),
+                workflow_id: task.workflow(),
                 created_at: short(now),
             })?;
             Ok((state, number, id))
         });
-        match noted {
+        let record = match noted {
             Ok((state, number, id)) => Self { noted: Some((state, number)), id },
             Err(error) => {
                 warnings.push(format!("the history does not have this restore: {error}"));
                 Self { noted: None, id: base_id }
             }
+        };
+        if let Some(workflow) = task.workflow() {
+            let about = json!({ "status": "running", "rollback_id": record.id, "version_id": task.version });
+            warnings.extend(requested(task.workplace, &task.target, workflow, &about));
         }
+        record
     }
 
     /// Notes the snapshot of what was there before.
@@ -74,12 +81,15 @@ impl Record {
             .or_else(|| (status != RollbackStatus::Completed).then(|| restored.message.clone()));
         let event = restore_ended(
             &task.workplace.env,
+            task.kind,
+            task.workflow().unwrap_or(&task.target),
             &task.target,
-            status,
-            why.as_deref(),
+            (status, why.as_deref()),
             json!({
                 "rollback_id": restored.rollback_id,
                 "backup_id": restored.backup_id,
+                "version_id": task.version,
+                "workflow_id": task.workflow(),
                 "restored_count": restored.restored_count,
                 "error_count": restored.error_count,
                 "strategy": restored.strategy,
@@ -113,6 +123,50 @@ impl Record {
             task.repository.monitor().problem(&format!("the history has no end of {}: {error}", self.id));
         }
     }
+}
+
+/// Notes that a workflow was to be rolled back and no other version of it is stored; gives the id of the row.
+///
+/// # Errors
+/// Those of the state of this host.
+pub fn note_without_version(
+    workplace: &Workplace,
+    repository: &Repository,
+    target: &str,
+    workflow: &str,
+    why: &str,
+) -> Result<String> {
+    let now = workplace.env.clock.now();
+    let status = RollbackStatus::RequiresBackup;
+    let new = NewRollback {
+        base_id: &base_id(now),
+        repository: &repository.id().to_string(),
+        target,
+        rollback_type: RollbackType::Version,
+        strategy: None,
+        source_backup_id: None,
+        source_version_id: None,
+        workflow_id: Some(workflow),
+        created_at: short(now),
+    };
+    let id = State::open(&workplace.places.state)?.note_rollback(&new, status, why)?;
+    let about = json!({ "status": status.word(), "rollback_id": id, "error": why });
+    if let Some(problem) = requested(workplace, target, workflow, &about) {
+        workplace.monitor.problem(&problem);
+    }
+    Ok(id)
+}
+
+/// Tells that somebody wants a workflow back; or gives why it cannot be told.
+fn requested(workplace: &Workplace, target: &str, workflow: &str, about: &Value) -> Option<String> {
+    let event = |_: &_| vec![rollback_requested(&workplace.env, target, workflow, about.clone())];
+    let told = tell(workplace, Alert::Untouched, &event);
+    told.err().map(|error| format!("nobody is told that {workflow} is to be rolled back: {error}"))
+}
+
+/// The id of what begins now, if no other has it.
+fn base_id(now: i128) -> String {
+    format!("rollback_{}", Timestamp::from_nanosecond(now).unwrap_or_default().strftime("%Y%m%d_%H%M%S"))
 }
 
 /// The name of the turn that restores of a target take beside that of its backups: no target can be named so.

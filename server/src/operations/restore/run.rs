@@ -167,7 +167,14 @@ impl Task<'_> {
         check_cancelled(monitor)?;
         let mut restored = self.blank(Some(record));
         let has_work = steps.iter().any(|step| step.plan().has_work());
-        let safety = if has_work { Safety::make(self, steps)? } else { None };
+        let safety = if has_work { Safety::make(self, steps) } else { Ok(None) };
+        let safety = match safety {
+            Err(error) if self.force => {
+                restored.warnings.push(format!("{error}; it was done all the same, as was asked for"));
+                None
+            }
+            made => made?,
+        };
         if let Some(safety) = &safety {
             record.safety(self, safety.backup_id());
             restored.pre_rollback_backup = Some(safety.backup_id().to_owned());

@@ -7,17 +7,16 @@ use chronos_snapshot::{ByteRange, FileOptions, Source, SourceResult, Strategy, T
 use serde_json::Value;
 
 use crate::config::{self, SourceKind, TargetConfig};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operations::backup::setting;
 use crate::operations::restore::Task;
-use crate::operations::restore::done::{StepDone, StepStatus};
+use crate::operations::restore::done::{StepDone, StepStatus, WorkflowDone};
 use crate::operations::restore::plan::StepPlan;
 use crate::operations::restore::safety::{Safety, Width};
 use crate::operations::restore::step::{LeftOut, Step};
+use crate::operations::versions::FOLDER;
 use crate::sources::{Selection, n8n_client, n8n_way_back, of_target};
 
-/// Folder of the workflows, in that of their source.
-const FOLDER: &[u8] = b"workflows";
 /// Everything.
 const WHOLE: ByteRange = ByteRange::ALL;
 
@@ -39,6 +38,44 @@ struct OfTree {
     tree: Tree,
     /// Id and file of each.
     all: Vec<(String, TreePath)>,
+}
+
+impl OfTree {
+    /// Keeps those that are named by id or name; all, if none is. Each name must mean one.
+    fn keep(&mut self, wanted: &[String]) -> Result<()> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let mut ids = Vec::new();
+        let mut names: Option<Vec<(String, String)>> = None;
+        for wanted in wanted {
+            if self.all.iter().any(|(id, _)| id == wanted) {
+                ids.push(wanted.clone());
+                continue;
+            }
+            let known = match &mut names {
+                Some(known) => known,
+                None => names.insert(self.names()?),
+            };
+            let before = ids.len();
+            ids.extend(known.iter().filter(|(_, name)| name == wanted).map(|(id, _)| id.clone()));
+            if ids.len() == before {
+                return Err(Error::NotStored { workflow: wanted.clone() });
+            }
+        }
+        self.all.retain(|(id, _)| ids.contains(id));
+        Ok(())
+    }
+
+    /// Id and name of each.
+    fn names(&self) -> Result<Vec<(String, String)>> {
+        let ids = self.all.iter().map(|(id, _)| id);
+        ids.map(|id| {
+            let name = self.load(id)?.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            Ok((id.clone(), name))
+        })
+        .collect()
+    }
 }
 
 impl Stored for OfTree {
@@ -68,10 +105,11 @@ pub(super) fn workflows<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
     let Some(live) = task.source(source, SourceKind::N8n) else {
         return left_out(format!("target {} has no n8n that is named {}", task.target, source.name));
     };
-    let stored = stored(task, source)?;
+    let mut stored = stored(task, source)?;
     if stored.all.is_empty() {
         return left_out(Task::absent(source));
     }
+    stored.keep(&task.workflows)?;
     let Some(client) = n8n_client(live, &setting(task.workplace, &FileOptions::default()))? else {
         let why = "it is read by its command line; workflows are put back over its API: give it a url and an api_key";
         return left_out(why.to_owned());
@@ -123,6 +161,18 @@ fn look(task: &Task<'_>, client: &Client, stored: &OfTree, options: &RestoreOpti
     Ok(planned)
 }
 
+/// What is as it was stored.
+fn as_planned(workflow: &Planned) -> WorkflowDone {
+    WorkflowDone {
+        id: workflow.id.clone(),
+        name: workflow.name.clone(),
+        action: workflow.action,
+        live_id: Some(workflow.live_id.clone()).filter(|live| *live != workflow.id),
+        differences: workflow.differences.clone(),
+        error: None,
+    }
+}
+
 fn named(workflow: &Planned) -> String {
     format!("{} ({})", workflow.name, workflow.id)
 }
@@ -145,6 +195,7 @@ impl Step for Workflows<'_> {
     fn apply(&self, _safety: Option<&Safety>) -> Result<StepDone> {
         let mut done = StepDone::of(&self.plan);
         if !self.plan.has_work() && self.planned.errors.is_empty() {
+            done.workflows.extend(self.planned.workflows.iter().map(as_planned));
             return Ok(done.ended(StepStatus::Unchanged));
         }
         if look(self.task, &self.client, &self.stored, &self.options)? != self.planned {
@@ -155,17 +206,24 @@ impl Step for Workflows<'_> {
         let report = restore(&self.client, &self.stored, &self.planned, &self.options, monitor)?;
         for workflow in report.workflows {
             let name = format!("{} ({})", workflow.name, workflow.id);
-            match workflow.error {
-                Some(error) => done.lacks(name, error),
+            let live_id = Some(workflow.live_id).filter(|live| *live != workflow.id);
+            match &workflow.error {
+                Some(error) => done.lacks(name, error.clone()),
                 None if workflow.action == Action::Unchanged => {}
                 None => {
                     done.restored += 1;
-                    done.notes.extend(workflow.differences.into_iter().map(|d| format!("{name}: {d}")));
-                    if workflow.live_id != workflow.id {
-                        done.notes.push(format!("{name}: its id is {} now", workflow.live_id));
-                    }
+                    done.notes.extend(workflow.differences.iter().map(|d| format!("{name}: {d}")));
+                    done.notes.extend(live_id.iter().map(|live| format!("{name}: its id is {live} now")));
                 }
             }
+            done.workflows.push(WorkflowDone {
+                id: workflow.id,
+                name: workflow.name,
+                action: workflow.action,
+                live_id,
+                differences: workflow.differences,
+                error: workflow.error,
+            });
         }
         done.bytes_written = if done.error_count == 0 { self.plan.bytes } else { 0 };
         let status = match (done.error_count, done.restored) {

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::catalog::{rfc3339, target_name};
 use crate::http::blocking::look;
-use crate::http::chronos::words::{given, one_of};
+use crate::http::common::words::{given, one_of};
 use crate::http::fields;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -25,7 +25,7 @@ const LIMIT_MAX: u32 = 1000;
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Parameters {
+pub(in crate::http) struct Parameters {
     /// Rows, 1 to 1000; 50 if absent.
     #[serde(deserialize_with = "fields::number")]
     #[param(minimum = 1, maximum = 1000)]
@@ -39,12 +39,12 @@ pub(super) struct Parameters {
 /// One call.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HistoryRow)]
-pub(super) struct Row {
+pub(in crate::http) struct Row {
     /// Its id.
     rollback_id: String,
     /// What was written to.
     target: String,
-    /// `backup_restore`.
+    /// `backup_restore`, `rollback` or `version`.
     rollback_type: String,
     /// The snapshot that was put back.
     source_backup_id: Option<String>,
@@ -69,7 +69,7 @@ pub(super) struct Row {
 /// The history.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = History)]
-pub(super) struct Listing {
+pub(in crate::http) struct Listing {
     /// The rows, newest first.
     history: Vec<Row>,
     /// How many.
@@ -101,7 +101,7 @@ impl From<Rollback> for Row {
 #[utoipa::path(get, path = "/history", tag = "restore", params(Parameters), responses(
     (status = 200, description = "The newest of them", body = Listing),
 ))]
-pub(super) async fn get(
+pub(in crate::http) async fn get(
     State(service): State<Arc<Service>>,
     Query(asked): Query<Parameters>,
 ) -> Result<Json<Listing>, Problem> {

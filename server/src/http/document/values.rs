@@ -7,9 +7,9 @@ use utoipa::openapi::schema::{ArrayItems, Object, Schema, SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr};
 
 use crate::http::chronos::backups::{SORTS, STATUSES};
-use crate::http::chronos::document::SCHEMAS;
 use crate::http::chronos::jobs::KINDS;
-use crate::http::chronos::restore::STRATEGIES;
+use crate::http::common::words::STRATEGIES;
+use crate::http::document::SCHEMAS;
 use crate::state::{JobStatus, RollbackStatus};
 
 /// The schema of what changes a schedule, and of a new one, which must say when.

@@ -6,7 +6,7 @@ use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response};
 
-use crate::http::chronos::document::PROBLEM;
+use crate::http::document::PROBLEM;
 use crate::http::problem::CONTENT_TYPE;
 
 /// The header that says when it is worth another try.

@@ -8,28 +8,36 @@ use jiff::tz::TimeZone;
 use crate::http::fields::shortened;
 use crate::http::problem::Problem;
 
+/// The strategies of a restore by their words.
+pub(in crate::http) const STRATEGIES: [&str; 4] = ["new-location", "overwrite", "replace", "merge"];
+
 /// A text that is not empty.
-pub(super) fn given(text: Option<String>) -> Option<String> {
+pub(in crate::http) fn given(text: Option<String>) -> Option<String> {
     text.filter(|t| !t.trim().is_empty())
 }
 
+/// A text that must be there.
+pub(in crate::http) fn required(field: &str, text: Option<String>) -> Result<String, Problem> {
+    given(text).ok_or_else(|| Problem::invalid(field, format!("{field} is missing")))
+}
+
 /// A word with `-` for `_`.
-pub(super) fn dashed(text: &str) -> String {
+pub(in crate::http) fn dashed(text: &str) -> String {
     text.trim().replace('_', "-")
 }
 
 /// Whether it is a tier.
-pub(super) fn is_tier(word: &str) -> bool {
+pub(in crate::http) fn is_tier(word: &str) -> bool {
     TIERS.contains(&word)
 }
 
 /// Whether it is a backup type.
-pub(super) fn is_type(word: &str) -> bool {
+pub(in crate::http) fn is_type(word: &str) -> bool {
     BACKUP_TYPES.contains(&word)
 }
 
 /// One of some words.
-pub(super) fn one_of(field: &str, text: &str, known: &[&str]) -> Result<String, Problem> {
+pub(in crate::http) fn one_of(field: &str, text: &str, known: &[&str]) -> Result<String, Problem> {
     let word = dashed(text);
     if known.contains(&word.as_str()) {
         return Ok(word);
@@ -39,7 +47,7 @@ pub(super) fn one_of(field: &str, text: &str, known: &[&str]) -> Result<String, 
 }
 
 /// A moment: RFC 3339, or a date with or without a time, in UTC.
-pub(super) fn time(field: &str, text: &str) -> Result<Timestamp, Problem> {
+pub(in crate::http) fn time(field: &str, text: &str) -> Result<Timestamp, Problem> {
     // In a query, `+` of a zone reads as a space.
     let zoned = text.replace(' ', "+");
     let parsed = text.parse::<Timestamp>().ok().or_else(|| zoned.parse::<Timestamp>().ok()).or_else(|| {

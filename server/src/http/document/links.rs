@@ -5,7 +5,7 @@ use utoipa::openapi::link::Link;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{RefOr, Response};
 
-use crate::http::chronos::document::operation_id;
+use crate::http::document::operation_id;
 
 /// Where an answer has the name of a snapshot, and who takes it.
 const OF_SNAPSHOTS: (&str, &[(&str, &str)]) = (

@@ -17,6 +17,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{InfoBuilder, OpenApi, RefOr, Required};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::agent::Agent;
 use crate::http::idempotency::KEY_LEN_MAX;
 use crate::http::problem::Document;
 
@@ -28,16 +29,13 @@ const SCHEMAS: &str = "#/components/schemas/";
 const VISIBLE: &str = "^[!-~]([ -~]*[!-~])?$";
 /// Name of the security scheme.
 const TOKEN: &str = "token";
-/// What is said of the service.
-const ABOUT: &str = "Backups of n8n, PostgreSQL, SQLite, files and commands: made, listed, verified, held and cleaned up. \
-    Bodies are JSON whatever their content type says. Every failure is a problem of RFC 9457 whose `detail` is a sentence.";
 
 /// The document in full: what every operation has in common is added in one place.
-pub(super) fn completed(mut document: OpenApi) -> OpenApi {
+pub(super) fn completed(mut document: OpenApi, agent: Agent, about: &str) -> OpenApi {
     document.info = InfoBuilder::new()
-        .title("CHRONOS")
+        .title(agent.name())
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(ABOUT))
+        .description(Some(about))
         .build();
     document.security = Some(vec![SecurityRequirement::default(), SecurityRequirement::new(TOKEN, [""; 0])]);
     let components = document.components.get_or_insert_default();

@@ -1,0 +1,232 @@
+//! `POST /rollback/workflow` and `POST /restore/workflow`: workflows back into their n8n.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::http::blocking::work;
+use crate::http::body::Body;
+use crate::http::common::words::{given, required};
+use crate::http::problem::Problem;
+use crate::http::service::Service;
+use crate::operations::Mode;
+use crate::operations::restore::{Plan, RestoreRequest, Restored, WorkflowDone, restore};
+use crate::operations::rollback::{Outcome, WorkflowRollback, rollback_workflow};
+
+/// The target where nobody names one.
+const TARGET: &str = "control-plane";
+/// Component of the sources that have workflows.
+const WORKFLOWS: &str = "workflows";
+/// Most names of one request.
+const NAMES_MAX: usize = 10_000;
+
+/// Which workflow goes back to which version.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = WorkflowRollback)]
+pub(super) struct AskedVersion {
+    /// The workflow, by its id.
+    workflow_id: Option<String>,
+    /// The version: as n8n calls it, a content id of `GET /versions`, or a snapshot. Absent: the newest that differs from what is
+    /// there.
+    version_id: Option<String>,
+    /// The target whose n8n has it; `control-plane` if absent.
+    target: Option<String>,
+    /// Only say what would be done.
+    dry_run: Option<bool>,
+}
+
+/// What became of it.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(super) struct VersionBack {
+    /// `completed`, `partial`, `planned`, or `requires_backup`: no other version is stored, and nothing was touched.
+    status: String,
+    /// Its id in the history; a dry run has none.
+    rollback_id: Option<String>,
+    /// The workflow.
+    workflow_id: String,
+    /// The version that is there now.
+    restored_version: Option<String>,
+    /// Its content id.
+    content_id: Option<String>,
+    /// The version that was there; none if the workflow was gone.
+    from_version: Option<String>,
+    /// The snapshot that it comes from.
+    backup_id: Option<String>,
+    /// The snapshot of what was there before.
+    pre_rollback_backup: Option<String>,
+    /// What was done to the workflow, and what is not as it was stored.
+    restored: Vec<WorkflowDone>,
+    /// What would be done, a dry run alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<Plan>,
+    /// What the caller should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    /// A sentence for people.
+    message: String,
+}
+
+/// Which workflows come back from a snapshot.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = WorkflowRestore)]
+pub(super) struct FromBackup {
+    /// The snapshot, by any of its names.
+    backup_id: Option<String>,
+    /// The target that is written to; the snapshot's own if absent.
+    target: Option<String>,
+    /// Only these, by ids or names; all if absent.
+    workflow_filter: Option<Vec<String>>,
+    /// Only say what would be done.
+    dry_run: Option<bool>,
+}
+
+/// What became of them.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct WorkflowsBack {
+    /// `completed`, `partial` or `planned`.
+    status: String,
+    /// Its id in the history; a dry run has none.
+    rollback_id: Option<String>,
+    /// The snapshot.
+    backup_id: String,
+    /// The target that was written to.
+    target: String,
+    /// The snapshot of what was there before.
+    pre_rollback_backup: Option<String>,
+    /// Each workflow that is back, or was as it was stored.
+    restored: Vec<WorkflowDone>,
+    /// Each that is not, and why.
+    errors: Vec<NotBack>,
+    /// What would be done, a dry run alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<Plan>,
+    /// What the caller should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    /// A sentence for people.
+    message: String,
+}
+
+/// A workflow that is not back.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WorkflowNotBack)]
+pub(super) struct NotBack {
+    /// Its id in the snapshot; or the source, if that failed as a whole.
+    id: String,
+    /// Why, and in which state it was left.
+    error: String,
+}
+
+/// Put one workflow back to an earlier version
+///
+/// It is written to n8n and read back. Where no other version is stored the answer is 200 with `status` `requires_backup`, and nothing was
+/// touched. What only the safety snapshots of restores have is never taken unless it is named: a second call does not bring
+/// back what the first one removed.
+#[utoipa::path(post, path = "/rollback/workflow", tag = "rollback", request_body = AskedVersion, responses(
+    (status = 200, description = "What was done, or would be", body = VersionBack),
+))]
+pub(super) async fn version(
+    State(service): State<Arc<Service>>,
+    Body(asked): Body<AskedVersion>,
+) -> Result<Json<VersionBack>, Problem> {
+    let workflow_id = required("workflow_id", asked.workflow_id)?;
+    let request = WorkflowRollback {
+        workflow_id: workflow_id.clone(),
+        version_id: given(asked.version_id),
+        target: given(asked.target).unwrap_or_else(|| TARGET.to_owned()),
+        mode: Mode::dry(asked.dry_run.unwrap_or_default()),
+    };
+    let done = work(&service, move |service| {
+        rollback_workflow(service.workplace(), &service.repository()?, &request)
+    });
+    Ok(Json(match done.await? {
+        Outcome::RequiresBackup { rollback_id, message } => VersionBack {
+            status: "requires_backup".to_owned(),
+            rollback_id,
+            workflow_id,
+            message,
+            ..VersionBack::default()
+        },
+        Outcome::Done { from, version, restored, mut warnings } => {
+            let (back, _) = of_workflows(&restored);
+            warnings.extend(restored.warnings);
+            VersionBack {
+                status: restored.status,
+                rollback_id: restored.rollback_id,
+                workflow_id,
+                restored_version: Some(version.version_id),
+                content_id: Some(version.content_id),
+                from_version: from,
+                backup_id: Some(restored.backup_id),
+                pre_rollback_backup: restored.pre_rollback_backup,
+                restored: back,
+                plan: restored.plan,
+                warnings,
+                message: restored.message,
+            }
+        }
+    }))
+}
+
+/// Put workflows back from a snapshot
+///
+/// Those that are there are written over, those that are gone are made again; each is read back and compared. Nothing else of the
+/// snapshot is touched, and no workflow that came later is removed.
+#[utoipa::path(post, path = "/restore/workflow", tag = "rollback", request_body = FromBackup, responses(
+    (status = 200, description = "What was done, or would be", body = WorkflowsBack),
+))]
+pub(super) async fn from_backup(
+    State(service): State<Arc<Service>>,
+    Body(asked): Body<FromBackup>,
+) -> Result<Json<WorkflowsBack>, Problem> {
+    let workflows = asked.workflow_filter.unwrap_or_default();
+    if workflows.len() > NAMES_MAX {
+        let why = format!("workflow_filter has more than {NAMES_MAX} entries");
+        return Err(Problem::invalid("workflow_filter", why));
+    }
+    let request = RestoreRequest {
+        backup: required("backup_id", asked.backup_id)?,
+        components: vec![WORKFLOWS.to_owned()],
+        target: given(asked.target),
+        mode: Mode::dry(asked.dry_run.unwrap_or_default()),
+        workflows,
+        ..RestoreRequest::default()
+    };
+    let done = work(&service, move |service| restore(service.workplace(), &service.repository()?, &request));
+    let restored = done.await?;
+    let (back, errors) = of_workflows(&restored);
+    Ok(Json(WorkflowsBack {
+        status: restored.status,
+        rollback_id: restored.rollback_id,
+        backup_id: restored.backup_id,
+        target: restored.target,
+        pre_rollback_backup: restored.pre_rollback_backup,
+        restored: back,
+        errors,
+        plan: restored.plan,
+        warnings: restored.warnings,
+        message: restored.message,
+    }))
+}
+
+/// The workflows that are back, and those that are not.
+fn of_workflows(restored: &Restored) -> (Vec<WorkflowDone>, Vec<NotBack>) {
+    let (mut back, mut errors) = (Vec::new(), Vec::new());
+    for step in &restored.steps {
+        for workflow in &step.workflows {
+            match &workflow.error {
+                None => back.push(workflow.clone()),
+                Some(error) => errors.push(NotBack { id: workflow.id.clone(), error: error.clone() }),
+            }
+        }
+        if let Some(error) = step.error.as_ref().filter(|_| step.workflows.is_empty()) {
+            errors.push(NotBack { id: step.sources.join(", "), error: error.clone() });
+        }
+    }
+    (back, errors)
+}

@@ -1,0 +1,132 @@
+//! The distinct versions of one workflow, over all snapshots of a target.
+
+use chronos_connect::n8n::file_name;
+use chronos_snapshot::{ByteRange, Snapshot, TreePath, Version, versions};
+use chronos_store::SnapshotId;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::catalog::Catalog;
+use crate::error::{Error, Result};
+
+/// Folder of the workflows, in that of their source.
+pub(crate) const FOLDER: &[u8] = b"workflows";
+/// Kind of the sources that have workflows.
+const KIND: &str = "n8n";
+/// Longest workflow that is read.
+const WORKFLOW_MAX: u64 = 64 << 20;
+
+/// One version of a workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct WorkflowVersion {
+    /// What its server called it; its content id if that called it nothing.
+    pub version_id: String,
+    /// Id of its content, as it is stored.
+    pub content_id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it was active.
+    pub active: bool,
+    /// When it was changed last, as its server said.
+    pub updated_at: Option<String>,
+    /// The newest snapshot that has it; a good one if there is any.
+    pub backup_id: String,
+    /// When that was made.
+    pub created_at: String,
+    /// When it was first stored.
+    pub first_seen: String,
+    /// When it was last stored.
+    pub last_seen: String,
+    /// Snapshots that have it, oldest first.
+    pub snapshots: Vec<String>,
+    /// Whether nothing but the safety snapshots of restores has it: it is what somebody wanted to be rid of.
+    pub only_before_rollbacks: bool,
+}
+
+/// A workflow and its versions.
+#[derive(Debug)]
+pub struct Workflow {
+    /// The source that has it.
+    pub source: String,
+    /// Its versions with their content, newest first.
+    pub versions: Vec<(WorkflowVersion, Value)>,
+    /// What could not be read.
+    pub errors: Vec<String>,
+}
+
+/// A workflow of a target: in the first of its sources that ever had it.
+///
+/// # Errors
+/// [`Error::UnknownWorkflow`] if no snapshot of the target has it.
+pub fn of_workflow(catalog: &Catalog, target: &str, id: &str) -> Result<Workflow> {
+    let unknown = || Error::UnknownWorkflow { workflow: id.to_owned(), target: target.to_owned() };
+    let file = file_name(id).ok_or_else(unknown)?;
+    let all: Vec<Snapshot> =
+        catalog.snapshots.iter().filter(|s| s.manifest.target == target).cloned().collect();
+    let mut sources: Vec<&str> = Vec::new();
+    for source in all.iter().rev().flat_map(|s| &s.manifest.sources).filter(|s| s.kind == KIND) {
+        if !sources.contains(&&*source.name) {
+            sources.push(&source.name);
+        }
+    }
+    for source in sources {
+        let path = TreePath::new(source)?.join(FOLDER)?.join(file.as_bytes())?;
+        let found = versions(&catalog.view.reader(), &all, &path);
+        if found.versions.is_empty() && found.errors.is_empty() {
+            continue;
+        }
+        let mut workflow = Workflow { source: source.to_owned(), versions: Vec::new(), errors: Vec::new() };
+        let mut seen = Vec::new();
+        for version in &found.versions {
+            match read(catalog, &all, version, &path) {
+                Ok((at, one)) => seen.push((at, one)),
+                Err(error) => workflow.errors.push(format!("{path}: {error}")),
+            }
+        }
+        workflow.errors.extend(found.errors.iter().map(|(id, error)| format!("snapshot {id}: {error}")));
+        seen.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        workflow.versions = seen.into_iter().map(|(_, one)| one).collect();
+        return Ok(workflow);
+    }
+    Err(unknown())
+}
+
+/// When a version was the state of things last, and what is known of it.
+fn read(
+    catalog: &Catalog,
+    all: &[Snapshot],
+    version: &Version,
+    path: &TreePath,
+) -> Result<(jiff::Timestamp, (WorkflowVersion, Value))> {
+    let of = |id: &SnapshotId| all.iter().find(|s| s.id == *id);
+    let holders: Vec<&Snapshot> = version.snapshots.iter().filter_map(of).collect();
+    let is_telling = |s: &&&Snapshot| !s.is_before_rollback();
+    let telling = holders.iter().rev().find(is_telling);
+    let last = telling.or(holders.last()).ok_or(Error::Fault)?;
+    let from = holders.iter().rev().filter(is_telling).find(|s| s.is_good()).unwrap_or(last);
+    let mut bytes = Vec::new();
+    if version.node.size() > WORKFLOW_MAX {
+        return Err(Error::StepFailed(format!("{} bytes are too many for a workflow", version.node.size())));
+    }
+    catalog.tree(from).cat(path, ByteRange::ALL, &mut bytes)?;
+    let content: Value =
+        serde_json::from_slice(&bytes).map_err(|e| Error::StepFailed(format!("it is no JSON: {e}")))?;
+    let text = |key: &str| content.get(key).and_then(Value::as_str).map(str::to_owned);
+    let content_id = version.id.to_string();
+    let moment = |id: &SnapshotId| of(id).map(|s| s.manifest.created_at.clone()).unwrap_or_default();
+    let one = WorkflowVersion {
+        version_id: text("versionId").unwrap_or_else(|| content_id.clone()),
+        content_id,
+        name: text("name").unwrap_or_default(),
+        active: content.get("active").and_then(Value::as_bool).unwrap_or_default(),
+        updated_at: text("updatedAt"),
+        backup_id: from.manifest.backup_id.clone(),
+        created_at: from.manifest.created_at.clone(),
+        first_seen: moment(&version.first),
+        last_seen: moment(&version.last),
+        snapshots: holders.iter().map(|s| s.manifest.backup_id.clone()).collect(),
+        only_before_rollbacks: telling.is_none(),
+    };
+    Ok((last.taken_at(), (one, content)))
+}
