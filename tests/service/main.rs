@@ -7,6 +7,7 @@
 )]
 
 mod acceptance;
+mod hades;
 mod http;
 mod n8n;
 mod postgres;

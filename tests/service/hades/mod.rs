@@ -1,0 +1,44 @@
+//! HADES over HTTP: the real program on a loopback port, against the real servers.
+
+mod health;
+mod rollback;
+mod workflows;
+
+use chronos_tests::{Program, Service, configure};
+use serde_json::{Value, json};
+
+/// No schedule is in force.
+const NEVER: &str =
+    "[[schedule]]\nname = \"never\"\njob = \"cleanup\"\ncron = \"0 0 1 1 *\"\nenabled = false\n";
+
+/// A service for these targets.
+fn service(targets: &str) -> Service {
+    let program = Program::with_repository();
+    configure(&program, &format!("{NEVER}{targets}"));
+    Service::start(program, &[])
+}
+
+/// A whole snapshot of a target.
+#[track_caller]
+fn backed_up(service: &Service, target: &str) -> String {
+    let made = service.post("/backup", &json!({ "target": target }).to_string()).expect(200);
+    assert!(["completed", "unchanged"].contains(&made["status"].as_str().unwrap()), "{made}");
+    made["backup_id"].as_str().unwrap().to_owned()
+}
+
+/// What HADES answers to a request that it carries out.
+#[track_caller]
+fn asked(service: &Service, path: &str, body: &Value) -> Value {
+    service.hades().post(path, &body.to_string()).expect(200)
+}
+
+/// The row of the history that has this id; both services answer it.
+#[track_caller]
+fn row(service: &Service, id: &Value) -> Value {
+    let of = |listing: Value| {
+        listing["history"].as_array().unwrap().iter().find(|r| r["rollback_id"] == *id).cloned().unwrap()
+    };
+    let row = of(service.hades().get("/history").expect(200));
+    assert_eq!(of(service.get("/history").expect(200)), row);
+    row
+}

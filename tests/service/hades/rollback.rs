@@ -1,0 +1,114 @@
+//! `POST /rollback`: a target or a source back to a snapshot, and who hears of it.
+
+use std::fs;
+
+use chronos_tests::postgres::Postgres;
+use serde_json::{Value, json};
+
+use super::{asked, backed_up, row, service};
+
+/// A folder and a database.
+const NOTES: &str = r#"
+[[target]]
+name = "notes"
+aliases = ["texts"]
+paths = ["HOME/notes"]
+[[target.source]]
+name = "settings"
+kind = "files"
+component = "config"
+paths = ["HOME/settings"]
+
+[[hook]]
+on = ["before_backup"]
+policy = "veto"
+command = "test ! -e HOME/no-backup || { echo no room; exit 1; }"
+"#;
+
+#[test]
+fn a_source_goes_back_alone_and_what_was_there_is_kept() {
+    let service = service(NOTES);
+    service.file("notes/a", "old");
+    service.file("settings/s", "old");
+    backed_up(&service, "notes");
+    service.file("notes/a", "new");
+    service.file("settings/s", "new");
+    let body = json!({"backup_id": "latest:texts", "component": "settings"});
+    let mut dry = body.clone();
+    dry["dry_run"] = json!(true);
+    let planned = asked(&service, "/rollback", &dry);
+    assert_eq!((&planned["status"], &planned["rollback_id"]), (&json!("planned"), &Value::Null), "{planned}");
+    let read = |path: &str| fs::read_to_string(service.path(path)).unwrap();
+    assert_eq!(read("settings/s"), "new");
+
+    let done = asked(&service, "/rollback", &body);
+    assert_eq!((&done["status"], &done["component"]), (&json!("completed"), &json!("settings")), "{done}");
+    assert!(done["rolled_back_at"].is_string() && done["backup_id"].is_string(), "{done}");
+    assert_eq!((read("settings/s"), read("notes/a")), ("old".to_owned(), "new".to_owned()));
+    let row = row(&service, &done["rollback_id"]);
+    assert_eq!((&row["rollback_type"], &row["status"]), (&json!("rollback"), &json!("completed")), "{row}");
+    let before = done["pre_rollback_backup"].as_str().unwrap();
+    let undone = asked(&service, "/rollback", &json!({"backup_id": before}));
+    assert_eq!((&undone["status"], read("settings/s")), (&json!("completed"), "new".to_owned()), "{undone}");
+}
+
+#[test]
+fn without_a_safety_snapshot_nothing_is_touched_unless_it_is_forced() {
+    let service = service(NOTES);
+    service.file("notes/a", "old");
+    service.file("settings/s", "old");
+    let id = backed_up(&service, "notes");
+    service.file("notes/a", "new");
+    service.file("no-backup", "");
+    let refused = service.hades().post("/rollback", &json!({"backup_id": id}).to_string()).problem(409);
+    assert!(refused.contains("no room"), "{refused}");
+    assert_eq!(fs::read_to_string(service.path("notes/a")).unwrap(), "new");
+    let forced = asked(&service, "/rollback", &json!({"backup_id": id, "force": true}));
+    assert_eq!(
+        (&forced["status"], &forced["pre_rollback_backup"]),
+        (&json!("completed"), &Value::Null),
+        "{forced}"
+    );
+    assert!(forced["warnings"][0].as_str().unwrap().contains("no room"), "{forced}");
+    assert_eq!(fs::read_to_string(service.path("notes/a")).unwrap(), "old");
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let service = service(NOTES);
+    service.file("notes/a", "old");
+    service.file("settings/s", "old");
+    let id = backed_up(&service, "notes");
+    let ask = |body: Value| service.hades().post("/rollback", &body.to_string());
+    assert!(ask(json!({})).problem(422).contains("backup_id is missing"));
+    assert!(ask(json!({"backup_id": "nothing"})).problem(404).contains("nothing"));
+    assert!(ask(json!({"backup_id": id, "component": "crm"})).problem(422).contains("it has config, files"));
+    assert!(ask(json!({"backup_id": id, "compnent": "x"})).problem(422).contains("component"));
+    assert!(ask(json!({"backup_id": id, "strategy": "new_location"})).problem(422).contains("new place"));
+    assert!(ask(json!({"backup_id": id, "strategy": "sideways"})).problem(422).contains("overwrite"));
+}
+
+#[test]
+fn a_dropped_table_function_index_and_policy_come_back() {
+    let server = Postgres::shared();
+    let name = "rolled_back_shop";
+    server.sql("postgres", &format!("CREATE DATABASE {name}"));
+    server.sql(
+        name,
+        "CREATE TABLE orders(id int PRIMARY KEY, item text); INSERT INTO orders VALUES (1, 'tea');
+         CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM orders';
+         CREATE INDEX by_item ON orders(item); ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY own ON orders FOR SELECT TO PUBLIC USING (item = current_user)",
+    );
+    let service = service(&format!(
+        "[[target]]\nname = \"supabase\"\n[[target.source]]\nname = \"crm\"\nkind = \"postgres\"\nurl = \"{}\"\n",
+        server.superuser(name)
+    ));
+    let id = backed_up(&service, "supabase");
+    server.sql(name, "DROP TABLE orders CASCADE; DROP FUNCTION total(); CREATE TABLE later(x int)");
+    let done = asked(&service, "/rollback", &json!({"backup_id": id, "component": "supabase"}));
+    assert_eq!((&done["status"], &done["component"]), (&json!("completed"), &json!("supabase")), "{done}");
+    assert_eq!(server.sql(name, "SELECT item FROM orders WHERE total() = 1"), "tea");
+    assert_eq!(server.sql(name, "SELECT to_regclass('later') IS NULL, count(*) FROM pg_policies"), "t|1");
+    assert_eq!(server.sql(name, "SELECT count(*) FROM pg_indexes WHERE indexname = 'by_item'"), "1");
+}
