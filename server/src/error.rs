@@ -322,12 +322,20 @@ pub enum Error {
     #[error("a fault of this program ended it; the log says more, and no snapshot was harmed")]
     Fault,
     /// No snapshot and no server has the workflow.
-    #[error("workflow {workflow} is neither in a snapshot of target {target} nor on its server")]
+    #[error("no snapshot of {target} has workflow {workflow}")]
     UnknownWorkflow {
         /// Its id, or the name that was asked for.
         workflow: String,
         /// The target.
         target: String,
+    },
+    /// No snapshot has a path.
+    #[error("{path} is in none of {count} snapshots")]
+    Absent {
+        /// The path.
+        path: String,
+        /// How many were looked at.
+        count: usize,
     },
     /// A snapshot does not have a workflow.
     #[error("the snapshot has no workflow whose id or name is {workflow:?}")]
@@ -438,6 +446,7 @@ impl Error {
             | Self::UnknownJob { .. }
             | Self::UnknownSchedule { .. }
             | Self::UnknownTarget { .. }
+            | Self::Absent { .. }
             | Self::NotStored { .. }
             | Self::UnknownVersion { .. }
             | Self::UnknownWorkflow { .. } => Kind::NotFound,

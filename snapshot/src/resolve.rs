@@ -28,6 +28,8 @@ pub fn listed(view: &View) -> (Vec<Snapshot>, Vec<Error>) {
             Err(error) => errors.push(error),
         }
     }
+    // A view has them in the order in which they were noted, which is another one where several were made at once.
+    snapshots.sort_by_cached_key(Snapshot::taken_at);
     (snapshots, errors)
 }
 

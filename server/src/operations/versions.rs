@@ -1,13 +1,16 @@
-//! The distinct versions of one workflow, over all snapshots of a target.
+//! What could be gone back to: the snapshots of something, and the distinct versions of one workflow or path over them.
 
 use chronos_connect::n8n::file_name;
-use chronos_snapshot::{ByteRange, Snapshot, TreePath, Version, versions};
+use chronos_snapshot::{
+    ByteRange, COMPONENTS, Snapshot, SourceResult, TreePath, Version, parse_path, versions,
+};
 use chronos_store::SnapshotId;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, target_name};
+use crate::config::Config;
 use crate::error::{Error, Result};
 
 /// Folder of the workflows, in that of their source.
@@ -53,6 +56,108 @@ pub struct Workflow {
     pub versions: Vec<(WorkflowVersion, Value)>,
     /// What could not be read.
     pub errors: Vec<String>,
+}
+
+/// One version of a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PathVersion {
+    /// Id of its content.
+    pub version_id: String,
+    /// Its path in the snapshots.
+    pub path: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The newest snapshot that has it.
+    pub backup_id: String,
+    /// When that was made.
+    pub created_at: String,
+    /// When it was first stored.
+    pub first_seen: String,
+    /// When it was last stored.
+    pub last_seen: String,
+    /// Snapshots that have it, oldest first.
+    pub snapshots: Vec<String>,
+}
+
+/// The snapshots of a target, or those that have a source or a component of this name, oldest first; all if none is named.
+///
+/// # Errors
+/// [`Error::UnknownTarget`] for a name that means none of these.
+pub fn snapshots_of(catalog: &Catalog, config: &Config, component: Option<&str>) -> Result<Vec<Snapshot>> {
+    let Some(component) = component else { return Ok(catalog.snapshots.clone()) };
+    let target = target_name(config, component);
+    let of_target = |s: &&Snapshot| s.manifest.target == target;
+    let is_part = |s: &SourceResult| s.name == component || s.component() == component;
+    let of_part = |s: &&Snapshot| s.manifest.sources.iter().any(is_part);
+    let all = || catalog.snapshots.iter();
+    let found: Vec<Snapshot> = match all().filter(of_target).cloned().collect::<Vec<_>>() {
+        none if none.is_empty() => all().filter(of_part).cloned().collect(),
+        some => some,
+    };
+    let is_known = config.target(component).is_some() || COMPONENTS.contains(&component);
+    if found.is_empty() && !is_known {
+        return Err(Error::UnknownTarget { target });
+    }
+    Ok(found)
+}
+
+/// The versions of a path, newest first, and what could not be read.
+///
+/// # Errors
+/// A path that is none.
+pub fn of_path(
+    catalog: &Catalog,
+    snapshots: &[Snapshot],
+    path: &str,
+) -> Result<(Vec<PathVersion>, Vec<String>)> {
+    let shown = String::from_utf8_lossy(parse_path(path)?.as_bytes()).into_owned();
+    for path in TreePath::of_shown(&shown) {
+        let found = versions(&catalog.view.reader(), snapshots, &path);
+        if found.versions.is_empty() && found.errors.is_empty() {
+            continue;
+        }
+        let of = |id: &SnapshotId| snapshots.iter().find(|s| s.id == *id).map(|s| &s.manifest);
+        let name = |id: &SnapshotId| of(id).map(|m| m.backup_id.clone()).unwrap_or_default();
+        let moment = |id: &SnapshotId| of(id).map(|m| m.created_at.clone()).unwrap_or_default();
+        let mut seen: Vec<PathVersion> = found
+            .versions
+            .iter()
+            .map(|version| PathVersion {
+                version_id: version.id.to_string(),
+                path: path.to_string(),
+                size: version.node.size(),
+                backup_id: name(&version.last),
+                created_at: moment(&version.last),
+                first_seen: moment(&version.first),
+                last_seen: moment(&version.last),
+                snapshots: version.snapshots.iter().map(name).collect(),
+            })
+            .collect();
+        seen.sort_by(|a, b| b.last_seen.cmp(&a.last_seen));
+        let errors = found.errors.iter().map(|(id, error)| format!("{}: {error}", name(id))).collect();
+        return Ok((seen, errors));
+    }
+    Ok((Vec::new(), Vec::new()))
+}
+
+/// A workflow: in the first target of some snapshots that has it.
+///
+/// # Errors
+/// [`Error::UnknownWorkflow`] if none has it.
+pub fn find_workflow(catalog: &Catalog, snapshots: &[Snapshot], id: &str) -> Result<Workflow> {
+    let mut targets: Vec<&str> = Vec::new();
+    for snapshot in snapshots.iter().rev() {
+        if !targets.contains(&&*snapshot.manifest.target) {
+            targets.push(&snapshot.manifest.target);
+        }
+    }
+    for target in &targets {
+        match of_workflow(catalog, target, id) {
+            Err(Error::UnknownWorkflow { .. }) => {}
+            found => return found,
+        }
+    }
+    Err(Error::UnknownWorkflow { workflow: id.to_owned(), target: targets.join(", ") })
 }
 
 /// A workflow of a target: in the first of its sources that ever had it.

@@ -112,3 +112,33 @@ fn a_dropped_table_function_index_and_policy_come_back() {
     assert_eq!(server.sql(name, "SELECT to_regclass('later') IS NULL, count(*) FROM pg_policies"), "t|1");
     assert_eq!(server.sql(name, "SELECT count(*) FROM pg_indexes WHERE indexname = 'by_item'"), "1");
 }
+
+#[test]
+fn versions_of_a_target_a_source_and_a_path_are_listed() {
+    let service = service(NOTES);
+    service.file("settings/s", "s");
+    let mut made = Vec::new();
+    for text in ["one", "two", "two", "one"] {
+        service.file("notes/a", text);
+        made.push(json!(backed_up(&service, "notes")));
+    }
+    made.reverse();
+    let get = |query: &str| service.hades().get(&format!("/versions{query}")).expect(200);
+    for query in ["", "?component=texts", "?component=settings", "?component=config"] {
+        let listed = get(query);
+        let ids: Vec<_> =
+            listed["versions"].as_array().unwrap().iter().map(|v| v["backup_id"].clone()).collect();
+        assert_eq!((ids, &listed["total"]), (made.clone(), &json!(4)), "{query}");
+    }
+    let path = service.path("notes/a");
+    let listed = get(&format!("?component=notes&path={}", path.display()));
+    let seen: Vec<_> =
+        listed["versions"].as_array().unwrap().iter().map(|v| v["snapshots"].clone()).collect();
+    assert_eq!(seen, [json!([made[3], made[0]]), json!([made[2], made[1]])], "{listed}");
+    assert_eq!(listed["versions"][0]["size"], 3);
+    let refused = |query: &str, status| service.hades().get(&format!("/versions{query}")).problem(status);
+    assert!(refused("?component=nothing", 404).contains("nothing"));
+    assert!(refused("?path=/nowhere/x", 404).contains("none of 4 snapshots"));
+    assert!(refused("?workflow_id=x", 404).contains("workflow x"));
+    assert!(refused("?workflow_id=x&path=/x", 422).contains("both"));
+}

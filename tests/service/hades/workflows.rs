@@ -116,6 +116,17 @@ fn goes_back_by_its_id_alone(version: &'static str) {
         .post("/rollback/workflow", &json!({"workflow_id": id, "version_id": "v9"}).to_string());
     assert!(refused.problem(404).contains("v9"));
 
+    let listed = service.hades().get(&format!("/versions?workflow_id={id}")).expect(200);
+    let versions = listed["versions"].as_array().unwrap();
+    let of =
+        |wanted: &str| versions.iter().find(|v| v["name"] == wanted && v["version_id"].is_string()).unwrap();
+    assert_eq!(of("Order intake (broken)")["only_before_rollbacks"], true, "{listed}");
+    assert_eq!(
+        (&of("Order intake")["active"], &listed["source"]),
+        (&json!(true), &json!("flows")),
+        "{listed}"
+    );
+    assert!(versions.iter().any(|v| v["snapshots"].as_array().unwrap().contains(&json!(first))), "{listed}");
     // One that was deleted comes back too.
     server.delete(&id);
     let back = ask(json!({ "workflow_id": id }));

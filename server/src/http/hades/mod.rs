@@ -5,6 +5,7 @@
 mod health;
 mod neighbour;
 mod rollback;
+mod versions;
 mod workflows;
 
 use std::sync::Arc;
@@ -26,7 +27,10 @@ pub(in crate::http) const ABOUT: &str = "Rollback and recovery: any snapshot bac
 /// Everything that HADES answers.
 pub(in crate::http) fn routes(service: &Arc<Service>) -> OpenApiRouter<Arc<Service>> {
     let once = || from_fn_with_state(Arc::clone(service), idempotent);
-    let read = OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(history::get));
+    let read = OpenApiRouter::new()
+        .routes(routes!(health::health))
+        .routes(routes!(versions::get))
+        .routes(routes!(history::get));
     let restore = OpenApiRouter::new()
         .routes(routes!(rollback::post))
         .routes(routes!(workflows::version))
