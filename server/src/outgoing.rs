@@ -4,12 +4,12 @@
 
 use std::fmt;
 use std::io::Read;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use chronos_connect::Secret;
+use chronos_connect::http::{self, chain};
+use reqwest::Url;
 use reqwest::blocking::{Client, Response};
-use reqwest::{Url, redirect};
 
 use crate::secret::SecretRef;
 use crate::values::parse_duration;
@@ -75,15 +75,7 @@ impl Outgoing {
     ) -> Result<Self, Unheard> {
         let url = Url::parse(url).map_err(|e| format!("its address is none: {e}"))?;
         let token = token.map(|t| workplace.resolve(t)).transpose().map_err(|e| e.to_string())?;
-        let mut http = Client::builder()
-            .connect_timeout(CONNECT_MAX.min(limit))
-            .timeout(limit)
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("chronos/", env!("CARGO_PKG_VERSION")));
-        if is_loopback(&url) {
-            http = http.no_proxy();
-        }
-        let http = http.build().map_err(|e| chain(&e))?;
+        let http = http::client(&url, CONNECT_MAX.min(limit), limit)?;
         Ok(Self { http, url, token })
     }
 
@@ -141,23 +133,4 @@ fn text(answer: Response, most: u64) -> String {
 /// A time limit of the configuration, which was checked when that was read.
 pub(crate) fn limit(text: Option<&str>, usual: Duration) -> Duration {
     text.and_then(|t| parse_duration(t).ok()).map_or(usual, Duration::from_secs)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|a| a.is_loopback())
-}
-
-/// An error with its causes, without what is said twice.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !said.contains(&more) {
-            said = format!("{said}: {more}");
-        }
-        cause = error.source();
-    }
-    said
 }
