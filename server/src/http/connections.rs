@@ -1,6 +1,8 @@
-//! From a listener to requests: at most so many connections, none that sends nothing, and an end that lets requests finish.
+//! From a listener to requests: at most so many connections, none that sends nothing or takes nothing, and an end that lets requests
+//! finish.
 //!
-//! What always holds: connections take at most half of the files that the process may open, so that work finds the other half.
+//! What always holds: connections take at most half of the files that the process may open, so that work finds the other half; and
+//! those of one peer at most a quarter of that, so that others find the rest.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -13,31 +15,56 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown, Watcher};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use crate::http::auth::Ends;
+use crate::http::peers::Peers;
 
 /// Open connections; the next ones wait in the system's queue.
 const CONNECTIONS_MAX: usize = 1024;
+/// Which part of them one peer may have. A proxy is one peer: it keeps a few for all of its callers.
+const PEER_SHARE: usize = 4;
 /// Open files that the process asks the system for: four times what connections take.
 const FILES_WANTED: u64 = 4096;
 /// How long a connection may take to agree on its keys.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How long a connection may stay without a whole request head.
 const HEAD_MAX: Duration = Duration::from_mins(1);
+/// How long what is sent may wait without any of it being taken.
+const UNREAD_MAX: Duration = Duration::from_mins(1);
 /// Longest request head.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Headers of a request.
 const HEADERS_MAX: usize = 100;
 /// Pause after the system had no place for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What connections may take.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Connections at once.
+    open: usize,
+    /// Those of one peer.
+    of_peer: usize,
+    /// How long what is sent may wait without any of it being taken.
+    unread: Duration,
+}
+
+impl Limits {
+    /// Those that the system allows.
+    fn of_system() -> Self {
+        let open = most();
+        Self { open, of_peer: open.div_ceil(PEER_SHARE), unread: UNREAD_MAX }
+    }
+}
 
 /// Answers connections until `stop`; gives what waits for the last of them to end.
 pub(super) async fn answer(
@@ -46,7 +73,18 @@ pub(super) async fn answer(
     router: Router,
     stop: impl Future<Output = ()>,
 ) -> GracefulShutdown {
-    let open = Arc::new(Semaphore::new(most()));
+    answer_within(Limits::of_system(), listener, tls, router, stop).await
+}
+
+async fn answer_within(
+    limits: Limits,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) -> GracefulShutdown {
+    let open = Arc::new(Semaphore::new(limits.open));
+    let peers = Arc::new(Peers::new(limits.of_peer));
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -61,17 +99,20 @@ pub(super) async fn answer(
         match accepted {
             Ok((stream, peer)) => {
                 let Ok(local) = stream.local_addr() else { continue };
+                // Dropped, it is closed.
+                let Some(of_peer) = peers.place(peer.ip()) else { continue };
                 let (router, ends, watcher, tls) =
                     (router.clone(), Ends { peer, local }, graceful.watcher(), tls.clone());
                 tokio::spawn(async move {
+                    let unread = limits.unread;
                     match tls {
-                        None => serve(watcher, stream, router, ends).await,
+                        None => serve(watcher, connection(stream, router, ends, unread)).await,
                         Some(tls) => match secured(&tls, stream).await {
-                            Ok(stream) => serve(watcher, stream, router, ends).await,
+                            Ok(stream) => serve(watcher, connection(stream, router, ends, unread)).await,
                             Err(error) => tracing::debug!(%error, "no TLS"),
                         },
                     }
-                    drop(place);
+                    drop((place, of_peer));
                 });
             }
             Err(error) => {
@@ -105,11 +146,8 @@ async fn secured(tls: &TlsAcceptor, stream: TcpStream) -> std::io::Result<TlsStr
     tokio::time::timeout(HANDSHAKE_MAX, tls.accept(stream)).await?
 }
 
-async fn serve<S>(watcher: Watcher, stream: S, router: Router, ends: Ends)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    if let Err(error) = watcher.watch(connection(stream, router, ends)).await {
+async fn serve(watcher: Watcher, connection: impl GracefulConnection<Error = hyper::Error>) {
+    if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "connection ended");
     }
 }
@@ -118,7 +156,10 @@ fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     router: Router,
     ends: Ends,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
+    unread: Duration,
+) -> impl GracefulConnection<Error = hyper::Error> {
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(unread));
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ends);
         let router = router.clone();
@@ -131,5 +172,8 @@ fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .header_read_timeout(HEAD_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,8 @@ mod document;
 
 mod router;
 
+mod peers;
+
 mod connections;
 pub mod log;
 mod tls;
