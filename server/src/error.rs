@@ -11,6 +11,9 @@ use rusqlite::ErrorCode;
 /// Result of reading a configuration, or of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Answers of an outside system that mean: not now.
+const NOT_NOW: [u16; 3] = [408, 425, 429];
+
 /// Why an operation was refused or failed. Names the file, the key, the target or the snapshot.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -402,6 +405,13 @@ pub enum Kind {
     Library(ErrorKind),
 }
 
+impl Upstream {
+    /// Whether it may answer in a while. One that did not answer at all may be starting.
+    fn is_not_now(self) -> bool {
+        self.timed_out || self.status.is_none_or(|status| status >= 500 || NOT_NOW.contains(&status))
+    }
+}
+
 impl Error {
     /// A local file failed.
     pub(crate) fn local(path: &Path, source: io::Error) -> Self {
@@ -430,6 +440,18 @@ impl Error {
             Self::Failed { backup_id, .. } => Some(backup_id),
             Self::NothingMade { run_id, .. } => Some(run_id),
             _ => None,
+        }
+    }
+
+    /// Whether what failed may go well in a while: what was busy or could not be reached. Bad input, damage and a full disk stay what
+    /// they are.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Failed { upstream: Some(upstream), .. } => upstream.is_not_now(),
+            Self::Failed { cause: error, .. } | Self::NothingMade { first: error, .. } => {
+                error.is_transient()
+            }
+            error => error.kind() == Kind::Library(ErrorKind::Busy),
         }
     }
 

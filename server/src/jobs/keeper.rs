@@ -18,14 +18,14 @@ use crate::jobs::due;
 use crate::jobs::live::{Live, Stop};
 use crate::jobs::once::Once;
 use crate::jobs::options::RunnerOptions;
-use crate::jobs::perform::{Done, perform};
+use crate::jobs::perform::{Done, Manner, perform};
 use crate::jobs::queue::short;
 use crate::jobs::runner::{Observer, Open, Seen};
 use crate::jobs::task::Task;
 use crate::jobs::verdict::{Attempted, Verdict, verdict};
 use crate::jobs::view::JobView;
 use crate::jobs::words::Words;
-use crate::operations::backup::claim_run;
+use crate::operations::backup::{Unwritten, claim_run};
 use crate::operations::schedules::key;
 use crate::schedule::Schedule;
 use crate::state::{Choice, JobEnding, JobRow, State};
@@ -81,6 +81,7 @@ pub(super) struct Keeper {
     state: Option<State>,
     duty: Option<Turn>,
     running: Vec<Running>,
+    unwritten: Unwritten,
     /// Number of the next thread.
     next: usize,
     /// When schedules are looked at again: by the clock, and by the time since the kernel's start.
@@ -98,7 +99,7 @@ impl Keeper {
         observers: Vec<Arc<dyn Observer>>,
         open: Open,
         (told, messages): (Sender<Message>, mpsc::Receiver<Message>),
-        seen: watch::Sender<Seen>,
+        (seen, unwritten): (watch::Sender<Seen>, Unwritten),
     ) -> Self {
         Self {
             repository: key(&workplace),
@@ -113,6 +114,7 @@ impl Keeper {
             state: None,
             duty: None,
             running: Vec::new(),
+            unwritten,
             next: 0,
             wake: (None, Duration::ZERO),
             has_begun: false,
@@ -182,6 +184,7 @@ impl Keeper {
         if self.duty.is_none() && !self.take_duty(state)? {
             return Ok(());
         }
+        self.unwritten.write(state)?;
         self.note_ends(state)?;
         for job in self.running.iter().filter(|job| job.verdict.is_none()) {
             if state.progress_job(job.row.number, &job.live.progress())? {
@@ -263,21 +266,25 @@ impl Keeper {
             "job begins"
         );
         let (told, open, task) = (self.told.clone(), Arc::clone(&self.open), row.task.clone());
-        let words = self.words;
+        let attempted = Attempted { attempts: row.attempts, awaited: row.awaited, stop: None };
+        let manner = Manner {
+            words: self.words,
+            is_tried_again: attempted.is_tried_again(&self.options),
+            unwritten: self.unwritten.clone(),
+        };
         let (workplace, monitor) = (self.workplace.reporting_to(Arc::clone(&live) as _), Arc::clone(&live));
         let back = move |outcome| {
             // The keeper outlives its jobs.
             drop(told.send(Message::Back(number, Box::new(outcome))));
         };
         let work = move || {
-            let work = AssertUnwindSafe(|| carry_out(&task, &workplace, &open, &words, monitor));
+            let work = AssertUnwindSafe(|| carry_out(&task, &workplace, &open, &manner, monitor));
             back(catch_unwind(work).unwrap_or(Err(Error::Fault)));
         };
         let thread = thread::Builder::new().name("job".to_owned()).spawn(work);
         let verdict = thread.err().map(|source| {
             let error = Error::Local { path: "threads".to_owned(), source };
-            let attempt = Attempted { attempts: row.attempts, awaited: row.awaited, stop: None };
-            verdict(Err(error), attempt, &self.options, &self.words, self.now())
+            verdict(Err(error), attempted, &self.options, &self.words, self.now())
         });
         self.running.push(Running { number, row, live, verdict });
     }
@@ -351,9 +358,15 @@ pub(super) fn now_of(workplace: &Workplace) -> Result<Timestamp> {
     Timestamp::from_nanosecond(workplace.env.clock.now()).map_err(|e| Error::Clock(e.to_string()))
 }
 
-fn carry_out(task: &str, workplace: &Workplace, open: &Open, words: &Words, live: Arc<Live>) -> Result<Done> {
+fn carry_out(
+    task: &str,
+    workplace: &Workplace,
+    open: &Open,
+    manner: &Manner,
+    live: Arc<Live>,
+) -> Result<Done> {
     let task: Task = serde_json::from_str(task)
         .map_err(|e| Error::Value { place: "job".to_owned(), why: format!("is not of this version: {e}") })?;
     let repository = open()?.reporting_to(live as Arc<dyn Monitor>);
-    perform(&task, workplace, &repository, words)
+    perform(&task, workplace, &repository, manner)
 }

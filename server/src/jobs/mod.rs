@@ -28,7 +28,7 @@ mod tests;
 
 pub use options::RunnerOptions;
 pub use queue::{Cancelling, Patience, cancel, enqueue, list, show};
-pub use retry::{is_transient, pause};
+pub use retry::pause;
 pub use runner::{Observer, Runner, Seen};
 pub use task::{BackupTask, CleanupTask, RestoreTask, Task, VerifyTask};
 pub(crate) use tell::OfJobs;

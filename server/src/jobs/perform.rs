@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::jobs::task::{BackupTask, CleanupTask, RestoreTask, Task, VerifyTask};
 use crate::jobs::words::Words;
 use crate::operations::Mode;
-use crate::operations::backup::make;
+use crate::operations::backup::{BackupRequest, Unwritten, make};
 use crate::operations::cleanup::{ForgetRequest, cleanup};
 use crate::operations::restore::restore;
 use crate::operations::verify::{Verified, check, verify};
@@ -29,15 +29,26 @@ pub(super) struct Done {
     pub(super) error: Option<String>,
 }
 
+/// How a task is carried out.
+#[derive(Clone, Debug)]
+pub(super) struct Manner {
+    /// How failures are told.
+    pub(super) words: Words,
+    /// What may go well in a while is tried again.
+    pub(super) is_tried_again: bool,
+    /// Where it is kept how a run ended that cannot be written.
+    pub(super) unwritten: Unwritten,
+}
+
 /// Does it. Both report to the monitor of the job, and stop when it says so.
 pub(super) fn perform(
     task: &Task,
     workplace: &Workplace,
     repository: &Repository,
-    words: &Words,
+    manner: &Manner,
 ) -> Result<Done> {
     match task {
-        Task::Backup(task) => backup(task, workplace, repository, words),
+        Task::Backup(task) => backup(task, workplace, repository, manner),
         Task::Verify(task) => verification(task, workplace, repository),
         Task::Cleanup(task) => cleaning(task, workplace, repository),
         Task::Restore(task) => restoring(task, workplace, repository),
@@ -50,9 +61,19 @@ pub(super) fn failed(error: &Error, words: &Words) -> Done {
     Done { status: JobStatus::Failed, result, error: Some((words.sentence)(error)) }
 }
 
-fn backup(task: &BackupTask, workplace: &Workplace, repository: &Repository, words: &Words) -> Result<Done> {
+fn backup(
+    task: &BackupTask,
+    workplace: &Workplace,
+    repository: &Repository,
+    manner: &Manner,
+) -> Result<Done> {
     let open = || Ok(repository.clone());
-    let made = make(workplace, open, task.targets.clone(), task.request(), &words.sentence)?;
+    let request = BackupRequest {
+        is_tried_again: manner.is_tried_again,
+        unwritten: Some(manner.unwritten.clone()),
+        ..task.request()
+    };
+    let made = make(workplace, open, task.targets.clone(), request, &manner.words.sentence)?;
     let status = match &*made.answer.status {
         // Of several targets one at least failed, and not all.
         "partial" | "failed" => JobStatus::Partial,

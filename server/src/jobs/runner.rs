@@ -12,6 +12,7 @@ use crate::jobs::keeper::{Keeper, Message};
 use crate::jobs::options::RunnerOptions;
 use crate::jobs::view::JobView;
 use crate::jobs::words::Words;
+use crate::operations::backup::Unwritten;
 use crate::workplace::Workplace;
 
 /// Opens the repository, or gives the one that is open.
@@ -42,6 +43,7 @@ pub struct Seen {
 pub struct Runner {
     told: mpsc::Sender<Message>,
     seen: watch::Receiver<Seen>,
+    unwritten: Unwritten,
 }
 
 impl Runner {
@@ -72,11 +74,18 @@ impl Runner {
     ) -> Result<Self> {
         let (told, messages) = mpsc::channel();
         let (sees, seen) = watch::channel(Seen::default());
-        let mut keeper =
-            Keeper::new(workplace.clone(), with, observers, Arc::new(open), (told.clone(), messages), sees);
+        let unwritten = Unwritten::default();
+        let mut keeper = Keeper::new(
+            workplace.clone(),
+            with,
+            observers,
+            Arc::new(open),
+            (told.clone(), messages),
+            (sees, unwritten.clone()),
+        );
         let thread = thread::Builder::new().name("jobs".to_owned()).spawn(move || keeper.keep());
         thread.map_err(|source| Error::Local { path: "threads".to_owned(), source })?;
-        Ok(Self { told, seen })
+        Ok(Self { told, seen, unwritten })
     }
 
     /// Lets him begin.
@@ -102,6 +111,11 @@ impl Runner {
     /// What changes.
     pub fn seen(&self) -> watch::Receiver<Seen> {
         self.seen.clone()
+    }
+
+    /// Ends of runs that could not be written, which he writes as soon as that can be.
+    pub fn unwritten(&self) -> &Unwritten {
+        &self.unwritten
     }
 
     fn tell(&self, message: Message) {

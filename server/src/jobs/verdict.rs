@@ -5,7 +5,7 @@ use crate::jobs::live::Stop;
 use crate::jobs::options::RunnerOptions;
 use crate::jobs::perform::{Done, failed};
 use crate::jobs::queue::short;
-use crate::jobs::retry::{is_transient, pause};
+use crate::jobs::retry::pause;
 use crate::jobs::words::Words;
 use crate::state::{Attempt, JobStatus};
 
@@ -34,6 +34,13 @@ pub(super) struct Attempted {
     pub(super) awaited: bool,
     /// Why it was asked to stop.
     pub(super) stop: Option<Stop>,
+}
+
+impl Attempted {
+    /// Whether another follows it if it fails with what may go well in a while.
+    pub(super) fn is_tried_again(self, options: &RunnerOptions) -> bool {
+        !self.awaited && self.attempts < options.attempts_max
+    }
 }
 
 /// What follows from the outcome of an attempt.
@@ -70,11 +77,10 @@ pub(super) fn verdict(
 }
 
 fn again(error: &Error, attempted: Attempted, options: &RunnerOptions, now: i128) -> Option<Verdict> {
-    let attempts = attempted.attempts;
-    if attempted.awaited || attempts >= options.attempts_max || !is_transient(error) {
+    if !attempted.is_tried_again(options) || !error.is_transient() {
         return None;
     }
-    let pause = i128::try_from(pause(attempts, options.pause).as_nanos()).ok()?;
+    let pause = i128::try_from(pause(attempted.attempts, options.pause).as_nanos()).ok()?;
     let ready = short(now.saturating_add(pause));
     Some(Verdict::Again { ready, attempt: Attempt::Counts, why: error.to_string() })
 }

@@ -244,7 +244,7 @@ impl Backup {
             },
             level: self.compression,
             rules: self.rules()?,
-            run_id: None,
+            ..BackupRequest::default()
         })
     }
 

@@ -4,6 +4,7 @@
 mod due;
 mod life;
 mod outcomes;
+mod unwritten;
 
 use std::fs;
 use std::path::Path;

@@ -42,7 +42,7 @@ fn what_is_busy_or_out_of_reach_is_transient_and_nothing_else() {
         answered(Some(429)),
         failed(Some(Upstream { status: Some(200), timed_out: true }), source()),
     ] {
-        assert!(is_transient(&error), "{error:?}");
+        assert!(error.is_transient(), "{error:?}");
     }
     let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
     for error in [
@@ -54,7 +54,7 @@ fn what_is_busy_or_out_of_reach_is_transient_and_nothing_else() {
         Error::UnknownTarget { target: "x".to_owned() },
         StoreError::Interrupted.into(),
     ] {
-        assert!(!is_transient(&error), "{error:?}");
+        assert!(!error.is_transient(), "{error:?}");
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::{Error, Result};
+use crate::operations::backup::record::tell_left;
 use crate::operations::backup::{
     ALL, Answer, Backup, BackupRequest, Part, SeveralRequest, megabytes, plan, several,
 };
@@ -68,7 +69,7 @@ fn run(
 ) -> Result<Made> {
     let run = several(workplace, repository, request)?;
     let (status, run_id, began) = (run.status(), run.run_id.clone(), run.began);
-    let (mut backups, mut first) = (Vec::new(), None);
+    let (mut backups, mut failures) = (Vec::new(), Vec::new());
     let mut has_any = false;
     for Part { target, outcome } in run.parts {
         match outcome.and_then(|backup| answered(workplace, repository, &backup)) {
@@ -78,13 +79,21 @@ fn run(
             }
             Err(error) => {
                 let id = error.backup_id().unwrap_or_default().to_owned();
-                let answer = blank(repository, request, target, id, "failed");
+                let answer = blank(repository, request, target.clone(), id, "failed");
                 backups.push(Made { answer, error: Some(sentence(&error)), backups: None });
-                first.get_or_insert(error);
+                failures.push((target, error));
             }
         }
     }
-    if let Some(first) = first.filter(|_| !has_any) {
+    let is_tried_again =
+        !has_any && failures.first().is_some_and(|(_, first)| request.each.leaves_untold(first));
+    if !is_tried_again {
+        let each = BackupRequest { run_id: Some(run_id.clone()), ..request.each.clone() };
+        for (target, error) in failures.iter().filter(|(_, error)| each.leaves_untold(error)) {
+            tell_left(workplace, repository, &each, target, error);
+        }
+    }
+    if let Some((_, first)) = failures.into_iter().next().filter(|_| !has_any) {
         let why = backups
             .iter()
             .map(|made| format!("{}: {}", made.answer.target, made.error.as_deref().unwrap_or_default()))

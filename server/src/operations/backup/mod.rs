@@ -1,6 +1,7 @@
 //! Backing up: what is asked for becomes a plan, which is refused before anything is made, and a plan becomes a snapshot.
 
 mod answer;
+mod ended;
 mod made;
 mod record;
 mod run;
@@ -19,6 +20,7 @@ use crate::workplace::Workplace;
 
 pub use answer::{Answer, AnswerFile};
 pub(crate) use answer::{files_of, megabytes};
+pub use ended::Unwritten;
 pub use made::{Made, default_description, make};
 pub use run::RUN_ID;
 pub use several::{ALL, Part, Several, SeveralRequest, claim_run, several};
@@ -62,6 +64,10 @@ pub struct BackupRequest {
     pub rules: FileOptions,
     /// The run over several targets that it is part of.
     pub run_id: Option<String>,
+    /// Whoever asks tries again what may go well in a while: such a failure stands in the history and is not told.
+    pub is_tried_again: bool,
+    /// Where it is kept how a run ended that cannot be written: somebody writes it later.
+    pub unwritten: Option<Unwritten>,
 }
 
 impl Default for BackupRequest {
@@ -82,7 +88,16 @@ impl Default for BackupRequest {
             level: LEVEL,
             rules: FileOptions { threads: LIST_THREADS, ..FileOptions::default() },
             run_id: None,
+            is_tried_again: false,
+            unwritten: None,
         }
+    }
+}
+
+impl BackupRequest {
+    /// Whether a failure is not told, since another try may follow.
+    fn leaves_untold(&self, error: &Error) -> bool {
+        self.is_tried_again && error.backup_id().is_some() && error.is_transient()
     }
 }
 

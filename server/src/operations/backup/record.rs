@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind};
-use crate::events::{Event, FAILURE, Teller, backup_failed, backup_made, record};
-use crate::operations::backup::Planned;
-use crate::state::{Alert, Ending, NewRun, Noted, RunNumber, RunStatus, State, Telling};
+use crate::events::{FAILURE, Teller, backup_failed, backup_made, record};
+use crate::operations::backup::ended::{Ended, Mark};
+use crate::operations::backup::{BackupRequest, Planned};
+use crate::state::{Alert, NewRun, Noted, RunNumber, RunStatus, State};
 use crate::workplace::Workplace;
 
 /// Names of failed runs that are tried in one second.
@@ -48,86 +49,81 @@ impl<'r> Record<'r> {
 
     /// Notes what a run made.
     pub(super) fn made(self, planned: &Planned, report: &BackupReport) {
-        let snapshot = report.snapshot.as_ref().map(ToString::to_string);
-        let first = report.sources.iter().find_map(|s| s.error.as_deref());
-        let ending = Ending {
-            status: RunStatus::of_word(&report.status),
-            backup_id: Some(&report.backup_id),
-            snapshot: snapshot.as_deref(),
+        let first = report.sources.iter().find_map(|s| s.error.clone());
+        let is_whole = is_whole(planned);
+        let status = RunStatus::of_word(&report.status);
+        let mark = match status {
+            RunStatus::Partial => Mark::Raise,
+            _ if is_whole => Mark::ClearAll,
+            _ => Mark::Clear,
+        };
+        let run_id = planned.request.run_id.as_deref();
+        let events = |is_new| backup_made(&self.workplace.env, report, run_id, (is_whole, is_new));
+        let ended = Ended {
+            status,
+            backup_id: Some(report.backup_id.clone()),
+            snapshot: report.snapshot.as_ref().map(ToString::to_string),
             error: first,
-            ended: 0,
             files: report.files(),
             bytes: report.bytes_processed,
+            mark,
+            told: events(false),
+            told_if_new: events(true),
+            ..self.ended(planned)
         };
-        let (target, detail) = (&*planned.target, &*report.backup_type);
-        let is_whole = is_whole(planned);
-        let alert = if ending.status == RunStatus::Partial {
-            Alert::Raise { kind: FAILURE, target, detail }
-        } else if is_whole {
-            // Whatever part of it was not good is now.
-            Alert::Clear { kind: None, target, detail: None }
-        } else {
-            Alert::Clear { kind: Some(FAILURE), target, detail: Some(detail) }
-        };
-        let (env, run_id) = (&self.workplace.env, planned.request.run_id.as_deref());
-        self.end(&ending, alert, &|noted| backup_made(env, report, run_id, (is_whole, noted.is_new)));
+        self.end(planned, ended);
     }
 
     /// Notes why a run made nothing, and gives the error the name that its snapshot would have had.
     pub(super) fn failed(self, planned: &Planned, error: Error) -> Error {
-        let (mut backup_id, mut status) = (None, RunStatus::Interrupted);
-        if error.kind() != Kind::Library(ErrorKind::Interrupted) {
-            backup_id = Some(name(self.repository, planned, self.began));
-            status = RunStatus::Failed;
+        let mut ended =
+            Ended { status: RunStatus::Interrupted, error: Some(error.to_string()), ..self.ended(planned) };
+        if error.kind() == Kind::Library(ErrorKind::Interrupted) {
+            // One that was stopped says nothing of its target.
+            self.end(planned, ended);
+            return error;
         }
-        let why = error.to_string();
-        let ending = Ending {
-            status,
-            backup_id: backup_id.as_deref(),
-            snapshot: None,
-            error: Some(&why),
-            ended: 0,
-            files: 0,
-            bytes: 0,
-        };
-        let request = &planned.request;
-        let (target, detail) = (&*planned.target, &*request.selection.backup_type);
-        let env = &self.workplace.env;
-        // One that was stopped says nothing of its target.
-        let (alert, tells) = match &backup_id {
-            Some(_) => (Alert::Raise { kind: FAILURE, target, detail }, true),
-            None => (Alert::Untouched, false),
-        };
-        self.end(&ending, alert, &|_| {
-            let details = failure(planned, backup_id.as_deref(), &why);
-            if tells { vec![backup_failed(env, target, details)] } else { Vec::new() }
-        });
-        match backup_id {
-            Some(backup_id) => {
-                Error::Failed { backup_id, upstream: planned.watched.failure(), cause: Box::new(error) }
-            }
-            None => error,
+        let backup_id = name(self.repository, planned, self.began);
+        let upstream = planned.watched.failure();
+        (ended.status, ended.backup_id) = (RunStatus::Failed, Some(backup_id.clone()));
+        let error = Error::Failed { backup_id, upstream, cause: Box::new(error) };
+        // One that is tried again has not the last word.
+        if !planned.request.leaves_untold(&error) {
+            let details = failure(&planned.request, &error);
+            ended.told = vec![backup_failed(&self.workplace.env, &planned.target, details)];
+            ended.told_if_new.clone_from(&ended.told);
+            ended.mark = Mark::Raise;
+        }
+        self.end(planned, ended);
+        error
+    }
+
+    /// The end of a run of which nothing is known yet.
+    fn ended(&self, planned: &Planned) -> Ended {
+        Ended {
+            run: self.noted.as_ref().map(|(_, number)| *number),
+            at: short(self.repository.env().clock.now()),
+            target: planned.target.clone(),
+            backup_type: planned.request.selection.backup_type.clone(),
+            ..Ended::new(Teller::of(self.workplace))
         }
     }
 
-    fn end(self, ending: &Ending<'_>, alert: Alert<'_>, events: &dyn Fn(&Noted) -> Vec<Event>) {
-        let now = short(self.repository.env().clock.now());
-        let Some((state, number)) = &self.noted else {
+    fn end(self, planned: &Planned, ended: Ended) {
+        let written = match &self.noted {
+            Some((state, _)) => ended.write(state),
             // What could not be written when it began may be told all the same.
-            if let Err(error) = record(self.workplace, alert, events) {
-                untold(self.repository, &error);
+            None if ended.is_idle() => Ok(()),
+            None => State::open(&self.workplace.places.state).and_then(|state| ended.write(&state)),
+        };
+        match (written, &planned.request.unwritten) {
+            (Ok(()), _) => {}
+            (Err(error), None) => untold(self.repository, &error),
+            (Err(error), Some(unwritten)) => {
+                unwritten.add(ended);
+                let why = format!("how this run ended is written down later: {error}");
+                self.repository.monitor().problem(&why);
             }
-            return;
-        };
-        let teller = Teller::of(self.workplace);
-        let telling = Telling {
-            repository: &teller.repository,
-            now,
-            alert,
-            letters: &|noted| teller.letters(&events(noted)),
-        };
-        if let Err(error) = state.end_run(*number, &Ending { ended: now, ..ending.clone() }, &telling) {
-            untold(self.repository, &error);
         }
     }
 }
@@ -143,8 +139,7 @@ pub(super) fn tell_only(
         Ok(report) => backup_made(&workplace.env, report, None, (is_whole(planned), false)),
         Err(error) if error.kind() == Kind::Library(ErrorKind::Interrupted) => Vec::new(),
         Err(error) => {
-            let details = failure(planned, None, &error.to_string());
-            vec![backup_failed(&workplace.env, &planned.target, details)]
+            vec![backup_failed(&workplace.env, &planned.target, failure(&planned.request, error))]
         }
     };
     if let Err(error) = record(workplace, Alert::Untouched, &events) {
@@ -157,12 +152,26 @@ fn is_whole(planned: &Planned) -> bool {
     planned.scope.is_empty() && WHOLE.contains(&&*planned.request.selection.backup_type)
 }
 
+/// Tells of a failure that was left untold, because it might have been tried again.
+pub(super) fn tell_left(
+    workplace: &Workplace,
+    repository: &Repository,
+    request: &BackupRequest,
+    target: &str,
+    error: &Error,
+) {
+    let alert = Alert::Raise { kind: FAILURE, target, detail: &request.selection.backup_type };
+    let events = |_: &Noted| vec![backup_failed(&workplace.env, target, failure(request, error))];
+    if let Err(error) = record(workplace, alert, &events) {
+        repository.monitor().problem(&format!("nobody is told of this backup: {error}"));
+    }
+}
+
 /// What is told of a backup that failed.
-fn failure(planned: &Planned, backup_id: Option<&str>, why: &str) -> Value {
-    let request = &planned.request;
+fn failure(request: &BackupRequest, error: &Error) -> Value {
     json!({
-        "error": why,
-        "backup_id": backup_id,
+        "error": error.to_string(),
+        "backup_id": error.backup_id(),
         "tier": request.tier,
         "backup_type": request.selection.backup_type,
         "run_id": request.run_id,
