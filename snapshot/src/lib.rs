@@ -44,7 +44,7 @@ pub use restore::{
     RestoreStatus, Strategy, restore, resume_or_undo,
 };
 pub use rewrite::{RewriteMode, RewriteOptions, RewriteReport, chunks_of_excluded, rewrite};
-pub use shown::{file_name, harmless, harmless_json};
+pub use shown::{counted, file_name, harmless, harmless_json};
 pub use source::{
     AbsentSource, COMPONENTS, Entry, Explanation, FileOptions, FileSource, Item, LabelledSource,
     MemorySource, Origin, Preset, Reason, Source, SourceOutcome, Tag, read_path_list,

@@ -32,6 +32,13 @@ pub(crate) fn unescaped(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// A number of things that are counted by this word: `1 file`, `2 files`.
+pub fn counted(number: impl TryInto<u64>, word: &str) -> String {
+    // Numbers of things are never negative.
+    let number = number.try_into().unwrap_or(u64::MAX);
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
+}
+
 /// Whether a character drives a terminal, begins a line or turns the direction of writing.
 fn is_harmful(c: char) -> bool {
     let turns =

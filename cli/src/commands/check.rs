@@ -2,6 +2,7 @@
 
 use chronos_server::operations::verify::check;
 use chronos_server::parse_size;
+use chronos_snapshot::counted;
 use chronos_store::{CheckReport, Finding, ReadData};
 use clap::Args;
 use serde::Serialize;
@@ -77,22 +78,22 @@ fn show(app: &App, report: &CheckReport) -> Result<(), Failure> {
     for error in &report.errors {
         let needed = match error.snapshots.len() {
             0 => String::new(),
-            n => format!(" (needed by {n} snapshots)"),
+            n => format!(" (needed by {})", counted(n, "snapshot")),
         };
         out.line(format!("{}: {}{needed}", error.object, error.problem))?;
     }
     out.summary(format!(
-        "{} snapshots, {} packs; {} packs read ({}, {} chunks)",
-        report.snapshots,
-        report.packs,
-        report.packs_read,
+        "{}, {}; {} read ({}, {})",
+        counted(report.snapshots, "snapshot"),
+        counted(report.packs, "pack"),
+        counted(report.packs_read, "pack"),
         size(report.bytes_read),
-        report.chunks_read
+        counted(report.chunks_read, "chunk")
     ))?;
     if report.errors.is_empty() {
         return out.summary("No damage found");
     }
-    out.line(format!("Damage found: {} problems. Nothing was deleted.", report.errors.len()))?;
+    out.line(format!("Damage found: {}. Nothing was deleted.", counted(report.errors.len(), "problem")))?;
     out.note(
         "Back up again: what still exists at its source is stored anew. Then `chronos repair packs`, `chronos repair index`, \
          and `chronos verify` of the snapshots that are marked corrupted: those that are whole again lose the mark.",

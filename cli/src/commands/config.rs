@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chronos_server::shown;
 use chronos_server::workplace::Origin;
 use chronos_server::{Config as File, Environment, Variables, starter};
+use chronos_snapshot::counted;
 use chronos_store::durable;
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -86,7 +87,9 @@ fn check(app: &App, file: Option<PathBuf>) -> Result<(), Failure> {
     };
     let targets: Vec<String> = config.targets.iter().map(|t| t.name.clone()).collect();
     match &file {
-        Some(file) => app.output.line(format!("{}: good, {} targets", shown(file), targets.len()))?,
+        Some(file) => {
+            app.output.line(format!("{}: good, {}", shown(file), counted(targets.len(), "target")))?;
+        }
         None => app.output.line("There is no configuration file; the defaults hold")?,
     }
     let warnings = config.warnings(file.as_deref());

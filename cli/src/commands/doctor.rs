@@ -4,6 +4,7 @@ use std::path::Path;
 
 use chronos_server::shown;
 use chronos_server::workplace::{exists, key_file};
+use chronos_snapshot::counted;
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -216,7 +217,7 @@ fn snapshots(app: &App, catalog: &Catalog, found: &mut Examination) {
     }
     let bad = catalog.snapshots.iter().filter(|s| matches!(s.status(), "corrupted" | "missing")).count();
     if bad > 0 {
-        let failure = Failure::new(Exit::Damage, format!("{bad} snapshots were found damaged"));
+        let failure = Failure::new(Exit::Damage, format!("damage was found in {}", counted(bad, "snapshot")));
         found.problem("damage", &failure.hint("`chronos snapshots --status corrupted` lists them; back up again, then `chronos repair packs`"));
     }
 }

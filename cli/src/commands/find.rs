@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chronos_snapshot::{Case, Node, Patterns, Snapshot, Time, TreePath, find, parse_path};
+use chronos_snapshot::{Case, Node, Patterns, Snapshot, Time, TreePath, counted, find, parse_path};
 use chronos_store::SnapshotId;
 use clap::Args;
 use jiff::Timestamp;
@@ -130,6 +130,10 @@ fn show(app: &App, found: &Found) -> Result<(), Failure> {
     if !table.is_empty() {
         app.output.table(&table)?;
     }
-    app.output.note(format!("{} found in {} snapshots", found.matches.len(), found.snapshots_searched));
+    app.output.note(format!(
+        "{} found in {}",
+        found.matches.len(),
+        counted(found.snapshots_searched, "snapshot")
+    ));
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chronos_server::jobs::{Cancelling, JobView, cancel, list, show};
 use chronos_server::state::{JobFilter, JobStatus};
-use chronos_snapshot::printable;
+use chronos_snapshot::{counted, printable};
 use chronos_store::{Monitor, check_cancelled};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -222,5 +222,5 @@ fn status(job: &JobView) -> String {
 fn progress(job: &JobView) -> Option<String> {
     let phase = job.phase.clone()?;
     let rate = job.rate.map(|rate| format!(", {}/s", size(rate))).unwrap_or_default();
-    Some(format!("{phase}: {} files, {}{rate}", job.files_done, size(job.bytes_done)))
+    Some(format!("{phase}: {}, {}{rate}", counted(job.files_done, "file"), size(job.bytes_done)))
 }

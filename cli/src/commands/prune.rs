@@ -2,6 +2,7 @@
 
 use chronos_server::operations::Mode;
 use chronos_server::operations::prune::{hooked, outcome};
+use chronos_snapshot::counted;
 use chronos_store::{PruneOptions, PruneReport, Repository};
 use clap::Args;
 use serde::Serialize;
@@ -116,8 +117,8 @@ impl Limits {
         let freed = size(report.bytes_freed);
         out.summary(
             format!(
-                "{freed} {verb} given back: {} packs removed, {} rewritten ({} copied)",
-                report.packs_deleted,
+                "{freed} {verb} given back: {} removed, {} rewritten ({} copied)",
+                counted(report.packs_deleted, "pack"),
                 report.packs_repacked,
                 size(report.bytes_repacked)
             )
@@ -125,8 +126,8 @@ impl Limits {
         )?;
         if report.snapshots_purged > 0 {
             out.summary(format!(
-                "{} deleted snapshots {gone} no longer be brought back",
-                report.snapshots_purged
+                "{} {gone} no longer be brought back",
+                counted(report.snapshots_purged, "deleted snapshot")
             ))?;
         }
         if report.bytes_pending > 0 {

@@ -1,7 +1,7 @@
 //! `chronos repair`: mends what can be mended; deletes nothing that it cannot read or does not know.
 
 use chronos_server::workplace::client;
-use chronos_snapshot::{RewriteMode, repair_snapshot};
+use chronos_snapshot::{RewriteMode, counted, repair_snapshot};
 use chronos_store::{Finding, RepairReport, SessionOptions};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -94,7 +94,9 @@ impl Which {
                 continue;
             }
             let name = done.snapshot.map_or_else(|| "a new snapshot".to_owned(), |(_, new)| new);
-            report.actions.push(format!("{id}: {} files can be read: saved as {name}", done.files));
+            report
+                .actions
+                .push(format!("{id}: {} can be read: saved as {name}", counted(done.files, "file")));
             report.errors.extend(done.lost.into_iter().map(|lost| Finding {
                 object: format!("{id}: {}", lost.path),
                 problem: lost.error,

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use chronos_server::workplace::client;
 use chronos_snapshot::{
-    Case, Patterns, RewriteMode, RewriteOptions, RewriteReport, Snapshot, chunks_of_excluded, rewrite,
+    Case, Patterns, RewriteMode, RewriteOptions, RewriteReport, Snapshot, chunks_of_excluded, counted,
+    rewrite,
 };
 use chronos_store::SessionOptions;
 use clap::Args;
@@ -104,7 +105,7 @@ impl Rewrite {
         for path in &report.excluded {
             app.output.line(format!("{id}: without {path}"))?;
         }
-        let what = format!("{} files, {}", report.files, size(report.bytes));
+        let what = format!("{}, {}", counted(report.files, "file"), size(report.bytes));
         match &report.snapshot {
             Some((_, new)) => app.output.summary(format!("{id} is now {new}: {what} left out")),
             None if report.excluded.is_empty() && report.moved == 0 => {

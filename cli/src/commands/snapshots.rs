@@ -2,7 +2,7 @@
 
 use chronos_server::catalog::Row;
 use chronos_server::operations::failures::failures;
-use chronos_snapshot::{Snapshot, printable};
+use chronos_snapshot::{Snapshot, counted, printable};
 use clap::Args;
 
 use crate::commands::catalog::{Catalog, Filter};
@@ -48,7 +48,7 @@ impl Snapshots {
             app.output.note(if all.is_empty() { "No snapshots." } else { "No snapshot fits." });
         } else {
             app.output.table(&table(fitting.iter().copied()))?;
-            app.output.note(format!("{} of {total} snapshots in {location}", fitting.len()));
+            app.output.note(format!("{} of {} in {location}", fitting.len(), counted(total, "snapshot")));
         }
         Ok(catalog.exit())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chronos_snapshot::counted;
 use clap::Args;
 use serde::Serialize;
 
@@ -70,15 +71,15 @@ impl Stats {
         out.line(format!("snapshots     {}", catalog.snapshots.len()))?;
         out.line(format!("logical       {}", size(logical)))?;
         out.line(format!(
-            "unique        {} in {} chunks (deduplication {})",
+            "unique        {} in {} (deduplication {})",
             size(store.unique_bytes),
-            store.chunks,
+            counted(store.chunks, "chunk"),
             ratio(logical, store.unique_bytes)
         ))?;
         out.line(format!(
-            "stored        {} in {} packs (compression {})",
+            "stored        {} in {} (compression {})",
             size(store.stored_bytes),
-            store.packs,
+            counted(store.packs, "pack"),
             ratio(store.unique_bytes, store.stored_bytes)
         ))?;
         if !table.is_empty() {

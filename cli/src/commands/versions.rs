@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use chronos_snapshot::{Snapshot, TreePath, parse_path, versions};
+use chronos_snapshot::{Snapshot, TreePath, counted, parse_path, versions};
 use chronos_store::SnapshotId;
 use clap::Args;
 use serde::Serialize;
@@ -69,7 +69,7 @@ impl Versions {
         if found.versions.is_empty() && found.errors.is_empty() {
             return Err(Failure::new(
                 Exit::Failed,
-                format!("{path} is in none of the {} snapshots", chosen.len()),
+                format!("{path} is not in any of {}", counted(chosen.len(), "snapshot")),
             )
             .hint("`chronos find PATTERN` looks for names"));
         }

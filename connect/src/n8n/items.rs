@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::mpsc::Receiver;
 
-use chronos_snapshot::{Item, PathError, SourcePart, TreePath};
+use chronos_snapshot::{Item, PathError, SourcePart, TreePath, counted};
 
 use crate::n8n::error::{Error, Result};
 use crate::n8n::node;
@@ -80,7 +80,8 @@ impl Items {
             error: None,
         });
         if self.gone > 0 {
-            self.said.note(format!("{} workflows were deleted while the others were read", self.gone));
+            self.said
+                .note(format!("{} disappeared while the others were read", counted(self.gone, "workflow")));
         }
     }
 }

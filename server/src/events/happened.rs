@@ -1,6 +1,6 @@
 //! The events that there are, by what happened.
 
-use chronos_snapshot::BackupReport;
+use chronos_snapshot::{BackupReport, counted};
 use chronos_store::{Env, Finding, Verdict};
 use serde_json::{Value, json};
 
@@ -114,7 +114,7 @@ fn corrupted(env: &Env, of: &str, word: &str, errors: &[Finding]) -> Event {
 pub(crate) fn cleaned(env: &Env, deleted: &[String], freed_bytes: u64) -> Event {
     let details = json!({ "deleted_count": deleted.len(), "deleted": deleted, "freed_bytes": freed_bytes });
     Event::new(env, "cleanup_completed", "", details)
-        .saying(format!("{} snapshots were removed by the rules", deleted.len()))
+        .saying(format!("the rules removed {}", counted(deleted.len(), "snapshot")))
 }
 
 /// Something else than a backup that failed.

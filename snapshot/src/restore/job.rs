@@ -25,6 +25,7 @@ use crate::restore::report::{RecoveredOutcome, RestorePlan, RestoreReport, Resto
 use crate::restore::select::Selection;
 use crate::restore::supply::Supply;
 use crate::restore::write::Builder;
+use crate::shown::counted;
 
 /// What one restore needs.
 #[derive(Debug)]
@@ -386,12 +387,12 @@ impl Job<'_> {
                 plan.removes.len()
             )
         } else if errors.is_empty() {
-            format!("restored {} files into {place}", done.files)
+            format!("restored {} into {place}", counted(done.files, "file"))
         } else {
             format!(
-                "restored {} files into {place}; {} things could not be restored",
-                done.files,
-                errors.len()
+                "restored {} into {place}; {} could not be restored",
+                counted(done.files, "file"),
+                counted(errors.len(), "thing")
             )
         };
         RestoreReport {

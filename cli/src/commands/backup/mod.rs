@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use chronos_server::operations::backup::{ALL, Backup as Made, BackupRequest, plan, setting};
 use chronos_server::sources::{Selection, walked};
 use chronos_snapshot::{
-    BackupReport, ChangeTest, Explanation, FileOptions, FileSource, Outcome, Preset, Reason,
+    BackupReport, ChangeTest, Explanation, FileOptions, FileSource, Outcome, Preset, Reason, counted,
 };
 use chronos_store::Repository;
 use clap::builder::NonEmptyStringValueParser;
@@ -299,12 +299,12 @@ fn show(app: &App, repository: &Repository, made: &Made) -> Result<(), Failure> 
     let report = &made.report;
     let out = &app.output;
     out.summary(format!(
-        "{} files ({} new, {} changed, {} unmodified), {} folders, {}",
-        report.files(),
+        "{} ({} new, {} changed, {} unmodified), {}, {}",
+        counted(report.files(), "file"),
         report.files_new,
         report.files_changed,
         report.files_unmodified,
-        report.dirs,
+        counted(report.dirs, "folder"),
         size(report.bytes_processed)
     ))?;
     if report.dry_run {
