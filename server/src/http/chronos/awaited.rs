@@ -12,7 +12,7 @@ use crate::http::blocking::{place, within, work};
 use crate::http::problem::{Problem, repeated, sentence};
 use crate::http::service::Service;
 use crate::jobs::{BackupTask, Cancelling, JobView, Patience, Task, cancel, enqueue, show};
-use crate::operations::backup::make;
+use crate::operations::backup::{BackupRequest, make};
 use crate::state::JobStatus;
 
 /// How long to wait for news at most: another process may carry out the job.
@@ -44,9 +44,14 @@ pub(super) async fn awaited(service: &Arc<Service>, task: BackupTask) -> Result<
         // Asked before the row is read: who is over writes no end any more.
         let is_over = seen.has_changed().is_err() || seen.borrow().is_over;
         let id = job.id.clone();
-        match within(service, move |service| show(service.workplace(), &id)).await {
-            Ok(now) if now.status.is_end() => return ended(now),
-            Ok(now) if is_over => return Err(left(service, now).await),
+        let row = within(service, move |service| match show(service.workplace(), &id) {
+            Err(Error::UnknownJob { .. }) => Ok(None),
+            row => row.map(Some),
+        });
+        match row.await {
+            Ok(None) => return Err(lost(&job.id)),
+            Ok(Some(now)) if now.status.is_end() => return ended(now),
+            Ok(Some(now)) if is_over => return Err(left(service, now).await),
             Err(problem) if is_over => return Err(problem),
             // Whether it goes on or cannot be seen now: it is looked again.
             Ok(_) | Err(_) => {}
@@ -65,9 +70,21 @@ fn is_of_state(error: &Error) -> bool {
 
 async fn directly(service: &Arc<Service>, task: BackupTask) -> Result<Response, Problem> {
     let made = work(service, move |service| {
-        make(service.workplace(), || service.repository(), task.targets.clone(), task.request(), &sentence)
+        let unwritten = Some(service.runner().unwritten().clone());
+        let request = BackupRequest { unwritten, ..task.request() };
+        make(service.workplace(), || service.repository(), task.targets.clone(), request, &sentence)
     });
     made.await.map(|made| Json(made).into_response())
+}
+
+/// What is said of a job that is no longer in the queue.
+fn lost(id: &str) -> Problem {
+    let why = format!(
+        "job {id}, which was to make this backup, is no longer in the state of this host, which may have been moved away: the backup \
+         may go on, and whether it came to a good end is not known here; GET /backups lists it once it is made, and the log of the \
+         service tells what became of it"
+    );
+    Problem::unavailable("unknown", why)
 }
 
 /// What is said of a job that this service leaves behind.

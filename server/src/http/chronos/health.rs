@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use chronos_snapshot::counted;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -143,6 +144,7 @@ pub(crate) fn found(service: &Service) -> Result<Health> {
             problems.push(format!("the last backup of {} failed: {why}", target.target));
         }
     }
+    problems.extend(unwritten(service.runner().unwritten().count()));
     let status = match (&catalog, problems.is_empty()) {
         (None, _) => "unhealthy",
         (Some(_), false) => "degraded",
@@ -187,6 +189,14 @@ fn verification(workplace: &Workplace) -> Result<Option<String>> {
         let why = job.error.as_deref().unwrap_or("it does not say why");
         format!("the last verification (job {}) failed: {why}", job.id)
     }))
+}
+
+/// A sentence about ends of backups that could not be written down.
+fn unwritten(count: usize) -> Option<String> {
+    let backups = counted(count, "backup");
+    (count > 0).then(|| {
+        format!("the end of {backups} is neither noted nor told yet: the state of this host cannot be written, and the log says why")
+    })
 }
 
 /// A sentence about a target that has no snapshot of when there should be one.
