@@ -13,16 +13,13 @@ use crate::catalog::{Catalog, Filter, Row, target_name};
 use crate::error::Error;
 use crate::http::blocking::look;
 use crate::http::chronos::page::{Direction, Key, Page, Value, Wanted, page};
-use crate::http::common::words::{dashed, given, is_tier, is_type, one_of, time};
+use crate::http::common::words::{LIMIT_MAX, dashed, given, is_tier, is_type, one_of, rows, time};
 use crate::http::fields;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::service::Service;
 use crate::operations::failures::{Failure, failures};
 
-/// Rows of a page where nobody says it, and at most.
-const LIMIT: u32 = 50;
-const LIMIT_MAX: u32 = 1000;
 /// What rows can be sorted by.
 pub(in crate::http) const SORTS: [&str; 7] =
     ["created-at", "size-bytes", "added-bytes", "name", "target", "tier", "backup-id"];
@@ -142,10 +139,7 @@ pub(in crate::http) async fn all(
 
 fn found(service: &Service, mut asked: Parameters) -> Result<Listing, Problem> {
     let (sort, direction) = sorting(given(asked.sort.take()).as_deref())?;
-    let limit = asked.limit.unwrap_or(LIMIT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Problem::invalid("limit", format!("limit: {limit} is not between 1 and {LIMIT_MAX}")));
-    }
+    let limit = rows(asked.limit)?;
     let wanted = Wanted { limit: limit as usize, cursor: given(asked.cursor.take()), direction };
     let filter = filter(asked)?;
     let catalog = service.catalog()?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::blocking::look;
-use crate::http::common::words::given;
+use crate::http::common::words::{given, one_of, rows};
 use crate::http::fields;
 use crate::http::name::JobId;
 use crate::http::problem::Problem;
@@ -19,9 +19,6 @@ use crate::http::service::Service;
 use crate::jobs::{Cancelling, JobView, Patience, Task, cancel as stop, enqueue, list as found, show};
 use crate::state::{JobFilter, JobStatus};
 
-/// Rows of a page where nobody says it, and at most.
-const LIMIT: u32 = 50;
-const LIMIT_MAX: u32 = 1000;
 /// What a job can be.
 pub(in crate::http) const KINDS: [&str; 4] = ["backup", "verify", "cleanup", "restore"];
 
@@ -72,18 +69,11 @@ pub(super) async fn list(
 }
 
 fn page(service: &Service, asked: Parameters) -> Result<Listing, Problem> {
-    let limit = asked.limit.unwrap_or(LIMIT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Problem::invalid("limit", format!("limit: {limit} is not between 1 and {LIMIT_MAX}")));
-    }
+    let limit = rows(asked.limit)?;
     let (status, kind, target) = (given(asked.status), given(asked.kind), given(asked.target));
-    let status = status.map(|word| {
-        let known = || JobStatus::ALL.map(JobStatus::word);
-        JobStatus::of_word(&word).ok_or_else(|| unknown("status", &word, &known()))
-    });
-    if let Some(kind) = kind.as_deref().filter(|kind| !KINDS.contains(kind)) {
-        return Err(unknown("kind", kind, &KINDS));
-    }
+    let status =
+        status.map(|word| one_of("status", &word, &JobStatus::ALL.map(JobStatus::word))).transpose()?;
+    let kind = kind.map(|word| one_of("kind", &word, &KINDS)).transpose()?;
     let before = given(asked.cursor).map(|cursor| {
         let why = "cursor: this is not the next_cursor of an answer; leave it out for the first page";
         cursor.parse::<i64>().map_err(|_| Problem::invalid("cursor", why))
@@ -92,7 +82,7 @@ fn page(service: &Service, asked: Parameters) -> Result<Listing, Problem> {
     let target = target.map(|name| crate::catalog::target_name(config, &name));
     let schedule = given(asked.schedule);
     let filter = JobFilter {
-        status: status.transpose()?,
+        status: status.as_deref().and_then(JobStatus::of_word),
         kind: kind.as_deref(),
         target: target.as_deref(),
         schedule: schedule.as_deref(),
@@ -104,11 +94,6 @@ fn page(service: &Service, asked: Parameters) -> Result<Listing, Problem> {
     jobs.truncate(limit as usize);
     let next_cursor = jobs.last().filter(|_| has_more).map(|job| job.number.to_string());
     Ok(Listing { count: jobs.len(), jobs, next_cursor })
-}
-
-fn unknown(field: &str, word: &str, known: &[&str]) -> Problem {
-    let shown = fields::shortened(word);
-    Problem::invalid(field, format!("{field}: {shown:?} is not known; there are {}", known.join(", ")))
 }
 
 /// One job

@@ -9,17 +9,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::catalog::{rfc3339, target_name};
 use crate::http::blocking::look;
-use crate::http::common::words::{given, one_of};
+use crate::http::common::words::{given, one_of, rows};
 use crate::http::fields;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::service::Service;
 use crate::operations::restore::settle;
 use crate::state::{Rollback, RollbackFilter, RollbackStatus};
-
-/// Rows where nobody says it, and at most.
-const LIMIT: u32 = 50;
-const LIMIT_MAX: u32 = 1000;
 
 /// Which rows are meant.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -109,10 +105,7 @@ pub(in crate::http) async fn get(
 }
 
 fn page(service: &Service, asked: Parameters) -> Result<Listing, Problem> {
-    let limit = asked.limit.unwrap_or(LIMIT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Problem::invalid("limit", format!("limit: {limit} is not between 1 and {LIMIT_MAX}")));
-    }
+    let limit = rows(asked.limit)?;
     let known = RollbackStatus::ALL.map(RollbackStatus::word);
     let status = given(asked.status).map(|word| one_of("status", &word, &known)).transpose()?;
     let target = given(asked.target).map(|name| target_name(&service.workplace().config, &name));

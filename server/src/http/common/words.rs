@@ -1,4 +1,4 @@
-//! Words of requests: times, tiers, and what counts as not given.
+//! Words of requests: times, tiers, numbers of rows, and what counts as not given.
 
 use chronos_snapshot::{BACKUP_TYPES, TIERS};
 use jiff::Timestamp;
@@ -10,6 +10,19 @@ use crate::http::problem::Problem;
 
 /// The strategies of a restore by their words.
 pub(in crate::http) const STRATEGIES: [&str; 4] = ["new-location", "overwrite", "replace", "merge"];
+
+/// Rows of a page where nobody says it, and at most.
+pub(in crate::http) const LIMIT: u32 = 50;
+pub(in crate::http) const LIMIT_MAX: u32 = 1000;
+
+/// How many rows are wanted.
+pub(in crate::http) fn rows(limit: Option<u32>) -> Result<u32, Problem> {
+    let limit = limit.unwrap_or(LIMIT);
+    if (1..=LIMIT_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::invalid("limit", format!("limit: {limit} is not between 1 and {LIMIT_MAX}")))
+}
 
 /// A text that is not empty.
 pub(in crate::http) fn given(text: Option<String>) -> Option<String> {
@@ -67,6 +80,13 @@ pub(in crate::http) fn time(field: &str, text: &str) -> Result<Timestamp, Proble
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn rows_have_a_usual_number_and_a_limit() {
+        assert_eq!((rows(None).unwrap(), rows(Some(1000)).unwrap()), (LIMIT, LIMIT_MAX));
+        assert_eq!(rows(Some(0)).unwrap_err().detail(), "limit: 0 is not between 1 and 1000");
+        assert!(rows(Some(1001)).is_err());
+    }
 
     #[test]
     fn times_are_read_in_all_their_writings() {
