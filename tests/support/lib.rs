@@ -17,6 +17,7 @@ pub mod postgres;
 mod program;
 mod service;
 mod special;
+pub mod targets;
 mod trees;
 
 pub use http::{HttpServer, Request, Response, client as http_client};

@@ -5,7 +5,6 @@
 
 mod backup_restore;
 mod cost;
-mod full_disk;
 mod random_runs;
 mod random_trees;
 mod reader;

@@ -1,7 +1,9 @@
 //! Disks that are really full: under the repository, the target of a restore, the cache, the state.
 
+use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::Path;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use crate::support::{Home, Mounted, noise};
 
@@ -60,10 +62,40 @@ fn a_full_disk_is_freed_by_forgetting_and_pruning() {
     assert!(stored <= fresh + fresh / 20, "{stored} bytes, not {fresh}");
 }
 
-fn pack_bytes(repository: &Path) -> u64 {
+/// Packs with their sizes.
+fn packs(repository: &Path) -> Vec<(u64, PathBuf)> {
     let sessions = std::fs::read_dir(repository.join("packs")).unwrap();
     let packs = sessions.flat_map(|session| std::fs::read_dir(session.unwrap().path()).unwrap());
-    packs.map(|pack| pack.unwrap().metadata().unwrap().len()).sum()
+    packs.map(|pack| pack.unwrap()).map(|pack| (pack.metadata().unwrap().len(), pack.path())).collect()
+}
+
+fn pack_bytes(repository: &Path) -> u64 {
+    packs(repository).iter().map(|(size, _)| size).sum()
+}
+
+#[test]
+fn a_check_tells_of_damage_that_it_has_no_room_to_note() {
+    let home = Home::new();
+    let disk = home.path("disk");
+    let _mounted = small_disk(&disk, "4m");
+    let run = |args: &[&str]| home.run(["-r", "disk/repo"].iter().chain(args));
+    run(&["init"]).code(0);
+    home.file("data/file", &noise(1, 100_000));
+    run(&["backup", "data"]).code(0);
+    let (_, greatest) = packs(&disk.join("repo")).into_iter().max().unwrap();
+    let pack = OpenOptions::new().read(true).write(true).open(greatest).unwrap();
+    let mut byte = [0];
+    pack.read_exact_at(&mut byte, 200).unwrap();
+    pack.write_all_at(&[byte[0] ^ 1], 200).unwrap();
+    // Kept for what must be written even then.
+    std::fs::remove_file(disk.join("repo/.tmp/reserve")).unwrap();
+    fill(&disk);
+
+    let told = run(&["check", "--read-data"]).code(4);
+    assert!(told.stdout.contains("packs/") && told.stderr.contains("not noted"), "{told:?}");
+    std::fs::remove_file(disk.join("filler")).unwrap();
+    run(&["check", "--read-data"]).code(4);
+    assert_eq!(run(&["snapshots", "--json"]).code(0).json()[0]["status"], "corrupted");
 }
 
 #[test]

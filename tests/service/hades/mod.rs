@@ -4,17 +4,14 @@ mod health;
 mod rollback;
 mod workflows;
 
+use chronos_tests::targets::QUIET;
 use chronos_tests::{Program, Service, configure};
 use serde_json::{Value, json};
-
-/// No schedule is in force.
-const NEVER: &str =
-    "[[schedule]]\nname = \"never\"\njob = \"cleanup\"\ncron = \"0 0 1 1 *\"\nenabled = false\n";
 
 /// A service for these targets.
 fn service(targets: &str) -> Service {
     let program = Program::with_repository();
-    configure(&program, &format!("{NEVER}{targets}"));
+    configure(&program, &[QUIET, targets].concat());
     Service::start(program, &[])
 }
 

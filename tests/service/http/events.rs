@@ -6,24 +6,15 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use chronos_tests::targets::{NOTES, QUIET};
 use chronos_tests::{HttpServer, Program, Request, Response, Service, configure};
 use serde_json::{Value, json};
 
 /// Longest that anything here may take.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// A folder, and a command that fails as long as there is no file. No schedule is in force.
-const TARGETS: &str = r#"
-[[schedule]]
-name = "never"
-job = "cleanup"
-cron = "0 0 1 1 *"
-enabled = false
-
-[[target]]
-name = "notes"
-paths = ["HOME/notes"]
-
+/// A command that fails as long as there is no file.
+const FLAKY: &str = r#"
 [[target]]
 name = "flaky"
 aliases = ["shaky"]
@@ -36,7 +27,7 @@ command = "cat HOME/dump.sql"
 
 fn program(config: &str) -> Program {
     let program = Program::with_repository();
-    configure(&program, &format!("{config}{TARGETS}"));
+    configure(&program, &[config, QUIET, NOTES, FLAKY].concat());
     std::fs::create_dir(program.home().join("notes")).unwrap();
     std::fs::write(program.home().join("notes/a.txt"), "a").unwrap();
     program
@@ -292,9 +283,8 @@ fn a_receiver_that_refuses_is_asked_again_and_its_secret_is_never_said() {
 fn who_is_overdue_is_told_once_and_when_it_is_over() {
     let bus = Told::start();
     let program = Program::with_repository();
-    let text = TARGETS.split("[[target]]\nname = \"flaky\"").next().unwrap();
     let daily = "[[schedule]]\nname = \"daily\"\njob = \"backup\"\ntarget = \"notes\"\ntier = \"daily\"\ncron = \"0 2 * * *\"\n";
-    configure(&program, &format!("[events]\nurl = \"{}\"\n{daily}{text}", bus.server.url()));
+    configure(&program, &format!("[events]\nurl = \"{}\"\n{daily}{QUIET}{NOTES}", bus.server.url()));
     // The folder is not there yet, so that what is caught up fails.
     let service = Service::start(program, &[]);
     let file = service.path(".local/state/chronos/chronos.sqlite");

@@ -11,14 +11,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chronos_tests::postgres::{Postgres, programs};
+use chronos_tests::targets::{NOTES, QUIET};
 use chronos_tests::{HttpServer, Mounted, Program, Request, Response, Service, configure, n8n};
 use serde_json::{Value, json};
 
 use super::events::Told;
 
-/// Nothing is made by itself.
-const QUIET: &str = "[[schedule]]\nname = \"never\"\njob = \"cleanup\"\ncron = \"0 0 1 1 *\"\nenabled = false\n[events]\nurl = \"BUS\"\n";
-/// Longer than it takes until a server that says nothing is given up: twice a minute.
+/// Longer than anything here may take.
 const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A service and the bus that it tells.
@@ -31,7 +30,8 @@ impl Stage {
     /// A service over this repository with these targets; its home comes before everything else in the path.
     fn start(program: Program, targets: &str) -> Self {
         let bus = Told::start();
-        configure(&program, &format!("{QUIET}{targets}").replace("BUS", &bus.server.url()));
+        let events = format!("[events]\nurl = \"{}\"\n", bus.server.url());
+        configure(&program, &[QUIET, &events, targets].concat());
         let mut command = program.command(["serve", "--chronos-listen", "127.0.0.1:0"]);
         let path = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}/bin:{path}", program.home().display()));
@@ -125,7 +125,7 @@ fn an_n8n_that_is_down_slow_no_n8n_or_refuses_is_told_and_recorded() {
     let targets = [
         n8n_target("front", &front.url(), &real.key),
         n8n_target("down", &nobody, &real.key),
-        n8n_target("slow", &slow.url(), &real.key),
+        format!("{}time_limit = \"2s\"\n", n8n_target("slow", &slow.url(), &real.key)),
         n8n_target("locked", &real.url(), "n0-such-k3y"),
     ];
     let stage = Stage::start(Program::with_repository(), &targets.concat());
@@ -173,7 +173,7 @@ fn an_n8n_that_is_down_slow_no_n8n_or_refuses_is_told_and_recorded() {
     let (status, problem) = late.join().unwrap();
     drop(hold);
     assert_eq!(status, 504, "{problem}");
-    says(&problem, &["did not answer", "within 60 s"]);
+    says(&problem, &["did not answer", "within 2 s"]);
     stage.is_recorded("slow", &problem);
 }
 
@@ -248,8 +248,6 @@ fn fill(folder: &Path) {
         while file.write_all(&vec![1; len]).is_ok() {}
     }
 }
-
-const NOTES: &str = "[[target]]\nname = \"notes\"\npaths = [\"HOME/notes\"]\n";
 
 /// A home whose repository lies on a small disk.
 fn on_a_small_disk() -> (Mounted, Program) {

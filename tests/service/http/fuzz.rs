@@ -11,7 +11,7 @@ use chronos_tests::{Service, configure, fixture, repository_root};
 /// A service with something to ask for and a place for restores, and a token of the role `read`.
 fn service() -> (Service, String) {
     let program = super::program();
-    configure(&program, &format!("[service]\nrestore_root = \"HOME/root\"\n{}", super::TARGETS));
+    configure(&program, &format!("[service]\nrestore_root = \"HOME/root\"\n{}", super::targets()));
     let file = program.home().join("tokens");
     let file = file.to_str().unwrap();
     let made = program.run(["tokens", "add", "read", "--role", "read", "--token-file", file]).expect_code(0);

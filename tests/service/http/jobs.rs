@@ -5,42 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use chronos_tests::targets::{ENDLESS, NOTES, QUIET, WAITS};
 use chronos_tests::{HttpServer, Program, Response, Service, configure, free_port};
 use serde_json::{Value, json};
+
+use super::events::Told;
 
 /// Longest that anything here may take.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// A folder, a command that waits until somebody writes into a pipe, and one that never ends.
-const TARGETS: &str = r#"
-[[target]]
-name = "notes"
-paths = ["HOME/notes"]
-
-[[target]]
-name = "waits"
-[[target.source]]
-name = "dump"
-kind = "command"
-component = "database"
-command = "cat HOME/pipe"
-
-[[target]]
-name = "endless"
-[[target.source]]
-name = "dump"
-kind = "command"
-component = "database"
-command = "yes"
-"#;
-
-/// No schedule of its own, so that nothing runs that a test did not ask for.
-const QUIET: &str =
-    "[[schedule]]\nname = \"never\"\njob = \"cleanup\"\ncron = \"0 0 1 1 *\"\nenabled = false\n";
-
+/// A home with a folder, a command that waits until somebody writes into a pipe, and one that never ends.
 fn program(config: &str) -> Program {
     let program = Program::with_repository();
-    configure(&program, &format!("{config}{TARGETS}"));
+    configure(&program, &[config, NOTES, WAITS, ENDLESS].concat());
     std::fs::create_dir(program.home().join("notes")).unwrap();
     std::fs::write(program.home().join("notes/a.txt"), "a").unwrap();
     let pipe = program.home().join("pipe");
@@ -262,6 +239,24 @@ fn a_backup_that_somebody_waits_for_is_a_job_too() {
 }
 
 #[test]
+fn who_waits_for_a_job_that_nobody_knows_any_more_is_told_so() {
+    let service = service();
+    let folder = service.path(".local/state/chronos");
+    let waited = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| service.post("/backup", r#"{"target":"waits"}"#));
+        // It has begun when this can be opened.
+        let pipe = std::fs::OpenOptions::new().write(true).open(service.path("pipe")).unwrap();
+        std::fs::rename(&folder, service.path("moved")).unwrap();
+        let answer = asked.join().unwrap();
+        drop(pipe);
+        answer
+    });
+    let said = waited.problem(503);
+    assert!(said.contains("may go on") && said.contains("GET /backups"), "{said}");
+    assert_eq!(waited.json()["state"], "unknown");
+}
+
+#[test]
 fn events_go_on_where_the_reader_was_and_end_with_the_job() {
     let service = service();
     let id = queued(&service, "waits");
@@ -358,7 +353,9 @@ fn what_is_out_of_reach_is_tried_again_and_what_is_wrong_is_not() {
     let database = format!(
         "[[target]]\nname = \"shop\"\n[[target.source]]\nname = \"db\"\nkind = \"postgres\"\nurl = \"postgres://me@127.0.0.1:{closed}/shop\"\n"
     );
-    configure(&program, &format!("{QUIET}{limits}{target}{database}"));
+    let bus = Told::start();
+    let events_to = format!("[events]\nurl = \"{}\"\ntargets = [\"flows\"]\n", bus.server.url());
+    configure(&program, &format!("{QUIET}{limits}{events_to}{target}{database}"));
     let service = Service::start(program, &[]);
     let id = queued(&service, "shop");
     let waiting = events(&service, &id, None, |_, job| job["next_attempt_at"].is_string());
@@ -369,6 +366,10 @@ fn what_is_out_of_reach_is_tried_again_and_what_is_wrong_is_not() {
     let job = ended(&service, &id);
     assert_eq!((&job["status"], &job["attempts"]), (&json!("failed"), &json!(2)), "{job}");
     assert_eq!(job["result"]["upstream_status"], 503, "{job}");
+    // The first attempt stands in the history alone.
+    assert_eq!(bus.event("backup_failed")["details"]["backup_id"], job["result"]["backup_id"]);
+    let failed = service.get("/backups?status=failed&target=flows").expect(200);
+    assert_eq!(failed["count"], 2, "{failed}");
     status.store(401, Ordering::SeqCst);
     let job = ended(&service, &queued(&service, "flows"));
     assert_eq!((&job["status"], &job["attempts"]), (&json!("failed"), &json!(1)), "{job}");

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use chronos_tests::targets::QUIET;
 use chronos_tests::{Program, Service, configure};
 
 /// Callers at once, and requests of each.
@@ -62,12 +63,6 @@ impl Line {
 fn home(more: &str) -> Program {
     let program = Program::with_repository();
     let config = r#"
-[[schedule]]
-name = "never"
-job = "cleanup"
-cron = "0 0 1 1 *"
-enabled = false
-
 [[target]]
 name = "shop"
 [[target.source]]
@@ -77,7 +72,7 @@ component = "database"
 command = "cat HOME/pipe"
 filename = "shop.sql"
 "#;
-    configure(&program, &format!("{more}\n{config}"));
+    configure(&program, &[more, "\n", QUIET, config].concat());
     let made = std::process::Command::new("mkfifo").arg(program.home().join("pipe")).status().unwrap();
     assert!(made.success());
     program

@@ -17,34 +17,18 @@ mod schedules;
 mod secrets;
 mod tls;
 
-/// Two targets: a folder with a command beside it, and a folder. No schedule is in force, so that nothing is made by itself.
-const TARGETS: &str = r#"
-[[schedule]]
-name = "never"
-job = "cleanup"
-cron = "0 0 1 1 *"
-enabled = false
+use chronos_tests::targets::{NOTES, QUIET, SHOP};
+use chronos_tests::{Program, Service, configure};
 
-[[target]]
-name = "shop"
-aliases = ["store"]
-paths = ["HOME/shop"]
-[[target.source]]
-name = "dump"
-kind = "command"
-component = "database"
-command = "cat HOME/dump.sql"
-filename = "shop.sql"
-
-[[target]]
-name = "notes"
-paths = ["HOME/notes"]
-"#;
+/// Two targets: a folder with a command beside it, and a folder.
+fn targets() -> String {
+    [QUIET, SHOP, NOTES].concat()
+}
 
 /// A home with these targets and something in them.
-fn program() -> chronos_tests::Program {
-    let program = chronos_tests::Program::with_repository();
-    chronos_tests::configure(&program, TARGETS);
+fn program() -> Program {
+    let program = Program::with_repository();
+    configure(&program, &targets());
     for (name, text) in [("shop/page.html", "page"), ("notes/a.txt", "a"), ("dump.sql", "select 1;")] {
         let path = program.home().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -54,6 +38,6 @@ fn program() -> chronos_tests::Program {
 }
 
 /// A service for them.
-fn service() -> chronos_tests::Service {
-    chronos_tests::Service::start(program(), &[])
+fn service() -> Service {
+    Service::start(program(), &[])
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chronos_tests::compare::capture;
+use chronos_tests::targets::QUIET;
 use chronos_tests::{Answer, HttpServer, Program, Response, Service, configure};
 use serde_json::{Value, json};
 
@@ -18,12 +19,6 @@ const LIMIT: Duration = Duration::from_mins(1);
 const CONFIG: &str = r#"
 [service]
 restore_root = "HOME/root"
-
-[[schedule]]
-name = "never"
-job = "cleanup"
-cron = "0 0 1 1 *"
-enabled = false
 
 [[target]]
 name = "shop"
@@ -58,7 +53,7 @@ command = "cat > HOME/after"
 
 fn program(more: &str) -> Program {
     let program = Program::with_repository();
-    configure(&program, &format!("{more}{CONFIG}"));
+    configure(&program, &[more, QUIET, CONFIG].concat());
     let home = program.home();
     fs::create_dir_all(home.join("shop/sub/deep")).unwrap();
     fs::create_dir_all(home.join("root")).unwrap();

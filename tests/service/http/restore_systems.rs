@@ -3,17 +3,14 @@
 use std::fs;
 
 use chronos_tests::postgres::Postgres;
+use chronos_tests::targets::QUIET;
 use chronos_tests::{Answer, N8n, Program, Service, configure};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-/// No schedule is in force.
-const NEVER: &str =
-    "[[schedule]]\nname = \"never\"\njob = \"cleanup\"\ncron = \"0 0 1 1 *\"\nenabled = false\n";
-
 fn service(targets: &str) -> Service {
     let program = Program::with_repository();
-    configure(&program, &format!("{NEVER}{targets}"));
+    configure(&program, &[QUIET, targets].concat());
     Service::start(program, &[])
 }
 

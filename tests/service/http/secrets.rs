@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use chronos_tests::postgres::{Postgres, programs};
+use chronos_tests::targets::QUIET;
 use chronos_tests::{HttpServer, N8n, Program, Request, Response, Service, configure, n8n};
 use serde_json::json;
 
@@ -21,15 +22,10 @@ const BUS: &str = "cnry-token-of-the-bus";
 const WEBHOOK: &str = "cnry-token-of-the-webhook";
 const WEBHOOK_PATH: &str = "cnry-in-the-address";
 const HOOK: &str = "cnry-token-of-the-hook";
+const AWS: &str = "cnry-of-a-store";
 
 /// What a hook gets, and what else the program starts, stands in these files of the home.
 const CONFIG: &str = r#"
-[[schedule]]
-name = "never"
-job = "cleanup"
-cron = "0 0 1 1 *"
-enabled = false
-
 [events]
 url = "BUS"
 token = { file = "HOME/given/bus" }
@@ -41,7 +37,7 @@ token = "cnry-token-of-the-webhook"
 
 [[hook]]
 on = ["before_backup", "after_backup", "on_failure", "before_prune", "after_prune"]
-command = "cat >> HOME/hooked; env | grep CHRONOS_PASSWORD >> HOME/hooked; true"
+command = "cat >> HOME/hooked; env >> HOME/hooked"
 [[hook]]
 on = ["after_backup", "on_failure"]
 url = "ECHO/hook"
@@ -172,8 +168,11 @@ impl Stage {
         let bus = HttpServer::start(|_| Response::json(200, &json!({})));
         let proxy = HttpServer::pass_on(&n8n.url(), |_| {});
         let program = Program::new();
-        let config =
-            CONFIG.replace("BUS", &bus.url()).replace("ECHO", &echo.url()).replace("N8N", &proxy.url());
+        let config = [QUIET, CONFIG]
+            .concat()
+            .replace("BUS", &bus.url())
+            .replace("ECHO", &echo.url())
+            .replace("N8N", &proxy.url());
         configure(&program, &config.replace("LOCKED", &postgres.url("secretive", WRONG, "secretive")));
         given(&program);
         let environment = vec![
@@ -181,6 +180,7 @@ impl Stage {
             ("FLOWS_KEY", n8n.key.clone()),
             ("CRM_URL", postgres.url("secretive", DATABASE[1], "secretive")),
             ("GONE_PASSWORD", WRONG.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", AWS.to_owned()),
             ("PATH", format!("{}/bin:{}", program.home().display(), std::env::var("PATH").unwrap())),
         ];
         program.command(["init"]).envs(environment.clone()).status().unwrap();
@@ -304,11 +304,12 @@ fn secrets_that_are_given_appear_nowhere() {
     over_http(&stage);
     by_command(&stage);
 
-    let mut secrets: Vec<String> = [PASSWORD, WRONG, REFUSED_KEY, PROXY, BUS, WEBHOOK, WEBHOOK_PATH, HOOK]
-        .into_iter()
-        .chain(DATABASE)
-        .map(str::to_owned)
-        .collect();
+    let mut secrets: Vec<String> =
+        [PASSWORD, WRONG, REFUSED_KEY, PROXY, BUS, WEBHOOK, WEBHOOK_PATH, HOOK, AWS]
+            .into_iter()
+            .chain(DATABASE)
+            .map(str::to_owned)
+            .collect();
     secrets.extend([stage.n8n.key.clone(), token]);
     // They did arrive where they belong, and what stands in a header is as secret as what it is made of.
     let sent = |server: &HttpServer, header: &str, text: &str| {
@@ -341,7 +342,8 @@ fn secrets_that_are_given_appear_nowhere() {
     seen.files(program.home());
     let noted = |name: &str| -> PathBuf { program.home().join(name) };
     assert!(fs::read_to_string(noted("processes")).unwrap().contains("--compress=0"));
-    assert!(fs::read_to_string(noted("hooked")).unwrap().contains("before_backup"));
+    let hooked = fs::read_to_string(noted("hooked")).unwrap();
+    assert!(hooked.contains("before_backup") && hooked.contains("\nPATH=") && hooked.contains("\nHOME="));
     let places = seen.places(&secrets);
     assert!(places.is_empty(), "{} places:\n{}", places.len(), places.join("\n"));
 }

@@ -4,33 +4,16 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::Command;
 
+use chronos_tests::targets::{ENDLESS, QUIET, WAITS};
+
 use super::*;
 use crate::operations::schedules::key;
 
-/// A folder, a command that waits until somebody writes into a pipe, one that never ends, and one that fails.
+/// A folder, and a command that fails.
 const TARGETS: &str = r#"
-[[schedule]]
-name = "never"
-cron = "0 0 1 1 *"
-job = "cleanup"
-enabled = false
 [[target]]
 name = "shop"
 paths = ["HOME/srv"]
-[[target]]
-name = "waits"
-[[target.source]]
-name = "dump"
-kind = "command"
-component = "database"
-command = "cat HOME/pipe"
-[[target]]
-name = "endless"
-[[target.source]]
-name = "dump"
-kind = "command"
-component = "database"
-command = "yes"
 [[target]]
 name = "broken"
 [[target.source]]
@@ -41,7 +24,7 @@ command = "exit 7"
 "#;
 
 fn home() -> Home {
-    let home = Home::new(TARGETS);
+    let home = Home::new(&[QUIET, TARGETS, WAITS, ENDLESS].concat());
     fs::create_dir(home.path("srv")).unwrap();
     fs::write(home.path("srv/page"), "page").unwrap();
     assert!(Command::new("mkfifo").arg(home.path("pipe")).status().unwrap().success());
