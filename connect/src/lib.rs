@@ -20,5 +20,5 @@ pub use command::{StreamSource, into_command};
 pub use error::{Error, ErrorKind, Result};
 pub use prefix::{Passing, Prefix};
 pub use process::Process;
-pub use secret::Secret;
+pub use secret::{Secret, is_secret_variable};
 pub use stream::Pump;

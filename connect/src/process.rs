@@ -1,7 +1,8 @@
 //! A child process: started behind a prefix, its output streamed, its exit status part of the result.
 //!
 //! What it writes is never held as a whole; of its standard error the end is kept. It runs in a process group of its own, which is
-//! killed when its time is over or when nobody listens any more. Secrets get to it as environment variables, never as arguments.
+//! killed when its time is over or when nobody listens any more. Secrets get to it as environment variables, never as arguments;
+//! of this process it inherits none.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
@@ -20,7 +21,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use crate::error::{Error, Result};
 use crate::prefix::Prefix;
-use crate::secret::Secret;
+use crate::secret::{Secret, is_secret_variable};
 use crate::stream::{Feed, Pump};
 
 /// Bytes of standard error that are shown when a command fails.
@@ -32,8 +33,8 @@ pub struct Process {
     prefix: Prefix,
     command: Vec<OsString>,
     variables: Vec<(String, Secret)>,
-    /// Variables of this process whose names begin like this are kept from it.
-    hidden: Option<&'static str>,
+    /// Which variables of this process are kept from it.
+    hidden: Hidden,
     time_limit: Option<Duration>,
 }
 
@@ -44,7 +45,7 @@ impl Process {
             prefix: Prefix::default(),
             command: command.into_iter().map(Into::into).collect(),
             variables: Vec::new(),
-            hidden: None,
+            hidden: Hidden::default(),
             time_limit: None,
         }
     }
@@ -67,9 +68,22 @@ impl Process {
         self
     }
 
-    /// Keeps variables of this process whose names begin with `beginning` from it.
-    pub fn without_variables(self, beginning: &'static str) -> Self {
-        Self { hidden: Some(beginning), ..self }
+    /// Keeps variables of this process whose names begin with `beginning` from it too.
+    pub fn without_variables(mut self, beginning: &'static str) -> Self {
+        self.hidden.beginning = Some(beginning);
+        self
+    }
+
+    /// Keeps these variables of this process from it too.
+    pub fn without(mut self, names: &[String]) -> Self {
+        self.hidden.names = names.to_vec();
+        self
+    }
+
+    /// Lets it have also those variables of this process that hold secrets: what was made to fetch or use them needs them.
+    pub fn with_secrets(mut self) -> Self {
+        self.hidden.keeps_secrets = false;
+        self
     }
 
     /// Kills it after this time.
@@ -147,11 +161,8 @@ impl Process {
         command.args(arguments).process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
         let has_input = done.by_input || matches!(input, Input::Given);
         command.stdin(if has_input { Stdio::piped() } else { Stdio::null() });
-        if let Some(beginning) = self.hidden {
-            let begins = |name: &OsString| name.as_bytes().starts_with(beginning.as_bytes());
-            std::env::vars_os().map(|(name, _)| name).filter(begins).for_each(|name| {
-                command.env_remove(name);
-            });
+        for name in std::env::vars_os().map(|(name, _)| name).filter(|name| self.hidden.has(name)) {
+            command.env_remove(name);
         }
         if !done.by_input {
             command.envs(self.variables.iter().map(|(name, value)| (name, OsStr::new(value.reveal()))));
@@ -175,6 +186,30 @@ impl Process {
             writeln!(stdin, "{name}={}", value.reveal()).map_err(|e| self.failed(e))?;
         }
         writeln!(stdin).map_err(|e| self.failed(e))
+    }
+}
+
+/// Variables of this process that a command does not inherit.
+#[derive(Clone, Debug)]
+struct Hidden {
+    /// Those that hold secrets.
+    keeps_secrets: bool,
+    /// Those whose names begin so.
+    beginning: Option<&'static str>,
+    names: Vec<String>,
+}
+
+impl Default for Hidden {
+    fn default() -> Self {
+        Self { keeps_secrets: true, beginning: None, names: Vec::new() }
+    }
+}
+
+impl Hidden {
+    fn has(&self, name: &OsStr) -> bool {
+        (self.keeps_secrets && is_secret_variable(name))
+            || self.beginning.is_some_and(|beginning| name.as_bytes().starts_with(beginning.as_bytes()))
+            || self.names.iter().any(|hidden| name == hidden.as_str())
     }
 }
 

@@ -57,7 +57,8 @@ impl SecretRef {
                 read(&Path::new(&folder).join(name)).map_err(|why| wrong(&why))?
             }
             Self::Command(command) => {
-                let process = Process::new(["sh", "-c", command]).time_limit(Some(COMMAND_LIMIT));
+                let process =
+                    Process::new(["sh", "-c", command]).with_secrets().time_limit(Some(COMMAND_LIMIT));
                 let printed = process.output(SECRET_BYTES_MAX).map_err(|e| wrong(&e.to_string()))?;
                 String::from_utf8(printed).map_err(|_| wrong("its output is not UTF-8 text"))?
             }

@@ -40,7 +40,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 /// # Errors
 /// A sentence that says what is expected.
 pub fn parse_duration(text: &str) -> Result<u64, String> {
-    let bad = || format!("{text:?} is not a duration such as 24h, 30d, 8w or 1y");
+    let bad = || format!("{text:?} is not a duration such as 30s, 10min, 24h, 30d, 8w or 1y");
     let mut rest = text.trim();
     let mut seconds = 0_u64;
     if rest == "0" {

@@ -146,3 +146,18 @@ fn variables_of_this_process_can_be_kept_from_it() {
     let listing = || Process::new(["env"]);
     assert!(count(listing().without_variables("PATH")) < count(listing()));
 }
+
+#[test]
+fn it_inherits_all_variables_but_those_that_are_kept_from_it() {
+    let lines = |process: Process| String::from_utf8(process.output(1 << 20).unwrap()).unwrap();
+    let has = |said: &str, name: &str| said.lines().any(|line| line.starts_with(&format!("{name}=")));
+    let all = lines(shell("env"));
+    // Those of every test.
+    assert!(has(&all, "PATH") && has(&all, "CARGO_PKG_NAME"), "{all}");
+    let less = lines(shell("env").without(&["CARGO_PKG_NAME".to_owned()]));
+    assert!(has(&less, "PATH") && !has(&less, "CARGO_PKG_NAME"), "{less}");
+    let given = shell("env").variable("N8N_PASS", Secret::new("s3cr3t"));
+    assert!(has(&lines(given), "N8N_PASS"), "what it is given it has");
+    let hidden = |process: Process, name: &str| process.hidden.has(OsStr::new(name));
+    assert!(hidden(shell(""), "DATABASE_URL_FILE") && !hidden(shell("").with_secrets(), "DATABASE_URL_FILE"));
+}

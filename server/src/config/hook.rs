@@ -101,9 +101,14 @@ impl HookConfig {
 
 /// A time limit that leaves no time, or is none.
 pub(super) fn check_timeout(timeout: Option<&str>, at: &Place, problems: &mut Problems<'_>) {
-    match timeout.map(parse_duration) {
-        Some(Ok(0)) => problems.value(&at.key("timeout"), "0 leaves no time"),
-        Some(checked) => problems.check(&at.key("timeout"), checked),
+    check_limit("timeout", timeout, at, problems);
+}
+
+/// The same by another key.
+pub(super) fn check_limit(key: &str, limit: Option<&str>, at: &Place, problems: &mut Problems<'_>) {
+    match limit.map(parse_duration) {
+        Some(Ok(0)) => problems.value(&at.key(key), "0 leaves no time"),
+        Some(checked) => problems.check(&at.key(key), checked),
         None => {}
     }
 }

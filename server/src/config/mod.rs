@@ -179,6 +179,20 @@ impl Config {
         said
     }
 
+    /// Environment variables that secrets are taken from.
+    pub(crate) fn secret_variables(&self) -> Vec<String> {
+        let sources = self.targets.iter().flat_map(|target| &target.sources);
+        let of_sources = sources.flat_map(Source::references).map(|(_, secret)| secret);
+        let hooks = self.hooks.iter().filter_map(|hook| hook.token.as_ref());
+        let notify = self.notify.iter().filter_map(|notify| notify.token.as_ref());
+        let all = of_sources.chain(hooks).chain(notify).chain(&self.events.token);
+        let named = all.filter_map(|secret| match secret {
+            SecretRef::Env(name) => Some(name.clone()),
+            _ => None,
+        });
+        named.collect()
+    }
+
     /// Which secrets stand in the file itself.
     fn plain_secrets(&self) -> Vec<String> {
         let mut all = Vec::new();

@@ -1,16 +1,18 @@
 //! `[[target.source]]`: one thing inside a target, of which kind, and what it has to give.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chronos_snapshot::{COMPONENTS, Requirement};
 use serde::{Deserialize, Serialize};
 
+use crate::config::hook::check_limit;
 use crate::config::problems::{Place, Problems};
 use crate::config::share::Share;
 use crate::config::web;
 use crate::secret::{SecretRef, serialize_address, without_password};
 use crate::targets::check_target_name;
-use crate::values::parse_size;
+use crate::values::{parse_duration, parse_size};
 
 /// One source of a target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +44,10 @@ pub struct Source {
     /// How many things may be unreadable; none if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_errors_max: Option<u64>,
+
+    /// Kinds `command`, `n8n` and `postgres`: how long the command, each request, each dump may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_limit: Option<String>,
 
     /// Kind `files`: files and folders.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -146,9 +152,13 @@ impl SourceKind {
     fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Files => &["paths", "include", "exclude"],
-            Self::Command => &["command", "filename"],
-            Self::N8n => &["url", "api_key", "user", "password", "prefix", "encrypted_credentials"],
-            Self::Postgres => &["url", "host", "port", "user", "password", "databases", "globals", "prefix"],
+            Self::Command => &["command", "filename", "time_limit"],
+            Self::N8n => {
+                &["url", "api_key", "user", "password", "prefix", "encrypted_credentials", "time_limit"]
+            }
+            Self::Postgres => {
+                &["url", "host", "port", "user", "password", "databases", "globals", "prefix", "time_limit"]
+            }
             Self::Sqlite => &["path", "stop", "start"],
         }
     }
@@ -176,6 +186,11 @@ impl Source {
         }
     }
 
+    /// How long whatever it asks may take, if somebody chose.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        self.time_limit.as_deref().and_then(|text| parse_duration(text).ok()).map(Duration::from_secs)
+    }
+
     /// What is missing that an n8n will not do without, with the way to get it.
     pub fn lacks_key(&self) -> Option<String> {
         (self.kind == SourceKind::N8n && self.api_key.is_none()).then(|| {
@@ -186,7 +201,7 @@ impl Source {
     }
 
     /// Where its secrets are, with their keys.
-    fn references(&self) -> impl Iterator<Item = (&'static str, &SecretRef)> {
+    pub(super) fn references(&self) -> impl Iterator<Item = (&'static str, &SecretRef)> {
         let all = [("url", &self.url), ("api_key", &self.api_key), ("password", &self.password)];
         all.into_iter().filter_map(|(key, secret)| Some((key, secret.as_ref()?)))
     }
@@ -227,6 +242,7 @@ impl Source {
         if let Some(size) = &self.min_bytes {
             problems.check(&at.key("min_bytes"), parse_size(size));
         }
+        check_limit("time_limit", self.time_limit.as_deref(), at, problems);
         if self.required.iter().any(String::is_empty) {
             problems.value(&at.key("required"), "a name is empty");
         }

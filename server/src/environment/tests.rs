@@ -27,6 +27,22 @@ fn the_older_name_of_the_place_comes_second() {
 }
 
 #[test]
+fn what_is_started_inherits_none_of_the_secrets() {
+    let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    let get = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        None
+    };
+    Environment::read(get).unwrap();
+    let asked = asked.into_inner();
+    let secrets: Vec<&str> = asked.iter().filter_map(|name| name.strip_suffix("_FILE")).collect();
+    assert!(secrets.contains(&"DATABASE_URL") && secrets.contains(&"N8N_PROD_API_KEY"), "{secrets:?}");
+    for name in secrets {
+        assert!(chronos_connect::is_secret_variable(name.as_ref()), "{name}");
+    }
+}
+
+#[test]
 fn a_bad_value_names_its_variable() {
     assert!(read(&[("RETENTION_DAYS", "many")]).unwrap_err().to_string().contains("RETENTION_DAYS"));
     let message = read(&[("N8N_PROD_URL", "http://me:s3cr3t@host")]).unwrap_err().to_string();

@@ -3,6 +3,7 @@
 //! What always holds: it ends within its time, or its processes are killed. What it leaves running in the background keeps nobody
 //! waiting.
 
+use std::ffi::OsString;
 use std::io::{PipeReader, Read, Write, pipe};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chronos_connect::is_secret_variable;
 use chronos_snapshot::printable;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
@@ -20,16 +22,15 @@ const OUTPUT_MAX: usize = 4 << 10;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How long the end of its output is waited for once it has ended: others may hold it open.
 const OUTPUT_WAIT: Duration = Duration::from_millis(500);
-/// Variables that a hook does not get: what opens the repository is not its business.
-const HIDDEN: [&str; 1] = ["CHRONOS_PASSWORD"];
 
-/// Runs it; gives what it said.
+/// Runs it; gives what it said. It has the variables of this process but `without` and those in which this program takes secrets.
 ///
 /// # Errors
 /// A sentence: its exit status and what it said, or that it took too long.
 pub(super) fn run(
     line: &str,
     document: &str,
+    without: &[String],
     limit: Duration,
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<String, String> {
@@ -38,9 +39,10 @@ pub(super) fn run(
     let mut command = Command::new("/bin/sh");
     command.args(["-c", line]).process_group(0).stdin(Stdio::piped());
     command.stdout(writer.try_clone().map_err(told)?).stderr(writer);
-    HIDDEN.iter().for_each(|name| {
+    let is_hidden = |name: &OsString| is_secret_variable(name) || without.iter().any(|w| name == w.as_str());
+    for name in std::env::vars_os().map(|(name, _)| name).filter(is_hidden) {
         command.env_remove(name);
-    });
+    }
     let mut child = command.spawn().map_err(told)?;
     // It holds the other end of the pipe.
     drop(command);

@@ -166,7 +166,8 @@ impl<'w> Hooks<'w> {
         let said = match (&hook.command, &hook.url) {
             (Some(command), _) => {
                 let is_cancelled = || at.starts_with("before") && self.monitor.cancelled();
-                command::run(command, &body, limit, &is_cancelled)
+                let without = self.workplace.config.secret_variables();
+                command::run(command, &body, &without, limit, &is_cancelled)
             }
             (None, Some(url)) => Outgoing::new(self.workplace, url, hook.token.as_ref(), limit)
                 .and_then(|way| way.call(Verb::Post { body: &body, id: None }))

@@ -13,8 +13,6 @@ use crate::error::{Error, Result};
 use crate::secret::SecretRef;
 use crate::sources::Setting;
 
-/// Variable that is for this program alone.
-const PASSWORD: &str = "CHRONOS_PASSWORD";
 /// How long one export of n8n may take: a thousand workflows take it seconds.
 const EXPORT_LIMIT: Duration = Duration::from_hours(1);
 /// The command line of n8n.
@@ -28,9 +26,9 @@ pub(super) fn n8n(
     setting: &Setting,
 ) -> Result<N8nSource> {
     let way = match n8n_server(source, setting)? {
-        Some(server) => Way::Api { server, limits: Limits::default() },
+        Some(server) => Way::Api { server, limits: limits(source) },
         None => Way::Command {
-            command: n8n_command(source).time_limit(Some(EXPORT_LIMIT)),
+            command: n8n_command(source).time_limit(Some(source.limit().unwrap_or(EXPORT_LIMIT))),
             has_encrypted_credentials: source.encrypted_credentials,
         },
     };
@@ -40,9 +38,18 @@ pub(super) fn n8n(
     N8nSource::new(options).map_err(|e| refused(source, e.to_string()))
 }
 
+/// How long a request to an n8n may take.
+fn limits(source: &Source) -> Limits {
+    let usual = Limits::default();
+    match source.limit() {
+        Some(limit) => Limits { connect: usual.connect.min(limit), call: limit, ..usual },
+        None => usual,
+    }
+}
+
 /// The command line of an n8n, behind its prefix.
 fn n8n_command(source: &Source) -> Process {
-    Process::new([N8N]).prefix(Prefix::new(&source.prefix)).without_variables(PASSWORD)
+    Process::new([N8N]).prefix(Prefix::new(&source.prefix))
 }
 
 /// How workflows get back: by the command line too, if that is configured, so that they keep their ids.
@@ -62,7 +69,7 @@ pub(super) fn postgres(source: &Source, setting: &Setting) -> Result<PostgresSou
         },
         globals: source.globals.unwrap_or(true),
         mtime: setting.now,
-        time_limit: None,
+        time_limit: source.limit(),
     };
     PostgresSource::new(options).map_err(|e| refused(source, e.to_string()))
 }
@@ -97,7 +104,7 @@ fn n8n_server(source: &Source, setting: &Setting) -> Result<Option<Server>> {
 /// The API of an n8n; there is none if it is reached by its command line.
 pub(crate) fn n8n_client(source: &Source, setting: &Setting) -> Result<Option<flows::Client>> {
     let Some(server) = n8n_server(source, setting)? else { return Ok(None) };
-    flows::Client::new(&server, Limits::default()).map(Some).map_err(|e| refused(source, e.to_string()))
+    flows::Client::new(&server, limits(source)).map(Some).map_err(|e| refused(source, e.to_string()))
 }
 
 /// A live SQLite database.

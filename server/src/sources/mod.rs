@@ -50,6 +50,8 @@ pub struct Setting {
     pub now: Time,
     /// Where secrets may be.
     pub variables: Variables,
+    /// Names of variables that the configuration takes secrets from.
+    pub secrets: Vec<String>,
     /// Folder for copies of databases while they are read.
     pub scratch: PathBuf,
 }
@@ -188,9 +190,8 @@ fn walk(
 
 /// A command whose output becomes a file.
 fn command(source: &config::Source, setting: &Setting) -> Result<Box<dyn Source>> {
-    let line = source.command.as_deref().unwrap_or_default();
     let name = parse_path(source.filename.as_deref().unwrap_or(&source.name))?;
-    shell_output(line, name, setting.now)
+    streams::configured_output(source, name, setting)
 }
 
 /// What of an n8n a selection takes.

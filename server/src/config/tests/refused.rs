@@ -57,6 +57,12 @@ fn values_outside_their_limits_are_refused() {
     assert!(refused("[[target]]\nname = \"a\"\n").contains("paths"));
     let twice = "[[target]]\nname = \"a\"\npaths = [\"/a\"]\n";
     assert!(refused(&format!("{twice}{twice}")).contains("two targets"));
+    let source = "[[target]]\nname = \"a\"\n[[target.source]]\nname = \"b\"\n";
+    let limit = |more: &str| refused(&format!("{source}{more}"));
+    let command = "kind = \"command\"\ncommand = \"x\"\n";
+    assert!(limit(&format!("{command}time_limit = \"0s\"\n")).contains("time_limit: 0 leaves no time"));
+    assert!(limit(&format!("{command}time_limit = \"10m\"\n")).contains("such as 30s, 10min"));
+    assert!(limit("paths = [\"/a\"]\ntime_limit = \"1h\"\n").contains("time_limit: belongs to kind"));
     assert!(refused("not toml").contains("chronos.toml, line 1"));
     assert!(refused("[limits]\n\nupload = 5\n").contains("line 3"));
 }

@@ -186,6 +186,7 @@ pub fn setting(workplace: &Workplace, rules: &FileOptions) -> Setting {
         rules: FileOptions { own: workplace.own_folders(), ..rules.clone() },
         now: moment(workplace.env.clock.now()),
         variables: workplace.variables().clone(),
+        secrets: workplace.config.secret_variables(),
         scratch: workplace.places.cache.join(SCRATCH),
     }
 }

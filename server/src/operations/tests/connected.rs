@@ -90,3 +90,21 @@ fn an_n8n_has_workflows_and_credentials() {
     let one = Selection { workflow: Some("w7".into()), ..Selection::default() };
     assert_eq!(crate::sources::scope(target, &one), ["w7"]);
 }
+
+#[test]
+fn what_takes_longer_than_its_source_may_is_given_up() {
+    // Takes connections, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let (_dir, workplace, repository) = home(&format!(
+        "[[target]]\nname = \"flows\"\n[[target.source]]\nname = \"n8n\"\nkind = \"n8n\"\nurl = \"http://{address}\"\n\
+         api_key = \"k\"\ntime_limit = \"1s\"\n\
+         [[target]]\nname = \"dump\"\n[[target.source]]\nname = \"db\"\nkind = \"command\"\ncommand = \"echo x; sleep 600\"\n\
+         time_limit = \"1s\"\n"
+    ));
+    let error = backup(&workplace, &repository, "flows").unwrap_err();
+    assert_eq!(error.upstream(), Some(Upstream { status: None, timed_out: true }), "{error}");
+    assert!(error.to_string().contains("within 1 s"), "{error}");
+    let error = backup(&workplace, &repository, "dump").unwrap_err();
+    assert!(error.to_string().contains("sleep 600"), "{error}");
+}
