@@ -53,6 +53,23 @@ fn a_source_goes_back_alone_and_what_was_there_is_kept() {
 }
 
 #[test]
+fn the_latest_is_the_newest_that_has_what_is_asked_for() {
+    let service = service(&format!("{NOTES}[[target]]\nname = \"other\"\npaths = [\"HOME/other\"]\n"));
+    for file in ["notes/a", "settings/s", "other/o"] {
+        service.file(file, "old");
+    }
+    let notes = backed_up(&service, "notes");
+    let other = backed_up(&service, "other");
+    let of = |component: Value| {
+        let body = json!({"backup_id": "latest", "component": component, "dry_run": true});
+        asked(&service, "/rollback", &body)["backup_id"].as_str().unwrap().to_owned()
+    };
+    let found =
+        [of(Value::Null), of(json!("settings")), of(json!("config")), of(json!("texts")), of(json!("other"))];
+    assert_eq!(found, [&*other, &*notes, &*notes, &*notes, &*other]);
+}
+
+#[test]
 fn without_a_safety_snapshot_nothing_is_touched_unless_it_is_forced() {
     let service = service(NOTES);
     service.file("notes/a", "old");

@@ -1,6 +1,6 @@
 //! Which sources of a snapshot are put back, and in which order.
 
-use chronos_snapshot::{COMPONENTS, Manifest, SourceResult, printable};
+use chronos_snapshot::{COMPONENTS, Manifest, Snapshot, SourceResult, printable};
 
 use crate::catalog::target_name;
 use crate::config::Config;
@@ -35,6 +35,27 @@ pub(super) fn chosen<'m>(
     let mut found: Vec<&SourceResult> = manifest.sources.iter().filter(takes).collect();
     found.sort_by_key(|source| rank(&source.kind));
     Ok(found)
+}
+
+/// What `latest` means here: the newest good snapshot that has what is asked for, of the named target if that has one; a target can
+/// be named among the components too.
+pub(super) fn latest<'s>(
+    snapshots: &'s [Snapshot],
+    (names, target): (&[String], Option<&str>),
+    config: &Config,
+) -> Option<&'s Snapshot> {
+    let of_name = |name: &String| config.target(name).map(|t| t.name.clone());
+    let named = names.iter().find_map(of_name);
+    let wanted = named.or_else(|| target.map(|name| target_name(config, name)));
+    let is_asked =
+        |scope: &[String]| scope.is_empty() || !names.is_empty() && names.iter().all(|n| scope.contains(n));
+    let fits = |s: &&Snapshot| {
+        let m = &s.manifest;
+        s.is_good() && !s.is_before_rollback() && is_asked(&m.scope) && chosen(m, names, config).is_ok()
+    };
+    let of_target = |s: &&Snapshot| wanted.as_ref().is_none_or(|w| *w == s.manifest.target);
+    let newest = || snapshots.iter().filter(fits);
+    newest().filter(of_target).max_by_key(|s| s.taken_at()).or_else(|| newest().max_by_key(|s| s.taken_at()))
 }
 
 /// The fixed order inside a snapshot.
