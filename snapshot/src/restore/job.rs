@@ -23,6 +23,7 @@ use crate::restore::plan::{Action, Plan, Planner};
 use crate::restore::recover;
 use crate::restore::report::{RecoveredOutcome, RestorePlan, RestoreReport, RestoreStatus};
 use crate::restore::select::Selection;
+use crate::restore::standing::Standing;
 use crate::restore::supply::Supply;
 use crate::restore::write::Builder;
 use crate::shown::counted;
@@ -58,6 +59,7 @@ struct Work<'a> {
     owners: &'a Owners,
     mode: Overwrite,
     plan: Plan,
+    standing: Standing,
     shown: RestorePlan,
     restore_point: Option<String>,
     notes: Vec<String>,
@@ -117,13 +119,15 @@ impl Job<'_> {
         notes.extend(selection.without_place().map(|path| {
             format!("{path} came from no file and has no original place: `--to FOLDER` restores it elsewhere")
         }));
-        let shown = shown(&target, &plan, &selection);
+        let standing = Standing::of(&place, &plan)?;
+        let shown = RestorePlan { standing: standing.hash(), ..shown(&target, &plan, &selection) };
         let mut work = Work {
             target,
             selection: &selection,
             owners: &owners,
             mode,
             plan,
+            standing,
             shown,
             restore_point: None,
             notes,
@@ -307,6 +311,7 @@ impl Job<'_> {
             bytes: &bytes,
         };
         builder.run()?;
+        work.standing.check(place)?;
         let error = |e: io::Error| place.error(&TreePath::root(), e);
         // Nothing built need be durable yet: until the commit a loss of power ends in undoing, which goes by inodes.
         journal.append(&[Record::Built { inodes: builder.inodes()? }])?;

@@ -1,11 +1,11 @@
 //! Restore: a snapshot, or a part of it, back into a file system.
 //!
-//! Plan (nothing is touched) → restore point → journal → everything new is built beside its place → switched in by
-//! renames → committed → what was kept for undoing is removed. Any failure before the commit is undone; after a
-//! crash [`resume_or_undo`] does it.
+//! Plan (nothing is touched) → restore point → journal → everything new is built beside its place → what stands there is
+//! still as it was when that was planned → switched in by renames → committed → what was kept for undoing is removed.
+//! Any failure before the commit is undone; after a crash [`resume_or_undo`] does it.
 //!
-//! `job` has the order of the steps. `plan` decides, `write`, `fill` and `target` build, `finish` and `verify` read back, `exchange`
-//! switches, and undoes by the `journal`. `supply` and `chosen` are the snapshot's side, `place` and `metadata` the target's.
+//! `job` has the order of the steps. `plan` decides, `write`, `fill` and `target` build, `finish` and `verify` read back, `standing`
+//! looks whether others changed something, `exchange` switches, and undoes by the `journal`. `supply` and `chosen` are the snapshot's side, `place` and `metadata` the target's.
 
 mod chosen;
 mod exchange;
@@ -22,6 +22,7 @@ mod recover;
 mod report;
 mod second;
 mod select;
+mod standing;
 mod supply;
 mod target;
 #[cfg(test)]

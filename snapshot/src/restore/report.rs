@@ -29,6 +29,10 @@ pub struct RestorePlan {
     /// The folders and files that the restore covers: the roots of the snapshot, or the chosen path; narrowed to what
     /// changes if filters choose.
     pub covers: Vec<TreePath>,
+    /// Hash of what stands there and is written anew or removed, with everything below it: which files they are, how long, and when
+    /// they were changed.
+    #[serde(skip)]
+    pub standing: [u8; 32],
     /// Bytes of content to be written.
     pub bytes: u64,
     /// What cannot be restored, known beforehand.

@@ -36,8 +36,6 @@ struct Files<'t> {
 struct Part {
     options: RestoreOptions,
     planned: RestorePlan,
-    /// Of what stood there when that was planned.
-    print: blake3::Hash,
 }
 
 /// Where a source is.
@@ -112,7 +110,7 @@ pub(super) fn new_place<'t>(task: &'t Task<'t>) -> Result<Vec<Box<dyn Step + 't>
 
 impl Part {
     fn of(options: RestoreOptions) -> Self {
-        Self { options, planned: RestorePlan::default(), print: fingerprint(&RestorePlan::default()) }
+        Self { options, planned: RestorePlan::default() }
     }
 }
 
@@ -254,7 +252,6 @@ impl Files<'_> {
             if task.strategy != Strategy::NewLocation {
                 part.planned = planned;
                 part.planned.creates.sort_unstable();
-                part.print = fingerprint(&part.planned);
             }
         }
         places.dedup();
@@ -269,11 +266,11 @@ impl Files<'_> {
 
     /// Puts one part back, unless what stands there is not as it was when that was planned and kept.
     fn put(&self, part: &Part, safety: Option<&Safety>) -> chronos_snapshot::Result<RestoreReport> {
-        let (planned, print, place) = (part.planned.clone(), part.print, self.plan.place.clone());
+        let (planned, place) = (part.planned.clone(), self.plan.place.clone());
         let tree = safety.map(|safety| safety.tree().clone());
         let is_kept = tree.is_some() || !self.task.force;
         let check = move |now: &RestorePlan| {
-            let other = || (fingerprint(now) != print).then(|| place.clone());
+            let other = || (now.standing != planned.standing).then(|| place.clone());
             let lost = || if is_kept { stands(now, tree.as_ref()).err() } else { None };
             let why = moved(&planned, now).or_else(lost).or_else(other);
             match why {
@@ -397,21 +394,6 @@ fn stands(plan: &RestorePlan, kept: Option<&Tree>) -> std::result::Result<(), St
         }
     }
     Ok(())
-}
-
-/// Of what stands there and is going to be changed: which files they are, how long, and when they were last written.
-fn fingerprint(plan: &RestorePlan) -> blake3::Hash {
-    let mut hasher = blake3::Hasher::new();
-    for path in [&plan.overwrites, &plan.attributes, &plan.removes].into_iter().flatten() {
-        hasher.update(path.as_bytes());
-        // What cannot be looked at is told when it is to be changed.
-        let Ok(now) = absolute(plan, path).symlink_metadata() else { continue };
-        let size = if now.is_file() { now.len() } else { 0 };
-        for number in [now.ino(), size, now.mtime().cast_unsigned(), now.mtime_nsec().cast_unsigned()] {
-            hasher.update(&number.to_le_bytes());
-        }
-    }
-    hasher.finalize()
 }
 
 fn absolute(plan: &RestorePlan, path: &TreePath) -> PathBuf {

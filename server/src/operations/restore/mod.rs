@@ -15,6 +15,8 @@ mod record;
 mod run;
 mod safety;
 mod step;
+#[cfg(test)]
+mod tests;
 mod workflows;
 
 use std::path::PathBuf;

@@ -6,6 +6,7 @@ mod content;
 mod exchange;
 mod hostile;
 mod journals;
+mod meanwhile;
 mod pieces;
 mod random;
 mod repository;
