@@ -13,6 +13,7 @@ mod process;
 mod secret;
 pub mod sqlite;
 mod stream;
+mod unfinished;
 
 pub mod n8n;
 
@@ -22,3 +23,4 @@ pub use prefix::{Passing, Prefix};
 pub use process::Process;
 pub use secret::{Secret, is_secret_variable};
 pub use stream::Pump;
+pub use unfinished::Stands;

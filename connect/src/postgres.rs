@@ -9,11 +9,16 @@ mod source;
 mod sql;
 mod swap;
 mod table;
+mod unfinished;
 
 pub use archive::{ArchiveEntry, ArchiveList};
 pub use client::{Client, Server};
 pub use connection::Connection;
-pub use restore::{Content, DatabasePlan, DatabaseReport, DatabaseRestore, plan_database, restore_database};
+pub use restore::{
+    Content, DatabasePlan, DatabaseReport, DatabaseRestore, plan_database, restore_database,
+    restore_database_noting,
+};
 pub use source::{Databases, Failure, Outage, PostgresOptions, PostgresSource};
 pub use swap::Existing;
 pub use table::{TableRestore, plan_table, restore_table};
+pub use unfinished::{Found, Unfinished};

@@ -6,6 +6,7 @@ mod put_back;
 mod scratch;
 mod source;
 mod stop;
+mod unfinished;
 
 #[cfg(test)]
 mod tests;
@@ -14,8 +15,9 @@ use std::io::Write;
 use std::path::Path;
 
 pub use check::{Check, Checked};
-pub use put_back::{Kept, PutBack, PutBackReport, put_back};
+pub use put_back::{Kept, PutBack, PutBackReport, put_back, put_back_noting};
 pub use source::{PATIENCE, SqliteOptions, SqliteSource};
+pub use unfinished::Unfinished;
 
 use crate::error::{Error, Result};
 use scratch::Scratch;

@@ -111,6 +111,7 @@ impl Restore {
             owner: if self.owner_by_name { Owner::Name } else { Owner::Number },
             threads: 0,
             restore_point: wants_point.then(|| restore_point(&catalog.repository, &snapshot, user)),
+            ..RestoreOptions::default()
         };
         let work = || {
             if !self.dry_run {

@@ -13,7 +13,8 @@ use crate::names::random_name;
 use crate::postgres::archive::{ArchiveEntry, ArchiveList};
 use crate::postgres::client::{Client, Server};
 use crate::postgres::sql::{forms, identifier, statements};
-use crate::postgres::swap::{Existing, Swap, is_there, written};
+use crate::postgres::swap::{Existing, Swap, written};
+use crate::postgres::unfinished::{Unfinished, found};
 use crate::process::Process;
 
 /// What `pg_restore` may write of a script or a list.
@@ -80,7 +81,7 @@ pub fn plan_database(options: &DatabaseRestore, content: &mut Content<'_>) -> Re
     let maintenance = options.maintenance();
     let server = client.server(Some(&maintenance))?;
     client.check_version("pg_restore", &server)?;
-    let exists = is_there(client, &maintenance, &options.database)?;
+    let exists = found(client, &maintenance, &options.database)?.is_some();
     if !exists {
         let comes = definitions(&archive).into_keys().collect();
         return Ok(DatabasePlan { archive, exists, rows: None, goes: Vec::new(), comes });
@@ -97,21 +98,38 @@ pub fn plan_database(options: &DatabaseRestore, content: &mut Content<'_>) -> Re
 
 /// Restores the archive that `content` writes.
 pub fn restore_database(options: &DatabaseRestore, content: &mut Content<'_>) -> Result<DatabaseReport> {
+    restore_database_noting(options, content, &mut |_| Ok(()))
+}
+
+/// The same. `note` is told what would be left if the process ended, before anything is changed; its error ends it.
+pub fn restore_database_noting(
+    options: &DatabaseRestore,
+    content: &mut Content<'_>,
+    note: &mut dyn FnMut(&Unfinished) -> Result<()>,
+) -> Result<DatabaseReport> {
     let client = &options.client;
     let maintenance = options.maintenance();
     let archive = client.list(|into| content(into))?;
     let server = client.server(Some(&maintenance))?;
     client.check_version("pg_restore", &server)?;
-    let exists = is_there(client, &maintenance, &options.database)?;
+    let before = found(client, &maintenance, &options.database)?;
+    let exists = before.is_some();
     options.check(&server, exists)?;
     let roles = match &options.globals {
         Some(globals) => client.make_roles(globals, &maintenance)?,
         None => Vec::new(),
     };
     let script = client.database_script(&archive, content)?;
-    let staging = beside(&options.database, "new")?;
+    let (staging, old) = (beside(&options.database, "new")?, beside(&options.database, "old")?);
+    note(&Unfinished {
+        database: options.database.clone(),
+        before,
+        staging: staging.clone(),
+        old: old.clone(),
+        maintenance: options.maintenance.clone(),
+    })?;
     let done = fill(options, &archive, &staging, &script, content)
-        .and_then(|()| options.take_place(&staging, exists));
+        .and_then(|()| options.take_place(&staging, exists.then_some(&old)));
     match done {
         Ok(swap) => Ok(DatabaseReport {
             entries: archive.entries.len(),
@@ -126,8 +144,7 @@ pub fn restore_database(options: &DatabaseRestore, content: &mut Content<'_>) ->
 
 impl DatabaseRestore {
     fn maintenance(&self) -> String {
-        let usual = if self.database == "postgres" { "template1" } else { "postgres" };
-        self.maintenance.clone().unwrap_or_else(|| usual.to_owned())
+        maintenance_of(self.maintenance.as_deref(), &self.database)
     }
 
     fn check(&self, server: &Server, exists: bool) -> Result<()> {
@@ -147,11 +164,11 @@ impl DatabaseRestore {
         )))
     }
 
-    fn take_place(&self, staging: &str, exists: bool) -> Result<Swap> {
+    /// `old`: what the database that has the name is to be called.
+    fn take_place(&self, staging: &str, old: Option<&String>) -> Result<Swap> {
         let (client, maintenance) = (&self.client, self.maintenance());
-        if exists {
-            let old = beside(&self.database, "old")?;
-            return Swap::exchange(client, &maintenance, [&self.database, staging, &old], self.existing);
+        if let Some(old) = old {
+            return Swap::exchange(client, &maintenance, [&self.database, staging, old], self.existing);
         }
         let rename =
             format!("ALTER DATABASE {} RENAME TO {}", identifier(staging), identifier(&self.database));
@@ -170,6 +187,12 @@ impl DatabaseRestore {
             }
         }
     }
+}
+
+/// The database that is connected to while `database` is worked on.
+pub(super) fn maintenance_of(given: Option<&str>, database: &str) -> String {
+    let usual = if database == "postgres" { "template1" } else { "postgres" };
+    given.unwrap_or(usual).to_owned()
 }
 
 /// Makes the new database, restores into it, and looks whether everything is there.

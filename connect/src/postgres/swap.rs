@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::postgres::client::Client;
 use crate::postgres::sql::{identifier, literal};
+use crate::postgres::unfinished::{found, tag};
 
 /// What happens to a database of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +30,6 @@ pub(super) struct Swap {
     pub(super) notes: Vec<String>,
 }
 
-/// Whether there is a database of this name.
-pub(super) fn is_there(client: &Client, maintenance: &str, database: &str) -> Result<bool> {
-    let sql = format!("SELECT 1 FROM pg_catalog.pg_database WHERE datname = {}", literal(database));
-    Ok(!client.query(Some(maintenance), &sql)?.is_empty())
-}
-
 /// Rows that were inserted, changed and removed in a database since its statistics began; system tables count too.
 pub(super) fn written(client: &Client, maintenance: &str, database: &str) -> Result<Option<i64>> {
     let sql = format!(
@@ -53,12 +48,14 @@ impl Swap {
         existing: Existing,
     ) -> Result<Self> {
         let run = |sql: &str| client.query(Some(maintenance), sql);
-        let allowed = run(&format!(
-            "SELECT datallowconn FROM pg_catalog.pg_database WHERE datname = {}",
-            literal(live)
-        ))?;
-        let allow =
-            |value: &str| format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {value}", identifier(live));
+        let was_open = found(client, maintenance, live)?.is_some_and(|found| found.is_open);
+        let allow = |value: &str| {
+            format!(
+                "ALTER DATABASE {} WITH ALLOW_CONNECTIONS {value} /* {} */",
+                identifier(live),
+                tag(staging)
+            )
+        };
         run(&allow("false"))?;
         let end = format!(
             "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
@@ -74,7 +71,7 @@ impl Swap {
         );
         let exchanged = run(&end).and_then(|_| run(&rename));
         if let Err(cause) = exchanged {
-            if allowed.first().is_none_or(|value| value != "t") {
+            if !was_open {
                 return Err(cause);
             }
             return Err(match run(&allow("true")) {

@@ -20,6 +20,7 @@ use crate::process::Process;
 use crate::sqlite::check::{Check, Checked, check, check_head, failure, missing};
 use crate::sqlite::scratch::{BESIDE, beside, check_space};
 use crate::sqlite::stop::Stop;
+use crate::sqlite::unfinished::Unfinished;
 
 /// How long the last users of a database may take to let it go once they were stopped.
 const LET_GO: Duration = Duration::from_secs(10);
@@ -71,12 +72,28 @@ pub fn put_back(
     options: &PutBack,
     content: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<PutBackReport> {
-    let staged = Staged::write(options, content)?;
+    put_back_noting(options, content, &mut |_| Ok(()))
+}
+
+/// The same. `note` is told what would be left if the process ended, before the new database is begun and before anybody is stopped;
+/// its error ends it.
+pub fn put_back_noting(
+    options: &PutBack,
+    content: impl FnOnce(&mut dyn Write) -> Result<()>,
+    note: &mut dyn FnMut(&Unfinished) -> Result<()>,
+) -> Result<PutBackReport> {
+    let live = &options.database;
+    let (new, old) = (hidden(live, "new")?, hidden(live, "old")?);
+    let mut unfinished = Unfinished { database: live.clone(), new, inode: None, old };
+    note(&unfinished)?;
+    let staged = Staged::write(options, &unfinished.new, content)?;
     let checked = check(&staged.path, options.check, &Stop::default())?;
     if let Some(why) = missing(&options.required, &checked.tables) {
         return Err(Error::Refused(format!("{}: {why}; nothing was changed", shown(&options.database))));
     }
-    let swapped = run(options.stop.as_ref()).and_then(|()| Swap::make(options, staged));
+    unfinished.inode = Some(staged.inode);
+    note(&unfinished)?;
+    let swapped = run(options.stop.as_ref()).and_then(|()| Swap::make(options, staged, &unfinished.old));
     let swap = match swapped {
         Ok(swap) => swap,
         Err(cause) => return Err(started(options, Error::Undone(Box::new(cause)))),
@@ -96,28 +113,30 @@ fn started(options: &PutBack, error: Error) -> Error {
     }
 }
 
-fn run(command: Option<&Process>) -> Result<()> {
+pub(super) fn run(command: Option<&Process>) -> Result<()> {
     command.map_or(Ok(()), |command| command.output(ANSWER_MAX).map(drop))
 }
 
 /// The new database beside the live one.
 struct Staged {
     path: PathBuf,
+    inode: u64,
 }
 
 impl Staged {
-    fn write(options: &PutBack, content: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<Self> {
-        let staged = Self { path: hidden(&options.database, "new")? };
-        if let Some(folder) = staged.path.parent() {
+    fn write(
+        options: &PutBack,
+        path: &Path,
+        content: impl FnOnce(&mut dyn Write) -> Result<()>,
+    ) -> Result<Self> {
+        if let Some(folder) = path.parent() {
             check_space(folder, options.size)?;
         }
-        let failed = |e| Error::file(&staged.path, e);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(PRIVATE)
-            .open(&staged.path)
-            .map_err(failed)?;
+        let failed = |e| Error::file(path, e);
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(path).map_err(failed)?;
+        let mut staged = Self { path: path.to_owned(), inode: 0 };
+        staged.inode = file.metadata().map_err(failed)?.ino();
         content(&mut file)?;
         let attributes = match fs::metadata(&options.database) {
             Ok(live) => Some((live.mode() & 0o7777, live.uid(), live.gid())),
@@ -125,7 +144,7 @@ impl Staged {
             Err(e) => return Err(Error::file(&options.database, e)),
         };
         if let Some(attributes) = attributes {
-            give(&file, &staged.path, attributes).map_err(failed)?;
+            give(&file, path, attributes).map_err(failed)?;
         }
         file.sync_all().map_err(failed)?;
         Ok(staged)
@@ -156,22 +175,22 @@ fn hidden(database: &Path, what: &str) -> Result<PathBuf> {
 
 /// The new database is in place; the old one waits beside it.
 struct Swap {
+    /// Where the old one is, if there was one.
     old: Option<PathBuf>,
     /// Files of the old one that went with it: where they are, where they were.
     moved: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Swap {
-    fn make(options: &PutBack, staged: Staged) -> Result<Self> {
+    fn make(options: &PutBack, staged: Staged, old: &Path) -> Result<Self> {
         let live = &options.database;
         let mut swap = Self { old: None, moved: Vec::new() };
         if fs::exists(live).map_err(|e| Error::file(live, e))? {
             settle(live)?;
-            let old = hidden(live, "old")?;
-            fs::hard_link(live, &old).map_err(|e| Error::file(&old, e))?;
-            swap.old = Some(old);
+            fs::hard_link(live, old).map_err(|e| Error::file(old, e))?;
+            swap.old = Some(old.to_owned());
         }
-        let done = swap.set_aside(live).and_then(|()| {
+        let done = swap.set_aside(live, old).and_then(|()| {
             durable::publish(&staged.path, live, Taken::Replace)
                 .map_err(|e| Error::from(chronos_snapshot::Error::from(e)))
         });
@@ -185,16 +204,13 @@ impl Swap {
     }
 
     /// Takes what lies beside the live database away from it.
-    fn set_aside(&mut self, live: &Path) -> Result<()> {
+    fn set_aside(&mut self, live: &Path, old: &Path) -> Result<()> {
         for ending in BESIDE {
             let from = beside(live, ending);
             if !fs::exists(&from).map_err(|e| Error::file(&from, e))? {
                 continue;
             }
-            let to = match &self.old {
-                Some(old) => beside(old, ending),
-                None => beside(&hidden(live, "old")?, ending),
-            };
+            let to = beside(old, ending);
             rename(&from, &to)?;
             self.moved.push((to, from));
         }
@@ -260,10 +276,10 @@ fn settle(live: &Path) -> Result<()> {
     }
 }
 
-fn rename(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
     durable::publish(from, to, Taken::Replace).map_err(|e| Error::from(chronos_snapshot::Error::from(e)))
 }
 
-fn remove(path: &Path) -> Result<()> {
+pub(super) fn remove(path: &Path) -> Result<()> {
     durable::remove(path).map_err(|e| Error::from(chronos_snapshot::Error::from(e)))
 }

@@ -2,6 +2,7 @@
 //!
 //! What always holds: no snapshot depends on it. A file that is damaged or newer is told of and left alone; work goes on without.
 
+mod acts;
 mod jobs;
 mod outbox;
 mod replies;
@@ -25,6 +26,7 @@ use rustix::io::retry_on_intr;
 use crate::error::{Error, Result};
 use crate::values::shown;
 
+pub use acts::ActRow;
 pub use jobs::{
     Attempt, Cancelled, Choice, JobEnding, JobFilter, JobNumber, JobProgress, JobRow, JobStatus, NewJob,
 };
@@ -51,6 +53,7 @@ const MIGRATIONS: &[&str] = &[
     outbox::TABLES,
     jobs::AWAITED,
     rollbacks::TABLE,
+    acts::TABLE,
 ];
 /// The version of the tables that this program works with.
 const VERSION: u32 = MIGRATIONS.len() as u32;

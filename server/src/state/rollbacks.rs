@@ -260,6 +260,7 @@ impl State {
                     ending.report
                 ],
             )?;
+            change.execute("DELETE FROM acts WHERE rollback = ?1", params![number])?;
             outbox::write(&change, telling)?;
             change.commit()
         })();

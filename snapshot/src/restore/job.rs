@@ -94,13 +94,10 @@ impl Job<'_> {
                 self.unread.len()
             ));
         }
-        let missing = missing_folders(&target);
+        let missing = self.missing_folders(&target)?;
         let absent = !missing.is_empty();
-        let place = if absent {
-            Place::absent(&target, Arc::clone(&self.steps))?
-        } else {
-            Place::open(&target, Arc::clone(&self.steps))?
-        };
+        let place =
+            if absent { Place::absent(&target, Arc::clone(&self.steps))? } else { self.open(&target)? };
         if options.strategy == Strategy::NewLocation && !absent {
             Self::check_empty(&place)?;
         }
@@ -269,11 +266,49 @@ impl Job<'_> {
     }
 
     fn make_target(&self, target: &Path, missing: &[PathBuf]) -> Result<Place> {
+        let beneath = self.beneath()?;
         for folder in missing {
-            let made = self.steps.begin().and_then(|()| fs::DirBuilder::new().mode(0o777).create(folder));
+            let made = match &beneath {
+                Some(beneath) => beneath.make_plain_folder(&below(beneath, folder)?),
+                None => self.steps.begin().and_then(|()| fs::DirBuilder::new().mode(0o777).create(folder)),
+            };
             made.map_err(|e| Error::file(folder, e))?;
         }
-        Place::open(target, Arc::clone(&self.steps))
+        self.open(target)
+    }
+
+    /// The folder from which on no link is followed.
+    fn beneath(&self) -> Result<Option<Place>> {
+        self.options.beneath.as_deref().map(|root| Place::open(root, Arc::clone(&self.steps))).transpose()
+    }
+
+    fn open(&self, target: &Path) -> Result<Place> {
+        match self.beneath()? {
+            Some(beneath) => beneath.within(&below(&beneath, target)?).map_err(|e| Error::file(target, e)),
+            None => Place::open(target, Arc::clone(&self.steps)),
+        }
+    }
+
+    /// The folders that must be made so that `target` exists, outermost first.
+    fn missing_folders(&self, target: &Path) -> Result<Vec<PathBuf>> {
+        let beneath = self.beneath()?;
+        let mut missing = Vec::new();
+        for folder in target.ancestors() {
+            let is_missing = match &beneath {
+                Some(beneath) if folder == beneath.path() => false,
+                Some(beneath) => {
+                    let found = beneath.look(&below(beneath, folder)?);
+                    found.map_err(|e| Error::file(folder, e))?.is_none()
+                }
+                None => fs::metadata(folder).is_err_and(|e| e.kind() == io::ErrorKind::NotFound),
+            };
+            if !is_missing {
+                break;
+            }
+            missing.push(folder.to_owned());
+        }
+        missing.reverse();
+        Ok(missing)
     }
 
     /// Everything up to the commit.
@@ -320,6 +355,9 @@ impl Job<'_> {
         exchange::set_new(place, journal.records(), &tally)?;
         place.sync(&folders).map_err(error)?;
         journal.append(&[Record::Committed])?;
+        if let Some(tell) = &self.options.committed {
+            (tell.0)();
+        }
         let mut notes = plan.notes.clone();
         notes.extend(tally.lines());
         notes.extend(unkept.lines());
@@ -423,12 +461,13 @@ fn failed(cause: Error, undone: Result<()>) -> Error {
     }
 }
 
-/// The folders that must be made so that `target` exists, outermost first.
-fn missing_folders(target: &Path) -> Vec<PathBuf> {
-    let is_missing = |p: &&Path| fs::metadata(p).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
-    let mut missing: Vec<PathBuf> = target.ancestors().take_while(is_missing).map(Path::to_owned).collect();
-    missing.reverse();
-    missing
+/// A folder as one below another.
+fn below(beneath: &Place, folder: &Path) -> Result<TreePath> {
+    let rest = folder.strip_prefix(beneath.path()).map_err(|_| {
+        let (folder, root) = (folder.as_os_str().as_bytes(), beneath.path().as_os_str().as_bytes());
+        Error::Refused(format!("{} is not below {}", printable(folder), printable(root)))
+    })?;
+    TreePath::new(rest.as_os_str().as_bytes())
 }
 
 fn shown(target: &Path, plan: &Plan, selection: &Selection) -> RestorePlan {

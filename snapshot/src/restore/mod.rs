@@ -46,7 +46,7 @@ use job::Job;
 use place::Steps;
 use supply::{Stored, Supply};
 
-pub use options::{Overwrite, Owner, RestoreOptions, RestorePoint, Strategy};
+pub use options::{Committed, Overwrite, Owner, RestoreOptions, RestorePoint, Strategy};
 pub use recover::resume_or_undo;
 pub use report::{Recovered, RecoveredOutcome, RestorePlan, RestoreReport, RestoreStatus};
 
@@ -77,7 +77,10 @@ pub fn restore(repo: &Repository, snapshot: &Snapshot, options: &RestoreOptions)
         is_folder,
         default,
         state: &dirs.state,
-        id: hex::encode(repo.env().random_bytes::<16>()?),
+        id: match &options.id {
+            Some(id) => id.clone(),
+            None => hex::encode(repo.env().random_bytes::<16>()?),
+        },
         own: vec![PathBuf::from(repo.location()), dirs.cache.clone(), dirs.state.clone()],
         monitor: repo.monitor().as_ref(),
         steps: Arc::new(Steps::default()),

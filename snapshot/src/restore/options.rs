@@ -95,14 +95,29 @@ impl fmt::Debug for RestorePoint {
     }
 }
 
+/// Called once everything is in its place and stays there; what is left to do is to tidy up.
+#[derive(Clone)]
+pub struct Committed(pub Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Committed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Committed(..)")
+    }
+}
+
 /// How a snapshot is restored.
 #[derive(Clone, Debug)]
 pub struct RestoreOptions {
+    /// Names it for [`Recovered`](crate::Recovered), if its process should end before it does: letters and digits that no other has.
+    pub id: Option<String>,
     /// What of the snapshot; the root: everything, each root of the backup under its absolute path.
     /// Else the content of a folder goes directly into the target, and a file under its own name.
     pub path: TreePath,
     /// The target; `None`: the original place, or for [`Strategy::NewLocation`] a new folder below `restores/`.
     pub to: Option<PathBuf>,
+    /// A folder that the target lies below: on the way from there no link is followed, so that nobody who puts one there can lead the
+    /// restore elsewhere. After the process died, folders that it made and that are empty are removed by their paths all the same.
+    pub beneath: Option<PathBuf>,
     /// What happens to the target as a whole.
     pub strategy: Strategy,
     /// What happens to entries that stand there; `None`: always, and never in a merge.
@@ -128,13 +143,17 @@ pub struct RestoreOptions {
     pub threads: usize,
     /// Called before a target is changed, but not for [`Strategy::NewLocation`].
     pub restore_point: Option<RestorePoint>,
+    /// Called when it is done but for tidying up.
+    pub committed: Option<Committed>,
 }
 
 impl Default for RestoreOptions {
     fn default() -> Self {
         Self {
+            id: None,
             path: TreePath::root(),
             to: None,
+            beneath: None,
             strategy: Strategy::default(),
             overwrite: None,
             include: Vec::new(),
@@ -147,6 +166,7 @@ impl Default for RestoreOptions {
             owner: Owner::default(),
             threads: 0,
             restore_point: None,
+            committed: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! `O_NOFOLLOW`: whatever stands in the target, nothing outside it can be reached. Every step that changes
 //! something is counted first, so that a test can stop at each.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -86,6 +87,22 @@ impl Place {
     /// Stands for a folder at `path` that does not exist yet; nothing is to be looked up in it.
     pub(crate) fn absent(path: &Path, steps: Arc<Steps>) -> Result<Self> {
         Ok(Self { shown: path.to_owned(), ..Self::open(Path::new("/"), steps)? })
+    }
+
+    /// A folder inside this one, as a place of its own; no link on the way to it is followed.
+    pub(crate) fn within(&self, path: &TreePath) -> io::Result<Self> {
+        Ok(Self {
+            root: self.folder(path)?,
+            shown: self.shown.join(OsStr::from_bytes(path.as_bytes())),
+            steps: Arc::clone(&self.steps),
+            open: Mutex::default(),
+            opened: AtomicUsize::default(),
+        })
+    }
+
+    /// The path that it was opened by.
+    pub(crate) fn path(&self) -> &Path {
+        &self.shown
     }
 
     /// The path for people.
@@ -210,6 +227,13 @@ impl Place {
         self.step()?;
         let folder = self.above(path)?;
         Ok(rustix::fs::mkdirat(&*folder, path.name(), Mode::RWXU)?)
+    }
+
+    /// Makes a folder as anybody makes one.
+    pub(crate) fn make_plain_folder(&self, path: &TreePath) -> io::Result<()> {
+        self.step()?;
+        let folder = self.above(path)?;
+        Ok(rustix::fs::mkdirat(&*folder, path.name(), Mode::RWXU | Mode::RWXG | Mode::RWXO)?)
     }
 
     /// Keeps what is made in a folder of ours from getting the access rules of what surrounds it.

@@ -20,8 +20,9 @@ pub fn resume_or_undo(state: &Path) -> Result<Vec<Recovered>> {
 pub(crate) fn recover(state: &Path, steps: &Arc<Steps>) -> Result<Vec<Recovered>> {
     let mut done = Vec::new();
     for path in journals(state)? {
+        let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let Some(journal) = Journal::open(&path)? else {
-            done.push(Recovered { path, outcome: RecoveredOutcome::Running });
+            done.push(Recovered { id, path, outcome: RecoveredOutcome::Running });
             continue;
         };
         let target = target(journal.records());
@@ -30,7 +31,7 @@ pub(crate) fn recover(state: &Path, steps: &Arc<Steps>) -> Result<Vec<Recovered>
             Ok(outcome) => outcome,
             Err(e) => RecoveredOutcome::Failed(e.to_string()),
         };
-        done.push(Recovered { path: shown, outcome });
+        done.push(Recovered { id, path: shown, outcome });
     }
     Ok(done)
 }

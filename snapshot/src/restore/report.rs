@@ -155,6 +155,8 @@ pub struct RestoreReport {
 /// What became of a restore that was interrupted earlier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Recovered {
+    /// Its name.
+    pub id: String,
     /// The folder that it restored into.
     #[serde(serialize_with = "as_shown")]
     pub path: PathBuf,

@@ -12,6 +12,7 @@ mod jobs;
 mod life;
 mod load;
 mod restore;
+mod restore_killed;
 mod restore_systems;
 mod schedules;
 mod secrets;

@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use chronos_connect::postgres::{
-    Client, DatabasePlan, DatabaseRestore, Existing, plan_database, restore_database,
+    Client, DatabasePlan, DatabaseRestore, Existing, Unfinished, plan_database, restore_database_noting,
 };
 use chronos_connect::{Error as Failed, Result as Outcome};
 use chronos_snapshot::{ByteRange, FileOptions, Source, SourceResult, Strategy, TreePath};
@@ -14,8 +14,10 @@ use crate::config::{self, SourceKind, TargetConfig};
 use crate::error::{Error, Result};
 use crate::operations::backup::setting;
 use crate::operations::restore::Task;
+use crate::operations::restore::acts::{Act, Noted};
 use crate::operations::restore::done::{StepDone, StepStatus};
 use crate::operations::restore::plan::StepPlan;
+use crate::operations::restore::record::Record;
 use crate::operations::restore::safety::{Safety, Width};
 use crate::operations::restore::step::{LeftOut, Step};
 use crate::sources::{Selection, Setting, of_target, postgres_client};
@@ -205,14 +207,21 @@ impl Step for Databases<'_> {
         Ok(of_target(&alone, &Selection::default(), &self.setting)?.sources)
     }
 
-    fn apply(&self, _safety: Option<&Safety>) -> Result<StepDone> {
+    fn apply(&self, _safety: Option<&Safety>, record: &Record) -> Result<StepDone> {
         let mut done = StepDone::of(&self.plan);
         for one in &self.all {
             let task = self.task;
             let mut from = |into: &mut dyn Write| content(task, &one.archive, into);
             task.repository.monitor().item(one.options.database.as_bytes());
-            match restore_database(&one.options, &mut from) {
+            let mut noted = None;
+            let mut note = |left: &Unfinished| {
+                let act = Act::Postgres { source: self.live.name.clone(), left: left.clone() };
+                noted = Some(Noted::begin(record, task.repository.monitor(), &act));
+                Ok(())
+            };
+            match restore_database_noting(&one.options, &mut from, &mut note) {
                 Ok(report) => {
+                    noted.iter().for_each(Noted::done);
                     done.restored += 1;
                     done.bytes_written += one.bytes;
                     let name = &one.options.database;

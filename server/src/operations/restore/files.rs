@@ -8,16 +8,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chronos_snapshot::{
-    FileOptions, FileSource, LabelledSource, Node, NodeKind, RestoreOptions, RestorePlan, RestorePoint,
-    RestoreReport, Source, SourceResult, Strategy, Tree, TreePath, printable, restore,
+    Committed, FileOptions, FileSource, LabelledSource, Node, NodeKind, RestoreOptions, RestorePlan,
+    RestorePoint, RestoreReport, Source, SourceResult, Strategy, Tree, TreePath, printable, restore,
 };
 
 use crate::config::{SourceKind, TargetConfig};
 use crate::error::{Error, Result};
 use crate::operations::backup::setting;
 use crate::operations::restore::Task;
+use crate::operations::restore::acts::{Act, Noted};
 use crate::operations::restore::done::{StepDone, StepStatus};
 use crate::operations::restore::plan::StepPlan;
+use crate::operations::restore::record::Record;
 use crate::operations::restore::safety::{Safety, Width};
 use crate::operations::restore::step::{LeftOut, Step};
 use crate::sources::{LIST_THREADS, Selection, walked};
@@ -100,7 +102,8 @@ pub(super) fn new_place<'t>(task: &'t Task<'t>) -> Result<Vec<Box<dyn Step + 't>
     }
     let is_all = names.len() == task.snapshot.manifest.sources.len();
     let sources = if is_all { Vec::new() } else { names.clone() };
-    let options = RestoreOptions { to: task.place.clone(), sources, ..task.options() };
+    let (to, beneath) = (task.place.clone(), task.beneath.clone());
+    let options = RestoreOptions { to, beneath, sources, ..task.options() };
     let mut step =
         Files { task, plan: StepPlan::default(), parts: vec![Part::of(options)], live: Vec::new() };
     step.plan.sources = names;
@@ -265,7 +268,12 @@ impl Files<'_> {
     }
 
     /// Puts one part back, unless what stands there is not as it was when that was planned and kept.
-    fn put(&self, part: &Part, safety: Option<&Safety>) -> chronos_snapshot::Result<RestoreReport> {
+    fn put(
+        &self,
+        part: &Part,
+        safety: Option<&Safety>,
+        record: &Record,
+    ) -> chronos_snapshot::Result<RestoreReport> {
         let (planned, place) = (part.planned.clone(), self.plan.place.clone());
         let tree = safety.map(|safety| safety.tree().clone());
         let is_kept = tree.is_some() || !self.task.force;
@@ -280,9 +288,17 @@ impl Files<'_> {
                 None => Ok(None),
             }
         };
-        let options =
-            RestoreOptions { restore_point: Some(RestorePoint(Arc::new(check))), ..part.options.clone() };
-        restore(self.task.repository, &self.task.snapshot, &options)
+        let repository = self.task.repository;
+        let id = hex::encode(repository.env().random_bytes::<16>()?);
+        let place = part.options.to.as_deref().map_or_else(|| self.plan.place.clone(), shown);
+        let noted = Noted::begin(record, repository.monitor(), &Act::Files { id: id.clone(), place });
+        let options = RestoreOptions {
+            id: Some(id),
+            restore_point: Some(RestorePoint(Arc::new(check))),
+            committed: Some(Committed(Arc::new(move || noted.done()))),
+            ..part.options.clone()
+        };
+        restore(repository, &self.task.snapshot, &options)
     }
 }
 
@@ -329,13 +345,13 @@ impl Step for Files<'_> {
         self.parts.iter().try_for_each(|part| stands(&part.planned, Some(safety.tree())).map_err(lost))
     }
 
-    fn apply(&self, safety: Option<&Safety>) -> Result<StepDone> {
+    fn apply(&self, safety: Option<&Safety>, record: &Record) -> Result<StepDone> {
         let mut done = StepDone::of(&self.plan);
         if !self.plan.has_work() && self.task.strategy != Strategy::NewLocation {
             return Ok(done.ended(StepStatus::Unchanged));
         }
         for (number, part) in self.parts.iter().enumerate() {
-            let report = match self.put(part, safety) {
+            let report = match self.put(part, safety, record) {
                 Ok(report) => report,
                 Err(error) if number == 0 => return Err(error.into()),
                 // What the parts before have written stays.

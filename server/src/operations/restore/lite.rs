@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chronos_connect::sqlite::{Check, Kept, PutBack, put_back};
+use chronos_connect::sqlite::{Check, Kept, PutBack, Unfinished, put_back_noting};
 use chronos_connect::{Error as Failed, Process};
 use chronos_snapshot::{
     ByteRange, FileOptions, FileSource, LabelledSource, Node, Source, SourceResult, Strategy, TreePath,
@@ -14,9 +14,11 @@ use crate::config::{self, SourceKind, TargetConfig};
 use crate::error::Result;
 use crate::operations::backup::setting;
 use crate::operations::restore::Task;
+use crate::operations::restore::acts::{Act, Noted};
 use crate::operations::restore::done::{StepDone, StepStatus};
 use crate::operations::restore::files::shown;
 use crate::operations::restore::plan::StepPlan;
+use crate::operations::restore::record::Record;
 use crate::operations::restore::safety::{Safety, Width};
 use crate::operations::restore::step::{LeftOut, Step};
 use crate::sources::{Selection, of_target};
@@ -86,7 +88,7 @@ impl Database<'_> {
 }
 
 /// A line for the shell. What it leaves running in the background must not be waited for, and so gets none of its output.
-fn shell(line: Option<&String>) -> Option<Process> {
+pub(super) fn shell(line: Option<&String>) -> Option<Process> {
     let silent = |line: &String| format!("exec >/dev/null 2>&1; {line}");
     line.map(|line| Process::new(["sh", "-c", &silent(line)]).time_limit(Some(COMMAND_LIMIT)))
 }
@@ -129,7 +131,7 @@ impl Step for Database<'_> {
         Ok(vec![Box::new(LabelledSource::new(source, &name, self.component.clone()))])
     }
 
-    fn apply(&self, _safety: Option<&Safety>) -> Result<StepDone> {
+    fn apply(&self, _safety: Option<&Safety>, record: &Record) -> Result<StepDone> {
         let done = StepDone::of(&self.plan);
         let options = PutBack {
             database: self.place(),
@@ -143,9 +145,19 @@ impl Step for Database<'_> {
             required: Vec::new(),
         };
         let task = self.task;
-        let report = put_back(&options, |into: &mut dyn Write| {
-            task.tree.cat(&self.stored, WHOLE, into).map(drop).map_err(Failed::from)
-        })?;
+        let mut noted: Option<Noted> = None;
+        let mut note = |left: &Unfinished| {
+            let act = Act::Sqlite { source: self.live.name.clone(), left: left.clone() };
+            match &noted {
+                Some(noted) => noted.now(&act),
+                None => noted = Some(Noted::begin(record, task.repository.monitor(), &act)),
+            }
+            Ok(())
+        };
+        let content =
+            |into: &mut dyn Write| task.tree.cat(&self.stored, WHOLE, into).map(drop).map_err(Failed::from);
+        let report = put_back_noting(&options, content, &mut note)?;
+        noted.iter().for_each(Noted::done);
         let note = format!("{} tables, checked", report.checked.tables.len());
         let old = report.old.map(|old| format!("the database that was there is {}", shown(&old)));
         let notes = std::iter::once(note).chain(old).collect();

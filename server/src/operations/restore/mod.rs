@@ -4,6 +4,7 @@
 //! made before anything of it is changed; the history has a row from before that until the end. Live addresses come from the
 //! configuration, never from who asks.
 
+mod acts;
 mod chosen;
 mod databases;
 mod done;
@@ -32,10 +33,11 @@ use crate::operations::Mode;
 use crate::state::RollbackType;
 use crate::workplace::Workplace;
 
+pub use acts::resume;
 pub use done::{NotBack, Restored, StepDone, StepStatus, WorkflowDone};
 pub use place::Reach;
 pub use plan::{Names, Plan, StepPlan};
-pub use record::{note_without_version, resume, settle};
+pub use record::{note_without_version, settle};
 
 /// Name of the newest snapshot that has what is asked for.
 const LATEST: &str = "latest";
@@ -83,6 +85,8 @@ pub struct Task<'w> {
     strategy: Strategy,
     /// The new place.
     place: Option<PathBuf>,
+    /// The folder that the new place lies below, if it lies below the root of restores.
+    beneath: Option<PathBuf>,
     /// When it began.
     began: Timestamp,
     mode: Mode,
@@ -139,6 +143,7 @@ impl<'w> Task<'w> {
             config: live,
             strategy,
             place: None,
+            beneath: None,
             began,
             mode: request.mode,
             kind: request.kind,
@@ -163,7 +168,8 @@ impl<'w> Task<'w> {
             let label = manifest.name.as_deref().unwrap_or(&manifest.backup_id);
             let name = file_name(&format!("restore_{label}_{}", self.began.strftime("%Y%m%d_%H%M%S")));
             let root = self.workplace.config.service.restore_root.as_deref();
-            self.place = Some(place::new_place(root, request.path.as_deref(), &name, request.reach)?);
+            let place = place::new_place(root, request.path.as_deref(), &name, request.reach)?;
+            (self.place, self.beneath) = (Some(place.path), place.beneath);
         } else if request.path.is_some() {
             let where_to = if is_new { "makes new databases of these" } else { "writes to the places" };
             self.warnings.push(format!(

@@ -1,6 +1,7 @@
 //! Where a restore into a new place may write: below the configured `restore_root`, and anywhere only for whoever has a token.
 //!
-//! What always holds: `..` is refused, and links are followed before it is judged where a path leads.
+//! What always holds: `..` is refused, and links are followed before it is judged where a path leads. Below the root none is followed
+//! after that: what is put there between the judgement and the restore leads nowhere.
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -23,6 +24,15 @@ pub enum Reach {
     Anywhere,
 }
 
+/// A folder that is restored into.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NewPlace {
+    /// Where it is, without links.
+    pub(super) path: PathBuf,
+    /// The root, without links, if it lies below that.
+    pub(super) beneath: Option<PathBuf>,
+}
+
 /// The folder that is meant. `name` is that of the place if nobody named one.
 ///
 /// # Errors
@@ -32,7 +42,7 @@ pub(super) fn new_place(
     asked: Option<&Path>,
     name: &str,
     reach: Reach,
-) -> Result<PathBuf> {
+) -> Result<NewPlace> {
     let asked = asked.map_or_else(|| Path::new(RESTORES).join(name), Path::to_owned);
     if asked.components().any(|part| part == Component::ParentDir) {
         return Err(wrong(format!("{} has .. in it", shown(&asked))));
@@ -46,18 +56,13 @@ pub(super) fn new_place(
             return Err(wrong(why.to_owned()));
         }
     };
-    let place = resolved(&meant)?;
-    let is_below = match root {
-        Some(root) => {
-            let root = resolved(root)?;
-            place != root && place.starts_with(&root)
-        }
-        None => false,
-    };
-    if !is_below && reach == Reach::Root {
+    let path = resolved(&meant)?;
+    let beneath = root.map(resolved).transpose()?;
+    let beneath = beneath.filter(|root| path != *root && path.starts_with(root));
+    if beneath.is_none() && reach == Reach::Root {
         return Err(Error::OutsideRoot { path: shown(&asked), root: root.map(shown) });
     }
-    Ok(place)
+    Ok(NewPlace { path, beneath })
 }
 
 /// The same path without links; what is not there yet is added as it is.
@@ -107,12 +112,16 @@ mod tests {
         symlink(base.join("elsewhere"), root.join("out")).unwrap();
         symlink(root.join("there"), root.join("in")).unwrap();
         symlink(base.join("nowhere"), root.join("dangling")).unwrap();
-        let place = |asked: &str, reach| new_place(Some(&root), Some(Path::new(asked)), "n", reach);
+        let place = |asked: &str, reach| {
+            let place = new_place(Some(&root), Some(Path::new(asked)), "n", reach)?;
+            assert_eq!(place.beneath.is_some(), place.path.starts_with(&root));
+            Ok::<_, Error>(place.path)
+        };
         let ok = |asked: &str| place(asked, Reach::Root).unwrap();
         assert_eq!(ok("a/b"), root.join("a/b"));
         assert_eq!(ok("in/new"), root.join("there/new"));
         assert_eq!(ok(root.join("a").to_str().unwrap()), root.join("a"));
-        assert_eq!(new_place(Some(&root), None, "n", Reach::Root).unwrap(), root.join("restores/n"));
+        assert_eq!(new_place(Some(&root), None, "n", Reach::Root).unwrap().path, root.join("restores/n"));
         for bad in
             ["../elsewhere", "a/../../elsewhere", "out", "out/new", "dangling", "dangling/x", "/etc", "."]
         {
@@ -134,6 +143,7 @@ mod tests {
         assert!(matches!(new_place(None, None, "n", Reach::Anywhere), Err(Error::Value { .. })));
         let to = base.join("new");
         assert!(matches!(new_place(None, Some(&to), "n", Reach::Root), Err(Error::OutsideRoot { .. })));
-        assert_eq!(new_place(None, Some(&to), "n", Reach::Anywhere).unwrap(), to);
+        let place = new_place(None, Some(&to), "n", Reach::Anywhere).unwrap();
+        assert_eq!(place, NewPlace { path: to, beneath: None });
     }
 }

@@ -1,6 +1,8 @@
 //! What the history of this host says of a restore, and with it whoever is told.
 
-use chronos_snapshot::{ErrorKind, RecoveredOutcome, resume_or_undo};
+use std::sync::Arc;
+
+use chronos_snapshot::ErrorKind;
 use chronos_store::Repository;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,7 +14,6 @@ use crate::state::{
     Alert, NewRollback, RollbackEnding, RollbackFilter, RollbackStatus, RollbackType, State, Telling,
 };
 use crate::turn::Turn;
-use crate::values::shown;
 use crate::workplace::Workplace;
 
 /// Rows that may be going on: one for each target.
@@ -21,7 +22,7 @@ const RUNNING_MAX: u32 = 10_000;
 /// A restore that is noted in the history, if that can be.
 #[derive(Debug)]
 pub(super) struct Record {
-    noted: Option<(State, i64)>,
+    noted: Option<(Arc<State>, i64)>,
     /// Its id.
     pub(super) id: String,
 }
@@ -46,7 +47,7 @@ impl Record {
             Ok((state, number, id))
         });
         let record = match noted {
-            Ok((state, number, id)) => Self { noted: Some((state, number)), id },
+            Ok((state, number, id)) => Self { noted: Some((Arc::new(state), number)), id },
             Err(error) => {
                 warnings.push(format!("the history does not have this restore: {error}"));
                 Self { noted: None, id: base_id }
@@ -57,6 +58,11 @@ impl Record {
             warnings.extend(requested(task.workplace, &task.target, workflow, &about));
         }
         record
+    }
+
+    /// The state that has it, and its number there.
+    pub(super) fn noted(&self) -> Option<&(Arc<State>, i64)> {
+        self.noted.as_ref()
     }
 
     /// Notes the snapshot of what was there before.
@@ -190,28 +196,7 @@ pub fn settle(workplace: &Workplace) -> Result<()> {
     Ok(())
 }
 
-/// Brings to an end what an earlier process left: files are put back as they were, or what was finished is tidied up. Says what it
-/// did.
-pub fn resume(workplace: &Workplace) -> Result<Vec<String>> {
-    let mut told = Vec::new();
-    for done in resume_or_undo(&workplace.places.state)? {
-        let place = shown(&done.path);
-        told.extend(match done.outcome {
-            RecoveredOutcome::Undone => {
-                Some(format!("an interrupted restore was undone: {place} is as before"))
-            }
-            RecoveredOutcome::Finished => Some(format!("an interrupted restore into {place} was finished")),
-            RecoveredOutcome::Failed(why) => {
-                Some(format!("an interrupted restore into {place} cannot be undone yet: {why}"))
-            }
-            RecoveredOutcome::Running => None,
-        });
-    }
-    settle(workplace)?;
-    Ok(told)
-}
-
 /// Nanoseconds as tables keep them.
-fn short(nanos: i128) -> i64 {
+pub(super) fn short(nanos: i128) -> i64 {
     i64::try_from(nanos).unwrap_or(i64::MAX)
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::config::SourceKind;
 use crate::error::{Error, Result};
 use crate::hooks::{Hooks, Operation};
+use crate::operations::restore::acts::resume_target;
 use crate::operations::restore::done::{Restored, StepDone, StepStatus};
 use crate::operations::restore::plan::Plan;
 use crate::operations::restore::record::{Record, turn_of};
@@ -55,6 +56,12 @@ impl Task<'_> {
         }
         let _turns = self.turns()?;
         let mut warnings = std::mem::take(&mut self.warnings);
+        match resume_target(self.workplace, &self.repository.id().to_string(), &self.target) {
+            Ok(told) => warnings.extend(told),
+            Err(error) => {
+                warnings.push(format!("restores that were interrupted cannot be looked at: {error}"));
+            }
+        }
         let record = Record::begin(&self, &mut warnings);
         self.warnings = warnings;
         match self.hooked(&record) {
@@ -191,7 +198,7 @@ impl Task<'_> {
                 restored.steps.push(blank);
                 continue;
             }
-            let done = step.apply(safety.as_ref()).unwrap_or_else(|error| {
+            let done = step.apply(safety.as_ref(), record).unwrap_or_else(|error| {
                 let failed = blank.failed(error.to_string());
                 cause = Some(error);
                 failed

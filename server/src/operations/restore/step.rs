@@ -7,6 +7,7 @@ use chronos_snapshot::Source;
 use crate::error::Result;
 use crate::operations::restore::done::StepDone;
 use crate::operations::restore::plan::StepPlan;
+use crate::operations::restore::record::Record;
 use crate::operations::restore::safety::{Safety, Width};
 
 /// One thing that is put back as a whole.
@@ -35,7 +36,7 @@ pub(super) trait Step: fmt::Debug {
     }
 
     /// Does it, and reads back what was written. An error means that it failed as a whole, and says in which state it is.
-    fn apply(&self, safety: Option<&Safety>) -> Result<StepDone>;
+    fn apply(&self, safety: Option<&Safety>, record: &Record) -> Result<StepDone>;
 }
 
 /// What cannot be put back, and is only named.
@@ -47,7 +48,7 @@ impl Step for LeftOut {
         &self.0
     }
 
-    fn apply(&self, _safety: Option<&Safety>) -> Result<StepDone> {
+    fn apply(&self, _safety: Option<&Safety>, _record: &Record) -> Result<StepDone> {
         Ok(StepDone::of(&self.0))
     }
 }

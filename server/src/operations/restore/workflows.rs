@@ -10,8 +10,10 @@ use crate::config::{self, SourceKind, TargetConfig};
 use crate::error::{Error, Result};
 use crate::operations::backup::setting;
 use crate::operations::restore::Task;
+use crate::operations::restore::acts::{Act, Noted};
 use crate::operations::restore::done::{StepDone, StepStatus, WorkflowDone};
 use crate::operations::restore::plan::StepPlan;
+use crate::operations::restore::record::Record;
 use crate::operations::restore::safety::{Safety, Width};
 use crate::operations::restore::step::{LeftOut, Step};
 use crate::operations::versions::FOLDER;
@@ -192,7 +194,7 @@ impl Step for Workflows<'_> {
         Ok(of_target(&alone, &Selection::default(), &setting)?.sources)
     }
 
-    fn apply(&self, _safety: Option<&Safety>) -> Result<StepDone> {
+    fn apply(&self, _safety: Option<&Safety>, record: &Record) -> Result<StepDone> {
         let mut done = StepDone::of(&self.plan);
         if !self.plan.has_work() && self.planned.errors.is_empty() {
             done.workflows.extend(self.planned.workflows.iter().map(as_planned));
@@ -203,7 +205,12 @@ impl Step for Workflows<'_> {
             return Err(Failed::Refused(why).into());
         }
         let monitor = &**self.task.repository.monitor();
+        let act = Act::Workflows { place: self.plan.place.clone() };
+        let noted = Noted::begin(record, self.task.repository.monitor(), &act);
         let report = restore(&self.client, &self.stored, &self.planned, &self.options, monitor)?;
+        if report.workflows.iter().all(|workflow| workflow.error.is_none()) {
+            noted.done();
+        }
         for workflow in report.workflows {
             let name = format!("{} ({})", workflow.name, workflow.id);
             let live_id = Some(workflow.live_id).filter(|live| *live != workflow.id);

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use super::{Memory, Scratch, options};
 use crate::node::{Content, Extent, NodeKind};
 use crate::restore::options::{Overwrite, RestoreOptions, Strategy};
+use crate::restore::place::Steps;
 use crate::restore::report::RestoreStatus;
 
 /// A scratch folder with `outside/secret` in it, which must stay as it is.
@@ -175,4 +176,42 @@ fn a_very_deep_tree_without_its_folders_comes_back() {
     assert_eq!((report.status, report.files_restored), (RestoreStatus::Completed, 1));
     let place = super::super::place::Place::open(&to, std::sync::Arc::default()).unwrap();
     place.remove_all(&super::path("d")).unwrap();
+}
+
+#[test]
+fn below_a_folder_no_link_on_the_way_is_followed_whenever_it_is_put_there() {
+    for (moment, to) in
+        [(None, "link/new"), (None, "link"), (Some(0), "a/b"), (Some(1), "a/b"), (Some(2), "a/b")]
+    {
+        let scratch = Scratch::new();
+        let mut memory = Memory::default();
+        memory.add_file("file", b"x");
+        let (root, outside) = (scratch.made("root"), scratch.made("outside"));
+        symlink(&outside, root.join("link")).unwrap();
+        let (way, elsewhere) = (root.join("a"), outside.clone());
+        let steps = Steps::with_hook(Box::new(move |step| {
+            if Some(step) == moment {
+                // Whoever may write there puts a link in the place of the folder that was just made.
+                drop(fs::remove_dir_all(&way));
+                symlink(&elsewhere, &way).unwrap();
+            }
+            Ok(())
+        }));
+        let beneath =
+            RestoreOptions { beneath: Some(root.clone()), ..options(Strategy::NewLocation, &root.join(to)) };
+        let ended = scratch.restore_by_steps(&memory, &beneath, steps);
+        assert!(ended.is_err(), "{moment:?} {to}: {ended:?}");
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "{moment:?} {to}");
+    }
+    let scratch = Scratch::new();
+    let mut memory = Memory::default();
+    memory.add_file("file", b"x");
+    let root = scratch.made("root");
+    for to in ["there", "a/b"] {
+        fs::create_dir_all(root.join("there")).unwrap();
+        let beneath =
+            RestoreOptions { beneath: Some(root.clone()), ..options(Strategy::NewLocation, &root.join(to)) };
+        scratch.restore(&memory, &beneath).unwrap();
+        assert_eq!(fs::read(root.join(to).join("file")).unwrap(), b"x");
+    }
 }

@@ -1,0 +1,288 @@
+//! `POST /restore/{id}` of a service that is killed in the middle of it: the next one finds everything old or everything new, makes
+//! databases usable again, and says which it is.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use chronos_tests::compare::capture;
+use chronos_tests::postgres::Postgres;
+use chronos_tests::{Mounted, Program, Service, configure};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+/// Longest that anything here may take.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// No schedule is in force.
+const NEVER: &str =
+    "[[schedule]]\nname = \"never\"\njob = \"cleanup\"\ncron = \"0 0 1 1 *\"\nenabled = false\n";
+
+fn service(targets: &str) -> Service {
+    let program = Program::with_repository();
+    configure(&program, &format!("{NEVER}{targets}"));
+    Service::start(program, &[])
+}
+
+fn backed_up(service: &Service, target: &str) -> String {
+    let made = service.post("/backup", &json!({ "target": target }).to_string()).expect(200);
+    made["backup_id"].as_str().unwrap().to_owned()
+}
+
+fn restored(service: &Service, id: &str) -> Value {
+    service.post(&format!("/restore/{id}"), "{}").expect(200)
+}
+
+fn wait_until(what: impl Fn() -> bool) {
+    let limit = Instant::now() + LIMIT;
+    while !what() {
+        assert!(Instant::now() < limit);
+        std::thread::yield_now();
+    }
+}
+
+/// Restores, and kills the service once it has come to where it waits.
+fn killed(service: Service, id: &str, is_there: impl Fn() -> bool) -> Program {
+    let url = format!("{}/restore/{id}", service.url());
+    // It is killed before it can answer.
+    let asking = std::thread::spawn(move || drop(chronos_tests::http_client().post(url).body("{}").send()));
+    wait_until(is_there);
+    let program = service.killed();
+    asking.join().unwrap();
+    program
+}
+
+/// What the history says of the newest, which was interrupted.
+fn told(service: &Service) -> String {
+    let row = service.get("/history").expect(200)["history"][0].clone();
+    assert_eq!(row["status"], "interrupted", "{row}");
+    row["error_message"].as_str().unwrap().to_owned()
+}
+
+/// A database whose users are stopped and started by commands that wait where they are told to.
+const BUS: &str = r#"
+[[target]]
+name = "bus"
+[[target.source]]
+name = "events"
+kind = "sqlite"
+path = "HOME/live/bus.sqlite"
+stop = "echo stop >> HOME/said; test ! -e HOME/hold-stop || { touch HOME/reached; read line < HOME/gate; }"
+start = "echo start >> HOME/said; test ! -e HOME/hold-start || { touch HOME/reached; read line < HOME/gate; }"
+"#;
+
+/// The rows of the database of this home.
+fn rows(home: &Path) -> i64 {
+    let database = Connection::open(home.join("live/bus.sqlite")).unwrap();
+    database.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap()
+}
+
+/// Killed while the command waits that this file holds; the service after it.
+fn killed_at(hold: &str) -> Service {
+    let service = service(BUS);
+    fs::create_dir(service.path("live")).unwrap();
+    let live = || Connection::open(service.path("live/bus.sqlite")).unwrap();
+    live()
+        .execute_batch(
+            "PRAGMA journal_mode = wal; CREATE TABLE events(id INTEGER); INSERT INTO events VALUES (1)",
+        )
+        .unwrap();
+    let id = backed_up(&service, "bus");
+    live().execute_batch("INSERT INTO events VALUES (2)").unwrap();
+    let gate = service.path("gate");
+    assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
+    service.file(hold, "");
+    let reached = service.path("reached");
+    let program = killed(service, &id, || reached.exists());
+    // The command outlives the service.
+    fs::write(&gate, "go\n").unwrap();
+    fs::remove_file(program.home().join(hold)).unwrap();
+    Service::start(program, &[])
+}
+
+#[test]
+fn an_sqlite_whose_users_were_stopped_is_the_old_one_and_they_are_started() {
+    let service = killed_at("hold-stop");
+    assert_eq!(fs::read_to_string(service.path("said")).unwrap(), "stop\nstart\n");
+    assert_eq!(rows(&service.path("")), 2);
+    let names: Vec<_> = fs::read_dir(service.path("live")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!names.iter().any(|name| name.to_string_lossy().contains("chronos")), "{names:?}");
+    let said = told(&service);
+    assert!(said.contains("bus.sqlite is as it was before") && said.contains("were started"), "{said}");
+    assert!(service.log().contains("bus.sqlite is as it was before"), "{}", service.log());
+    // Nothing is left to be done twice.
+    restored(&service, "latest:bus");
+    assert_eq!(fs::read_to_string(service.path("said")).unwrap(), "stop\nstart\nstop\nstart\n");
+    assert_eq!(rows(&service.path("")), 1);
+}
+
+#[test]
+fn an_sqlite_that_was_in_place_stays_and_its_users_are_started() {
+    let service = killed_at("hold-start");
+    assert_eq!(fs::read_to_string(service.path("said")).unwrap(), "stop\nstart\nstart\n");
+    assert_eq!(rows(&service.path("")), 1);
+    let said = told(&service);
+    assert!(said.contains("bus.sqlite is as in the snapshot") && said.contains("were started"), "{said}");
+    // What was there before is where it says.
+    let old = said.split("the one that was there is ").nth(1).unwrap().split(';').next().unwrap();
+    let old = Connection::open(old).unwrap();
+    assert_eq!(old.query_row("SELECT count(*) FROM events", [], |row| row.get::<_, i64>(0)).unwrap(), 2);
+}
+
+/// A database of a server that is backed up and then changed; the service and the snapshot.
+fn changed(server: &Postgres, name: &str, more: &str) -> (Service, String) {
+    server.sql("postgres", &format!("CREATE DATABASE {name}"));
+    server.sql(name, &format!("CREATE TABLE orders(item text); INSERT INTO orders VALUES ('tea'); {more}"));
+    let service = service(&format!(
+        "[[target]]\nname = \"shop\"\n[[target.source]]\nname = \"crm\"\nkind = \"postgres\"\nurl = \"{}\"\n",
+        server.superuser(name)
+    ));
+    let id = backed_up(&service, "shop");
+    server.sql(name, "UPDATE orders SET item = 'coffee'");
+    (service, id)
+}
+
+fn databases(server: &Postgres, name: &str) -> String {
+    let like = format!("SELECT datname FROM pg_database WHERE datname LIKE '{name}%'");
+    server.sql("postgres", &like)
+}
+
+#[test]
+fn a_postgresql_that_was_being_filled_is_gone_and_the_old_one_stays() {
+    let server = Postgres::shared();
+    let name = "killed_filling";
+    // In any other database than this one it never comes to an end.
+    let slow = format!(
+        "CREATE FUNCTION wait() RETURNS int LANGUAGE plpgsql AS
+         $$ BEGIN IF current_database() <> '{name}' THEN PERFORM pg_catalog.pg_sleep(3600); END IF; RETURN 1; END $$;
+         CREATE MATERIALIZED VIEW slow AS SELECT wait()"
+    );
+    let (service, id) = changed(&server, name, &slow);
+    let waits = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE '{name}_new_%' AND wait_event = 'PgSleep'"
+    );
+    let program = killed(service, &id, || server.sql("postgres", &waits) == "1");
+    assert_ne!(databases(&server, name), name);
+    let service = Service::start(program, &[]);
+    assert_eq!(databases(&server, name), name);
+    assert_eq!(server.sql(name, "SELECT item FROM orders"), "coffee");
+    let said = told(&service);
+    assert!(said.contains(&format!("database {name} is as it was before")), "{said}");
+}
+
+#[test]
+fn a_postgresql_that_was_being_exchanged_can_be_used_again() {
+    let server = Postgres::shared();
+    let name = "killed_exchange";
+    let (service, id) = changed(&server, name, "");
+    // Holds the name.
+    let mut holder = server
+        .client("psql", &["-X", "-q", "-A", "-t", "-d", "postgres"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut into = holder.stdin.take().unwrap();
+    writeln!(into, "BEGIN; COMMENT ON DATABASE {name} IS 'held'; SELECT 'held';").unwrap();
+    let mut line = String::new();
+    BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line.trim(), "held");
+    let waits =
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%RENAME TO%' AND wait_event_type = 'Lock'";
+    let program = killed(service, &id, || server.sql("postgres", waits) == "1");
+    let is_open = format!("SELECT datallowconn FROM pg_database WHERE datname = '{name}'");
+    assert_eq!(server.sql("postgres", &is_open), "f");
+    let service = Service::start(program, &[]);
+    drop(into);
+    holder.wait().unwrap();
+    assert_eq!(server.sql(name, "SELECT item FROM orders"), "coffee");
+    assert_eq!(databases(&server, name), name);
+    let said = told(&service);
+    assert!(said.contains(&format!("database {name} is as it was before")), "{said}");
+    restored(&service, &id);
+    assert_eq!(server.sql(name, "SELECT item FROM orders"), "tea");
+}
+
+/// A folder.
+const SHOP: &str = "[[target]]\nname = \"shop\"\npaths = [\"HOME/disk/shop\"]\n";
+
+#[test]
+fn files_in_place_are_all_old_or_all_new_wherever_it_is_killed() {
+    let program = Program::with_repository();
+    configure(&program, &format!("{NEVER}{SHOP}"));
+    let shop = program.home().join("disk/shop");
+    fs::create_dir_all(shop.join("sub")).unwrap();
+    for name in ["page", "sub/part", "gone"] {
+        fs::write(shop.join(name), name).unwrap();
+    }
+    program.run(["backup", "--target", "shop"]).expect_code(0);
+    let whole = capture(&shop);
+    let mut program = Some(program);
+    for call in ["renameat2", "unlinkat"] {
+        let (mut old, mut new) = (0, 0);
+        for n in 1.. {
+            let home = program.as_ref().unwrap().home().to_owned();
+            fs::write(shop.join("page"), format!("defaced {call} {n}")).unwrap();
+            fs::write(shop.join("sub/part"), "defaced").unwrap();
+            fs::write(shop.join("extra"), "extra").unwrap();
+            drop(fs::remove_file(shop.join("gone")));
+            let before = capture(&shop);
+            let inject = format!("inject={call}:signal=SIGKILL:when={n}");
+            let trace = format!("trace={call}");
+            let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+            let own = program.take().unwrap();
+            let serve = own.command_under(&strace, ["serve", "--chronos-listen", "127.0.0.1:0"]);
+            let service = Service::of(own, serve);
+            let url = format!("{}/restore/latest:shop", service.url());
+            let asked = chronos_tests::http_client().post(url).body(r#"{"strategy": "replace"}"#).send();
+            let is_done = asked.is_ok_and(|answer| answer.status() == 200);
+            let service = Service::start(service.killed(), &[]);
+            let now = capture(&shop);
+            assert!(now == before || now == whole, "{call} {n}: {now:?}");
+            assert_eq!(fs::read_dir(home.join("disk")).unwrap().count(), 1);
+            if is_done {
+                assert_eq!(now, whole);
+                assert!(old + new > 0, "{call}");
+                program = Some(service.killed());
+                break;
+            }
+            // Before anything was begun there is no row, or one that names nothing.
+            let history = service.get("/history").expect(200)["history"].clone();
+            let said = history[0]["error_message"].as_str().unwrap_or_default().to_owned();
+            if now == whole {
+                assert!(said.contains("disk/shop is as in the snapshot"), "{call} {n}: {history}");
+                new += 1;
+            } else if said.contains("disk/shop") {
+                assert!(said.contains("disk/shop is as it was before"), "{call} {n}: {history}");
+                old += 1;
+            }
+            program = Some(service.killed());
+        }
+        assert!(if call == "renameat2" { old > 2 } else { new > 0 }, "{call}: {old} {new}");
+    }
+}
+
+#[test]
+fn what_has_no_room_is_told_as_that_and_everything_is_as_it_was() {
+    let service = service(SHOP);
+    let disk = service.path("disk");
+    let _mounted = Mounted::new(&["-t", "tmpfs", "-o", "size=4m", "tmpfs"], &disk);
+    service.file("disk/shop/small", "small");
+    service.file("disk/shop/big", vec![7; 2 << 20]);
+    let id = backed_up(&service, "shop");
+    service.file("disk/shop/small", "defaced");
+    fs::remove_file(disk.join("shop/big")).unwrap();
+    service.file("disk/other", vec![8; 3 << 20]);
+    let before = capture(&disk);
+    let said = service.post(&format!("/restore/{id}"), r#"{"strategy": "replace"}"#).problem(507);
+    assert!(said.contains("shop/big") && said.contains("as it was before"), "{said}");
+    assert_eq!(capture(&disk), before);
+    let row = service.get("/history").expect(200)["history"][0].clone();
+    assert_eq!(row["status"], "failed", "{row}");
+    assert!(said.starts_with(row["error_message"].as_str().unwrap()), "{row} {said}");
+    fs::remove_file(disk.join("other")).unwrap();
+    restored(&service, &id);
+    assert_eq!(fs::read(disk.join("shop/big")).unwrap(), vec![7; 2 << 20]);
+}
