@@ -28,7 +28,7 @@ mod verify;
 
 pub use backup::{
     BACKUP_TYPES, BackupOptions, BackupReport, ChangeTest, NAME_BYTES_MAX, Outcome, ParentChoice,
-    Requirement, TIERS, backup, check_name, check_target, read_errors,
+    Requirement, TAGS_MAX, TEXT_BYTES_MAX, TIERS, backup, check_name, check_target, read_errors,
 };
 pub use diff::{Aspect, Change, Difference, JSON_BYTES_MAX, JsonChange, LiveDiff, TreeDiff, json_diff};
 pub use error::{Error, ErrorKind, FailedSource, Result};

@@ -2,6 +2,7 @@
 
 mod failures;
 mod links;
+mod texts;
 mod values;
 
 use std::collections::BTreeSet;
@@ -10,7 +11,7 @@ use axum::Router;
 use axum::http::header;
 use axum::routing::get;
 use utoipa::PartialSchema;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -18,15 +19,18 @@ use utoipa::openapi::{InfoBuilder, OpenApi, RefOr, Required};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::agent::Agent;
+use crate::http::auth::Role;
 use crate::http::idempotency::KEY_LEN_MAX;
 use crate::http::problem::Document;
+
+pub(super) use failures::{Names, Reaches};
 
 /// Name of the schema of failures.
 const PROBLEM: &str = "Problem";
 /// What stands before the name of a schema where it is meant.
 const SCHEMAS: &str = "#/components/schemas/";
-/// What a header can hold: visible characters, and spaces between them.
-const VISIBLE: &str = "^[!-~]([ -~]*[!-~])?$";
+/// What a header can hold: visible characters, then also blanks, of which those at its end are lost on the way.
+const VISIBLE: &str = "^[!-~][\\t -~]*$";
 /// Name of the security scheme.
 const TOKEN: &str = "token";
 
@@ -37,22 +41,15 @@ pub(super) fn completed(mut document: OpenApi, agent: Agent, about: &str) -> Ope
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(about))
         .build();
-    document.security = Some(vec![SecurityRequirement::default(), SecurityRequirement::new(TOKEN, [""; 0])]);
     let components = document.components.get_or_insert_default();
     components.schemas.insert(PROBLEM.to_owned(), Document::schema());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     components.security_schemes.insert(TOKEN.to_owned(), SecurityScheme::Http(bearer).into());
     values::complete(&mut document);
+    texts::complete(&mut document);
     let free = without_required(&document);
     for (path, item) in &mut document.paths.paths {
-        for (method, operation) in [
-            ("get", &mut item.get),
-            ("post", &mut item.post),
-            ("delete", &mut item.delete),
-            ("patch", &mut item.patch),
-            ("put", &mut item.put),
-        ] {
-            let Some(operation) = operation else { continue };
+        for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
             if method == "post" {
                 operation.parameters.get_or_insert_default().push(idempotency_key().into());
@@ -62,11 +59,35 @@ pub(super) fn completed(mut document: OpenApi, agent: Agent, about: &str) -> Ope
             {
                 body.required = Some(Required::False);
             }
-            failures::add(method, path, operation);
+            failures::add(method, operation);
             links::add(method, path, operation);
         }
     }
     document
+}
+
+/// Says of the operations of some routes who may ask for them: callers of this host, and those with a token of this role or a
+/// higher one. What an operation can fail with follows from it.
+pub(super) fn need(document: &mut OpenApi, role: Role) {
+    for item in document.paths.paths.values_mut() {
+        for (_, operation) in operations(item) {
+            let token = SecurityRequirement::new(TOKEN, [role.word()]);
+            operation.security = Some(vec![SecurityRequirement::default(), token]);
+            failures::of_role(role, operation);
+        }
+    }
+}
+
+/// The operations at a path, by their methods.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let all = [
+        ("get", &mut item.get),
+        ("post", &mut item.post),
+        ("delete", &mut item.delete),
+        ("patch", &mut item.patch),
+        ("put", &mut item.put),
+    ];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 /// A name that no other operation has: handlers of two resources may be called alike.

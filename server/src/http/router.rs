@@ -36,7 +36,8 @@ pub(super) fn router(service: &Arc<Service>, agent: Agent) -> Router {
 }
 
 /// Routes that a role opens.
-pub(super) fn needs(routes: OpenApiRouter<Arc<Service>>, role: Role) -> OpenApiRouter<Arc<Service>> {
+pub(super) fn needs(mut routes: OpenApiRouter<Arc<Service>>, role: Role) -> OpenApiRouter<Arc<Service>> {
+    document::need(routes.get_openapi_mut(), role);
     routes.route_layer(from_fn_with_state(role, require))
 }
 

@@ -30,8 +30,8 @@ use chronos_store::{ChunkId, Repository, Session};
 
 pub use manifest::read_errors;
 pub use options::{
-    BACKUP_TYPES, BackupOptions, ChangeTest, NAME_BYTES_MAX, Outcome, ParentChoice, TIERS, check_name,
-    check_target,
+    BACKUP_TYPES, BackupOptions, ChangeTest, NAME_BYTES_MAX, Outcome, ParentChoice, TAGS_MAX, TEXT_BYTES_MAX,
+    TIERS, check_name, check_target,
 };
 pub use report::BackupReport;
 pub use requirements::Requirement;

@@ -29,10 +29,10 @@ pub const BACKUP_TYPES: &[&str] = &["full", "workflows", "database", "config", "
 pub const NAME_BYTES_MAX: usize = 200;
 
 /// Longest description or metadata value in bytes; a manifest is read with every listing.
-pub(crate) const TEXT_BYTES_MAX: usize = 16 << 10;
+pub const TEXT_BYTES_MAX: usize = 16 << 10;
 
 /// Most tags, and most metadata entries.
-pub(crate) const TAGS_MAX: usize = 100;
+pub const TAGS_MAX: usize = 100;
 
 /// The snapshot that the source is compared with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

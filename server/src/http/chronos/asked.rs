@@ -19,7 +19,7 @@ use crate::sources::{LIST_THREADS, Selection};
 /// The pattern that stands for everything.
 const EVERYTHING: &str = "**/*";
 /// Most patterns, modules and components of one request.
-const LIST_MAX: usize = 1000;
+pub(in crate::http) const LIST_MAX: usize = 1000;
 
 /// A backup, in the words of any caller. Without `target` and `component` every configured target is taken.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
@@ -101,8 +101,12 @@ impl Asked {
         }
         let (tier, backup_type) = self.tier_and_type()?;
         let (targets, components) = self.targets_and_components(config)?;
-        let description =
-            given(self.description).or(given(self.reason)).unwrap_or_else(|| default_description(&tier));
+        let (description, reason) = (given(self.description), given(self.reason));
+        for (field, text) in [("description", &description), ("reason", &reason)] {
+            let description = text.clone().unwrap_or_default();
+            checked(field, BackupOptions { description, ..BackupOptions::default() })?;
+        }
+        let description = description.or(reason).unwrap_or_else(|| default_description(&tier));
         let request = BackupRequest {
             tier,
             selection: Selection { backup_type, components, workflow: None },
@@ -203,17 +207,10 @@ fn configured(config: &Config, name: &str) -> Result<String, Problem> {
 
 /// What is wrong with labels is said before anything is begun.
 fn check(request: &BackupRequest) -> Result<(), Problem> {
-    let options = BackupOptions {
-        target: ALL.to_owned(),
-        tier: request.tier.clone(),
-        backup_type: request.selection.backup_type.clone(),
-        name: request.name.clone(),
-        description: request.description.clone(),
-        tags: request.tags.clone(),
-        metadata: request.metadata.clone(),
-        ..BackupOptions::default()
-    };
-    options.checked().map_err(Error::from)?;
+    let (name, tags, metadata) = (request.name.clone(), request.tags.clone(), request.metadata.clone());
+    checked("name", BackupOptions { name, ..BackupOptions::default() })?;
+    checked("tags", BackupOptions { tags, ..BackupOptions::default() })?;
+    checked("metadata", BackupOptions { metadata, ..BackupOptions::default() })?;
     let FileOptions { includes, excludes, modules, .. } = request.rules.clone();
     for (field, rules) in [
         ("include_patterns", FileOptions { includes, ..FileOptions::default() }),
@@ -223,6 +220,11 @@ fn check(request: &BackupRequest) -> Result<(), Problem> {
         rules.check().map_err(|e| Problem::invalid(field, format!("{field}: {e}")))?;
     }
     Ok(())
+}
+
+/// Refuses what a field says, by its name.
+fn checked(field: &str, says: BackupOptions) -> Result<(), Problem> {
+    says.checked().map(drop).map_err(|e| Problem::invalid(field, format!("{field}: {e}")))
 }
 
 fn patterns(given: Option<Vec<String>>) -> Vec<String> {
@@ -302,6 +304,10 @@ mod tests {
             r#"{"type": "full", "backup_type": "database"}"#,
             r#"{"target": "prod", "component": "db"}"#,
             r#"{"name": "a/b"}"#,
+            r#"{"description": "a\u0000b"}"#,
+            r#"{"reason": "a\u0000b"}"#,
+            r#"{"description": "why", "reason": "a\u0000b"}"#,
+            r#"{"metadata": {"a/b": 1}}"#,
             r#"{"tags": ["a,b"]}"#,
             r#"{"tags": [""]}"#,
             r#"{"target_modules": [""]}"#,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use chronos_snapshot::check_name;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -12,6 +13,7 @@ use crate::http::chronos::asked::{Asked, Meant};
 use crate::http::chronos::awaited::awaited;
 use crate::http::chronos::jobs::queued;
 use crate::http::common::words::given;
+use crate::http::document::{Names, Reaches};
 use crate::http::fields;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -27,6 +29,8 @@ use crate::operations::backup::Made;
 #[utoipa::path(post, path = "/backup", tag = "backups", request_body = Asked, responses(
     (status = 200, description = "What was made", body = Made),
     (status = 202, description = "A job that makes it", body = JobView),
+    Names,
+    Reaches,
 ))]
 pub(super) async fn post(
     State(service): State<Arc<Service>>,
@@ -54,12 +58,18 @@ pub(super) struct Parameters {
 #[utoipa::path(post, path = "/backup/pre-deploy", tag = "backups", params(Parameters), responses(
     (status = 200, description = "What was made", body = Made),
     (status = 202, description = "A job that makes it", body = JobView),
+    Names,
+    Reaches,
 ))]
 pub(super) async fn pre_deploy(
     State(service): State<Arc<Service>>,
     Query(asked): Query<Parameters>,
 ) -> Result<Response, Problem> {
     let workflow = given(asked.workflow_id);
+    if let Some(id) = &workflow {
+        let refused = |e| Problem::invalid("workflow_id", format!("workflow_id: {e}"));
+        check_name("workflow's id", id).map_err(refused)?;
+    }
     let asked = Asked::before_deploy(given(asked.target), workflow.as_deref(), asked.wait);
     let mut meant = asked.meant(&service.workplace().config)?;
     if let Some(workflow) = workflow {

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::http::blocking::look;
 use crate::http::chronos::page::{Direction, Key, Page, Value, Wanted, page};
 use crate::http::common::words::{LIMIT_MAX, dashed, given, is_tier, is_type, one_of, rows, time};
+use crate::http::document::Names;
 use crate::http::fields;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -97,6 +98,7 @@ pub(in crate::http) struct Listing {
 /// Snapshots, newest first
 #[utoipa::path(get, path = "/backups", tag = "backups", params(Parameters), responses(
     (status = 200, description = "A page of them", body = Listing),
+    Names,
 ))]
 pub(in crate::http) async fn list(
     State(service): State<Arc<Service>>,
@@ -127,6 +129,7 @@ pub(in crate::http) struct All {
 /// The newest thousand snapshots
 #[utoipa::path(get, path = "/list", tag = "backups", params(OfComponent), responses(
     (status = 200, description = "The snapshots", body = All),
+    Names,
 ))]
 pub(in crate::http) async fn all(
     State(service): State<Arc<Service>>,

@@ -2,7 +2,7 @@
 
 mod page;
 
-mod asked;
+pub(in crate::http) mod asked;
 mod awaited;
 
 mod health;
@@ -11,7 +11,7 @@ mod job_events;
 pub(in crate::http) mod jobs;
 
 pub(in crate::http) mod backups;
-mod restore;
+pub(in crate::http) mod restore;
 
 mod backup;
 mod backup_id;

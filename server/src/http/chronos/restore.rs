@@ -25,7 +25,7 @@ use crate::operations::Mode;
 use crate::operations::restore::{Reach, RestoreRequest, Restored, restore};
 
 /// Most names of one request.
-const NAMES_MAX: usize = 1000;
+pub(in crate::http) const NAMES_MAX: usize = 1000;
 
 /// What is put back, and how.
 #[derive(Debug, Default, Deserialize, ToSchema)]

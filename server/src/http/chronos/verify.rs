@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::http::blocking::{look, work};
 use crate::http::body::Body;
 use crate::http::chronos::jobs::queued;
+use crate::http::document::Names;
 use crate::http::fields;
 use crate::http::name::Name;
 use crate::http::problem::Problem;
@@ -113,6 +114,7 @@ pub(super) struct Report {
 #[utoipa::path(post, path = "/verify", tag = "verify", request_body = Asked, responses(
     (status = 200, description = "The outcome, also where damage was found", body = Report),
     (status = 202, description = "A job that finds it", body = JobView),
+    Names,
 ))]
 pub(super) async fn post(
     State(service): State<Arc<Service>>,

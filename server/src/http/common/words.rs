@@ -52,8 +52,8 @@ pub(in crate::http) fn is_type(word: &str) -> bool {
 /// One of some words.
 pub(in crate::http) fn one_of(field: &str, text: &str, known: &[&str]) -> Result<String, Problem> {
     let word = dashed(text);
-    if known.contains(&word.as_str()) {
-        return Ok(word);
+    if let Some(known) = known.iter().find(|known| dashed(known) == word) {
+        return Ok((*known).to_owned());
     }
     let shown = shortened(text);
     Err(Problem::invalid(field, format!("{field}: {shown:?} is not known; there are {}", known.join(", "))))
@@ -86,6 +86,16 @@ mod tests {
         assert_eq!((rows(None).unwrap(), rows(Some(1000)).unwrap()), (LIMIT, LIMIT_MAX));
         assert_eq!(rows(Some(0)).unwrap_err().detail(), "limit: 0 is not between 1 and 1000");
         assert!(rows(Some(1001)).is_err());
+    }
+
+    #[test]
+    fn a_word_is_known_with_either_mark() {
+        for known in ["requires_backup", "requires-backup"] {
+            for text in ["requires_backup", " requires-backup "] {
+                assert_eq!(one_of("status", text, &["completed", known]).unwrap(), known);
+            }
+        }
+        one_of("status", "requires backup", &["requires_backup"]).unwrap_err();
     }
 
     #[test]

@@ -1,58 +1,112 @@
-//! The problems that an operation answers with: what all have in common, and what follows from what it takes and does.
+//! The problems that an operation answers with: what all have in common, what follows from what it takes and from the role that it
+//! needs, and what it says itself by [`Names`] and [`Reaches`].
 
+use std::collections::BTreeMap;
+
+use utoipa::IntoResponses;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response};
 
+use crate::http::auth::Role;
 use crate::http::document::PROBLEM;
 use crate::http::problem::CONTENT_TYPE;
 
 /// The header that says when it is worth another try.
 const RETRY_AFTER: &str = "Retry-After";
 
-/// Adds the problems of an operation to its answers.
-pub(super) fn add(method: &str, path: &str, operation: &mut Operation) {
+/// What every operation can answer.
+const OF_ALL: [(&str, &str); 6] = [
+    ("400", "The request cannot be read"),
+    ("401", "A token is needed, or this one is not known"),
+    (
+        "403",
+        "The token's role does not allow it, or the request is meant for another host or made by another site",
+    ),
+    ("429", "Too many wrong tokens came from there"),
+    ("500", "A fault of this program, which its log tells of"),
+    ("503", "The repository or the service cannot do it now"),
+];
+/// What those answer that take a body.
+const OF_BODIES: [(&str, &str); 2] =
+    [("408", "The body did not arrive in time"), ("413", "The body is too long")];
+/// What those answer that take values.
+const OF_VALUES: (&str, &str) = ("422", "A value is not one that is taken; `field` names it");
+/// What those answer that name something.
+const OF_NAMES: (&str, &str) = ("404", "There is nothing of this name");
+/// What those answer that change something.
+const OF_CHANGES: [(&str, &str); 2] =
+    [("409", "It is held, busy, or not as the request expects"), ("507", "No space is left")];
+/// What those answer that reach servers and commands.
+const OF_SYSTEMS: [(&str, &str); 2] = [
+    ("502", "A server or a command failed; `upstream_status` is its own"),
+    ("504", "A server did not answer in time"),
+];
+
+/// Among the responses of an operation: it names something in its query or body.
+pub(in crate::http) struct Names;
+
+impl IntoResponses for Names {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        all(&[OF_NAMES])
+    }
+}
+
+/// Among the responses of an operation: it reaches servers and commands.
+pub(in crate::http) struct Reaches;
+
+impl IntoResponses for Reaches {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        all(&OF_SYSTEMS)
+    }
+}
+
+/// Adds what follows from the role that an operation needs: all but the first change something, and who restores names what, and
+/// reaches the systems that it goes to.
+pub(super) fn of_role(role: Role, operation: &mut Operation) {
+    if role > Role::Read {
+        known(operation, &OF_CHANGES);
+    }
+    if role == Role::Restore {
+        known(operation, &[OF_NAMES]);
+        known(operation, &OF_SYSTEMS);
+    }
+}
+
+/// Adds what all answer and what follows from what an operation takes; completes what it says itself.
+pub(super) fn add(method: &str, operation: &mut Operation) {
     let takes = |place: &ParameterIn| {
         operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if p.parameter_in == *place))
     };
     let has_body = operation.request_body.is_some() || method == "post";
     let names = takes(&ParameterIn::Path);
     let says = names || has_body || takes(&ParameterIn::Query);
-    let changes = method != "get" || path.starts_with("/verify");
-    let captures = path.starts_with("/backup") && !path.starts_with("/backups");
-    let restores = path.starts_with("/restore");
-    let knows_targets = captures || path == "/backups" || path == "/list";
-    let mut statuses = vec![
-        ("400", "The request cannot be read"),
-        ("401", "A token is needed, or this one is not known"),
-        (
-            "403",
-            "The token's role does not allow it, or the request is meant for another host or made by another site",
-        ),
-        ("429", "Too many wrong tokens came from there"),
-        ("500", "A fault of this program, which its log tells of"),
-        ("503", "The repository or the service cannot do it now"),
-    ];
-    let further = [
-        (names || knows_targets || path == "/verify", "404", "There is nothing of this name"),
-        (has_body, "408", "The body did not arrive in time"),
-        (changes, "409", "It is held, busy, or not as the request expects"),
-        (has_body, "413", "The body is too long"),
-        (says, "422", "A value is not one that is taken; `field` names it"),
-        (captures || restores, "502", "A server or a command failed; `upstream_status` is its own"),
-        (captures || restores, "504", "A server did not answer in time"),
-        (changes, "507", "No space is left"),
-    ];
-    statuses.extend(further.into_iter().filter(|(is, ..)| *is).map(|(_, status, why)| (status, why)));
-    for (status, why) in statuses {
-        let known = operation.responses.responses.entry(status.to_owned());
-        let response = known.or_insert_with(|| RefOr::T(described(status, why)));
-        if let RefOr::T(response) = response {
+    known(operation, &OF_ALL);
+    for (is, further) in [(names, &[OF_NAMES][..]), (has_body, &OF_BODIES), (says, &[OF_VALUES])] {
+        if is {
+            known(operation, further);
+        }
+    }
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && status.starts_with(['4', '5'])
+        {
             response.content.insert(CONTENT_TYPE.to_owned(), RefOr::T(problem()));
         }
     }
+}
+
+/// Adds what an operation does not say itself.
+fn known(operation: &mut Operation, statuses: &[(&str, &str)]) {
+    for (status, response) in all(statuses) {
+        operation.responses.responses.entry(status).or_insert(response);
+    }
+}
+
+fn all(statuses: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
+    statuses.iter().map(|(status, why)| ((*status).to_owned(), RefOr::T(described(status, why)))).collect()
 }
 
 fn problem() -> Content {

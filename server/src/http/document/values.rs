@@ -1,9 +1,9 @@
-//! Which texts a field takes, where there is a rule that a schema can tell: the words of a list, names and tags.
+//! Which words a field takes, where they are those of a list.
 //!
 //! What always holds: the words are those that the handlers look up.
 
-use chronos_snapshot::{BACKUP_TYPES, NAME_BYTES_MAX, TIERS};
-use utoipa::openapi::schema::{ArrayItems, Object, Schema, SchemaType, Type};
+use chronos_snapshot::{BACKUP_TYPES, TIERS};
+use utoipa::openapi::schema::{Object, Schema, SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr};
 
 use crate::http::chronos::backups::{SORTS, STATUSES};
@@ -14,9 +14,12 @@ use crate::state::{JobStatus, RollbackStatus};
 
 /// The schema of what changes a schedule, and of a new one, which must say when.
 const SCHEDULE_CHANGE: &str = "ScheduleChange";
-const NEW_SCHEDULE: &str = "NewSchedule";
-/// What no name and no tag holds.
-const NAME: &str = r"[^/,\u0000-\u001f\u007f-\u009f]";
+pub(super) const NEW_SCHEDULE: &str = "NewSchedule";
+/// The strategy that writes to none of the places that things come from.
+const NEW_LOCATION: &str = "new-location";
+/// Blanks of every writing, as they stand between the brackets of a pattern: around words they do not count, and a text of nothing
+/// else is none. `\s` means other ones wherever a pattern is read.
+pub(super) const BLANK: &str = r"\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
 
 /// Completes the parameters and schemas of the document.
 pub(super) fn complete(document: &mut OpenApi) {
@@ -45,16 +48,8 @@ pub(super) fn complete(document: &mut OpenApi) {
     if let Some(strategy) = field(components.schemas.get_mut("Restore"), "strategy") {
         strategy.pattern = Some(words(STRATEGIES.iter()));
     }
-    if let Some(RefOr::T(Schema::Object(backup))) = components.schemas.get_mut("Backup")
-        && let Some(RefOr::T(Schema::Array(modules))) = backup.properties.get_mut("target_modules")
-        && let ArrayItems::RefOrSchema(module) = &mut modules.items
-        && let RefOr::T(Schema::Object(module)) = &mut **module
-    {
-        module.pattern = Some("^[^/]+$".to_owned());
-    }
-    if let Some(name) = field(components.schemas.get_mut("Backup"), "name") {
-        name.pattern = Some(format!("^{NAME}*$"));
-        name.max_length = Some(NAME_BYTES_MAX);
+    if let Some(strategy) = field(components.schemas.get_mut("Rollback"), "strategy") {
+        strategy.pattern = Some(words(STRATEGIES.iter().filter(|word| **word != NEW_LOCATION)));
     }
     if let Some(RefOr::T(Schema::Object(mut new))) = components.schemas.get(SCHEDULE_CHANGE).cloned() {
         if let Some(RefOr::T(Schema::Object(cron))) = new.properties.get_mut("cron") {
@@ -85,28 +80,31 @@ fn of_parameter(path: &str, name: &str) -> Option<String> {
         ("/backups", "tier") => words(TIERS.iter()),
         ("/backups", "type") => words(TIERS.iter().chain(BACKUP_TYPES)),
         ("/backups", "status") => words(STATUSES.iter()),
-        ("/backups", "sort") => format!("^\\s*$|^-?{}$", either(SORTS.iter())),
-        ("/backups", "cursor") => "^\\s*$|^([0-9a-f]{2})+$".to_owned(),
+        ("/backups", "sort") => format!("^[{BLANK}]*$|^-?{}$", either(SORTS.iter())),
+        ("/backups", "cursor") => format!("^[{BLANK}]*$|^([0-9a-f]{{2}})+$"),
         ("/history", "status") => words(RollbackStatus::ALL.map(RollbackStatus::word).iter()),
-        ("/jobs", "status") => format!("^\\s*$|^{}$", either(JobStatus::ALL.map(JobStatus::word).iter())),
-        ("/jobs", "kind") => format!("^\\s*$|^{}$", either(KINDS.iter())),
-        ("/jobs", "cursor") => "^\\s*$|^[0-9]{1,18}$".to_owned(),
+        ("/jobs", "status") => {
+            format!("^[{BLANK}]*$|^{}$", either(JobStatus::ALL.map(JobStatus::word).iter()))
+        }
+        ("/jobs", "kind") => format!("^[{BLANK}]*$|^{}$", either(KINDS.iter())),
+        ("/jobs", "cursor") => format!("^[{BLANK}]*$|^[0-9]{{1,18}}$"),
         _ => return None,
     })
 }
 
 /// One of these words, or nothing.
 fn words<'w>(words: impl Iterator<Item = &'w &'w str>) -> String {
-    format!("^\\s*({})?\\s*$", either(words))
+    format!("^[{BLANK}]*{}?[{BLANK}]*$", either(words))
 }
 
 /// One of these words, with `-` or `_`.
 fn either<'w>(words: impl Iterator<Item = &'w &'w str>) -> String {
-    let all: Vec<String> = words.map(|word| word.replace('-', "[-_]")).collect();
+    let all: Vec<String> = words.map(|word| word.replace(['-', '_'], "[-_]")).collect();
     format!("({})", all.join("|"))
 }
 
-fn field<'d>(holder: Option<&'d mut RefOr<Schema>>, name: &str) -> Option<&'d mut Object> {
+/// A field of a schema, which is a text.
+pub(super) fn field<'d>(holder: Option<&'d mut RefOr<Schema>>, name: &str) -> Option<&'d mut Object> {
     let Some(RefOr::T(Schema::Object(holder))) = holder else { return None };
     match holder.properties.get_mut(name) {
         Some(RefOr::T(Schema::Object(field))) => Some(field),

@@ -12,6 +12,7 @@ use crate::catalog::Row;
 use crate::error::Error;
 use crate::http::blocking::look;
 use crate::http::common::words::given;
+use crate::http::document::Names;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::service::Service;
@@ -70,6 +71,7 @@ pub(super) struct Listing {
 /// it was first and last seen, and a snapshot that has it.
 #[utoipa::path(get, path = "/versions", tag = "rollback", params(Parameters), responses(
     (status = 200, description = "The newest of them", body = Listing),
+    Names,
 ))]
 pub(super) async fn get(
     State(service): State<Arc<Service>>,
