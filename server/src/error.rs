@@ -332,6 +332,24 @@ pub enum Error {
         /// The target.
         target: String,
     },
+    /// No good snapshot has what is asked for.
+    #[error("no good snapshot{} has {}", of_target(target.as_deref()), asked_for(components))]
+    NoneGood {
+        /// The target that was named.
+        target: Option<String>,
+        /// What was asked for.
+        components: Vec<String>,
+    },
+    /// Stored versions of a workflow cannot be read.
+    #[error(
+        "no version of workflow {workflow} that can be read is another one than what is there; some cannot be read: {why}"
+    )]
+    VersionsUnread {
+        /// The workflow.
+        workflow: String,
+        /// What is wrong with the first.
+        why: String,
+    },
     /// No snapshot has a path.
     #[error("{path} is in none of {count} snapshots")]
     Absent {
@@ -468,6 +486,7 @@ impl Error {
             | Self::UnknownJob { .. }
             | Self::UnknownSchedule { .. }
             | Self::UnknownTarget { .. }
+            | Self::NoneGood { .. }
             | Self::Absent { .. }
             | Self::NotStored { .. }
             | Self::UnknownVersion { .. }
@@ -486,7 +505,7 @@ impl Error {
             | Self::NoSafety { cause: Some(error), .. } => error.kind(),
             Self::Connect(error) => Kind::Library(connected(error.kind())),
             Self::TooLong { .. } => Kind::Library(ErrorKind::Interrupted),
-            Self::StateDamaged { .. } => Kind::Library(ErrorKind::Damaged),
+            Self::StateDamaged { .. } | Self::VersionsUnread { .. } => Kind::Library(ErrorKind::Damaged),
             Self::StateTooNew { .. } => Kind::Library(ErrorKind::TooNew),
             Self::State { source, .. } => Kind::Library(match source.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
@@ -520,4 +539,12 @@ fn connected(kind: Connected) -> ErrorKind {
         Connected::Interrupted => ErrorKind::Interrupted,
         _ => ErrorKind::Io,
     }
+}
+
+fn of_target(target: Option<&str>) -> String {
+    target.map_or_else(String::new, |target| format!(" of target {target}"))
+}
+
+fn asked_for(components: &[String]) -> String {
+    if components.is_empty() { "what is asked for".to_owned() } else { components.join(", ") }
 }

@@ -11,6 +11,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::agent::Agent;
 use crate::http::auth::Caller;
 use crate::http::blocking::{look, within};
 use crate::http::body::arrived;
@@ -56,7 +57,8 @@ fn key(value: &HeaderValue, request: &Request) -> Result<String, Problem> {
         Problem::invalid("Idempotency-Key", why)
     })?;
     let caller = request.extensions().get::<Caller>().and_then(|caller| caller.name.clone());
-    Ok(format!("{} {text}", caller.as_deref().unwrap_or_default()))
+    let agent = request.extensions().get::<Agent>().copied().unwrap_or_default();
+    Ok(format!("{} {} {text}", agent.name(), caller.as_deref().unwrap_or_default()))
 }
 
 async fn once(service: Arc<Service>, key: String, request: Request, next: Next) -> Result<Response, Problem> {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
+use axum::{Extension, Router};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::agent::Agent;
@@ -29,6 +29,7 @@ pub(super) fn router(service: &Arc<Service>, agent: Agent) -> Router {
         .merge(document::routes(&document::completed(api, agent, about)))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
+        .layer(Extension(agent))
         .layer(from_fn_with_state(shared(), authenticate))
         .layer(from_fn_with_state(shared(), guard))
         .layer(from_fn_with_state(shared(), observe))

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
@@ -29,6 +30,8 @@ use chronos_snapshot::ErrorKind;
 
 /// How long requests may take to finish after the signal: systemd waits 90 seconds by default.
 const FINISH_MAX: Duration = Duration::from_mins(1);
+/// How long the start waits for what an interrupted restore left: systemd waits 90 seconds for all of it.
+const RESUME_MAX: Duration = Duration::from_secs(45);
 /// How long work may take to stop once it was asked to.
 const STOP_MAX: Duration = Duration::from_secs(20);
 
@@ -59,7 +62,7 @@ pub fn serve<E: From<Error>>(
     connections::raise_limit();
     let service = Arc::new(Service::new(workplace, options)?);
     open(&service)?;
-    resume(&service);
+    resume(&service)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(LOOKING_MAX + WORKING_MAX + CHECKING_MAX + 1)
         .enable_all()
@@ -142,19 +145,38 @@ async fn bind(service: &Service) -> Result<(Vec<Bound>, Listening)> {
     Ok((bound, listening))
 }
 
-/// Brings restores to an end that a service of before did not come to end.
-fn resume(service: &Service) {
-    match restore::resume(service.workplace()) {
-        Ok(told) => told.iter().for_each(|line| tracing::warn!(detail = line, "a restore was interrupted")),
-        Err(error) => tracing::warn!(%error, "interrupted restores cannot be looked at"),
+/// Brings restores to an end that a service of before did not come to end. A server that hangs keeps nobody from starting: what takes
+/// longer goes on beside.
+fn resume(service: &Arc<Service>) -> Result<()> {
+    let (ends, ended) = std::sync::mpsc::channel::<()>();
+    let service = Arc::clone(service);
+    let work = move || {
+        match restore::resume(service.workplace()) {
+            Ok(told) => {
+                for line in told {
+                    tracing::warn!(detail = line, "a restore was interrupted");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "interrupted restores cannot be looked at"),
+        }
+        drop(ends);
+    };
+    let thread = std::thread::Builder::new().name("resume".to_owned()).spawn(work);
+    thread.map_err(|source| Error::Local { path: "threads".to_owned(), source })?;
+    if ended.recv_timeout(RESUME_MAX) == Err(RecvTimeoutError::Timeout) {
+        tracing::warn!("an interrupted restore is still being brought to its end");
     }
+    Ok(())
 }
 
-/// Frees the keys of requests that a service of before did not come to answer.
+/// Frees the keys of requests that the services of this process did not come to answer when they ran before.
 fn free_keys(service: &Service) {
-    let freed = service.state().and_then(|state| state.free_replies(&schedules::key(service.workplace())));
-    if let Err(error) = freed {
-        tracing::warn!(%error, "the state of this host cannot be used");
+    for (agent, _) in service.options().listeners() {
+        let key = schedules::key(service.workplace());
+        let freed = service.state().and_then(|state| state.free_replies(&key, &format!("{} ", agent.name())));
+        if let Err(error) = freed {
+            tracing::warn!(%error, "the state of this host cannot be used");
+        }
     }
 }
 
@@ -176,10 +198,9 @@ fn stopped() -> std::io::Result<impl Future<Output = ()>> {
 /// is begun again by the next service.
 async fn finish(service: &Arc<Service>, open: Vec<GracefulShutdown>) {
     let all = u32::try_from(WORKING_MAX).unwrap_or(u32::MAX);
+    let mut ends: JoinSet<()> = open.into_iter().map(GracefulShutdown::shutdown).collect();
     let idle = async {
-        for open in open {
-            open.shutdown().await;
-        }
+        while ends.join_next().await.is_some() {}
         // Both fail when there is nothing left to wait for.
         drop(service.working().acquire_many(all).await);
         drop(service.runner().seen().wait_for(|seen| seen.is_over).await);

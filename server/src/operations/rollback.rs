@@ -13,11 +13,11 @@ use serde_json::Value;
 
 use crate::catalog::{Catalog, target_name};
 use crate::config::{SourceKind, TargetConfig};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::operations::Mode;
 use crate::operations::backup::setting;
-use crate::operations::restore::{RestoreRequest, Restored, note_without_version, restore};
-use crate::operations::versions::{Workflow, WorkflowVersion, of_workflow};
+use crate::operations::restore::{RestoreRequest, Restored, note_unbegun, note_without_version, restore};
+use crate::operations::versions::{Workflow, WorkflowVersion, load, of_workflow};
 use crate::sources::{n8n_client, n8n_way_back};
 use crate::state::RollbackType;
 use crate::workplace::Workplace;
@@ -71,41 +71,16 @@ pub fn rollback_workflow(
     repository: &Repository,
     request: &WorkflowRollback,
 ) -> Result<Outcome> {
-    let config = &workplace.config;
-    let target = target_name(config, &request.target);
-    let configured = config.target(&target).ok_or_else(|| Error::UnknownTarget { target: target.clone() })?;
-    let catalog = Catalog::new(config, repository.clone())?;
+    let target = target_name(&workplace.config, &request.target);
     let id = &request.workflow_id;
-    let stored = match of_workflow(&catalog, &target, id) {
-        Err(Error::UnknownWorkflow { .. }) => None,
-        found => Some(found?),
-    };
-    let source = stored.as_ref().map(|stored| &*stored.source);
-    let (client, options) = way_in(workplace, configured, source)?;
-    let now = live(&client, id)?;
-    if now.is_none() && stored.is_none() {
-        return Err(Error::UnknownWorkflow { workflow: id.clone(), target });
-    }
-    let monitor = &*workplace.monitor;
-    let differs = |content: &Value| -> Result<bool> {
-        let one = BTreeMap::from([(id.clone(), content.clone())]);
-        let planned = plan(&client, &one, &options, monitor)?;
-        if let Some((_, why)) = planned.errors.into_iter().next() {
-            return Err(Error::StepFailed(why));
-        }
-        Ok(planned.workflows.iter().any(|w| w.action != Action::Unchanged))
-    };
-    let (chosen, warnings) = match (stored, &request.version_id) {
-        (Some(stored), Some(named)) => {
-            let version = named_version(&catalog, stored, named, (id, &target))?;
-            (Some(version), Vec::new())
-        }
-        (None, Some(named)) => {
-            return Err(Error::UnknownVersion { version: named.clone(), workflow: id.clone() });
-        }
-        (Some(stored), None) => newest_other(stored, differs)?,
-        (None, None) => (None, Vec::new()),
-    };
+    let Found { chosen, from, warnings } =
+        find(workplace, repository, request, &target).map_err(|error| {
+            let is_of_caller = matches!(error.kind(), Kind::NotFound | Kind::Invalid);
+            if request.mode.is_dry() || is_of_caller {
+                return error;
+            }
+            note_unbegun(workplace, repository, (&target, id), error)
+        })?;
     let Some((version, source)) = chosen else {
         let message = format!(
             "no other version of workflow {id} is stored: back up target {target} before it is changed"
@@ -130,8 +105,66 @@ pub fn rollback_workflow(
             ..RestoreRequest::default()
         },
     )?;
-    let from = now.map(|now| now.get("versionId").and_then(Value::as_str).unwrap_or("unknown").to_owned());
     Ok(Outcome::Done { from, version: Box::new(version), restored: Box::new(restored), warnings })
+}
+
+/// A version, and the source that has it.
+type Chosen = (WorkflowVersion, String);
+
+/// What is going to be done.
+struct Found {
+    /// The version, if there is one to go back to.
+    chosen: Option<Chosen>,
+    /// The version that is there; `None` if the workflow is gone.
+    from: Option<String>,
+    /// What could not be read on the way.
+    warnings: Vec<String>,
+}
+
+/// Finds the version; nothing is changed.
+fn find(
+    workplace: &Workplace,
+    repository: &Repository,
+    request: &WorkflowRollback,
+    target: &str,
+) -> Result<Found> {
+    let config = &workplace.config;
+    let unknown = || Error::UnknownTarget { target: target.to_owned() };
+    let configured = config.target(target).ok_or_else(unknown)?;
+    let catalog = Catalog::new(config, repository.clone())?;
+    let id = &request.workflow_id;
+    let stored = match of_workflow(&catalog, target, id) {
+        Err(Error::UnknownWorkflow { .. }) => None,
+        found => Some(found?),
+    };
+    let source = stored.as_ref().map(|stored| &*stored.source);
+    let (client, options) = way_in(workplace, configured, source)?;
+    let now = live(&client, id)?;
+    let of_server = |now: Value| now.get("versionId").and_then(Value::as_str).unwrap_or("unknown").to_owned();
+    let from = now.map(of_server);
+    let Some(stored) = stored else {
+        return match (&from, &request.version_id) {
+            (None, _) => Err(Error::UnknownWorkflow { workflow: id.clone(), target: target.to_owned() }),
+            (_, Some(named)) => Err(Error::UnknownVersion { version: named.clone(), workflow: id.clone() }),
+            (Some(_), None) => Ok(Found { chosen: None, from, warnings: Vec::new() }),
+        };
+    };
+    let chosen = match &request.version_id {
+        Some(named) => named_version(&catalog, &stored, named, id)?,
+        None => newest_other(&stored, |version| {
+            let one = BTreeMap::from([(id.clone(), load(&catalog, &stored, id, version)?)]);
+            let planned = plan(&client, &one, &options, &*workplace.monitor)?;
+            match planned.errors.into_iter().next() {
+                Some((_, why)) => Err(Error::StepFailed(why)),
+                None => Ok(planned.workflows.iter().any(|w| w.action != Action::Unchanged)),
+            }
+        })?,
+    };
+    if let (None, Some(why)) = (&chosen, stored.errors.first()) {
+        return Err(Error::VersionsUnread { workflow: id.clone(), why: why.clone() });
+    }
+    let chosen = chosen.map(|version| (version, stored.source));
+    Ok(Found { chosen, from, warnings: stored.errors })
 }
 
 /// The n8n of a target: that of the source that has the workflow, or the only one.
@@ -152,48 +185,47 @@ fn way_in(
     Ok((client, n8n_way_back(found)))
 }
 
-/// A version, and the source that has it.
-type Chosen = (WorkflowVersion, String);
-
 /// The newest version that differs from what is there. What only safety snapshots of restores have is what somebody wanted to be rid
 /// of.
 fn newest_other(
-    stored: Workflow,
-    differs: impl Fn(&Value) -> Result<bool>,
-) -> Result<(Option<Chosen>, Vec<String>)> {
-    let Workflow { source, versions, errors } = stored;
-    for (version, content) in versions.into_iter().filter(|(v, _)| !v.only_before_rollbacks) {
-        if differs(&content)? {
-            return Ok((Some((version, source)), errors));
+    stored: &Workflow,
+    differs: impl Fn(&WorkflowVersion) -> Result<bool>,
+) -> Result<Option<WorkflowVersion>> {
+    for version in stored.versions.iter().filter(|version| !version.only_before_rollbacks) {
+        if differs(version)? {
+            return Ok(Some(version.clone()));
         }
     }
-    Ok((None, errors))
+    Ok(None)
 }
 
-/// The version that a name means: that of its server, a content id or the beginning of one, or a snapshot.
+/// The version that a name means: that of its server, a content id or the beginning of one, or a snapshot. Of several that its server
+/// calls alike, one that nobody wanted to be rid of. `None`: it may be one of those that cannot be read.
 fn named_version(
     catalog: &Catalog,
-    stored: Workflow,
+    stored: &Workflow,
     named: &str,
-    (id, target): (&str, &str),
-) -> Result<Chosen> {
+    id: &str,
+) -> Result<Option<WorkflowVersion>> {
     let unknown = || Error::UnknownVersion { version: named.to_owned(), workflow: id.to_owned() };
-    let Workflow { source, versions, .. } = stored;
-    let of_server = versions.iter().position(|(v, _)| v.version_id == named || v.content_id == named);
+    let all = || stored.versions.iter();
+    let of_server = || all().filter(|v| v.version_id == named).min_by_key(|v| v.only_before_rollbacks);
     let is_beginning = named.len() >= PREFIX_MIN;
-    let beginning = || versions.iter().position(|(v, _)| is_beginning && v.content_id.starts_with(named));
-    if let Some((version, _)) = of_server.or_else(beginning).and_then(|at| versions.get(at)) {
-        return Ok((version.clone(), source));
+    let beginning = || all().find(|v| is_beginning && v.content_id.starts_with(named));
+    let exact = all().find(|v| v.content_id == named);
+    if let Some(version) = exact.or_else(of_server).or_else(beginning) {
+        return Ok(Some(version.clone()));
     }
-    let snapshot = match catalog.resolve(named) {
-        Err(Error::Unknown { .. }) => return Err(unknown()),
-        found => found?.snapshot,
+    let held = match catalog.resolve(named) {
+        Err(Error::Unknown { .. }) => None,
+        found => {
+            let backup_id = found?.snapshot.manifest.backup_id;
+            let held = all().find(|version| version.snapshots.contains(&backup_id)).cloned();
+            held.map(|version| WorkflowVersion { backup_id, ..version })
+        }
     };
-    let backup_id = snapshot.manifest.backup_id;
-    if snapshot.manifest.target != target {
-        return Err(unknown());
+    match held {
+        None if stored.errors.is_empty() => Err(unknown()),
+        held => Ok(held),
     }
-    let held = versions.into_iter().find(|(version, _)| version.snapshots.contains(&backup_id));
-    let (version, _) = held.ok_or_else(unknown)?;
-    Ok((WorkflowVersion { backup_id, ..version }, source))
 }

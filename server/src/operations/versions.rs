@@ -17,6 +17,8 @@ use crate::error::{Error, Result};
 pub(crate) const FOLDER: &[u8] = b"workflows";
 /// Kind of the sources that have workflows.
 const KIND: &str = "n8n";
+/// The target that is meant where nobody names one.
+pub(crate) const FIRST: &str = "control-plane";
 /// Longest workflow that is read.
 const WORKFLOW_MAX: u64 = 64 << 20;
 
@@ -52,8 +54,10 @@ pub struct WorkflowVersion {
 pub struct Workflow {
     /// The source that has it.
     pub source: String,
-    /// Its versions with their content, newest first.
-    pub versions: Vec<(WorkflowVersion, Value)>,
+    /// The target that has it.
+    pub target: String,
+    /// Its versions, newest first.
+    pub versions: Vec<WorkflowVersion>,
     /// What could not be read.
     pub errors: Vec<String>,
 }
@@ -140,13 +144,14 @@ pub fn of_path(
     Ok((Vec::new(), Vec::new()))
 }
 
-/// A workflow: in the first target of some snapshots that has it.
+/// A workflow: in `control-plane` if that has it, as everywhere where no target is named; else in the target that was backed up last.
 ///
 /// # Errors
 /// [`Error::UnknownWorkflow`] if none has it.
 pub fn find_workflow(catalog: &Catalog, snapshots: &[Snapshot], id: &str) -> Result<Workflow> {
+    let is_first = |s: &&Snapshot| s.manifest.target == FIRST;
     let mut targets: Vec<&str> = Vec::new();
-    for snapshot in snapshots.iter().rev() {
+    for snapshot in snapshots.iter().rev().find(is_first).into_iter().chain(snapshots.iter().rev()) {
         if !targets.contains(&&*snapshot.manifest.target) {
             targets.push(&snapshot.manifest.target);
         }
@@ -181,7 +186,12 @@ pub fn of_workflow(catalog: &Catalog, target: &str, id: &str) -> Result<Workflow
         if found.versions.is_empty() && found.errors.is_empty() {
             continue;
         }
-        let mut workflow = Workflow { source: source.to_owned(), versions: Vec::new(), errors: Vec::new() };
+        let mut workflow = Workflow {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            versions: Vec::new(),
+            errors: Vec::new(),
+        };
         let mut seen = Vec::new();
         for version in &found.versions {
             match read(catalog, &all, version, &path) {
@@ -203,20 +213,14 @@ fn read(
     all: &[Snapshot],
     version: &Version,
     path: &TreePath,
-) -> Result<(jiff::Timestamp, (WorkflowVersion, Value))> {
+) -> Result<(jiff::Timestamp, WorkflowVersion)> {
     let of = |id: &SnapshotId| all.iter().find(|s| s.id == *id);
     let holders: Vec<&Snapshot> = version.snapshots.iter().filter_map(of).collect();
     let is_telling = |s: &&&Snapshot| !s.is_before_rollback();
     let telling = holders.iter().rev().find(is_telling);
     let last = telling.or(holders.last()).ok_or(Error::Fault)?;
     let from = holders.iter().rev().filter(is_telling).find(|s| s.is_good()).unwrap_or(last);
-    let mut bytes = Vec::new();
-    if version.node.size() > WORKFLOW_MAX {
-        return Err(Error::StepFailed(format!("{} bytes are too many for a workflow", version.node.size())));
-    }
-    catalog.tree(from).cat(path, ByteRange::ALL, &mut bytes)?;
-    let content: Value =
-        serde_json::from_slice(&bytes).map_err(|e| Error::StepFailed(format!("it is no JSON: {e}")))?;
+    let content = content(catalog, from, path)?;
     let text = |key: &str| content.get(key).and_then(Value::as_str).map(str::to_owned);
     let content_id = version.id.to_string();
     let moment = |id: &SnapshotId| of(id).map(|s| s.manifest.created_at.clone()).unwrap_or_default();
@@ -233,5 +237,27 @@ fn read(
         snapshots: holders.iter().map(|s| s.manifest.backup_id.clone()).collect(),
         only_before_rollbacks: telling.is_none(),
     };
-    Ok((last.taken_at(), (one, content)))
+    Ok((last.taken_at(), one))
+}
+
+/// The content of a version of a workflow.
+///
+/// # Errors
+/// What keeps it from being read.
+pub fn load(catalog: &Catalog, workflow: &Workflow, id: &str, version: &WorkflowVersion) -> Result<Value> {
+    let file = file_name(id).ok_or(Error::Fault)?;
+    let path = TreePath::new(workflow.source.as_str())?.join(FOLDER)?.join(file.as_bytes())?;
+    let from = catalog.snapshots.iter().find(|s| s.manifest.backup_id == version.backup_id);
+    content(catalog, from.ok_or(Error::Fault)?, &path)
+}
+
+fn content(catalog: &Catalog, from: &Snapshot, path: &TreePath) -> Result<Value> {
+    let tree = catalog.tree(from);
+    let size = tree.get(path)?.map_or(0, |node| node.size());
+    if size > WORKFLOW_MAX {
+        return Err(Error::StepFailed(format!("{size} bytes are too many for a workflow")));
+    }
+    let mut bytes = Vec::new();
+    tree.cat(path, ByteRange::ALL, &mut bytes)?;
+    serde_json::from_slice(&bytes).map_err(|e| Error::StepFailed(format!("it is no JSON: {e}")))
 }

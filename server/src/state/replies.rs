@@ -100,10 +100,10 @@ impl State {
     }
 
     /// Frees the keys of requests whose service died before it answered them.
-    pub fn free_replies(&self, repository: &str) -> Result<()> {
+    pub fn free_replies(&self, repository: &str, of: &str) -> Result<()> {
         let connection = self.connection();
         let freed =
-            connection.execute("DELETE FROM replies WHERE repository = ?1 AND status IS NULL", [repository]);
+            connection.execute("DELETE FROM replies WHERE repository = ?1 AND status IS NULL AND substr(key, 1, length(?2)) = ?2", [repository, of]);
         freed.map(drop).map_err(|e| self.wrong(e))
     }
 }
@@ -126,7 +126,9 @@ mod tests {
         assert_eq!(begin("k", b"a", 3), Known::Answered(reply));
         assert_eq!(begin("k", b"b", 3), Known::Other);
         assert_eq!(begin("k", b"b", AGE_MAX + 2), Known::Nothing, "a day later");
-        state.free_replies("r").unwrap();
+        state.free_replies("r", "other").unwrap();
+        assert_eq!(begin("k", b"b", AGE_MAX + 2), Known::Begun);
+        state.free_replies("r", "k").unwrap();
         assert_eq!(begin("k", b"c", AGE_MAX + 3), Known::Nothing);
         state.end_reply("r", "k", None).unwrap();
         assert_eq!(begin("k", b"d", AGE_MAX + 4), Known::Nothing);

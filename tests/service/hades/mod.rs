@@ -1,5 +1,6 @@
 //! HADES over HTTP: the real program on a loopback port, against the real servers.
 
+mod access;
 mod health;
 mod rollback;
 mod workflows;

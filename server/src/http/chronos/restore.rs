@@ -22,7 +22,7 @@ use crate::http::problem::Problem;
 use crate::http::service::Service;
 use crate::jobs::{JobView, RestoreTask, Task};
 use crate::operations::Mode;
-use crate::operations::restore::{Reach, RestoreRequest, Restored, restore};
+use crate::operations::restore::{Reach, RestoreRequest, Restored, meant, restore};
 
 /// Most names of one request.
 pub(in crate::http) const NAMES_MAX: usize = 1000;
@@ -63,7 +63,7 @@ pub(in crate::http) async fn post(
     Body(asked): Body<Asked>,
 ) -> Result<Response, Problem> {
     let waits = asked.wait.unwrap_or(true) || asked.dry_run.unwrap_or_default();
-    let request = meant(id, asked, &caller)?;
+    let request = read(id, asked, &caller)?;
     if !waits {
         let task = look(&service, move |service| later(service, request)).await?;
         return queued(&service, Task::Restore(Box::new(task))).await;
@@ -74,7 +74,7 @@ pub(in crate::http) async fn post(
 
 /// A job; which snapshot and which target are meant is found out now.
 fn later(service: &Service, request: RestoreRequest) -> Result<RestoreTask, Error> {
-    let snapshot = service.catalog()?.resolve(&request.backup)?.snapshot;
+    let snapshot = meant(&service.catalog()?, &service.workplace().config, &request)?.snapshot;
     let config = &service.workplace().config;
     let named = request.target.as_deref().unwrap_or(&snapshot.manifest.target);
     if config.target(named).is_none() {
@@ -90,7 +90,7 @@ fn later(service: &Service, request: RestoreRequest) -> Result<RestoreTask, Erro
     })
 }
 
-fn meant(backup: String, asked: Asked, caller: &Caller) -> Result<RestoreRequest, Problem> {
+fn read(backup: String, asked: Asked, caller: &Caller) -> Result<RestoreRequest, Problem> {
     let components = asked.components.unwrap_or_default();
     if components.len() > NAMES_MAX {
         let why = format!("components has more than {NAMES_MAX} entries");

@@ -101,7 +101,7 @@ fn found(service: &Service) -> Result<Health> {
         backup_dir_accessible: accessible,
         targets: workplace.config.targets.iter().map(|t| t.name.clone()).collect(),
         running,
-        chronos: ask(workplace),
+        chronos: ask(service),
         timestamp: now.to_string(),
         version: env!("CARGO_PKG_VERSION"),
         problems,

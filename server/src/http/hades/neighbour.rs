@@ -5,14 +5,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::agent::Agent;
 use crate::environment::CHRONOS_URL;
+use crate::http::service::Service;
+use crate::jobs::list;
 use crate::outgoing::{Outgoing, Verb};
-use crate::workplace::Workplace;
+use crate::state::{JobFilter, JobStatus};
 
 /// How long it may take to answer: whoever asks for the health of HADES waits for it.
 const TIME_MAX: Duration = Duration::from_secs(2);
 /// Jobs that are asked for.
-const PATH: &str = "jobs?status=running&limit=20";
+const JOBS_MAX: u32 = 20;
 
 /// CHRONOS, seen from outside.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,10 +49,14 @@ struct Jobs {
     jobs: Vec<Job>,
 }
 
-/// Asks.
-pub(super) fn ask(workplace: &Workplace) -> Neighbour {
+/// Asks; the one of this process need not be called.
+pub(super) fn ask(service: &Service) -> Neighbour {
+    let workplace = service.workplace();
+    if workplace.environment.chronos_url.is_none() && service.port(Agent::Chronos) != 0 {
+        return here(service);
+    }
     let url = workplace.environment.chronos_url.as_deref().unwrap_or(CHRONOS_URL);
-    let full = format!("{}/{PATH}", url.trim_end_matches('/'));
+    let full = format!("{}/jobs?status=running&limit={JOBS_MAX}", url.trim_end_matches('/'));
     let answer =
         Outgoing::new(workplace, &full, None, TIME_MAX).and_then(|outgoing| outgoing.call(Verb::Get));
     let (reachable, jobs) = match answer {
@@ -63,4 +70,19 @@ pub(super) fn ask(workplace: &Workplace) -> Neighbour {
         Err(why) => (None, Some(why)),
     };
     Neighbour { url: url.to_owned(), reachable, running_jobs: jobs, error }
+}
+
+/// The CHRONOS of this process.
+fn here(service: &Service) -> Neighbour {
+    let scheme = if service.options().tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://localhost:{}", service.port(Agent::Chronos));
+    let filter = JobFilter { status: Some(JobStatus::Running), ..JobFilter::default() };
+    let (running_jobs, error) = match list(service.workplace(), &filter, JOBS_MAX) {
+        Ok(jobs) => {
+            let job = |job: crate::jobs::JobView| Job { id: job.id, kind: job.kind, target: job.target };
+            (Some(jobs.into_iter().map(job).collect()), None)
+        }
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Neighbour { url, reachable: true, running_jobs, error }
 }

@@ -58,7 +58,10 @@ pub(super) struct Listing {
     count: usize,
     /// How many there are.
     total: usize,
-    /// The source that has the workflow.
+    /// The target that has the workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    /// The source that has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<String>,
     /// What could not be read.
@@ -91,8 +94,9 @@ fn found(service: &Service, asked: Parameters) -> Result<Listing, Problem> {
         }
         (Some(id), None) => {
             let workflow = find_workflow(&catalog, &snapshots, &id)?;
-            let versions = workflow.versions.into_iter().map(|(v, _)| Version::Workflow(Box::new(v)));
-            Ok(Listing::of(versions.collect(), Some(workflow.source), workflow.errors))
+            let versions = workflow.versions.into_iter().map(|v| Version::Workflow(Box::new(v)));
+            let place = Some((workflow.target, workflow.source));
+            Ok(Listing::of(versions.collect(), place, workflow.errors))
         }
         (None, Some(path)) => {
             let (versions, errors) = of_path(&catalog, &snapshots, &path)?;
@@ -113,9 +117,10 @@ fn found(service: &Service, asked: Parameters) -> Result<Listing, Problem> {
 }
 
 impl Listing {
-    fn of(mut versions: Vec<Version>, source: Option<String>, errors: Vec<String>) -> Self {
+    fn of(mut versions: Vec<Version>, place: Option<(String, String)>, errors: Vec<String>) -> Self {
         let total = versions.len();
         versions.truncate(VERSIONS_MAX);
-        Self { count: versions.len(), total, versions, source, errors }
+        let (target, source) = place.unzip();
+        Self { count: versions.len(), total, versions, target, source, errors }
     }
 }

@@ -15,9 +15,8 @@ use crate::http::service::Service;
 use crate::operations::Mode;
 use crate::operations::restore::{Plan, RestoreRequest, Restored, WorkflowDone, restore};
 use crate::operations::rollback::{Outcome, WorkflowRollback, rollback_workflow};
+use crate::operations::versions::FIRST;
 
-/// The target where nobody names one.
-const TARGET: &str = "control-plane";
 /// Component of the sources that have workflows.
 const WORKFLOWS: &str = "workflows";
 /// Most names of one request.
@@ -138,7 +137,7 @@ pub(super) async fn version(
     let request = WorkflowRollback {
         workflow_id: workflow_id.clone(),
         version_id: given(asked.version_id),
-        target: given(asked.target).unwrap_or_else(|| TARGET.to_owned()),
+        target: given(asked.target).unwrap_or_else(|| FIRST.to_owned()),
         mode: Mode::dry(asked.dry_run.unwrap_or_default()),
     };
     let done = work(&service, move |service| {

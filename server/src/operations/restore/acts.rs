@@ -170,7 +170,9 @@ impl Act {
             },
             Self::Sqlite { source: name, left } => {
                 let start = source(name, SourceKind::Sqlite).and_then(|s| s.start.as_ref());
-                let stands = left.resume(shell(start).as_ref()).map_err(|e| e.to_string())?;
+                let stands = left
+                    .resume(shell(start, &workplace.config.secret_variables()).as_ref())
+                    .map_err(|e| e.to_string())?;
                 let started = if start.is_some() && left.inode.is_some() {
                     "; those who use it were started"
                 } else {

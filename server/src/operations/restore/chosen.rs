@@ -1,11 +1,14 @@
 //! Which sources of a snapshot are put back, and in which order.
 
-use chronos_snapshot::{COMPONENTS, Manifest, Snapshot, SourceResult, printable};
+use chronos_snapshot::{COMPONENTS, Manifest, Resolved, Snapshot, SourceResult, printable};
 
-use crate::catalog::target_name;
+use crate::catalog::{Catalog, target_name};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::operations::restore::RestoreRequest;
 
+/// Name of the newest snapshot that has what is asked for.
+const LATEST: &str = "latest";
 /// Words for everything.
 const ALL: [&str; 2] = ["all", "full"];
 /// Component of what is told of an n8n and never written to one.
@@ -21,9 +24,7 @@ pub(super) fn chosen<'m>(
     names: &[String],
     config: &Config,
 ) -> Result<Vec<&'m SourceResult>> {
-    let means_all = |name: &String| {
-        ALL.contains(&&**name) || *name == manifest.target || target_name(config, name) == manifest.target
-    };
+    let means_all = |name: &str| means_all(name, manifest, config);
     for name in names.iter().filter(|n| !means_all(n)) {
         if !manifest.sources.iter().any(|source| is_meant(name, source)) {
             return Err(unknown(name, manifest));
@@ -37,25 +38,43 @@ pub(super) fn chosen<'m>(
     Ok(found)
 }
 
-/// What `latest` means here: the newest good snapshot that has what is asked for, of the named target if that has one; a target can
-/// be named among the components too.
-pub(super) fn latest<'s>(
-    snapshots: &'s [Snapshot],
-    (names, target): (&[String], Option<&str>),
-    config: &Config,
-) -> Option<&'s Snapshot> {
-    let of_name = |name: &String| config.target(name).map(|t| t.name.clone());
-    let named = names.iter().find_map(of_name);
-    let wanted = named.or_else(|| target.map(|name| target_name(config, name)));
-    let is_asked =
-        |scope: &[String]| scope.is_empty() || !names.is_empty() && names.iter().all(|n| scope.contains(n));
+/// The snapshot that a request means. `latest` is the newest good one that has what is asked for: of the target that is named, be it as
+/// the target or among the components; of any if none is.
+///
+/// # Errors
+/// [`Error::NoneGood`] if none has it; what the catalog says of other names.
+pub fn meant(catalog: &Catalog, config: &Config, request: &RestoreRequest) -> Result<Resolved> {
+    if request.backup != LATEST {
+        return catalog.resolve(&request.backup);
+    }
+    let named = request.components.iter().find_map(|name| config.target(name)).map(|t| t.name.clone());
+    let target = named.or_else(|| request.target.as_deref().map(|name| target_name(config, name)));
     let fits = |s: &&Snapshot| {
-        let m = &s.manifest;
-        s.is_good() && !s.is_before_rollback() && is_asked(&m.scope) && chosen(m, names, config).is_ok()
+        s.is_good()
+            && !s.is_before_rollback()
+            && target.as_ref().is_none_or(|t| *t == s.manifest.target)
+            && covers(&s.manifest, request, config)
     };
-    let of_target = |s: &&Snapshot| wanted.as_ref().is_none_or(|w| *w == s.manifest.target);
-    let newest = || snapshots.iter().filter(fits);
-    newest().filter(of_target).max_by_key(|s| s.taken_at()).or_else(|| newest().max_by_key(|s| s.taken_at()))
+    let found = catalog.snapshots.iter().filter(fits).max_by_key(|s| s.taken_at());
+    let snapshot = found
+        .cloned()
+        .ok_or_else(|| Error::NoneGood { target: target.clone(), components: request.components.clone() })?;
+    Ok(Resolved { snapshot, note: None })
+}
+
+/// Whether a snapshot, which may be of a part of its target, has all that is asked for.
+fn covers(manifest: &Manifest, request: &RestoreRequest, config: &Config) -> bool {
+    let (scope, names) = (&manifest.scope, &request.components);
+    let Ok(sources) = chosen(manifest, names, config) else { return false };
+    let wants_all = names.is_empty() || names.iter().any(|name| means_all(name, manifest, config));
+    let has_workflows = !request.workflows.is_empty() && request.workflows.iter().all(|w| scope.contains(w));
+    let has_parts = || sources.iter().all(|s| scope.iter().any(|part| part == s.component()));
+    !sources.is_empty() && (scope.is_empty() || has_workflows || !wants_all && has_parts())
+}
+
+/// Whether a name means everything of a snapshot.
+fn means_all(name: &str, manifest: &Manifest, config: &Config) -> bool {
+    ALL.contains(&name) || name == manifest.target || target_name(config, name) == manifest.target
 }
 
 /// The fixed order inside a snapshot.

@@ -88,9 +88,11 @@ impl Database<'_> {
 }
 
 /// A line for the shell. What it leaves running in the background must not be waited for, and so gets none of its output.
-pub(super) fn shell(line: Option<&String>) -> Option<Process> {
+pub(super) fn shell(line: Option<&String>, secrets: &[String]) -> Option<Process> {
     let silent = |line: &String| format!("exec >/dev/null 2>&1; {line}");
-    line.map(|line| Process::new(["sh", "-c", &silent(line)]).time_limit(Some(COMMAND_LIMIT)))
+    line.map(|line| {
+        Process::new(["sh", "-c", &silent(line)]).without(secrets).time_limit(Some(COMMAND_LIMIT))
+    })
 }
 
 impl Step for Database<'_> {
@@ -133,12 +135,13 @@ impl Step for Database<'_> {
 
     fn apply(&self, _safety: Option<&Safety>, record: &Record) -> Result<StepDone> {
         let done = StepDone::of(&self.plan);
+        let secrets = self.task.workplace.config.secret_variables();
         let options = PutBack {
             database: self.place(),
             size: self.node.size(),
             attributes: Some((self.node.mode, self.node.uid, self.node.gid)),
-            stop: shell(self.live.stop.as_ref()),
-            start: shell(self.live.start.as_ref()),
+            stop: shell(self.live.stop.as_ref(), &secrets),
+            start: shell(self.live.start.as_ref(), &secrets),
             // What was written after the snapshot of what is there is in it alone.
             kept: Kept::Old,
             check: Check::Full,

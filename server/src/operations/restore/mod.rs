@@ -22,7 +22,7 @@ mod workflows;
 
 use std::path::PathBuf;
 
-use chronos_snapshot::{Resolved, Snapshot, SourceResult, Strategy, Tree, file_name};
+use chronos_snapshot::{Snapshot, SourceResult, Strategy, Tree, file_name};
 use chronos_store::Repository;
 use jiff::Timestamp;
 
@@ -34,13 +34,11 @@ use crate::state::RollbackType;
 use crate::workplace::Workplace;
 
 pub use acts::resume;
+pub use chosen::meant;
 pub use done::{NotBack, Restored, StepDone, StepStatus, WorkflowDone};
 pub use place::Reach;
 pub use plan::{Names, Plan, StepPlan};
-pub use record::{note_without_version, settle};
-
-/// Name of the newest snapshot that has what is asked for.
-const LATEST: &str = "latest";
+pub use record::{note_unbegun, note_without_version, settle};
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -111,13 +109,7 @@ impl<'w> Task<'w> {
     fn find(workplace: &'w Workplace, repository: &'w Repository, request: &RestoreRequest) -> Result<Self> {
         let config = &workplace.config;
         let catalog = Catalog::new(config, repository.clone())?;
-        let named = (&*request.components, request.target.as_deref());
-        let latest =
-            (request.backup == LATEST).then(|| chosen::latest(&catalog.snapshots, named, config)).flatten();
-        let found = match latest {
-            Some(snapshot) => Resolved { snapshot: snapshot.clone(), note: None },
-            None => catalog.resolve(&request.backup)?,
-        };
+        let found = chosen::meant(&catalog, config, request)?;
         let snapshot = found.snapshot;
         let warnings: Vec<String> = found.note.into_iter().collect();
         let began =

@@ -142,8 +142,54 @@ pub fn note_without_version(
     workflow: &str,
     why: &str,
 ) -> Result<String> {
-    let now = workplace.env.clock.now();
     let status = RollbackStatus::RequiresBackup;
+    let id = noted(workplace, repository, (target, workflow), status, why)?;
+    let about = json!({ "status": status.word(), "rollback_id": id, "error": why });
+    if let Some(problem) = requested(workplace, target, workflow, &about) {
+        workplace.monitor.problem(&problem);
+    }
+    Ok(id)
+}
+
+/// Notes that a workflow was to be rolled back and that it failed before anything was touched; gives the error with the id of the row,
+/// or as it was if there can be none.
+pub fn note_unbegun(
+    workplace: &Workplace,
+    repository: &Repository,
+    (target, workflow): (&str, &str),
+    error: Error,
+) -> Error {
+    let why = error.to_string();
+    let status = RollbackStatus::Failed;
+    let id = match noted(workplace, repository, (target, workflow), status, &why) {
+        Ok(id) => id,
+        Err(unwritten) => {
+            workplace.monitor.problem(&format!("the history does not have this rollback: {unwritten}"));
+            return error;
+        }
+    };
+    let about = json!({ "rollback_id": id, "workflow_id": workflow });
+    let kind = RollbackType::Version;
+    let event = |_: &_| {
+        let ending = (status, Some(&*why));
+        vec![restore_ended(&workplace.env, kind, workflow, target, ending, about.clone())]
+    };
+    if let Err(untold) = tell(workplace, Alert::Untouched, &event) {
+        workplace.monitor.problem(&format!("nobody is told that {id} failed: {untold}"));
+    }
+    let report = json!({ "rollback_id": id, "workflow_id": workflow, "status": "failed", "message": why });
+    Error::NotRestored { rollback_id: id, report, cause: Box::new(error) }
+}
+
+/// A row of its own for what ended before it began.
+fn noted(
+    workplace: &Workplace,
+    repository: &Repository,
+    (target, workflow): (&str, &str),
+    status: RollbackStatus,
+    why: &str,
+) -> Result<String> {
+    let now = workplace.env.clock.now();
     let new = NewRollback {
         base_id: &base_id(now),
         repository: &repository.id().to_string(),
@@ -155,12 +201,7 @@ pub fn note_without_version(
         workflow_id: Some(workflow),
         created_at: short(now),
     };
-    let id = State::open(&workplace.places.state)?.note_rollback(&new, status, why)?;
-    let about = json!({ "status": status.word(), "rollback_id": id, "error": why });
-    if let Some(problem) = requested(workplace, target, workflow, &about) {
-        workplace.monitor.problem(&problem);
-    }
-    Ok(id)
+    State::open(&workplace.places.state)?.note_rollback(&new, status, why)
 }
 
 /// Tells that somebody wants a workflow back; or gives why it cannot be told.

@@ -148,18 +148,26 @@ impl Task<'_> {
             }
             return Ok(steps);
         }
+        let mut missing = workflows::Missing::default();
         let mut steps = files::in_place(self)?;
         for source in self.sources.iter().filter(|s| s.kind != "files") {
-            steps.push(match &*source.kind {
+            let step = match &*source.kind {
                 "sqlite" => lite::database(self, source)?,
                 "postgres" => databases::databases(self, source)?,
-                "n8n" => workflows::workflows(self, source)?,
+                "n8n" => match workflows::workflows(self, source, &mut missing)? {
+                    Some(step) => step,
+                    None => continue,
+                },
                 kind => {
-                    let why = format!("what is of kind {kind} has no place to go back to: strategy new_location makes files of it");
+                    let why = format!(
+                        "what is of kind {kind} has no place to go back to: strategy new_location makes files of it"
+                    );
                     Box::new(LeftOut(self.left_out(source, why)))
                 }
-            });
+            };
+            steps.push(step);
         }
+        missing.check()?;
         Ok(steps)
     }
 

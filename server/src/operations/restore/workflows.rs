@@ -1,7 +1,7 @@
 //! The workflows of an n8n: written over those that are there, made again where they are gone, each read back and compared.
 
 use chronos_connect::n8n::restore::{Action, Plan, Planned, RestoreOptions, Stored, plan, restore};
-use chronos_connect::n8n::{Client, id_of_file};
+use chronos_connect::n8n::{Client, file_name, id_of_file};
 use chronos_connect::{Error as Failed, Result as Outcome};
 use chronos_snapshot::{ByteRange, FileOptions, Source, SourceResult, Strategy, Tree, TreePath};
 use serde_json::Value;
@@ -43,11 +43,12 @@ struct OfTree {
 }
 
 impl OfTree {
-    /// Keeps those that are named by id or name; all, if none is. Each name must mean one.
-    fn keep(&mut self, wanted: &[String]) -> Result<()> {
+    /// Keeps those that are named by id or name; all, if none is. Gives the names that mean none.
+    fn keep(&mut self, wanted: &[String]) -> Result<Vec<String>> {
         if wanted.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
+        let mut missing = Vec::new();
         let mut ids = Vec::new();
         let mut names: Option<Vec<(String, String)>> = None;
         for wanted in wanted {
@@ -62,11 +63,11 @@ impl OfTree {
             let before = ids.len();
             ids.extend(known.iter().filter(|(_, name)| name == wanted).map(|(id, _)| id.clone()));
             if ids.len() == before {
-                return Err(Error::NotStored { workflow: wanted.clone() });
+                missing.push(wanted.clone());
             }
         }
         self.all.retain(|(id, _)| ids.contains(id));
-        Ok(())
+        Ok(missing)
     }
 
     /// Id and name of each.
@@ -96,10 +97,36 @@ impl Stored for OfTree {
     }
 }
 
-/// The step of a source that is an n8n.
-pub(super) fn workflows<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result<Box<dyn Step + 't>> {
-    let left_out =
-        |why: String| -> Result<Box<dyn Step + 't>> { Ok(Box::new(LeftOut(task.left_out(source, why)))) };
+/// Workflows that were named and that no source has had yet.
+#[derive(Debug, Default)]
+pub(super) struct Missing(Option<Vec<String>>);
+
+impl Missing {
+    fn retain_in(&mut self, of_source: Vec<String>) {
+        self.0 = Some(match self.0.take() {
+            None => of_source,
+            Some(missing) => missing.into_iter().filter(|name| of_source.contains(name)).collect(),
+        });
+    }
+
+    /// Fails if one of them is in no source.
+    pub(super) fn check(self) -> Result<()> {
+        match self.0.into_iter().flatten().next() {
+            Some(workflow) => Err(Error::NotStored { workflow }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The step of a source that is an n8n; none if it has no workflow that was named.
+pub(super) fn workflows<'t>(
+    task: &'t Task<'t>,
+    source: &SourceResult,
+    missing: &mut Missing,
+) -> Result<Option<Box<dyn Step + 't>>> {
+    let left_out = |why: String| -> Result<Option<Box<dyn Step + 't>>> {
+        Ok(Some(Box::new(LeftOut(task.left_out(source, why)))))
+    };
     if task.strategy == Strategy::Replace {
         let why = "workflows that came later cannot be removed by strategy replace in this version: choose overwrite";
         return left_out(why.to_owned());
@@ -111,7 +138,10 @@ pub(super) fn workflows<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
     if stored.all.is_empty() {
         return left_out(Task::absent(source));
     }
-    stored.keep(&task.workflows)?;
+    missing.retain_in(stored.keep(&task.workflows)?);
+    if stored.all.is_empty() {
+        return Ok(None);
+    }
     let Some(client) = n8n_client(live, &setting(task.workplace, &FileOptions::default()))? else {
         let why = "it is read by its command line; workflows are put back over its API: give it a url and an api_key";
         return left_out(why.to_owned());
@@ -138,7 +168,7 @@ pub(super) fn workflows<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
         }
     }
     step.not_exact.extend(planned.errors.iter().map(|(id, why)| format!("workflow {id}: {why}")));
-    Ok(Box::new(Workflows { task, plan: step, live: live.clone(), client, options, stored, planned }))
+    Ok(Some(Box::new(Workflows { task, plan: step, live: live.clone(), client, options, stored, planned })))
 }
 
 /// The workflows of a source that the snapshot has.
@@ -192,6 +222,21 @@ impl Step for Workflows<'_> {
             ..TargetConfig::default()
         };
         Ok(of_target(&alone, &Selection::default(), &setting)?.sources)
+    }
+
+    /// What is written over must be there: a workflow that its server did not give is a problem of a snapshot, and not its end. That it is
+    /// the one of the plan is seen before it is written.
+    fn check_kept(&self, safety: &Safety) -> Result<()> {
+        let folder = TreePath::new(self.live.name.as_str())?.join(FOLDER)?;
+        for workflow in self.planned.workflows.iter().filter(|w| w.action == Action::Updated) {
+            let file = file_name(&workflow.live_id).unwrap_or_default();
+            let is_kept = !file.is_empty() && safety.tree().get(&folder.join(file.as_bytes())?)?.is_some();
+            if !is_kept {
+                let why = format!("workflow {} could not be read", named(workflow));
+                return Err(Error::NoSafety { target: self.task.target.clone(), why, cause: None });
+            }
+        }
+        Ok(())
     }
 
     fn apply(&self, _safety: Option<&Safety>, record: &Record) -> Result<StepDone> {
