@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::backed_up;
 
-/// A service that wants tokens also from this host, and one of each role that matters.
+/// A service that knows two tokens: one of role `backup`, and one of role `restore`.
 fn guarded() -> (Service, String, String) {
     let program = Program::with_repository();
     configure(&program, &[QUIET, NOTES].concat());
@@ -17,8 +17,8 @@ fn guarded() -> (Service, String, String) {
         let args = ["tokens", "add", role, "--role", role, "--token-file", &file];
         program.run(args).expect_code(0).stdout.trim().to_owned()
     };
-    let (read, restore) = (token("backup"), token("restore"));
-    (Service::start(program, &["--token-file", &file]), read, restore)
+    let (backup, restore) = (token("backup"), token("restore"));
+    (Service::start(program, &["--token-file", &file]), backup, restore)
 }
 
 #[test]
