@@ -366,3 +366,20 @@ fn environment(version: &str, data: &std::path::Path, port: u16) -> Vec<(&'stati
     }
     variables
 }
+
+/// A workflow that can be active: it begins every hour, and does nothing.
+pub fn hourly(name: &str) -> Value {
+    let node = |id: usize, name: &str, kind: &str, parameters: Value| {
+        json!({"id": format!("20000000-0000-4000-8000-{id:012}"), "name": name, "type": kind, "typeVersion": 1,
+            "position": [220 * id, 40], "parameters": parameters})
+    };
+    json!({
+        "name": name,
+        "nodes": [
+            node(1, "Every hour", "n8n-nodes-base.scheduleTrigger", json!({"rule": {"interval": [{"field": "hours"}]}})),
+            node(2, "Done", "n8n-nodes-base.noOp", json!({})),
+        ],
+        "connections": {"Every hour": {"main": [[{"node": "Done", "type": "main", "index": 0}]]}},
+        "settings": {"executionOrder": "v1"},
+    })
+}

@@ -9,6 +9,13 @@ use std::sync::{LazyLock, Mutex, PoisonError, Weak};
 
 use tempfile::TempDir;
 
+/// A table with a row, a function, an index and a policy.
+pub const ORDERS: &str = "
+    CREATE TABLE orders(id int PRIMARY KEY, item text); INSERT INTO orders VALUES (1, 'tea');
+    CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM orders';
+    CREATE INDEX by_item ON orders(item); ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY own ON orders FOR SELECT TO PUBLIC USING (item = current_user)";
+
 /// The account of the Debian package; the server refuses root.
 const ACCOUNT: &str = "postgres";
 /// How the cluster is made: a superuser `postgres` who needs a password over the network, but not by the socket.

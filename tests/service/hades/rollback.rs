@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use chronos_tests::postgres::Postgres;
+use chronos_tests::postgres::{ORDERS, Postgres};
 use serde_json::{Value, json};
 
 use super::{asked, backed_up, row, service};
@@ -110,13 +110,7 @@ fn a_dropped_table_function_index_and_policy_come_back() {
     let server = Postgres::shared();
     let name = "rolled_back_shop";
     server.sql("postgres", &format!("CREATE DATABASE {name}"));
-    server.sql(
-        name,
-        "CREATE TABLE orders(id int PRIMARY KEY, item text); INSERT INTO orders VALUES (1, 'tea');
-         CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM orders';
-         CREATE INDEX by_item ON orders(item); ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
-         CREATE POLICY own ON orders FOR SELECT TO PUBLIC USING (item = current_user)",
-    );
+    server.sql(name, ORDERS);
     let service = service(&format!(
         "[[target]]\nname = \"supabase\"\n[[target.source]]\nname = \"crm\"\nkind = \"postgres\"\nurl = \"{}\"\n",
         server.superuser(name)

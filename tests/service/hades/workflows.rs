@@ -3,7 +3,7 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use chronos_tests::{HttpServer, N8n, Response, Service};
+use chronos_tests::{HttpServer, N8n, Response, Service, hourly};
 use serde_json::{Value, json};
 
 use super::{asked, backed_up, row, service};
@@ -11,29 +11,12 @@ use super::{asked, backed_up, row, service};
 /// Longest that an event may take.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// A workflow that can be active.
-fn workflow(name: &str) -> Value {
-    let node = |id: usize, name: &str, kind: &str, parameters: Value| {
-        json!({"id": format!("30000000-0000-4000-8000-{id:012}"), "name": name, "type": kind, "typeVersion": 1,
-            "position": [220 * id, 40], "parameters": parameters})
-    };
-    json!({
-        "name": name,
-        "nodes": [
-            node(1, "Every hour", "n8n-nodes-base.scheduleTrigger", json!({"rule": {"interval": [{"field": "hours"}]}})),
-            node(2, "Done", "n8n-nodes-base.noOp", json!({})),
-        ],
-        "connections": {"Every hour": {"main": [[{"node": "Done", "type": "main", "index": 0}]]}},
-        "settings": {"executionOrder": "v1"},
-    })
-}
-
 fn made(server: &N8n, name: &str) -> String {
-    server.call("POST", "workflows", Some(&workflow(name)))["id"].as_str().unwrap().to_owned()
+    server.call("POST", "workflows", Some(&hourly(name)))["id"].as_str().unwrap().to_owned()
 }
 
 fn rename(server: &N8n, id: &str, name: &str) {
-    server.call("PUT", &format!("workflows/{id}"), Some(&workflow(name)));
+    server.call("PUT", &format!("workflows/{id}"), Some(&hourly(name)));
 }
 
 fn name(server: &N8n, id: &str) -> String {

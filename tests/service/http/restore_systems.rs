@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use chronos_tests::postgres::Postgres;
+use chronos_tests::postgres::{ORDERS, Postgres};
 use chronos_tests::targets::QUIET;
-use chronos_tests::{Answer, N8n, Program, Service, configure};
+use chronos_tests::{Answer, N8n, Program, Service, configure, hourly};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -35,13 +35,7 @@ fn a_postgresql_comes_back_exactly_and_what_came_later_can_be_had_again() {
     let server = Postgres::shared();
     let name = "restored_shop";
     server.sql("postgres", &format!("CREATE DATABASE {name}"));
-    server.sql(
-        name,
-        "CREATE TABLE orders(id int PRIMARY KEY, item text); INSERT INTO orders VALUES (1, 'tea');
-         CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM orders';
-         CREATE INDEX by_item ON orders(item); ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
-         CREATE POLICY own ON orders FOR SELECT TO PUBLIC USING (item = current_user)",
-    );
+    server.sql(name, ORDERS);
     let service = service(&format!(
         "[[target]]\nname = \"supabase\"\n[[target.source]]\nname = \"crm\"\nkind = \"postgres\"\nurl = \"{}\"\n",
         server.superuser(name)
@@ -149,29 +143,11 @@ fn an_sqlite_comes_back_while_its_users_are_stopped() {
     assert_eq!(kept.stdout, "scrambled");
 }
 
-/// A workflow that can be active.
-fn workflow(name: &str) -> Value {
-    let node = |id: usize, name: &str, kind: &str, parameters: Value| {
-        json!({"id": format!("20000000-0000-4000-8000-{id:012}"), "name": name, "type": kind, "typeVersion": 1,
-            "position": [220 * id, 40], "parameters": parameters})
-    };
-    json!({
-        "name": name,
-        "nodes": [
-            node(1, "Every hour", "n8n-nodes-base.scheduleTrigger", json!({"rule": {"interval": [{"field": "hours"}]}})),
-            node(2, "Done", "n8n-nodes-base.noOp", json!({})),
-        ],
-        "connections": {"Every hour": {"main": [[{"node": "Done", "type": "main", "index": 0}]]}},
-        "settings": {"executionOrder": "v1"},
-    })
-}
-
 #[test]
 fn workflows_come_back_and_those_that_came_later_stay() {
     let server = chronos_tests::n8n("2.8.4");
-    let made = |name: &str| {
-        server.call("POST", "workflows", Some(&workflow(name)))["id"].as_str().unwrap().to_owned()
-    };
+    let made =
+        |name: &str| server.call("POST", "workflows", Some(&hourly(name)))["id"].as_str().unwrap().to_owned();
     let (edited, same) = (made("Order intake"), made("Invoices"));
     server.call("POST", &format!("workflows/{edited}/activate"), None);
     let service = service(&format!(
@@ -182,7 +158,7 @@ fn workflows_come_back_and_those_that_came_later_stay() {
     let id = backed_up(&service, "prod");
     let whole = essence(&server, &edited);
     server.call("POST", &format!("workflows/{edited}/deactivate"), None);
-    let mut broken = workflow("Order intake (broken)");
+    let mut broken = hourly("Order intake (broken)");
     broken["nodes"][1]["name"] = json!("Never");
     broken["connections"]["Every hour"]["main"][0][0]["node"] = json!("Never");
     server.call("PUT", &format!("workflows/{edited}"), Some(&broken));
@@ -221,7 +197,7 @@ fn workflows_come_back_and_those_that_came_later_stay() {
 #[test]
 fn a_workflow_that_was_deleted_has_its_id_again_by_the_command_line() {
     let server = chronos_tests::n8n("2.8.4");
-    let made = server.call("POST", "workflows", Some(&workflow("Invoices")));
+    let made = server.call("POST", "workflows", Some(&hourly("Invoices")));
     let deleted = made["id"].as_str().unwrap();
     let service = service(&format!(
         "[[target]]\nname = \"prod\"\n[[target.source]]\nname = \"flows\"\nkind = \"n8n\"\nurl = \"{}\"\napi_key = \"{}\"\n\

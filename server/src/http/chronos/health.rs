@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chronos_snapshot::counted;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -15,7 +12,7 @@ use utoipa::ToSchema;
 use crate::agent::Agent;
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
-use crate::http::blocking::check;
+use crate::http::common::health::answered;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
 use crate::jobs::list;
@@ -104,15 +101,11 @@ impl From<TargetState> for Freshness {
     (status = 503, description = "The repository cannot be used", body = Health),
 ))]
 pub(super) async fn health(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
-    let find = async {
-        let found = check(&service, found).await?;
-        // Texts, numbers and lists can always be written.
-        let text = serde_json::to_string(&found).unwrap_or_default();
-        Ok::<_, Problem>((found.backup_dir_accessible, Bytes::from(text)))
-    };
-    let (is_accessible, text) = service.health(Agent::Chronos).look(find).await?;
-    let status = if is_accessible { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Ok((status, [(CONTENT_TYPE, "application/json")], text).into_response())
+    answered(&service, Agent::Chronos, |service| {
+        let found = found(service)?;
+        Ok((found.backup_dir_accessible, found))
+    })
+    .await
 }
 
 /// How the service does now.

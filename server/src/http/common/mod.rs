@@ -2,4 +2,5 @@
 
 pub(in crate::http) mod words;
 
+pub(in crate::http) mod health;
 pub(in crate::http) mod history;

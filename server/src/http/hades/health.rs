@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::agent::Agent;
 use crate::error::{Error, Result};
-use crate::http::blocking::check;
+use crate::http::common::health::answered;
 use crate::http::hades::neighbour::{Neighbour, ask};
 use crate::http::problem::Problem;
 use crate::http::service::Service;
@@ -59,15 +56,11 @@ pub(super) struct Health {
     (status = 503, description = "The repository cannot be used", body = Health),
 ))]
 pub(super) async fn health(State(service): State<Arc<Service>>) -> Result<Response, Problem> {
-    let find = async {
-        let found = check(&service, found).await?;
-        // Texts, numbers and lists can always be written.
-        let text = serde_json::to_string(&found).unwrap_or_default();
-        Ok::<_, Problem>((found.backup_dir_accessible, Bytes::from(text)))
-    };
-    let (is_accessible, text) = service.health(Agent::Hades).look(find).await?;
-    let status = if is_accessible { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Ok((status, [(CONTENT_TYPE, "application/json")], text).into_response())
+    answered(&service, Agent::Hades, |service| {
+        let found = found(service)?;
+        Ok((found.backup_dir_accessible, found))
+    })
+    .await
 }
 
 fn found(service: &Service) -> Result<Health> {
