@@ -1,12 +1,13 @@
 //! The one error type of this crate: what a person wrote, what is not there, and what the layers below could not do.
 
+mod kind;
+
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use chronos_connect::ErrorKind as Connected;
 use chronos_snapshot::{ErrorKind, printable};
-use rusqlite::ErrorCode;
 
 /// Result of reading a configuration, or of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -223,6 +224,28 @@ pub enum Error {
         path: String,
         /// The configured folder.
         root: Option<String>,
+    },
+    /// The live state, or what is to be done, is not what somebody has seen in a plan.
+    #[error("target {target} is not as it was when that was planned; nothing was touched")]
+    PlanMoved {
+        /// The target.
+        target: String,
+        /// The fingerprint of the plan now.
+        now: String,
+    },
+    /// Something of a rollback keeps it from being undone.
+    #[error("{rollback_id} cannot be undone: {why}")]
+    NotUndoable {
+        /// The rollback.
+        rollback_id: String,
+        /// Why.
+        why: String,
+    },
+    /// The history has no such rollback.
+    #[error("the history has no rollback {rollback_id:?}")]
+    UnknownRollback {
+        /// What was named.
+        rollback_id: String,
     },
     /// Something of this target is being put back already.
     #[error("another restore of target {target} goes on")]
@@ -471,73 +494,6 @@ impl Error {
             }
             error => error.kind() == Kind::Library(ErrorKind::Busy),
         }
-    }
-
-    /// The kind of this error.
-    pub fn kind(&self) -> Kind {
-        use chronos_snapshot::Error as Snapshot;
-        use chronos_store::Error as Store;
-        match self {
-            Self::Store(Store::Invalid(_))
-            | Self::Snapshot(Snapshot::Invalid(_) | Snapshot::Store(Store::Invalid(_))) => Kind::Invalid,
-            Self::Snapshot(Snapshot::NotFound { .. })
-            | Self::NotInTrash(Snapshot::NotFound { .. })
-            | Self::Unknown { .. }
-            | Self::UnknownJob { .. }
-            | Self::UnknownSchedule { .. }
-            | Self::UnknownTarget { .. }
-            | Self::NoneGood { .. }
-            | Self::Absent { .. }
-            | Self::NotStored { .. }
-            | Self::UnknownVersion { .. }
-            | Self::UnknownWorkflow { .. } => Kind::NotFound,
-            Self::ScheduleExists { .. }
-            | Self::ScheduleFixed { .. }
-            | Self::Held { .. }
-            | Self::Vetoed { .. }
-            | Self::NothingToRestore { .. }
-            | Self::NoSafety { cause: None, .. }
-            | Self::NotDeleted { .. } => Kind::Refused,
-            Self::RestoreRunning { .. } => Kind::Library(ErrorKind::Busy),
-            Self::Failed { cause: error, .. }
-            | Self::NothingMade { first: error, .. }
-            | Self::NotRestored { cause: error, .. }
-            | Self::NoSafety { cause: Some(error), .. } => error.kind(),
-            Self::Connect(error) => Kind::Library(connected(error.kind())),
-            Self::TooLong { .. } => Kind::Library(ErrorKind::Interrupted),
-            Self::StateDamaged { .. } | Self::VersionsUnread { .. } => Kind::Library(ErrorKind::Damaged),
-            Self::StateTooNew { .. } => Kind::Library(ErrorKind::TooNew),
-            Self::State { source, .. } => Kind::Library(match source.sqlite_error_code() {
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,
-                Some(ErrorCode::DiskFull) => ErrorKind::NoSpace,
-                Some(ErrorCode::ReadOnly) => ErrorKind::ReadOnly,
-                _ => ErrorKind::Io,
-            }),
-            Self::Clock(_) | Self::StepFailed(_) | Self::Fault => Kind::Library(ErrorKind::Io),
-            Self::Store(error) => Kind::Library(error.kind()),
-            Self::Snapshot(error) | Self::NotInTrash(error) => Kind::Library(error.kind()),
-            Self::NoRepository { .. } => Kind::Library(ErrorKind::NoRepository),
-            Self::NoSecret { .. } => Kind::Library(ErrorKind::WrongKey),
-            Self::NotEmpty { .. } | Self::TooManyKeys { .. } => Kind::Library(ErrorKind::Refused),
-            Self::Local { source, .. } => Kind::Library(match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
-                io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
-                _ => ErrorKind::Io,
-            }),
-            _ => Kind::Invalid,
-        }
-    }
-}
-
-/// The kind of what an outside system did.
-fn connected(kind: Connected) -> ErrorKind {
-    match kind {
-        Connected::Busy => ErrorKind::Busy,
-        Connected::Damaged => ErrorKind::Damaged,
-        Connected::NoSpace => ErrorKind::NoSpace,
-        Connected::Refused => ErrorKind::Refused,
-        Connected::Interrupted => ErrorKind::Interrupted,
-        _ => ErrorKind::Io,
     }
 }
 

@@ -96,6 +96,23 @@ pub(super) fn deactivate(client: &Client, id: &str) -> Result<()> {
     send(client, &Method::POST, &["workflows", id, "deactivate"], &json!({}), Again::Safe).map(drop)
 }
 
+/// Removes a workflow, which must be inactive; waits until it is. Says whether there was one.
+pub(super) fn remove(client: &Client, id: &str) -> Result<bool> {
+    let remove = || send(client, &Method::DELETE, &["workflows", id], &Value::Null, Again::Safe);
+    for _ in 0..SETTLE_LOOKS {
+        match remove() {
+            Ok(_) => return Ok(true),
+            Err(Error::Refused { status: 404, .. }) => return Ok(false),
+            // Still being unpublished.
+            Err(Error::Refused { status: 409, .. }) => {
+                std::thread::sleep(std::time::Duration::from_millis(SETTLE_PAUSE_MS));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    remove().map(|_| true)
+}
+
 /// Puts a workflow away, or takes it back; later 2.x only.
 pub(super) fn set_archived(client: &Client, id: &str, archived: bool) -> Result<()> {
     let verb = if archived { "archive" } else { "unarchive" };
@@ -152,6 +169,15 @@ impl Client {
     /// Makes a workflow active.
     pub fn activate_workflow(&self, id: &str) -> Result<()> {
         activate(self, id, None)
+    }
+
+    /// Removes a workflow, also one that is active. Says whether there was one.
+    pub fn remove_workflow(&self, id: &str) -> Result<bool> {
+        let Some(live) = get(self, id)? else { return Ok(false) };
+        if live.get("active").and_then(Value::as_bool).unwrap_or_default() {
+            deactivate(self, id)?;
+        }
+        remove(self, id)
     }
 
     /// A workflow in the form in which it is stored; `None` if there is none.

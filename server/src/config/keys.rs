@@ -8,8 +8,8 @@ use toml::{Table, Value};
 
 use crate::config::problems::{Place, Problems};
 use crate::config::{
-    Config, EventsConfig, HookConfig, Limits, NotifyConfig, RepositoryConfig, ScheduleConfig, ServiceConfig,
-    Source, TargetConfig, TierRule,
+    Config, EventsConfig, HealthConfig, HookConfig, Limits, NotifyConfig, RepositoryConfig, ScheduleConfig,
+    ServiceConfig, Source, TargetConfig, TierRule,
 };
 
 /// Keys of `[retention]` and `[target.retention]`: the tiers, the kinds, and the age of everything else.
@@ -80,6 +80,9 @@ pub(super) fn check(file: &mut Table, problems: &mut Problems<'_>) {
     for (target, at) in tables(file, "target", &top) {
         checker.table("target.", target, &at, fields_of::<TargetConfig>());
         checker.retention("target.retention", target, &at);
+        if let Some(health) = target.get_mut("health").and_then(Value::as_table_mut) {
+            checker.table("target.health.", health, &at.key("health"), fields_of::<HealthConfig>());
+        }
         for (source, at) in tables(target, "source", &at) {
             checker.table("target.source.", source, &at, fields_of::<Source>());
             Source::check_keys(source, &at, checker.problems);

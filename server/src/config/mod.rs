@@ -4,6 +4,7 @@
 //! since secrets may stand there.
 
 mod events;
+mod health;
 mod hook;
 mod keys;
 mod problems;
@@ -25,6 +26,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use events::{EVENT_BUS_URL, EventsConfig, NotifyConfig, NotifyKind, Occasion};
+pub use health::HealthConfig;
 pub use hook::{HookConfig, HookMoment, HookPolicy};
 pub use repository::{Limits, RepositoryConfig};
 pub use retention::{Retention, TierRule};

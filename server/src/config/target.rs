@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::health::HealthConfig;
 use crate::config::problems::{Place, Problems};
 use crate::config::retention::{self, Retention};
 use crate::config::source::Source;
@@ -49,6 +50,12 @@ pub struct TargetConfig {
     /// Preset `project`: what is more goes, oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_backups: Option<u32>,
+    /// Command that starts again what uses it: in an emergency, and when its configuration or databases were recovered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<String>,
+    /// How it is seen that it works, once it was recovered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthConfig>,
     /// Further sources.
     #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,
@@ -70,6 +77,12 @@ impl TargetConfig {
         }
         if self.paths.is_empty() && self.sources.is_empty() {
             problems.value(&at.key("paths"), "a target needs paths or a source");
+        }
+        if self.restart.as_ref().is_some_and(|line| line.trim().is_empty()) {
+            problems.value(&at.key("restart"), "is empty");
+        }
+        if let Some(health) = &self.health {
+            health.check(&at.key("health"), problems);
         }
         retention::check(&self.retention, &at.key("retention"), problems);
         let mut names = BTreeSet::new();

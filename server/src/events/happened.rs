@@ -144,8 +144,8 @@ pub(crate) fn restore_ended(
     let is_back = matches!(status, RollbackStatus::Completed | RollbackStatus::Partial);
     let (action, of) = match kind {
         _ if !is_back => ("restore_failed", target),
-        RollbackType::BackupRestore => ("restore_completed", target),
-        RollbackType::Rollback | RollbackType::Version => ("rollback_completed", of),
+        RollbackType::Rollback | RollbackType::Version | RollbackType::Undo => ("rollback_completed", of),
+        _ => ("restore_completed", target),
     };
     let event = Event::new(env, action, of, details).concerning(target).of_hades();
     match status {
@@ -154,6 +154,27 @@ pub(crate) fn restore_ended(
             event.on(Occasion::Failure).saying(format!("not all of {source} was restored to {target}: {why}"))
         }
         _ => event.on(Occasion::Failure).saying(format!("{source} was not restored to {target}: {why}")),
+    }
+}
+
+/// Something that consists of several restores came to its end.
+pub(crate) fn ended(
+    env: &Env,
+    action: &'static str,
+    target: &str,
+    (status, why): (RollbackStatus, Option<&str>),
+    mut details: Value,
+) -> Event {
+    if let Value::Object(details) = &mut details {
+        details.insert("status".to_owned(), status.word().into());
+        details.extend(why.map(|why| ("error".to_owned(), why.into())));
+    }
+    let event = Event::new(env, action, target, details).concerning(target).of_hades();
+    match why {
+        None => event.saying(format!("{}: {target} is done", action.replace('_', " "))),
+        Some(why) => {
+            event.on(Occasion::Failure).saying(format!("{} of {target}: {why}", action.replace('_', " ")))
+        }
     }
 }
 

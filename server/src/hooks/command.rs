@@ -27,7 +27,7 @@ const OUTPUT_WAIT: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// A sentence: its exit status and what it said, or that it took too long.
-pub(super) fn run(
+pub(crate) fn run(
     line: &str,
     document: &str,
     without: &[String],

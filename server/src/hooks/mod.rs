@@ -7,6 +7,8 @@ mod command;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use command::run as run_line;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -45,6 +45,19 @@ impl<S: Send + Sync> FromRequestParts<S> for ScheduleId {
     }
 }
 
+/// The id of a rollback.
+#[derive(Debug, IntoParams)]
+#[into_params(names("id"), parameter_in = Path)]
+pub(crate) struct RollbackId(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for RollbackId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        text(parts, state).await.map(Self)
+    }
+}
+
 async fn text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Problem> {
     let found = Path::<String>::from_request_parts(parts, state).await;
     found.map(|Path(text)| text).map_err(|e| Problem::malformed(format!("the path cannot be read: {e}")))

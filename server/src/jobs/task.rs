@@ -44,6 +44,9 @@ pub struct RestoreTask {
     /// The new place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// The fingerprint of the plan that somebody has seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// Whoever asked may name any place.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub anywhere: bool,
@@ -180,6 +183,7 @@ impl RestoreTask {
             target: Some(self.target.clone()),
             strategy: self.strategy,
             path: self.path.clone(),
+            fingerprint: self.fingerprint.clone(),
             reach: if self.anywhere { Reach::Anywhere } else { Reach::Root },
             ..RestoreRequest::default()
         }

@@ -4,11 +4,13 @@
 pub mod backup;
 pub mod cleanup;
 pub mod delete;
+pub mod emergency;
 pub mod failures;
 pub mod gathered;
 pub mod hold;
 mod marks;
 pub mod prune;
+pub mod recover;
 pub mod restore;
 pub mod rollback;
 pub mod schedules;
@@ -17,6 +19,7 @@ pub mod targets;
 #[cfg(test)]
 mod tests;
 pub mod undelete;
+pub mod undo;
 pub mod verify;
 pub mod versions;
 

@@ -36,6 +36,8 @@ pub struct WorkflowRollback {
     pub target: String,
     /// Whether anything is done.
     pub mode: Mode,
+    /// The fingerprint of the plan that somebody has seen.
+    pub fingerprint: Option<String>,
 }
 
 /// What became of it.
@@ -102,6 +104,7 @@ pub fn rollback_workflow(
             kind: RollbackType::Version,
             workflows: vec![id.clone()],
             version: Some(version.version_id.clone()),
+            fingerprint: request.fingerprint.clone(),
             ..RestoreRequest::default()
         },
     )?;

@@ -54,6 +54,7 @@ const MIGRATIONS: &[&str] = &[
     jobs::AWAITED,
     rollbacks::TABLE,
     acts::TABLE,
+    rollbacks::LINKS,
 ];
 /// The version of the tables that this program works with.
 const VERSION: u32 = MIGRATIONS.len() as u32;

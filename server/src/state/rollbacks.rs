@@ -36,13 +36,20 @@ CREATE INDEX rollbacks_of_target ON rollbacks (target, number);
 CREATE INDEX rollbacks_by_status ON rollbacks (status, number);
 ";
 
+/// Which rollback a row is a part of, and which one it undoes.
+pub(super) const LINKS: &str = "
+ALTER TABLE rollbacks ADD COLUMN part_of TEXT;
+ALTER TABLE rollbacks ADD COLUMN undoes TEXT;
+";
+
 /// Rollbacks that fit, newest first.
 const LISTED: &str = "
 SELECT number, rollback_id, repository, target, rollback_type, strategy, source_backup_id, source_version_id, workflow_id,
-       pre_rollback_backup, status, created_at, completed_at, error_message
+       pre_rollback_backup, status, created_at, completed_at, error_message, part_of, undoes
 FROM rollbacks
 WHERE (?1 IS NULL OR target = ?1) AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR repository = ?3)
-ORDER BY number DESC LIMIT ?4
+      AND (?4 IS NULL OR rollback_id = ?4) AND (?5 IS NULL OR part_of = ?5) AND (?6 IS NULL OR undoes = ?6)
+ORDER BY number DESC LIMIT ?7
 ";
 
 /// How a rollback stands.
@@ -103,11 +110,27 @@ pub enum RollbackType {
     Rollback,
     /// One workflow was put back to an earlier version.
     Version,
+    /// All that belongs to some targets was recovered, in the fixed order.
+    Recover,
+    /// The same, from a repository that was named.
+    Rebuild,
+    /// What is done at once when something is on fire.
+    Emergency,
+    /// What another one did was undone.
+    Undo,
 }
 
 impl RollbackType {
     /// All.
-    pub const ALL: [Self; 3] = [Self::BackupRestore, Self::Rollback, Self::Version];
+    pub const ALL: [Self; 7] = [
+        Self::BackupRestore,
+        Self::Rollback,
+        Self::Version,
+        Self::Recover,
+        Self::Rebuild,
+        Self::Emergency,
+        Self::Undo,
+    ];
 
     /// Its word.
     pub fn word(self) -> &'static str {
@@ -115,6 +138,10 @@ impl RollbackType {
             Self::BackupRestore => "backup_restore",
             Self::Rollback => "rollback",
             Self::Version => "version",
+            Self::Recover => "recover",
+            Self::Rebuild => "rebuild",
+            Self::Emergency => "emergency",
+            Self::Undo => "undo",
         }
     }
 }
@@ -138,6 +165,10 @@ pub struct NewRollback<'a> {
     pub source_version_id: Option<&'a str>,
     /// That workflow.
     pub workflow_id: Option<&'a str>,
+    /// The rollback that it is a part of.
+    pub part_of: Option<&'a str>,
+    /// The rollback that it undoes.
+    pub undoes: Option<&'a str>,
     /// When.
     pub created_at: i64,
 }
@@ -186,6 +217,10 @@ pub struct Rollback {
     pub completed_at: Option<i64>,
     /// What was not put back, and why.
     pub error_message: Option<String>,
+    /// The rollback that it is a part of.
+    pub part_of: Option<String>,
+    /// The rollback that it undoes.
+    pub undoes: Option<String>,
 }
 
 /// Which rollbacks are listed.
@@ -197,6 +232,12 @@ pub struct RollbackFilter<'a> {
     pub status: Option<RollbackStatus>,
     /// Of this repository.
     pub repository: Option<&'a str>,
+    /// That has this id.
+    pub rollback_id: Option<&'a str>,
+    /// That are parts of this one.
+    pub part_of: Option<&'a str>,
+    /// That undo this one.
+    pub undoes: Option<&'a str>,
 }
 
 impl State {
@@ -278,13 +319,39 @@ impl State {
         noted.map_err(|e| self.wrong(e))
     }
 
+    /// Notes how far a rollback has come, as JSON.
+    pub fn note_report(&self, number: i64, report: &str) -> Result<()> {
+        let connection = self.connection();
+        let noted =
+            connection.execute("UPDATE rollbacks SET report = ?2 WHERE number = ?1", params![number, report]);
+        noted.map(drop).map_err(|e| self.wrong(e))
+    }
+
+    /// What was noted of how far a rollback has come, or of its end, as JSON.
+    pub fn report(&self, number: i64) -> Result<Option<String>> {
+        let connection = self.connection();
+        let found =
+            connection.query_row("SELECT report FROM rollbacks WHERE number = ?1", params![number], |row| {
+                row.get::<_, Option<String>>(0)
+            });
+        found.optional().map(Option::flatten).map_err(|e| self.wrong(e))
+    }
+
     /// Rollbacks that fit, newest first, at most `limit`.
     pub fn rollbacks(&self, filter: &RollbackFilter<'_>, limit: u32) -> Result<Vec<Rollback>> {
         let status = filter.status.map(RollbackStatus::word);
         let connection = self.connection();
         let listed = (|| {
             let mut statement = connection.prepare_cached(LISTED)?;
-            let values = params![filter.target, status, filter.repository, limit];
+            let values = params![
+                filter.target,
+                status,
+                filter.repository,
+                filter.rollback_id,
+                filter.part_of,
+                filter.undoes,
+                limit
+            ];
             statement.query_map(values, read)?.collect::<rusqlite::Result<Vec<_>>>()
         })();
         listed.map_err(|e| self.wrong(e))
@@ -309,8 +376,8 @@ fn insert(
     let id = free_id(change, new.base_id)?;
     change.execute(
         "INSERT INTO rollbacks (rollback_id, repository, target, rollback_type, strategy, source_backup_id, source_version_id,
-            workflow_id, status, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            workflow_id, status, created_at, part_of, undoes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             id,
             new.repository,
@@ -321,7 +388,9 @@ fn insert(
             new.source_version_id,
             new.workflow_id,
             status.word(),
-            new.created_at
+            new.created_at,
+            new.part_of,
+            new.undoes
         ],
     )?;
     Ok((change.last_insert_rowid(), id))
@@ -359,5 +428,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Rollback> {
         created_at: row.get(11)?,
         completed_at: row.get(12)?,
         error_message: row.get(13)?,
+        part_of: row.get(14)?,
+        undoes: row.get(15)?,
     })
 }

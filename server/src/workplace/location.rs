@@ -56,6 +56,11 @@ impl Location {
         place(places.repository(), Origin::Default)
     }
 
+    /// The place that was named for this once.
+    pub(super) fn named(text: &str) -> Result<Self> {
+        Ok(Self { path: parse(text)?, origin: Origin::Option })
+    }
+
     /// The place as people read it.
     pub fn shown(&self) -> String {
         shown(&self.path)

@@ -31,6 +31,8 @@ pub use places::Places;
 pub use repository::{Created, Key, Opened, exists};
 pub use secret::Given;
 
+/// Digits that stand for the place of a repository.
+const PLACE_ID_LEN: usize = 16;
 /// Configuration of the whole machine.
 const SYSTEM_CONFIG: &str = "/etc/chronos/chronos.toml";
 
@@ -87,6 +89,14 @@ impl Workplace {
         Self { monitor, ..self.clone() }
     }
 
+    /// The same place with another repository.
+    ///
+    /// # Errors
+    /// [`Error::NoLocation`], [`Error::LocationKind`].
+    pub fn at(&self, repository: &str) -> Result<Self> {
+        Ok(Self { location: Location::named(repository)?, ..self.clone() })
+    }
+
     /// The storage of the repository that is meant, with the limits of speed.
     pub fn backend(&self) -> Result<Arc<dyn Backend>> {
         self.backend_at(&self.location.path)
@@ -140,6 +150,12 @@ impl Workplace {
     /// By what the repository that is meant is told apart in the state of this host, also while it cannot be opened.
     pub(crate) fn key(&self) -> String {
         self.location.path.display().to_string()
+    }
+
+    /// Stands for the place of the repository, where that need not be opened: may be part of a file's name.
+    pub(crate) fn place_id(&self) -> String {
+        let digits = blake3::hash(self.key().as_bytes()).to_hex();
+        digits.chars().take(PLACE_ID_LEN).collect()
     }
 
     /// The program's own folders, which are never backed up.

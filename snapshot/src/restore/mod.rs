@@ -46,7 +46,7 @@ use job::Job;
 use place::Steps;
 use supply::{Stored, Supply};
 
-pub use options::{Committed, Overwrite, Owner, RestoreOptions, RestorePoint, Strategy};
+pub use options::{Committed, Overwrite, Owner, Removable, RestoreOptions, RestorePoint, Strategy};
 pub use recover::resume_or_undo;
 pub use report::{Recovered, RecoveredOutcome, RestorePlan, RestoreReport, RestoreStatus};
 

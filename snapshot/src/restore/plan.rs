@@ -14,7 +14,7 @@ use crate::record::PathError;
 use crate::restore::chosen::{Chosen, Walk};
 use crate::restore::links;
 use crate::restore::metadata::{Attributes, Owners};
-use crate::restore::options::{Overwrite, Strategy};
+use crate::restore::options::{Overwrite, Removable, Strategy};
 use crate::restore::place::Place;
 use crate::restore::select::Selection;
 use crate::source::Stat;
@@ -128,6 +128,8 @@ pub(crate) struct Planner<'a> {
     /// What the snapshot has, but not to restore (sockets), or could not read, as it is shown to people: it is never
     /// removed from the target.
     pub(crate) spared: BTreeSet<String>,
+    /// What alone may be removed; `None`: all that the snapshot lacks.
+    pub(crate) only: Option<Removable>,
     /// Whether the target is the original place.
     pub(crate) in_place: bool,
     /// Whether the target does not exist yet.
@@ -160,6 +162,7 @@ impl<'a> Planner<'a> {
             prefix: String::new(),
             own: Vec::new(),
             spared: BTreeSet::new(),
+            only: None,
             in_place: false,
             absent: false,
             shows: false,
@@ -479,7 +482,7 @@ impl<'a> Planner<'a> {
             let found = self.place.look(&path).map_err(|e| self.place.error(&path, e))?;
             let Some(found) = found else { continue };
             let covered = self.selection.covers(&path, found.is_dir());
-            if covered && self.removable(&path, &found)? {
+            if covered && self.may_go(&path)? && self.removable(&path, &found)? {
                 let (_, aside) = self.spare(&path)?;
                 self.plan.removals.push(Removal { path, aside, old: found.inode });
             } else if found.is_dir() && self.selection.may_cover_below(&path) && !self.is_own(&found) {
@@ -505,6 +508,11 @@ impl<'a> Planner<'a> {
         let Some(shown) = self.selection.shown_origin(path) else { return false };
         let ends = shown.match_indices('/').skip(1).map(|(at, _)| at).chain([shown.len()]);
         ends.into_iter().any(|end| shown.get(..end).is_some_and(|s| self.spared.contains(s)))
+    }
+
+    /// Whether it is among what alone may be removed.
+    fn may_go(&self, path: &TreePath) -> Result<bool> {
+        self.only.as_ref().map_or(Ok(true), |only| (only.0)(path))
     }
 
     /// Whether nothing at or below `path` must stay: what is spared, the program's own folders, other file systems, what filters leave out.

@@ -3,6 +3,7 @@
 mod access;
 mod health;
 mod rollback;
+mod undo;
 mod workflows;
 
 use chronos_tests::targets::QUIET;

@@ -11,20 +11,20 @@ use super::{asked, backed_up, row, service};
 /// Longest that an event may take.
 const LIMIT: Duration = Duration::from_mins(1);
 
-fn made(server: &N8n, name: &str) -> String {
+pub(super) fn made(server: &N8n, name: &str) -> String {
     server.call("POST", "workflows", Some(&hourly(name)))["id"].as_str().unwrap().to_owned()
 }
 
-fn rename(server: &N8n, id: &str, name: &str) {
+pub(super) fn rename(server: &N8n, id: &str, name: &str) {
     server.call("PUT", &format!("workflows/{id}"), Some(&hourly(name)));
 }
 
-fn name(server: &N8n, id: &str) -> String {
+pub(super) fn name(server: &N8n, id: &str) -> String {
     server.workflow(id).unwrap()["name"].as_str().unwrap().to_owned()
 }
 
 /// A service whose control plane is this n8n.
-fn of(server: &N8n, more: &str) -> Service {
+pub(super) fn of(server: &N8n, more: &str) -> Service {
     service(&format!(
         "{more}[[target]]\nname = \"control-plane\"\n[[target.source]]\nname = \"flows\"\nkind = \"n8n\"\nurl = \"{}\"\napi_key = \"{}\"\n",
         server.url(),

@@ -64,6 +64,8 @@ pub enum Action {
     Created,
     /// Left alone: it is as it was.
     Unchanged,
+    /// Removed: it was not there then.
+    Removed,
 }
 
 /// What is planned for one workflow.

@@ -51,6 +51,7 @@ pub(in crate::http) fn routes(service: &Arc<Service>) -> OpenApiRouter<Arc<Servi
         .routes(routes!(job_events::events))
         .routes(routes!(schedules::list))
         .routes(routes!(history::get))
+        .routes(routes!(history::one))
         .routes(routes!(metrics::get));
     let backup = OpenApiRouter::new()
         .routes(routes!(backup::post))

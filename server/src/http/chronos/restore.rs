@@ -42,6 +42,8 @@ pub(in crate::http) struct Asked {
     strategy: Option<String>,
     /// The new place for `new_location`, below the configured `restore_root`; with a token anywhere.
     restore_target_path: Option<String>,
+    /// The fingerprint of the plan of a dry run: if another one holds now, nothing is touched.
+    fingerprint: Option<String>,
     /// Whether the answer waits for the end. `false`: it is a job.
     wait: Option<bool>,
 }
@@ -86,6 +88,7 @@ fn later(service: &Service, request: RestoreRequest) -> Result<RestoreTask, Erro
         components: request.components,
         strategy: request.strategy,
         path: request.path,
+        fingerprint: request.fingerprint,
         anywhere: request.reach == Reach::Anywhere,
     })
 }
@@ -109,6 +112,7 @@ fn read(backup: String, asked: Asked, caller: &Caller) -> Result<RestoreRequest,
         path,
         reach: if caller.name.is_some() { Reach::Anywhere } else { Reach::Root },
         mode: Mode::dry(asked.dry_run.unwrap_or_default()),
+        fingerprint: given(asked.fingerprint),
         ..RestoreRequest::default()
     })
 }

@@ -8,14 +8,19 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::catalog::{rfc3339, target_name};
+use crate::error::Error;
 use crate::http::blocking::look;
 use crate::http::common::words::{given, one_of, rows};
 use crate::http::fields;
+use crate::http::name::RollbackId;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::service::Service;
 use crate::operations::restore::settle;
 use crate::state::{Rollback, RollbackFilter, RollbackStatus};
+
+/// Most parts of a call that are listed.
+const PARTS_MAX: u32 = 1000;
 
 /// Which rows are meant.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -40,7 +45,7 @@ pub(in crate::http) struct Row {
     rollback_id: String,
     /// What was written to.
     target: String,
-    /// `backup_restore`, `rollback` or `version`.
+    /// `backup_restore`, `rollback`, `version`, `recover`, `rebuild`, `emergency` or `undo`.
     rollback_type: String,
     /// The snapshot that was put back.
     source_backup_id: Option<String>,
@@ -60,6 +65,10 @@ pub(in crate::http) struct Row {
     completed_at: Option<String>,
     /// What is not back, and why.
     error_message: Option<String>,
+    /// The call that it is a part of.
+    part_of: Option<String>,
+    /// The rollback that it undoes.
+    undoes: Option<String>,
 }
 
 /// The history.
@@ -87,6 +96,8 @@ impl From<Rollback> for Row {
             created_at: rfc3339(row.created_at),
             completed_at: row.completed_at.and_then(rfc3339),
             error_message: row.error_message,
+            part_of: row.part_of,
+            undoes: row.undoes,
         }
     }
 }
@@ -104,6 +115,51 @@ pub(in crate::http) async fn get(
     look(&service, move |service| page(service, asked)).await.map(Json)
 }
 
+/// One call with its report.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HistoryEntry)]
+pub(in crate::http) struct Entry {
+    #[serde(flatten)]
+    row: Row,
+    /// What it answered, or how far it has come.
+    report: Option<serde_json::Value>,
+    /// The calls that are parts of it, the oldest first.
+    parts: Vec<Row>,
+    /// The calls that undo it, the oldest first.
+    undone_by: Vec<Row>,
+}
+
+/// One call that put something back
+///
+/// With what it answered, its parts, and what undid it.
+#[utoipa::path(get, path = "/history/{id}", tag = "restore", params(RollbackId), responses(
+    (status = 200, description = "The call", body = Entry),
+))]
+pub(in crate::http) async fn one(
+    State(service): State<Arc<Service>>,
+    RollbackId(id): RollbackId,
+) -> Result<Json<Entry>, Problem> {
+    look(&service, move |service| entry(service, id)).await.map(Json)
+}
+
+fn entry(service: &Service, id: String) -> Result<Entry, Error> {
+    settle(service.workplace())?;
+    let state = service.state()?;
+    let rows = |filter: &RollbackFilter<'_>| -> Result<Vec<Row>, Error> {
+        Ok(state.rollbacks(filter, PARTS_MAX)?.into_iter().rev().map(Row::from).collect())
+    };
+    let filter = RollbackFilter { rollback_id: Some(&id), ..RollbackFilter::default() };
+    let found = state.rollbacks(&filter, 1)?.into_iter().next();
+    let found = found.ok_or_else(|| Error::UnknownRollback { rollback_id: id.clone() })?;
+    let report = state.report(found.number)?;
+    Ok(Entry {
+        report: report.and_then(|text| serde_json::from_str(&text).ok()),
+        parts: rows(&RollbackFilter { part_of: Some(&id), ..RollbackFilter::default() })?,
+        undone_by: rows(&RollbackFilter { undoes: Some(&id), ..RollbackFilter::default() })?,
+        row: found.into(),
+    })
+}
+
 fn page(service: &Service, asked: Parameters) -> Result<Listing, Problem> {
     let limit = rows(asked.limit)?;
     let known = RollbackStatus::ALL.map(RollbackStatus::word);
@@ -113,7 +169,7 @@ fn page(service: &Service, asked: Parameters) -> Result<Listing, Problem> {
     let filter = RollbackFilter {
         target: target.as_deref(),
         status: status.as_deref().and_then(RollbackStatus::of_word),
-        repository: None,
+        ..RollbackFilter::default()
     };
     let history: Vec<Row> = service.state()?.rollbacks(&filter, limit)?.into_iter().map(Row::from).collect();
     Ok(Listing { count: history.len(), history })

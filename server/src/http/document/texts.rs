@@ -11,23 +11,34 @@ use utoipa::openapi::{OpenApi, RefOr};
 
 use crate::http::chronos::asked::LIST_MAX;
 use crate::http::chronos::restore::NAMES_MAX;
-use crate::http::document::values::{BLANK, NEW_SCHEDULE, field};
+use crate::http::document::values::{BLANK, NEW_SCHEDULE, either, field};
+use crate::operations::emergency::Action;
 
 /// What names and tags are made of.
 const OF_NAMES: &str = r"[^/,\u0000-\u001f\u007f-\u009f]";
 /// A text for people.
 const TEXT: &str = r"^[^\u0000]*$";
 /// Fields that must be there, with more than blanks in them.
-const NEEDED: [(&str, &str); 3] =
-    [("Rollback", "backup_id"), ("WorkflowRollback", "workflow_id"), ("WorkflowRestore", "backup_id")];
+const NEEDED: [(&str, &str); 6] = [
+    ("Rollback", "backup_id"),
+    ("WorkflowRollback", "workflow_id"),
+    ("WorkflowRestore", "backup_id"),
+    ("UndoOf", "rollback_id"),
+    ("Rebuild", "backup_source"),
+    (EMERGENCY, "action"),
+];
+/// The schema of what is done in an emergency.
+const EMERGENCY: &str = "EmergencyAction";
 /// Lists, and how long they may be.
-const LISTS: [(&str, &str, usize); 6] = [
+const LISTS: [(&str, &str, usize); 8] = [
     ("Backup", "components", LIST_MAX),
     ("Backup", "include_patterns", LIST_MAX),
     ("Backup", "exclude_patterns", LIST_MAX),
     ("Backup", "target_modules", LIST_MAX),
     ("Backup", "tags", TAGS_MAX),
     ("Restore", "components", NAMES_MAX),
+    ("Recover", "components", NAMES_MAX),
+    ("Rebuild", "components", NAMES_MAX),
 ];
 
 /// Completes the parameters and schemas of the document.
@@ -77,6 +88,10 @@ pub(super) fn complete(document: &mut OpenApi) {
         if let Some(RefOr::T(Schema::Object(holder))) = schemas.get_mut(holder) {
             holder.required.push(needed.to_owned());
         }
+    }
+    if let Some(action) = field(schemas.get_mut(EMERGENCY), "action") {
+        action.pattern =
+            Some(format!("^[{BLANK}]*{}[{BLANK}]*$", either(Action::ALL.map(Action::word).iter())));
     }
 }
 

@@ -98,7 +98,7 @@ fn words<'w>(words: impl Iterator<Item = &'w &'w str>) -> String {
 }
 
 /// One of these words, with `-` or `_`.
-fn either<'w>(words: impl Iterator<Item = &'w &'w str>) -> String {
+pub(super) fn either<'w>(words: impl Iterator<Item = &'w &'w str>) -> String {
     let all: Vec<String> = words.map(|word| word.replace(['-', '_'], "[-_]")).collect();
     format!("({})", all.join("|"))
 }

@@ -2,9 +2,12 @@
 //!
 //! What always holds: nothing here needs a running CHRONOS; the repository is read as it is.
 
+mod emergency;
 mod health;
 mod neighbour;
+mod recover;
 mod rollback;
+mod undo;
 mod versions;
 mod workflows;
 
@@ -30,11 +33,16 @@ pub(in crate::http) fn routes(service: &Arc<Service>) -> OpenApiRouter<Arc<Servi
     let read = OpenApiRouter::new()
         .routes(routes!(health::health))
         .routes(routes!(versions::get))
-        .routes(routes!(history::get));
+        .routes(routes!(history::get))
+        .routes(routes!(history::one));
     let restore = OpenApiRouter::new()
         .routes(routes!(rollback::post))
         .routes(routes!(workflows::version))
         .routes(routes!(workflows::from_backup))
+        .routes(routes!(undo::post))
+        .routes(routes!(recover::post))
+        .routes(routes!(recover::rebuild_all))
+        .routes(routes!(emergency::post))
         .route_layer(once());
     OpenApiRouter::new().merge(needs(read, Role::Read)).merge(needs(restore, Role::Restore))
 }

@@ -33,6 +33,8 @@ pub(super) struct Asked {
     strategy: Option<String>,
     /// Also where no snapshot of what is there can be made first.
     force: Option<bool>,
+    /// The fingerprint of the plan of a dry run: if another one holds now, nothing is touched.
+    fingerprint: Option<String>,
 }
 
 /// What was done.
@@ -80,6 +82,7 @@ fn meant(asked: Asked) -> Result<RestoreRequest, Problem> {
         mode: Mode::dry(asked.dry_run.unwrap_or_default()),
         kind: RollbackType::Rollback,
         force: asked.force.unwrap_or_default(),
+        fingerprint: given(asked.fingerprint),
         ..RestoreRequest::default()
     })
 }

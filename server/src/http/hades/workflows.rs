@@ -36,6 +36,8 @@ pub(super) struct AskedVersion {
     target: Option<String>,
     /// Only say what would be done.
     dry_run: Option<bool>,
+    /// The fingerprint of the plan of a dry run: if another one holds now, nothing is touched.
+    fingerprint: Option<String>,
 }
 
 /// What became of it.
@@ -82,6 +84,8 @@ pub(super) struct FromBackup {
     workflow_filter: Option<Vec<String>>,
     /// Only say what would be done.
     dry_run: Option<bool>,
+    /// The fingerprint of the plan of a dry run: if another one holds now, nothing is touched.
+    fingerprint: Option<String>,
 }
 
 /// What became of them.
@@ -139,6 +143,7 @@ pub(super) async fn version(
         version_id: given(asked.version_id),
         target: given(asked.target).unwrap_or_else(|| FIRST.to_owned()),
         mode: Mode::dry(asked.dry_run.unwrap_or_default()),
+        fingerprint: given(asked.fingerprint),
     };
     let done = work(&service, move |service| {
         rollback_workflow(service.workplace(), &service.repository()?, &request)
@@ -194,6 +199,7 @@ pub(super) async fn from_backup(
         target: given(asked.target),
         mode: Mode::dry(asked.dry_run.unwrap_or_default()),
         workflows,
+        fingerprint: given(asked.fingerprint),
         ..RestoreRequest::default()
     };
     let done = work(&service, move |service| restore(service.workplace(), &service.repository()?, &request));

@@ -133,6 +133,8 @@ fn advice(error: &Error) -> Option<String> {
         // What is to be done stands with each target.
         Error::NothingMade { .. } | Error::TooLong { .. } => return None,
         Error::Failed { cause, .. } | Error::NotRestored { cause, .. } => return advice(cause),
+        Error::UnknownRollback { .. } => "GET /history lists what there is",
+        Error::PlanMoved { .. } => "look at the plan of another dry run, and send its fingerprint",
         Error::RestoreRunning { .. } => "GET /history tells of it; try again when it has ended",
         error => match error.kind() {
             Kind::Library(ErrorKind::NoSpace) => {

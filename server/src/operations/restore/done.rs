@@ -67,7 +67,7 @@ pub struct WorkflowDone {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// `updated`, `created` or `unchanged`.
+    /// `updated`, `created`, `unchanged` or `removed`.
     #[schema(value_type = String)]
     pub action: Action,
     /// Its id on the server, if that is another one.

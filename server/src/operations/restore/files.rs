@@ -119,7 +119,7 @@ impl Part {
 
 impl Task<'_> {
     fn options(&self) -> RestoreOptions {
-        RestoreOptions { strategy: self.strategy, ..RestoreOptions::default() }
+        RestoreOptions { strategy: self.strategy, removable: self.removable(), ..RestoreOptions::default() }
     }
 
     /// A source that cannot be put back.
@@ -264,7 +264,7 @@ impl Files<'_> {
 
     /// Whether everything is taken that stands there, whatever the rules of the target say.
     fn is_whole(&self, width: Width) -> bool {
-        width == Width::Whole || self.task.strategy == Strategy::Replace
+        width == Width::Whole || self.task.strategy == Strategy::Replace && self.task.undone.is_none()
     }
 
     /// Puts one part back, unless what stands there is not as it was when that was planned and kept.
@@ -330,6 +330,10 @@ impl Step for Files<'_> {
             sources.push(Box::new(LabelledSource::new(source, &live.name, live.component.clone())));
         }
         Ok(sources)
+    }
+
+    fn standing(&self) -> Vec<u8> {
+        self.parts.iter().flat_map(|part| part.planned.standing).collect()
     }
 
     fn touches(&self, path: &str) -> bool {

@@ -1,6 +1,7 @@
 //! An SQLite database: over the live one, while those who use it are stopped as it is configured.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -98,6 +99,19 @@ pub(super) fn shell(line: Option<&String>, secrets: &[String]) -> Option<Process
 impl Step for Database<'_> {
     fn plan(&self) -> &StepPlan {
         &self.plan
+    }
+
+    /// Files that are in use: what was written since is in one of them.
+    fn standing(&self) -> Vec<u8> {
+        let look = |ending: &&str| {
+            let mut name = self.place().into_os_string();
+            name.push(ending);
+            PathBuf::from(name).symlink_metadata().ok()
+        };
+        let found = ["", "-wal", "-journal"].iter().filter_map(look);
+        let numbers = found
+            .flat_map(|m| [m.ino(), m.size(), m.mtime().cast_unsigned(), m.mtime_nsec().cast_unsigned()]);
+        numbers.flat_map(u64::to_le_bytes).collect()
     }
 
     fn can_be_wider(&self) -> bool {

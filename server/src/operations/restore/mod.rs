@@ -5,6 +5,7 @@
 //! configuration, never from who asks.
 
 mod acts;
+mod call;
 mod chosen;
 mod databases;
 mod done;
@@ -18,6 +19,7 @@ mod safety;
 mod step;
 #[cfg(test)]
 mod tests;
+mod undone;
 mod workflows;
 
 use std::path::PathBuf;
@@ -34,11 +36,13 @@ use crate::state::RollbackType;
 use crate::workplace::Workplace;
 
 pub use acts::resume;
+pub(crate) use call::{ALL, About, Call};
 pub use chosen::meant;
 pub use done::{NotBack, Restored, StepDone, StepStatus, WorkflowDone};
 pub use place::Reach;
 pub use plan::{Names, Plan, StepPlan};
 pub use record::{note_unbegun, note_without_version, settle};
+pub use undone::Undone;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +69,12 @@ pub struct RestoreRequest {
     pub workflows: Vec<String>,
     /// The version of the one workflow that is put back.
     pub version: Option<String>,
+    /// The fingerprint of the plan that somebody has seen: if it is another one now, nothing is touched.
+    pub fingerprint: Option<String>,
+    /// The recovery that it is a part of.
+    pub part_of: Option<String>,
+    /// What it undoes.
+    pub undone: Option<Undone>,
 }
 
 /// A restore that can be begun: everything that was named is found, nothing is looked at yet.
@@ -93,6 +103,11 @@ pub struct Task<'w> {
     /// Only these workflows; empty: all.
     workflows: Vec<String>,
     version: Option<String>,
+    fingerprint: Option<String>,
+    part_of: Option<String>,
+    undone: Option<Undone>,
+    /// What the restore that is undone put back.
+    made: Option<Tree>,
     warnings: Vec<String>,
 }
 
@@ -142,8 +157,13 @@ impl<'w> Task<'w> {
             force: request.force,
             workflows: request.workflows.clone(),
             version: request.version.clone(),
+            fingerprint: request.fingerprint.clone(),
+            part_of: request.part_of.clone(),
+            undone: request.undone.clone(),
+            made: None,
             warnings,
         };
+        task.find_made(&catalog);
         task.find_place(request)?;
         let manifest = &task.snapshot.manifest;
         if !task.snapshot.is_good() {
@@ -185,7 +205,8 @@ impl<'w> Task<'w> {
 
     /// The one workflow that is put back to an earlier version, if that is what this is.
     fn workflow(&self) -> Option<&str> {
-        self.workflows.first().filter(|_| self.kind == RollbackType::Version).map(String::as_str)
+        let undone = self.undone.as_ref().and_then(|undone| undone.workflow.as_deref());
+        self.workflows.first().filter(|_| self.kind == RollbackType::Version).map(String::as_str).or(undone)
     }
 
     /// Whether another target is written than the one that the snapshot is of.

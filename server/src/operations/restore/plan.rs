@@ -3,6 +3,11 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::operations::restore::Task;
+use crate::operations::restore::step::Step;
+
+/// Digits of a fingerprint.
+const FINGERPRINT_LEN: usize = 32;
 /// Names of one list that an answer holds; more are only counted.
 const NAMES_MAX: usize = 1000;
 
@@ -14,6 +19,8 @@ pub struct Plan {
     pub steps: Vec<StepPlan>,
     /// Bytes that are written.
     pub bytes: u64,
+    /// Stands for the plan and for what is there now: a request that has it is refused if one of them has become another.
+    pub fingerprint: String,
 }
 
 /// What would be done with some sources, which succeed or fail together.
@@ -80,10 +87,25 @@ impl FromIterator<String> for Names {
     }
 }
 
-impl FromIterator<StepPlan> for Plan {
-    fn from_iter<I: IntoIterator<Item = StepPlan>>(steps: I) -> Self {
-        let steps: Vec<StepPlan> = steps.into_iter().collect();
-        Self { bytes: steps.iter().map(|step| step.bytes).sum(), steps }
+impl Plan {
+    /// That of these steps.
+    pub(super) fn of(task: &Task<'_>, steps: &[Box<dyn Step + '_>]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        add(task.snapshot.id.to_string().as_bytes());
+        add(task.target.as_bytes());
+        add(task.strategy.name().as_bytes());
+        for step in steps {
+            // Texts, numbers and lists can always be written.
+            add(&serde_json::to_vec(step.plan()).unwrap_or_default());
+            add(&step.standing());
+        }
+        let fingerprint = hasher.finalize().to_hex().chars().take(FINGERPRINT_LEN).collect();
+        let steps: Vec<StepPlan> = steps.iter().map(|step| step.plan().clone()).collect();
+        Self { bytes: steps.iter().map(|step| step.bytes).sum(), steps, fingerprint }
     }
 }
 

@@ -42,6 +42,8 @@ impl Record {
                 source_backup_id: Some(&task.snapshot.manifest.backup_id),
                 source_version_id: task.version.as_deref(),
                 workflow_id: task.workflow(),
+                part_of: task.part_of.as_deref(),
+                undoes: task.undone.as_ref().map(|undone| &*undone.rollback_id),
                 created_at: short(now),
             })?;
             Ok((state, number, id))
@@ -199,6 +201,8 @@ fn noted(
         source_backup_id: None,
         source_version_id: None,
         workflow_id: Some(workflow),
+        part_of: None,
+        undoes: None,
         created_at: short(now),
     };
     State::open(&workplace.places.state)?.note_rollback(&new, status, why)
@@ -212,7 +216,7 @@ fn requested(workplace: &Workplace, target: &str, workflow: &str, about: &Value)
 }
 
 /// The id of what begins now, if no other has it.
-fn base_id(now: i128) -> String {
+pub(super) fn base_id(now: i128) -> String {
     format!("rollback_{}", Timestamp::from_nanosecond(now).unwrap_or_default().strftime("%Y%m%d_%H%M%S"))
 }
 

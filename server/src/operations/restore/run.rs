@@ -51,7 +51,7 @@ impl Task<'_> {
     pub(super) fn run(mut self) -> Result<Restored> {
         if self.mode.is_dry() {
             let steps = self.steps()?;
-            let plan: Plan = steps.iter().map(|step| step.plan().clone()).collect();
+            let plan = self.check_fingerprint(&steps)?;
             return Ok(self.planned(plan));
         }
         let _turns = self.turns()?;
@@ -107,7 +107,7 @@ impl Task<'_> {
             });
             return Err(Error::NothingToRestore { why: why.collect::<Vec<_>>().join("; ") }.into());
         }
-        let plan: Plan = steps.iter().map(|step| step.plan().clone()).collect();
+        let plan = self.check_fingerprint(&steps)?;
         let targets = [self.target.clone()];
         let hooks = Hooks::of(self.workplace, self.repository.monitor(), Operation::Restore, &targets);
         hooks.around(
@@ -119,6 +119,17 @@ impl Task<'_> {
             |applied| serde_json::to_value(&applied.restored).unwrap_or_default(),
             Ended::sentence,
         )
+    }
+
+    /// The plan, if it is the one that somebody has seen or nobody has seen one.
+    fn check_fingerprint(&self, steps: &[Box<dyn Step + '_>]) -> Result<Plan> {
+        let plan = Plan::of(self, steps);
+        match &self.fingerprint {
+            Some(seen) if *seen != plan.fingerprint => {
+                Err(Error::PlanMoved { target: self.target.clone(), now: plan.fingerprint })
+            }
+            _ => Ok(plan),
+        }
     }
 
     /// What hooks are told before anything is touched.

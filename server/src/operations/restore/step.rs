@@ -20,6 +20,11 @@ pub(super) trait Step: fmt::Debug {
         Ok(Vec::new())
     }
 
+    /// What stands there now, in a few bytes: others if it is changed. Nothing where it changes all the time and goes as a whole.
+    fn standing(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
     /// Whether there is more than one way to keep the live state.
     fn can_be_wider(&self) -> bool {
         false

@@ -16,6 +16,7 @@ use crate::operations::restore::plan::StepPlan;
 use crate::operations::restore::record::Record;
 use crate::operations::restore::safety::{Safety, Width};
 use crate::operations::restore::step::{LeftOut, Step};
+use crate::operations::restore::undone::Gone;
 use crate::operations::versions::FOLDER;
 use crate::sources::{Selection, n8n_client, n8n_way_back, of_target};
 
@@ -32,6 +33,8 @@ struct Workflows<'t> {
     options: RestoreOptions,
     stored: OfTree,
     planned: Plan,
+    /// What goes.
+    gone: Vec<Gone>,
 }
 
 /// Stored workflows.
@@ -127,7 +130,7 @@ pub(super) fn workflows<'t>(
     let left_out = |why: String| -> Result<Option<Box<dyn Step + 't>>> {
         Ok(Some(Box::new(LeftOut(task.left_out(source, why)))))
     };
-    if task.strategy == Strategy::Replace {
+    if task.strategy == Strategy::Replace && task.undone.is_none() {
         let why = "workflows that came later cannot be removed by strategy replace in this version: choose overwrite";
         return left_out(why.to_owned());
     }
@@ -135,11 +138,14 @@ pub(super) fn workflows<'t>(
         return left_out(format!("target {} has no n8n that is named {}", task.target, source.name));
     };
     let mut stored = stored(task, source)?;
-    if stored.all.is_empty() {
+    if stored.all.is_empty() && task.undone.is_none() {
         return left_out(Task::absent(source));
     }
-    missing.retain_in(stored.keep(&task.workflows)?);
-    if stored.all.is_empty() {
+    match &task.undone {
+        Some(undone) => stored.all.retain(|(id, _)| undone.wrote(source, id)),
+        None => missing.retain_in(stored.keep(&task.workflows)?),
+    }
+    if stored.all.is_empty() && task.undone.as_ref().is_none_or(|undone| undone.created.is_empty()) {
         return Ok(None);
     }
     let Some(client) = n8n_client(live, &setting(task.workplace, &FileOptions::default()))? else {
@@ -148,6 +154,10 @@ pub(super) fn workflows<'t>(
     };
     let options = n8n_way_back(live);
     let planned = look(task, &client, &stored, &options)?;
+    let gone = match &task.undone {
+        Some(undone) => undone.made(source, &client)?,
+        None => Vec::new(),
+    };
     let mut step = StepPlan {
         sources: vec![source.name.clone()],
         kind: "n8n".to_owned(),
@@ -159,7 +169,7 @@ pub(super) fn workflows<'t>(
         match workflow.action {
             Action::Created => step.creates.push(|| named(workflow)),
             Action::Updated => step.overwrites.push(|| named(workflow)),
-            Action::Unchanged => {}
+            Action::Unchanged | Action::Removed => {}
         }
         if workflow.action != Action::Unchanged {
             let path = stored.all.iter().find(|(id, _)| *id == workflow.id).map(|(_, path)| path);
@@ -168,7 +178,9 @@ pub(super) fn workflows<'t>(
         }
     }
     step.not_exact.extend(planned.errors.iter().map(|(id, why)| format!("workflow {id}: {why}")));
-    Ok(Some(Box::new(Workflows { task, plan: step, live: live.clone(), client, options, stored, planned })))
+    step.removes = gone.iter().map(|gone| format!("{} ({})", gone.name, gone.id)).collect();
+    let live = live.clone();
+    Ok(Some(Box::new(Workflows { task, plan: step, live, client, options, stored, planned, gone })))
 }
 
 /// The workflows of a source that the snapshot has.
@@ -209,9 +221,32 @@ fn named(workflow: &Planned) -> String {
     format!("{} ({})", workflow.name, workflow.id)
 }
 
+impl Workflows<'_> {
+    /// Removes a workflow, and notes what became of it.
+    fn remove(&self, gone: &Gone, done: &mut StepDone) {
+        let error = self.client.remove_workflow(&gone.id).err().map(|error| error.to_string());
+        match &error {
+            Some(error) => done.lacks(format!("{} ({})", gone.name, gone.id), error.clone()),
+            None => done.restored += 1,
+        }
+        done.workflows.push(WorkflowDone {
+            id: gone.id.clone(),
+            name: gone.name.clone(),
+            action: Action::Removed,
+            live_id: None,
+            differences: Vec::new(),
+            error,
+        });
+    }
+}
+
 impl Step for Workflows<'_> {
     fn plan(&self) -> &StepPlan {
         &self.plan
+    }
+
+    fn standing(&self) -> Vec<u8> {
+        self.planned.workflows.iter().filter_map(|w| w.live.as_deref()).collect::<String>().into_bytes()
     }
 
     fn live(&self, _width: Width) -> Result<Vec<Box<dyn Source>>> {
@@ -228,11 +263,13 @@ impl Step for Workflows<'_> {
     /// the one of the plan is seen before it is written.
     fn check_kept(&self, safety: &Safety) -> Result<()> {
         let folder = TreePath::new(self.live.name.as_str())?.join(FOLDER)?;
-        for workflow in self.planned.workflows.iter().filter(|w| w.action == Action::Updated) {
-            let file = file_name(&workflow.live_id).unwrap_or_default();
+        let written = self.planned.workflows.iter().filter(|w| w.action == Action::Updated);
+        let written = written.map(|w| (&w.live_id, &w.name));
+        for (id, name) in written.chain(self.gone.iter().map(|gone| (&gone.id, &gone.name))) {
+            let file = file_name(id).unwrap_or_default();
             let is_kept = !file.is_empty() && safety.tree().get(&folder.join(file.as_bytes())?)?.is_some();
             if !is_kept {
-                let why = format!("workflow {} could not be read", named(workflow));
+                let why = format!("workflow {name} ({id}) could not be read");
                 return Err(Error::NoSafety { target: self.task.target.clone(), why, cause: None });
             }
         }
@@ -253,9 +290,6 @@ impl Step for Workflows<'_> {
         let act = Act::Workflows { place: self.plan.place.clone() };
         let noted = Noted::begin(record, self.task.repository.monitor(), &act);
         let report = restore(&self.client, &self.stored, &self.planned, &self.options, monitor)?;
-        if report.workflows.iter().all(|workflow| workflow.error.is_none()) {
-            noted.done();
-        }
         for workflow in report.workflows {
             let name = format!("{} ({})", workflow.name, workflow.id);
             let live_id = Some(workflow.live_id).filter(|live| *live != workflow.id);
@@ -277,7 +311,13 @@ impl Step for Workflows<'_> {
                 error: workflow.error,
             });
         }
+        for gone in &self.gone {
+            self.remove(gone, &mut done);
+        }
         done.bytes_written = if done.error_count == 0 { self.plan.bytes } else { 0 };
+        if done.error_count == 0 {
+            noted.done();
+        }
         let status = match (done.error_count, done.restored) {
             (0, _) => StepStatus::Completed,
             (_, 0) => StepStatus::Failed,

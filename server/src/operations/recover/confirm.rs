@@ -1,0 +1,82 @@
+//! Whether what came back works: its target is started again where that is called for, then asked until it answers.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::config::{HealthConfig, TargetConfig};
+use crate::hooks::run_line;
+use crate::operations::emergency::run_restart;
+use crate::operations::recover::order::Phase;
+use crate::operations::recover::report::{StepReport, StepState};
+use crate::outgoing::{Outgoing, Verb, limit};
+use crate::workplace::Workplace;
+
+/// How long a target may take until it works, where nobody chose.
+const LIMIT: Duration = Duration::from_mins(1);
+/// How often it is asked.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Starts the target again if its configuration or a database came back, and notes what its health check says.
+pub(super) fn confirm(workplace: &Workplace, step: &mut StepReport) {
+    let Some(target) = workplace.config.target(&step.target) else { return };
+    let is_of_restart =
+        matches!(step.phase, Phase::Config | Phase::EventBus | Phase::Databases | Phase::Files);
+    if let Some(line) = target.restart.as_ref().filter(|_| is_of_restart) {
+        match run_restart(workplace, target, line) {
+            Ok(said) => step.restarted = Some(said),
+            Err(why) => unconfirmed(step, format!("its restart failed: {why}")),
+        }
+    }
+    let Some(health) = &target.health else { return };
+    match healthy(workplace, target, health) {
+        Ok(said) => step.health = Some(said),
+        Err(why) => unconfirmed(step, format!("its health check failed: {why}")),
+    }
+}
+
+fn unconfirmed(step: &mut StepReport, why: String) {
+    if step.status == StepState::Completed {
+        step.status = StepState::Unconfirmed;
+    }
+    let why = match step.error.take() {
+        Some(before) => format!("{before}; {why}"),
+        None => why,
+    };
+    step.error = Some(why);
+}
+
+/// Asks until it answers or its time is over; gives what it said.
+fn healthy(
+    workplace: &Workplace,
+    target: &TargetConfig,
+    health: &HealthConfig,
+) -> std::result::Result<String, String> {
+    let most = limit(health.time_limit.as_deref(), LIMIT);
+    let began = Instant::now();
+    loop {
+        let left = most.saturating_sub(began.elapsed()).max(PAUSE);
+        let said = ask(workplace, target, health, left);
+        let is_over = began.elapsed() + PAUSE >= most || workplace.monitor.cancelled();
+        match said {
+            Err(_) if !is_over => std::thread::sleep(PAUSE),
+            said => return said,
+        }
+    }
+}
+
+fn ask(
+    workplace: &Workplace,
+    target: &TargetConfig,
+    health: &HealthConfig,
+    left: Duration,
+) -> std::result::Result<String, String> {
+    if let Some(url) = &health.url {
+        let way = Outgoing::new(workplace, url, None, left).map_err(|unheard| unheard.why)?;
+        return way.call(Verb::Get).map_err(|unheard| unheard.why);
+    }
+    let line = health.command.as_deref().unwrap_or_default();
+    let document = json!({ "operation": "health", "target": target.name }).to_string();
+    let without = workplace.config.secret_variables();
+    run_line(line, &document, &without, left, &|| workplace.monitor.cancelled())
+}
