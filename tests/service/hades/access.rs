@@ -2,28 +2,14 @@
 
 use std::fs;
 
-use chronos_tests::targets::{NOTES, QUIET};
-use chronos_tests::{Program, Service, configure};
+use chronos_tests::targets::NOTES;
 use serde_json::json;
 
-use super::backed_up;
-
-/// A service that knows two tokens: one of role `backup`, and one of role `restore`.
-fn guarded() -> (Service, String, String) {
-    let program = Program::with_repository();
-    configure(&program, &[QUIET, NOTES].concat());
-    let file = program.home().join("tokens").display().to_string();
-    let token = |role: &str| {
-        let args = ["tokens", "add", role, "--role", role, "--token-file", &file];
-        program.run(args).expect_code(0).stdout.trim().to_owned()
-    };
-    let (backup, restore) = (token("backup"), token("restore"));
-    (Service::start(program, &["--token-file", &file]), backup, restore)
-}
+use super::{backed_up, guarded};
 
 #[test]
 fn roles_tokens_and_foreign_pages_are_held_as_by_chronos() {
-    let (service, backup, restore) = guarded();
+    let (service, backup, restore) = guarded(NOTES);
     service.file("notes/a", "old");
     let id = backed_up(&service, "notes");
     service.file("notes/a", "new");
@@ -46,7 +32,7 @@ fn roles_tokens_and_foreign_pages_are_held_as_by_chronos() {
 
 #[test]
 fn a_key_keeps_a_rollback_from_being_done_twice_and_is_not_that_of_chronos() {
-    let (service, ..) = guarded();
+    let (service, ..) = guarded(NOTES);
     service.file("notes/a", "old");
     let id = backed_up(&service, "notes");
     service.file("notes/a", "new");

@@ -1,7 +1,9 @@
 //! HADES over HTTP: the real program on a loopback port, against the real servers.
 
 mod access;
+mod emergency;
 mod health;
+mod recover;
 mod rollback;
 mod undo;
 mod workflows;
@@ -15,6 +17,19 @@ fn service(targets: &str) -> Service {
     let program = Program::with_repository();
     configure(&program, &[QUIET, targets].concat());
     Service::start(program, &[])
+}
+
+/// A service for these targets that knows two tokens: one of role `backup`, and one of role `restore`.
+fn guarded(targets: &str) -> (Service, String, String) {
+    let program = Program::with_repository();
+    configure(&program, &[QUIET, targets].concat());
+    let file = program.home().join("tokens").display().to_string();
+    let token = |role: &str| {
+        let args = ["tokens", "add", role, "--role", role, "--token-file", &file];
+        program.run(args).expect_code(0).stdout.trim().to_owned()
+    };
+    let (backup, restore) = (token("backup"), token("restore"));
+    (Service::start(program, &["--token-file", &file]), backup, restore)
 }
 
 /// A whole snapshot of a target.

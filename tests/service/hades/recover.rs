@@ -1,0 +1,245 @@
+//! `POST /recover` and `POST /rebuild`: everything back, in the fixed order.
+
+use std::fs;
+
+use chronos_tests::postgres::{ORDERS, Postgres};
+use chronos_tests::{N8n, Service};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::workflows::made;
+use super::{asked, backed_up, guarded, row, service};
+
+/// Everything that one machine may have; `URL` stands for a database and `N8N` for a server with its key.
+const MACHINE: &str = r#"
+[[target]]
+name = "agents"
+paths = ["HOME/agents"]
+
+[[target]]
+name = "control-plane"
+[[target.source]]
+name = "flows"
+kind = "n8n"
+N8N
+[[target.source]]
+name = "env"
+kind = "files"
+component = "config"
+paths = ["HOME/env"]
+
+[[target]]
+name = "supabase"
+[[target.source]]
+name = "crm"
+kind = "postgres"
+url = "URL"
+
+[[target]]
+name = "event-bus"
+restart = "echo up >> HOME/restarted"
+[target.health]
+command = "test -e HOME/restarted && echo it works"
+[[target.source]]
+name = "bus"
+kind = "sqlite"
+path = "HOME/bus.db"
+"#;
+
+fn machine(server: &N8n, database: &str, more: &str) -> Service {
+    let n8n = format!("url = \"{}\"\napi_key = \"{}\"", server.url(), server.key);
+    let url = Postgres::shared().superuser(database);
+    service(&format!("{}{more}", MACHINE.replace("N8N", &n8n).replace("URL", &url)))
+}
+
+fn bus(service: &Service) -> Connection {
+    Connection::open(service.path("bus.db")).unwrap()
+}
+
+/// What each step is about: phase, target, sources, state.
+fn steps(recovery: &Value) -> Vec<(String, String, Value, String)> {
+    let text = |v: &Value| v.as_str().unwrap().to_owned();
+    let all = recovery["steps"].as_array().unwrap().iter();
+    all.map(|s| (text(&s["phase"]), text(&s["target"]), s["sources"].clone(), text(&s["status"]))).collect()
+}
+
+fn step(phase: &str, target: &str, source: &str, status: &str) -> (String, String, Value, String) {
+    (phase.to_owned(), target.to_owned(), json!([source]), status.to_owned())
+}
+
+#[test]
+fn a_whole_machine_comes_back_in_its_order() {
+    let server = chronos_tests::n8n("1.123.81");
+    let postgres = Postgres::shared();
+    let database = "recovered_crm";
+    postgres.sql("postgres", &format!("CREATE DATABASE {database}"));
+    postgres.sql(database, ORDERS);
+    let service = machine(&server, database, "");
+    let id = made(&server, "Intake");
+    service.file("env", "SECRET=1");
+    service.file("agents/one.yaml", "name: one");
+    bus(&service).execute_batch("CREATE TABLE events (text); INSERT INTO events VALUES ('first')").unwrap();
+    let run = service.post("/backup", "{}").expect(200);
+    assert_eq!(run["status"], "completed", "{run}");
+
+    postgres.sql(database, "DROP TABLE orders CASCADE");
+    server.delete(&id);
+    fs::remove_file(service.path("env")).unwrap();
+    fs::remove_file(service.path("bus.db")).unwrap();
+    fs::remove_dir_all(service.path("agents")).unwrap();
+    let dry = asked(&service, "/recover", &json!({"backup_id": "latest", "confirm": false}));
+    assert_eq!((&dry["status"], &dry["rollback_id"]), (&json!("planned"), &Value::Null), "{dry}");
+    assert_eq!(dry["steps"][0]["restored"]["plan"]["steps"][0]["creates"]["count"], 1, "{dry}");
+    assert!(!service.path("env").exists());
+
+    let done = asked(&service, "/recover", &json!({"backup_id": run["backup_id"], "components": ["all"]}));
+    assert_eq!(done["status"], "completed", "{done}");
+    let expected = [
+        step("config", "control-plane", "env", "completed"),
+        step("event_bus", "event-bus", "bus", "completed"),
+        step("databases", "supabase", "crm", "completed"),
+        step("control_n8n", "control-plane", "flows", "completed"),
+        step("agents", "agents", "files", "completed"),
+    ];
+    assert_eq!(steps(&done), expected, "{done}");
+    assert_eq!(
+        (&done["steps"][1]["health"], &done["steps"][0]["health"]),
+        (&json!("it works"), &Value::Null)
+    );
+    assert_eq!(fs::read_to_string(service.path("env")).unwrap(), "SECRET=1");
+    assert_eq!(fs::read_to_string(service.path("agents/one.yaml")).unwrap(), "name: one");
+    assert_eq!(postgres.sql(database, "SELECT item FROM orders"), "tea");
+    let events: i64 = bus(&service).query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap();
+    assert_eq!(events, 1);
+    let flows = server.call("GET", "workflows", None);
+    assert_eq!(flows["data"][0]["name"], "Intake", "{flows}");
+
+    let noted = row(&service, &done["rollback_id"]);
+    assert_eq!(
+        (&noted["rollback_type"], &noted["target"], &noted["source_backup_id"]),
+        (&json!("recover"), &json!("all"), &run["backup_id"]),
+        "{noted}"
+    );
+    let path = format!("/history/{}", done["rollback_id"].as_str().unwrap());
+    let entry = service.hades().get(&path).expect(200);
+    let parts: Vec<&Value> = entry["parts"].as_array().unwrap().iter().map(|p| &p["rollback_id"]).collect();
+    let of_steps: Vec<&Value> = done["steps"].as_array().unwrap().iter().map(|s| &s["rollback_id"]).collect();
+    assert_eq!(parts, of_steps);
+    // It is undone as a whole: what can be, is.
+    let undone = asked(&service, "/undo", &json!({ "rollback_id": done["rollback_id"] }));
+    assert_eq!(undone["status"], "completed", "{undone}");
+    assert_eq!(postgres.sql(database, "SELECT to_regclass('orders') IS NULL"), "t");
+}
+
+#[test]
+fn what_cannot_come_back_keeps_nothing_else_and_is_taken_up_later() {
+    let service = service(
+        r#"
+[[target]]
+name = "event-bus"
+[target.health]
+command = "test -e HOME/works || { echo it is not there; exit 1; }"
+time_limit = "1s"
+[[target.source]]
+name = "settings"
+kind = "files"
+component = "config"
+paths = ["HOME/settings"]
+[[target.source]]
+name = "bus"
+kind = "sqlite"
+path = "HOME/bus.db"
+
+[[target]]
+name = "notes"
+paths = ["HOME/notes"]
+
+[[target]]
+name = "never"
+paths = ["HOME/never"]
+"#,
+    );
+    service.file("settings", "old");
+    service.file("notes/a", "old");
+    bus(&service).execute_batch("CREATE TABLE events (text)").unwrap();
+    backed_up(&service, "event-bus");
+    backed_up(&service, "notes");
+    service.file("settings", "new");
+    service.file("notes/a", "new");
+    let ask = |body: Value| asked(&service, "/recover", &body);
+    let broken = ask(json!({"components": ["all"]}));
+    assert_eq!(broken["status"], "partial", "{broken}");
+    let expected = [
+        step("config", "event-bus", "settings", "unconfirmed"),
+        step("event_bus", "event-bus", "bus", "not_begun"),
+        step("files", "notes", "files", "completed"),
+    ];
+    assert_eq!(steps(&broken), expected, "{broken}");
+    assert!(broken["steps"][0]["error"].as_str().unwrap().contains("it is not there"), "{broken}");
+    assert!(
+        broken["steps"][1]["error"].as_str().unwrap().contains("an earlier step of event-bus"),
+        "{broken}"
+    );
+    assert_eq!(broken["missing"][0]["target"], "never", "{broken}");
+
+    service.file("works", "");
+    service.file("notes/a", "newer");
+    let resumed = ask(json!({"resume": broken["rollback_id"], "components": ["event-bus", "notes"]}));
+    assert_eq!(resumed["status"], "completed", "{resumed}");
+    let expected = [
+        step("config", "event-bus", "settings", "completed"),
+        step("event_bus", "event-bus", "bus", "completed"),
+        step("files", "notes", "files", "resumed"),
+    ];
+    assert_eq!(steps(&resumed), expected, "{resumed}");
+    // What had come back is not put back again.
+    assert_eq!(fs::read_to_string(service.path("notes/a")).unwrap(), "newer");
+    assert_eq!(fs::read_to_string(service.path("settings")).unwrap(), "old");
+    let refused = |body: Value, status| service.hades().post("/recover", &body.to_string()).problem(status);
+    assert!(refused(json!({"resume": "rollback_1"}), 404).contains("rollback_1"));
+    assert!(refused(json!({"components": ["nothing"]}), 422).contains("nothing"));
+    assert!(refused(json!({"backup_id": "nothing"}), 404).contains("nothing"));
+    assert!(refused(json!({"components": ["never"]}), 404).contains("never"));
+}
+
+#[test]
+fn a_moment_takes_nothing_that_is_later() {
+    let service = service(
+        "[[target]]\nname = \"a\"\npaths = [\"HOME/a\"]\n[[target]]\nname = \"b\"\npaths = [\"HOME/b\"]\n",
+    );
+    let keep = |target: &str, text: &str| {
+        service.file(&format!("{target}/file"), text);
+        backed_up(&service, target)
+    };
+    let first = keep("a", "one");
+    let moment = keep("b", "one");
+    keep("a", "two");
+    keep("b", "two");
+    let done = asked(&service, "/recover", &json!({ "backup_id": moment }));
+    let from: Vec<&str> =
+        done["steps"].as_array().unwrap().iter().map(|s| s["backup_id"].as_str().unwrap()).collect();
+    assert_eq!((from, &done["status"]), (vec![&*first, &*moment], &json!("completed")), "{done}");
+    assert!(
+        ["a", "b"].iter().all(|t| fs::read_to_string(service.path(&format!("{t}/file"))).unwrap() == "one")
+    );
+}
+
+#[test]
+fn a_rebuild_takes_the_repository_that_is_named_and_a_token() {
+    let (service, _, restore) = guarded("[[target]]\nname = \"a\"\npaths = [\"HOME/a\"]\n");
+    service.file("a/file", "one");
+    backed_up(&service, "a");
+    fs::remove_dir_all(service.path("a")).unwrap();
+    let source = service.program().repository().to_str().unwrap();
+    let body = json!({"backup_source": source, "components": ["all"]}).to_string();
+    assert!(service.hades().post("/rebuild", &body).problem(403).contains("token"));
+    let bearer = format!("Bearer {restore}");
+    let ask = |body: &str| service.hades().call("POST", "/rebuild", &[("authorization", &bearer)], body);
+    let nowhere = json!({"backup_source": service.path("nowhere")}).to_string();
+    assert!(ask(&nowhere).problem(503).contains("there is no repository at"));
+    assert!(!service.path("a").exists());
+    let done = ask(&body).expect(200);
+    assert_eq!(done["status"], "completed", "{done}");
+    assert_eq!(fs::read_to_string(service.path("a/file")).unwrap(), "one");
+    assert_eq!(row(&service, &done["rollback_id"])["rollback_type"], "rebuild");
+}
