@@ -1,5 +1,6 @@
 //! The snapshots of a repository at one moment, and how they are chosen by name or by filter.
 
+mod entry;
 mod filter;
 mod row;
 
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::targets::canonical_target;
 use crate::values::nearest;
 
+pub use entry::{Entry, kind, link_target, moment};
 pub use filter::Filter;
 pub use row::{Row, export_name, rfc3339};
 

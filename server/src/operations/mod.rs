@@ -4,6 +4,7 @@
 pub mod backup;
 pub mod cleanup;
 pub mod delete;
+pub mod diff;
 pub mod emergency;
 pub mod failures;
 pub mod gathered;

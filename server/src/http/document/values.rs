@@ -82,6 +82,7 @@ fn of_parameter(path: &str, name: &str) -> Option<String> {
         ("/backups", "status") => words(STATUSES.iter()),
         ("/backups", "sort") => format!("^[{BLANK}]*$|^-?{}$", either(SORTS.iter())),
         ("/backups", "cursor") => format!("^[{BLANK}]*$|^([0-9a-f]{{2}})+$"),
+        ("/diff", "from" | "to") => format!("[^{BLANK}]"),
         ("/history", "status") => words(RollbackStatus::ALL.map(RollbackStatus::word).iter()),
         ("/jobs", "status") => {
             format!("^[{BLANK}]*$|^{}$", either(JobStatus::ALL.map(JobStatus::word).iter()))

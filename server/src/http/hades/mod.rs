@@ -2,6 +2,7 @@
 //!
 //! What always holds: nothing here needs a running CHRONOS; the repository is read as it is.
 
+mod diff;
 mod emergency;
 mod health;
 mod neighbour;
@@ -44,5 +45,6 @@ pub(in crate::http) fn routes(service: &Arc<Service>) -> OpenApiRouter<Arc<Servi
         .routes(routes!(recover::rebuild_all))
         .routes(routes!(emergency::post))
         .route_layer(once());
-    OpenApiRouter::new().merge(needs(read, Role::Read)).merge(needs(restore, Role::Restore))
+    let compare = OpenApiRouter::new().routes(routes!(diff::get));
+    OpenApiRouter::new().merge(needs(read, Role::Read)).merge(needs(restore.merge(compare), Role::Restore))
 }

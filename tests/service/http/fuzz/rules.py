@@ -42,8 +42,8 @@ FIELDS = {
     "job": "POST /schedules, PATCH /schedules/{id}",
     "tier": "POST /schedules, PATCH /schedules/{id}",
     "on_change": "POST /schedules, PATCH /schedules/{id}",
-    # The versions of a workflow, or of a path.
-    "path": "GET /versions",
+    # The versions of a workflow, or of a path; a path of a dump cannot be compared live.
+    "path": "GET /versions, GET /diff",
     # Also a target without an n8n.
     "target": "POST /schedules, PATCH /schedules/{id}, POST /rollback/workflow, POST /restore/workflow",
 }
@@ -83,6 +83,10 @@ def before_call(context, case, kwargs):
     name = body.get("backup_id")
     if isinstance(name, str) and name.strip() and digest(name) < "8":
         body["backup_id"] = "latest:notes"
+    for side, there in (("from", "latest:notes"), ("to", "live")):
+        name = (case.query or {}).get(side)
+        if isinstance(name, str) and name.strip() and digest(name) < "8":
+            case.query[side] = there
 
 
 @schemathesis.hook
