@@ -212,6 +212,9 @@ fn advice(error: &chronos_server::Error) -> Option<String> {
         Error::UnknownTarget { .. } => {
             "name a path, or add a [[target]] to the configuration; `chronos config show` prints it"
         }
+        Error::UnknownRollback { .. } => "`chronos history` lists what there is",
+        Error::PlanMoved { .. } => "look at the plan of another dry run, and give its fingerprint",
+        Error::RestoreRunning { .. } => "`chronos history` tells of it; try again when it has ended",
         Error::UnknownJob { .. } => "`chronos jobs list` lists what there is",
         Error::ScheduleExists { .. } => "name it otherwise, or `chronos schedule remove` it first",
         Error::UnknownSchedule { .. } => "`chronos schedule list` lists what there is",
@@ -224,7 +227,7 @@ fn advice(error: &chronos_server::Error) -> Option<String> {
             "give a source its `component` in the configuration, or take --type full"
         }
         Error::NoTargets => "add a [[target]] to the configuration; `chronos config init` begins one",
-        Error::Failed { cause, .. } => return advice(cause),
+        Error::Failed { cause, .. } | Error::NotRestored { cause, .. } => return advice(cause),
         Error::Snapshot(error) | Error::Unknown { source: error, .. } => return snapshot_advice(error),
         _ => return None,
     };

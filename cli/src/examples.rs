@@ -36,6 +36,20 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
         "export",
         "chronos export latest -o backup.tar.zst\nchronos export latest:etc --format zip -o etc.zip --force",
     ),
+    ("undo", "chronos undo rollback_20260101_030000 --dry-run\nchronos undo rollback_20260101_030000"),
+    (
+        "recover",
+        "chronos recover --dry-run\n\
+         chronos recover all_daily_20260101_020000\n\
+         chronos recover --component event-bus --component database\n\
+         chronos recover --resume rollback_20260101_030000",
+    ),
+    ("rebuild", "chronos rebuild /mnt/disk/backups --dry-run\nchronos rebuild /mnt/disk/backups"),
+    (
+        "emergency",
+        "chronos emergency deactivate-all\nchronos emergency deactivate-all --confirm\n\
+         chronos emergency reactivate --confirm\nchronos emergency restart-services --target all --confirm",
+    ),
     ("verify", "chronos verify latest\nchronos verify latest:shop --quick"),
     ("check", "chronos check\nchronos check --read-data=5%"),
     ("forget", "chronos forget --dry-run\nchronos forget --keep-daily 7 --keep-weekly 4 --target shop"),

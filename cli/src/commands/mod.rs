@@ -12,6 +12,7 @@ mod config;
 mod delete;
 mod diff;
 mod doctor;
+mod emergency;
 mod export;
 mod find;
 mod forget;
@@ -23,8 +24,10 @@ mod ls;
 mod man;
 mod marks;
 mod prune;
+mod recover;
 mod repair;
 mod restore;
+mod restored;
 mod rewrite;
 mod schedule;
 mod serve;
@@ -34,6 +37,7 @@ mod tag;
 mod targets;
 mod tokens;
 mod undelete;
+mod undo;
 mod verify;
 mod versions;
 
@@ -55,6 +59,10 @@ pub(crate) enum Command {
     Versions(versions::Versions),
     Restore(restore::Restore),
     Export(export::Export),
+    Undo(undo::Undo),
+    Recover(recover::Recover),
+    Rebuild(recover::Rebuild),
+    Emergency(emergency::Emergency),
     Verify(verify::Verify),
     Check(check::Check),
     Forget(forget::Forget),
@@ -94,6 +102,10 @@ impl Command {
             Self::Versions(c) => c.run(app),
             Self::Restore(c) => c.run(app),
             Self::Export(c) => c.run(app),
+            Self::Undo(c) => c.run(app),
+            Self::Recover(c) => c.run(app),
+            Self::Rebuild(c) => c.run(app),
+            Self::Emergency(c) => c.run(app),
             Self::Verify(c) => c.run(app),
             Self::Check(c) => c.run(app),
             Self::Forget(c) => c.run(app),

@@ -101,7 +101,7 @@ pub(super) fn deactivate_all(
         0 => format!("no workflow of {name} is active"),
         n => format!("{n} workflows of {name} were made inactive; action reactivate makes them active again"),
     };
-    noted.ended(went, &report, &mut done, json!({ "deactivated_count": report.done.len() }))?;
+    noted.ended(went, &report, &mut done, "deactivated_count")?;
     Ok(done)
 }
 
@@ -172,7 +172,7 @@ fn start_noted(
     noted.note(&report, &mut done.warnings);
     let went = start(&servers_of(workplace, target, noted)?, &mut report, done);
     done.reactivated = ids(&report.done);
-    noted.ended(went, &report, done, json!({ "reactivated_count": report.done.len() }))
+    noted.ended(went, &report, done, "reactivated_count")
 }
 
 /// Starts what is meant, and again as long as that helps: what is called must be active before what calls it.
@@ -308,13 +308,7 @@ impl<'w> Noted<'w> {
         }
     }
 
-    fn ended(
-        &self,
-        went: Result<()>,
-        report: &Report,
-        done: &mut EmergencyDone,
-        details: serde_json::Value,
-    ) -> Result<()> {
+    fn ended(&self, went: Result<()>, report: &Report, done: &mut EmergencyDone, count: &str) -> Result<()> {
         done.rollback_id = Some(self.call.id.clone());
         if let Err(error) = went {
             if report.done.is_empty() {
@@ -325,8 +319,7 @@ impl<'w> Noted<'w> {
         let status = status(&done.errors, !report.done.is_empty());
         status.word().clone_into(&mut done.status);
         let why = done.errors.first().map(|first| format!("{}: {}", first.id, first.error));
-        let mut details = details;
-        details["rollback_id"] = json!(self.call.id);
+        let details = json!({ "rollback_id": self.call.id, count: report.done.len() });
         let event =
             ended(&self.workplace.env, self.action.event(), &self.target, (status, why.as_deref()), details);
         self.call.ended((status, why.as_deref()), report, &event);

@@ -101,7 +101,7 @@ fn source<'s>(snapshot: &'s Snapshot, wanted: &Wanted) -> Option<&'s SourceResul
 /// Whether a snapshot has all of a source, and not one workflow of it.
 fn is_whole(snapshot: &Snapshot, wanted: &Wanted) -> bool {
     let scope = &snapshot.manifest.scope;
-    scope.is_empty() || scope.iter().any(|part| *part == wanted.component)
+    scope.is_empty() || scope.contains(&wanted.component)
 }
 
 /// Fails if nothing is to be done.
