@@ -1,10 +1,12 @@
 //! `POST /recover` and `POST /rebuild`: everything back, in the fixed order.
 
 use std::fs;
+use std::thread::spawn;
 
 use chronos_tests::postgres::{ORDERS, Postgres};
-use chronos_tests::{N8n, Service};
+use chronos_tests::{N8n, Program, Service, configure};
 use rusqlite::Connection;
+use rustix::fs::{CWD, Mode, mkfifoat};
 use serde_json::{Value, json};
 
 use super::workflows::made;
@@ -242,4 +244,82 @@ fn a_rebuild_takes_the_repository_that_is_named_and_a_token() {
     assert_eq!(done["status"], "completed", "{done}");
     assert_eq!(fs::read_to_string(service.path("a/file")).unwrap(), "one");
     assert_eq!(row(&service, &done["rollback_id"])["rollback_type"], "rebuild");
+}
+
+#[test]
+fn one_that_is_killed_is_interrupted_and_goes_on_where_it_was() {
+    let service = service(
+        r#"
+[[target]]
+name = "event-bus"
+paths = ["HOME/bus"]
+[[target]]
+name = "notes"
+paths = ["HOME/notes"]
+[target.health]
+command = "test ! -p HOME/pipe || { echo waiting > HOME/pipe; sleep 60; }"
+"#,
+    );
+    service.file("bus/a", "old");
+    service.file("notes/a", "old");
+    backed_up(&service, "event-bus");
+    backed_up(&service, "notes");
+    service.file("bus/a", "new");
+    service.file("notes/a", "new");
+    let pipe = service.path("pipe");
+    mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+    let url = format!("{}/recover", service.hades().url());
+    let asked_for = spawn(move || drop(chronos_tests::http_client().post(url).body("{}").send()));
+    // The second step is back, and is asked whether it works.
+    assert_eq!(fs::read_to_string(&pipe).unwrap(), "waiting\n");
+    let program = service.killed();
+    asked_for.join().unwrap();
+    fs::remove_file(&pipe).unwrap();
+
+    let service = Service::start(program, &[]);
+    let history = service.hades().get("/history").expect(200);
+    let of = |kind: &str, target: &str| {
+        let all = history["history"].as_array().unwrap();
+        all.iter().find(|r| r["rollback_type"] == kind && r["target"] == target).unwrap().clone()
+    };
+    let whole = of("recover", "all");
+    assert_eq!(
+        (&whole["status"], &of("recover", "notes")["status"]),
+        (&json!("interrupted"), &json!("completed"))
+    );
+    service.file("bus/a", "newer");
+    let resumed = asked(&service, "/recover", &json!({ "resume": whole["rollback_id"] }));
+    let expected =
+        [step("event_bus", "event-bus", "files", "resumed"), step("files", "notes", "files", "completed")];
+    assert_eq!((steps(&resumed), &resumed["status"]), (expected.to_vec(), &json!("completed")), "{resumed}");
+    assert_eq!(fs::read_to_string(service.path("bus/a")).unwrap(), "newer");
+}
+
+#[test]
+fn the_command_line_does_the_same_without_a_service() {
+    let program = Program::with_repository();
+    configure(&program, "[[target]]\nname = \"notes\"\npaths = [\"HOME/notes\"]\nrestart = \"echo up\"\n");
+    let file = program.home().join("notes/a");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "old").unwrap();
+    program.run(["backup", "--target", "notes"]).expect_code(0);
+    fs::write(&file, "new").unwrap();
+    let text = || fs::read_to_string(&file).unwrap();
+    let dry = program.run(["recover", "--dry-run"]).expect_code(0);
+    assert!(dry.stdout.contains(&format!("would overwrite {}", file.display())), "{}", dry.stdout);
+    assert_eq!(text(), "new");
+    let done = program.run(["recover", "--json"]).expect_code(0).json();
+    assert_eq!((&done["status"], &*text()), (&json!("completed"), "old"), "{done}");
+    let id = done["rollback_id"].as_str().unwrap();
+    let undone = program.run(["undo", id, "--json"]).expect_code(0).json();
+    assert_eq!((&undone["undoes"], &*text()), (&json!(id), "new"), "{undone}");
+    program.run(["undo", "rollback_1"]).expect_code(1);
+    let plan = program.run(["emergency", "restart-services", "--target", "notes"]).expect_code(0);
+    assert!(plan.stdout.contains("would run the restart of notes"), "{}", plan.stdout);
+    let acted =
+        program.run(["emergency", "restart-services", "--target", "notes", "--confirm"]).expect_code(0);
+    assert!(acted.stdout.contains("restarted notes: up"), "{}", acted.stdout);
+    let source = program.repository().to_str().unwrap();
+    let rebuilt = program.run(["rebuild", source, "--json"]).expect_code(0).json();
+    assert_eq!((&rebuilt["status"], &*text()), (&json!("completed"), "old"), "{rebuilt}");
 }
