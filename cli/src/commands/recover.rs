@@ -24,7 +24,7 @@ pub(crate) struct Recover {
     components: Vec<String>,
 
     /// Take up a recovery that broke off: what it brought back stays, the rest comes from the same snapshots
-    #[arg(long, value_name = "ROLLBACK_ID", conflicts_with = "snapshot")]
+    #[arg(long, value_name = "ROLLBACK_ID", conflicts_with_all = ["snapshot", "components"])]
     resume: Option<String>,
 
     /// Only say what would be done
@@ -46,9 +46,17 @@ pub(crate) struct Rebuild {
     #[arg(long = "component", value_name = "NAME")]
     components: Vec<String>,
 
+    /// Take up a rebuild that broke off
+    #[arg(long, value_name = "ROLLBACK_ID", conflicts_with = "components")]
+    resume: Option<String>,
+
     /// Only say what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
+
+    /// Also where no snapshot of what is there can be made first
+    #[arg(long)]
+    force: bool,
 }
 
 impl Recover {
@@ -63,7 +71,7 @@ impl Recover {
             kind: RollbackType::Recover,
             force: self.force,
         };
-        told(app, &recover(app.workplace()?, &repository, &request)?)
+        told(app, &recover(app.workplace()?, &repository, &request)?, "recover")
     }
 }
 
@@ -73,14 +81,16 @@ impl Rebuild {
         let request = RebuildRequest {
             source: self.source.clone(),
             components: self.components.clone(),
+            resume: self.resume.clone(),
             mode: Mode::dry(self.dry_run),
+            force: self.force,
         };
-        told(app, &rebuild(app.workplace()?, &request)?)
+        told(app, &rebuild(app.workplace()?, &request)?, &format!("rebuild {}", self.source))
     }
 }
 
 /// Shows what was done, step by step.
-fn told(app: &App, recovery: &Recovery) -> Result<Exit, Failure> {
+fn told(app: &App, recovery: &Recovery, again: &str) -> Result<Exit, Failure> {
     app.output.finish();
     for warning in &recovery.warnings {
         app.output.warning(warning);
@@ -108,7 +118,7 @@ fn told(app: &App, recovery: &Recovery) -> Result<Exit, Failure> {
     app.output.summary(&recovery.message)?;
     if let Some(id) = recovery.rollback_id.as_ref().filter(|_| recovery.status != "completed") {
         app.output.note(format!(
-            "`chronos recover --resume {id}` takes it up again, `chronos undo {id}` undoes it"
+            "`chronos {again} --resume {id}` takes it up again, `chronos undo {id}` undoes it"
         ));
     }
     app.output.document(recovery)?;

@@ -161,6 +161,12 @@ impl Client {
         Ok(listing.items.into_keys().collect())
     }
 
+    /// Names of all workflows by their ids.
+    pub fn workflow_names(&self) -> Result<BTreeMap<String, String>> {
+        let listing = list::<Named>(self, &["workflows"], &[("excludePinnedData", "true")])?;
+        Ok(listing.items.into_iter().map(|(id, workflow)| (id, workflow.name)).collect())
+    }
+
     /// Makes a workflow inactive.
     pub fn deactivate_workflow(&self, id: &str) -> Result<()> {
         deactivate(self, id)

@@ -61,30 +61,31 @@ pub fn undo(workplace: &Workplace, repository: &Repository, request: &UndoReques
     settle(workplace)?;
     let state = State::open(&workplace.places.state)?;
     let row = found(&state, &request.rollback_id)?;
-    let not = |why: &str| Error::NotUndoable { rollback_id: row.rollback_id.clone(), why: why.to_owned() };
     if row.status == RollbackStatus::Running {
-        return Err(not("it goes on: wait for its end, or cancel it"));
+        return Err(not(&row, "it goes on: wait for its end, or cancel it"));
     }
-    let parts = state.rollbacks(
-        &RollbackFilter { part_of: Some(&row.rollback_id), ..RollbackFilter::default() },
-        PARTS_MAX,
-    )?;
+    let filter = RollbackFilter { part_of: Some(&row.rollback_id), ..RollbackFilter::default() };
+    let parts = state.rollbacks(&filter, PARTS_MAX)?;
     if !parts.is_empty() {
         return several(workplace, repository, request, (&state, &row), &parts);
     }
-    if row.rollback_type == RollbackType::Emergency.word() && row.pre_rollback_backup.is_none() {
+    let report = report(&state, &row)?;
+    if report.as_ref().is_some_and(|report| report.get("action").is_some()) {
         return emergency::undo(workplace, &state, &row, request.mode);
     }
-    let restored = one(workplace, repository, &state, &row, request)?;
+    let restored = one(workplace, repository, request, (&row, report.as_ref()), None)?;
     Ok(Undid {
         rollback_id: restored.rollback_id.clone(),
         undoes: row.rollback_id,
         status: restored.status.clone(),
-        warnings: Vec::new(),
         message: restored.message.clone(),
         restores: vec![restored],
         ..Undid::default()
     })
+}
+
+fn not(row: &Rollback, why: &str) -> Error {
+    Error::NotUndoable { rollback_id: row.rollback_id.clone(), why: why.to_owned() }
 }
 
 /// The row of a rollback.
@@ -94,44 +95,77 @@ fn found(state: &State, id: &str) -> Result<Rollback> {
     found.ok_or_else(|| Error::UnknownRollback { rollback_id: id.to_owned() })
 }
 
+/// What a rollback answered; none if it did not live to do so.
+fn report(state: &State, row: &Rollback) -> Result<Option<Value>> {
+    Ok(state.report(row.number)?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
 /// Undoes one restore.
 fn one(
     workplace: &Workplace,
     repository: &Repository,
-    state: &State,
-    row: &Rollback,
     request: &UndoRequest,
+    (row, report): (&Rollback, Option<&Value>),
+    part_of: Option<&str>,
 ) -> Result<Restored> {
-    let not = |why: String| Error::NotUndoable { rollback_id: row.rollback_id.clone(), why };
     if row.repository != repository.id().to_string() {
-        return Err(not("it belongs to another repository: name that one".to_owned()));
+        return Err(not(row, "it belongs to another repository: name that one"));
+    }
+    let written = report.map(|report| written(report));
+    if written.as_ref().is_some_and(Vec::is_empty) {
+        return Err(not(row, "it changed nothing"));
     }
     let Some(before) = &row.pre_rollback_backup else {
         let why = if row.strategy.as_deref() == Some(Strategy::NewLocation.name()) {
             "it made a new place and changed nothing else: remove that place"
         } else {
-            "it has no snapshot of what was there before: it changed nothing, nothing was there, or it was forced"
+            "it has no snapshot of what was there before: nothing was there, or it was forced"
         };
-        return Err(not(why.to_owned()));
+        return Err(not(row, why));
     };
-    let report = state.report(row.number)?.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-    let undone = undone_of(row, report.as_ref());
     let mut restored = restore(
         workplace,
         repository,
         &RestoreRequest {
             backup: before.clone(),
+            sources: written.clone(),
             target: Some(row.target.clone()),
             strategy: Some(Strategy::Replace),
             mode: request.mode,
             kind: RollbackType::Undo,
             fingerprint: request.fingerprint.clone(),
-            undone: Some(undone),
+            part_of: part_of.map(str::to_owned),
+            undone: Some(undone_of(row, report)),
             ..RestoreRequest::default()
         },
     )?;
-    restored.warnings.extend(stays(report.as_ref(), &restored));
+    match written {
+        None => restored.warnings.push(format!(
+            "{} did not live to say what it had changed: all that it may have changed is as before",
+            row.rollback_id
+        )),
+        Some(written) => restored.warnings.extend(stays(&written, &restored)),
+    }
     Ok(restored)
+}
+
+/// The sources of the target that a restore wrote to.
+fn written(report: &Value) -> Vec<String> {
+    let count = |step: &Value, key: &str| step.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let wrote = |step: &&Value| {
+        let status = step.get("status").and_then(Value::as_str).unwrap_or_default();
+        let workflows = step.get("workflows").and_then(Value::as_array).into_iter().flatten();
+        count(step, "restored") > 0
+            || matches!(status, "completed" | "partial")
+            // One whose write failed may have been changed all the same.
+            || workflows.into_iter().any(|w| w.get("error").is_some())
+    };
+    let mut all = Vec::new();
+    for step in steps(Some(report)).filter(wrote) {
+        let names = step.get("into").and_then(Value::as_array).into_iter().flatten();
+        all.extend(names.filter_map(Value::as_str).map(str::to_owned));
+    }
+    all
 }
 
 /// What the row and the report of a restore say of what it did.
@@ -142,26 +176,25 @@ fn undone_of(row: &Rollback, report: Option<&Value>) -> Undone {
         let Some(id) = text("live_id").or_else(|| text("id")) else { continue };
         match text("action").as_deref() {
             Some("created") => created.push((source, id)),
-            // Also one whose write failed: it may have been changed.
             Some("updated" | "removed") => written.push((source, id)),
             _ => {}
         }
     }
-    let is_told = report.is_some_and(|report| report.get("steps").is_some());
     Undone {
         rollback_id: row.rollback_id.clone(),
         source: row.source_backup_id.clone(),
+        removed: row.strategy.as_deref() == Some(Strategy::Replace.name()),
         workflow: row.workflow_id.clone(),
-        written: is_told.then_some(written),
-        created,
+        written: report.map(|_| written),
+        created: report.map(|_| created),
     }
 }
 
-/// Source and what became of each workflow.
+/// The source of the target and what became of each workflow.
 fn workflows(report: Option<&Value>) -> Vec<(String, &Value)> {
     let mut all = Vec::new();
     for step in steps(report) {
-        let source = step.get("sources").and_then(|s| s.get(0)).and_then(Value::as_str).unwrap_or_default();
+        let source = step.get("into").and_then(|s| s.get(0)).and_then(Value::as_str).unwrap_or_default();
         let list = step.get("workflows").and_then(Value::as_array).into_iter().flatten();
         all.extend(list.map(|workflow| (source.to_owned(), workflow)));
     }
@@ -172,25 +205,15 @@ fn steps(report: Option<&Value>) -> impl Iterator<Item = &Value> {
     report.and_then(|report| report.get("steps")).and_then(Value::as_array).into_iter().flatten()
 }
 
-/// What was made where nothing was, and is not removed: databases as a whole.
-fn stays(report: Option<&Value>, restored: &Restored) -> Vec<String> {
-    let has = |source: &str| restored.steps.iter().any(|step| step.sources.iter().any(|s| s == source));
-    let planned = |source: &str| {
-        let plan = restored.plan.as_ref();
-        plan.is_some_and(|plan| plan.steps.iter().any(|step| step.sources.iter().any(|s| s == source)))
-    };
-    let mut told = Vec::new();
-    for step in steps(report).filter(|s| s.get("restored").and_then(Value::as_u64) != Some(0)) {
-        let text = |key: &str| step.get(key).and_then(Value::as_str).unwrap_or_default();
-        let is_database = matches!(text("kind"), "sqlite" | "postgres");
-        for source in step.get("sources").and_then(Value::as_array).into_iter().flatten() {
-            let source = source.as_str().unwrap_or_default();
-            if is_database && !has(source) && !planned(source) {
-                told.push(format!("{source}: {} was not there before, and stays", text("place")));
-            }
-        }
-    }
-    told
+/// What was written where nothing was before: it is not removed as a whole.
+fn stays(written: &[String], restored: &Restored) -> Vec<String> {
+    let of_steps = restored.steps.iter().flat_map(|step| &step.sources);
+    let of_plan = restored.plan.iter().flat_map(|plan| &plan.steps).flat_map(|step| &step.sources);
+    let known: Vec<&String> = of_steps.chain(of_plan).collect();
+    let unknown = written.iter().filter(|source| !known.contains(source));
+    unknown
+        .map(|source| format!("nothing of source {source} was there before: what is there now stays"))
+        .collect()
 }
 
 /// Undoes the parts of a call, the last one first; what cannot be undone is named, and keeps nothing else from it.
@@ -201,12 +224,13 @@ fn several(
     (state, row): (&State, &Rollback),
     parts: &[Rollback],
 ) -> Result<Undid> {
-    let mut done = Undid { undoes: row.rollback_id.clone(), ..Undid::default() };
     if request.fingerprint.is_some() {
-        let why =
-            "a fingerprint stands for one restore, and this call consists of several: undo each of its parts";
-        return Err(Error::NotUndoable { rollback_id: row.rollback_id.clone(), why: why.to_owned() });
+        return Err(not(
+            row,
+            "a fingerprint stands for one restore, and this call consists of several: undo each of its parts",
+        ));
     }
+    let mut done = Undid { undoes: row.rollback_id.clone(), ..Undid::default() };
     let repository_id = repository.id().to_string();
     let about = About {
         repository: &repository_id,
@@ -220,12 +244,22 @@ fn several(
         Mode::Apply => Some(Call::begin(workplace, &about, &mut done.warnings)?),
     };
     done.rollback_id = call.as_ref().map(|call| call.id.clone());
-    for part in parts.iter().filter(|part| part.pre_rollback_backup.is_some()) {
-        match one(workplace, repository, state, part, request) {
+    for part in parts {
+        let report = report(state, part)?;
+        // What changed nothing has nothing to be undone.
+        if report.as_ref().is_some_and(|report| written(report).is_empty()) {
+            continue;
+        }
+        match one(workplace, repository, request, (part, report.as_ref()), done.rollback_id.as_deref()) {
             Ok(restored) => done.restores.push(restored),
             Err(error) => done.errors.push(format!("{}: {error}", part.target)),
         }
     }
+    let Some(call) = call else {
+        "planned".clone_into(&mut done.status);
+        done.message = format!("would undo {} parts; nothing was changed", done.restores.len());
+        return Ok(done);
+    };
     let is_whole = done.errors.is_empty() && done.restores.iter().all(|r| r.status != "partial");
     let status = match (is_whole, done.restores.is_empty()) {
         (true, _) => RollbackStatus::Completed,
@@ -233,21 +267,20 @@ fn several(
         (false, true) => RollbackStatus::Failed,
     };
     done.message = match done.errors.first() {
-        None => format!("{} parts of {} are undone", done.restores.len(), row.rollback_id),
+        None if is_whole => format!("{} parts of {} are undone", done.restores.len(), row.rollback_id),
+        None => format!("not all of {} is undone: its parts say what is not", row.rollback_id),
         Some(first) => format!("not all of {} is undone: {first}", row.rollback_id),
-    };
-    let Some(call) = call else {
-        "planned".clone_into(&mut done.status);
-        done.message = format!("would undo {} parts; nothing was changed", done.restores.len());
-        return Ok(done);
     };
     status.word().clone_into(&mut done.status);
     let why = (status != RollbackStatus::Completed).then_some(&*done.message);
     let details = json!({ "rollback_id": call.id, "undoes": row.rollback_id });
-    call.ended(
-        (status, why),
-        &done,
-        &ended(&workplace.env, "rollback_completed", &row.target, (status, why), details),
-    );
+    let action = if status == RollbackStatus::Failed { "restore_failed" } else { "rollback_completed" };
+    call.ended((status, why), &done, &ended(&workplace.env, action, &row.target, (status, why), details));
+    if status == RollbackStatus::Failed {
+        // Texts, numbers and lists can always be written.
+        let report = serde_json::to_value(&done).unwrap_or_default();
+        let cause = Box::new(Error::StepFailed(done.message));
+        return Err(Error::NotRestored { rollback_id: call.id.clone(), report, cause });
+    }
     Ok(done)
 }

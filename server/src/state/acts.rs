@@ -28,6 +28,8 @@ pub struct ActRow {
     pub what: String,
     /// Whether that is done.
     pub is_done: bool,
+    /// The rollback that it belongs to.
+    pub rollback_id: String,
 }
 
 impl State {
@@ -72,11 +74,16 @@ impl State {
         let connection = self.connection();
         let listed = (|| {
             let mut statement = connection.prepare(
-                "SELECT acts.number, what, is_done FROM acts JOIN rollbacks ON rollbacks.number = acts.rollback
+                "SELECT acts.number, what, is_done, rollback_id FROM acts JOIN rollbacks ON rollbacks.number = acts.rollback
                  WHERE repository = ?1 AND target = ?2 ORDER BY acts.number",
             )?;
             let read = |row: &rusqlite::Row<'_>| {
-                Ok(ActRow { number: row.get(0)?, what: row.get(1)?, is_done: row.get(2)? })
+                Ok(ActRow {
+                    number: row.get(0)?,
+                    what: row.get(1)?,
+                    is_done: row.get(2)?,
+                    rollback_id: row.get(3)?,
+                })
             };
             statement.query_map(params![repository, target], read)?.collect::<rusqlite::Result<Vec<_>>>()
         })();

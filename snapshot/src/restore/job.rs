@@ -106,7 +106,7 @@ impl Job<'_> {
         planner.prefix = format!(".chronos-restore-{}", self.id);
         planner.own = self.own_folders();
         planner.spared = self.unread.iter().cloned().collect();
-        planner.only.clone_from(&options.removable);
+        planner.undoes.clone_from(&options.undoes);
         planner.in_place = options.to.is_none();
         planner.absent = absent;
         planner.shows = options.dry_run;

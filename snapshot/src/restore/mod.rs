@@ -27,6 +27,7 @@ mod supply;
 mod target;
 #[cfg(test)]
 mod tests;
+mod undoes;
 mod verify;
 mod write;
 
@@ -46,9 +47,10 @@ use job::Job;
 use place::Steps;
 use supply::{Stored, Supply};
 
-pub use options::{Committed, Overwrite, Owner, Removable, RestoreOptions, RestorePoint, Strategy};
+pub use options::{Committed, Overwrite, Owner, RestoreOptions, RestorePoint, Strategy};
 pub use recover::resume_or_undo;
 pub use report::{Recovered, RecoveredOutcome, RestorePlan, RestoreReport, RestoreStatus};
+pub use undoes::Undoes;
 
 /// Restores a snapshot or a part of it.
 ///

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::path::TreePath;
 use crate::restore::report::RestorePlan;
+use crate::restore::undoes::Undoes;
 
 /// What happens to the target as a whole (contract §6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,19 +106,6 @@ impl fmt::Debug for Committed {
     }
 }
 
-/// Whether something that the snapshot lacks may be removed, by its path in the target.
-type May = dyn Fn(&TreePath) -> Result<bool> + Send + Sync;
-
-/// What [`Strategy::Replace`] may remove.
-#[derive(Clone)]
-pub struct Removable(pub Arc<May>);
-
-impl fmt::Debug for Removable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Removable(..)")
-    }
-}
-
 /// How a snapshot is restored.
 #[derive(Clone, Debug)]
 pub struct RestoreOptions {
@@ -156,8 +144,8 @@ pub struct RestoreOptions {
     pub threads: usize,
     /// Called before a target is changed, but not for [`Strategy::NewLocation`].
     pub restore_point: Option<RestorePoint>,
-    /// What [`Strategy::Replace`] may remove of what the snapshot lacks; `None`: all of it.
-    pub removable: Option<Removable>,
+    /// The restore that this one undoes.
+    pub undoes: Option<Undoes>,
     /// Called when it is done but for tidying up.
     pub committed: Option<Committed>,
 }
@@ -181,7 +169,7 @@ impl Default for RestoreOptions {
             owner: Owner::default(),
             threads: 0,
             restore_point: None,
-            removable: None,
+            undoes: None,
             committed: None,
         }
     }

@@ -14,9 +14,10 @@ use crate::record::PathError;
 use crate::restore::chosen::{Chosen, Walk};
 use crate::restore::links;
 use crate::restore::metadata::{Attributes, Owners};
-use crate::restore::options::{Overwrite, Removable, Strategy};
+use crate::restore::options::{Overwrite, Strategy};
 use crate::restore::place::Place;
 use crate::restore::select::Selection;
+use crate::restore::undoes::Undoes;
 use crate::source::Stat;
 
 /// What is done with one entry.
@@ -128,8 +129,8 @@ pub(crate) struct Planner<'a> {
     /// What the snapshot has, but not to restore (sockets), or could not read, as it is shown to people: it is never
     /// removed from the target.
     pub(crate) spared: BTreeSet<String>,
-    /// What alone may be removed; `None`: all that the snapshot lacks.
-    pub(crate) only: Option<Removable>,
+    /// The restore that is undone: only what it changed is restored, and only what it made is removed.
+    pub(crate) undoes: Option<Undoes>,
     /// Whether the target is the original place.
     pub(crate) in_place: bool,
     /// Whether the target does not exist yet.
@@ -162,7 +163,7 @@ impl<'a> Planner<'a> {
             prefix: String::new(),
             own: Vec::new(),
             spared: BTreeSet::new(),
-            only: None,
+            undoes: None,
             in_place: false,
             absent: false,
             shows: false,
@@ -228,6 +229,9 @@ impl<'a> Planner<'a> {
             Some((_, Folder::Inside(unit))) if !path.is_root() => Some(*unit),
             _ => None,
         };
+        if inside.is_none() && self.stays(&path, node.as_ref())? {
+            return Ok(());
+        }
         match inside {
             Some(unit) => {
                 self.inside(path, node, unit, leads);
@@ -482,7 +486,7 @@ impl<'a> Planner<'a> {
             let found = self.place.look(&path).map_err(|e| self.place.error(&path, e))?;
             let Some(found) = found else { continue };
             let covered = self.selection.covers(&path, found.is_dir());
-            if covered && self.may_go(&path)? && self.removable(&path, &found)? {
+            if covered && self.removable(&path, &found)? {
                 let (_, aside) = self.spare(&path)?;
                 self.plan.removals.push(Removal { path, aside, old: found.inode });
             } else if found.is_dir() && self.selection.may_cover_below(&path) && !self.is_own(&found) {
@@ -510,15 +514,39 @@ impl<'a> Planner<'a> {
         ends.into_iter().any(|end| shown.get(..end).is_some_and(|s| self.spared.contains(s)))
     }
 
-    /// Whether it is among what alone may be removed.
+    /// Whether it may be removed: in an undo, what the other restore made.
     fn may_go(&self, path: &TreePath) -> Result<bool> {
-        self.only.as_ref().map_or(Ok(true), |only| (only.0)(path))
+        match (&self.undoes, self.selection.origin(path)) {
+            (Some(undoes), Some(origin)) => undoes.made(&origin),
+            (undoes, _) => Ok(undoes.is_none()),
+        }
+    }
+
+    /// Whether an undo leaves an entry as it is: the other restore did not change it, or somebody removed the folder since.
+    fn stays(&mut self, path: &TreePath, node: Option<&Node>) -> Result<bool> {
+        let (Some(undoes), Some(node), Some(origin)) = (&self.undoes, node, self.selection.origin(path))
+        else {
+            return Ok(false);
+        };
+        if !node.is_dir() {
+            return Ok(!undoes.changed(&origin, node)?);
+        }
+        let is_gone =
+            || Ok::<_, Error>(self.place.look(path).map_err(|e| self.place.error(path, e))?.is_none());
+        if undoes.left(&origin)? && (self.absent || is_gone()?) {
+            self.closed = Some(path.clone());
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     /// Whether nothing at or below `path` must stay: what is spared, the program's own folders, other file systems, what filters leave out.
     fn removable(&self, path: &TreePath, found: &Stat) -> Result<bool> {
         let mut stack = vec![(path.clone(), *found)];
         while let Some((at, stat)) = stack.pop() {
+            if !self.may_go(&at)? {
+                return Ok(false);
+            }
             let filtered = !self.selection.is_whole() && !self.selection.covers(&at, stat.is_dir());
             if stat.dev != found.dev || filtered || self.is_own(&stat) || self.is_spared(&at) {
                 return Ok(false);

@@ -132,7 +132,7 @@ impl Selection {
     }
 
     /// The path in the snapshot of something in the target.
-    fn origin(&self, target: &TreePath) -> Option<TreePath> {
+    pub(crate) fn origin(&self, target: &TreePath) -> Option<TreePath> {
         self.strip.join(target.as_bytes()).ok()
     }
 

@@ -167,3 +167,33 @@ fn services_are_started_again_by_the_commands_of_the_configuration_alone() {
     assert!(post(json!({})).problem(422).contains("action is missing"));
     assert!(post(json!({"action": "deactivate_all", "target": "shop"})).problem(422).contains("no n8n"));
 }
+
+#[test]
+fn a_server_that_is_down_keeps_no_other_from_being_stopped() {
+    let server = chronos_tests::n8n("1.123.81");
+    let id = made(&server, "Runs wild");
+    server.call("POST", &format!("workflows/{id}/activate"), None);
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let down = format!(
+        "name = \"down\"\nkind = \"n8n\"\nurl = \"http://{nowhere}\"\napi_key = \"k\"\ntime_limit = \"1s\"\n"
+    );
+    let service = service(&format!(
+        "[[target]]\nname = \"control-plane\"\n[[target.source]]\n{down}[[target.source]]\nname = \"flows\"\nkind = \"n8n\"\n\
+         url = \"{}\"\napi_key = \"{}\"\n[[target]]\nname = \"lost\"\n[[target.source]]\n{down}",
+        server.url(),
+        server.key
+    ));
+    let stopped = act(&service, "deactivate_all", true);
+    assert_eq!(
+        (&stopped["status"], ids(&stopped, "deactivated")),
+        (&json!("partial"), vec![id.clone()]),
+        "{stopped}"
+    );
+    assert_eq!(stopped["errors"][0]["id"], "down", "{stopped}");
+    assert!(!is_active(&server, &id));
+    // Where nothing could be done at all it is no success.
+    let body = json!({"action": "deactivate_all", "target": "lost", "confirm": true}).to_string();
+    let failed = service.hades().post("/emergency", &body);
+    assert!(failed.problem(502).contains("cannot be reached"), "{failed:?}");
+    assert_eq!(row(&service, &failed.json()["rollback_id"])["status"], "failed");
+}

@@ -4,6 +4,7 @@ mod access;
 mod diff;
 mod emergency;
 mod health;
+mod killed;
 mod recover;
 mod rollback;
 mod undo;

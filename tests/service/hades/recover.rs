@@ -129,16 +129,21 @@ fn a_whole_machine_comes_back_in_its_order() {
     assert_eq!(parts, of_steps);
     // It is undone as a whole: what can be, is.
     let undone = asked(&service, "/undo", &json!({ "rollback_id": done["rollback_id"] }));
-    assert_eq!(undone["status"], "completed", "{undone}");
+    assert_eq!(undone["status"], "partial", "{undone}");
     assert_eq!(postgres.sql(database, "SELECT to_regclass('orders') IS NULL"), "t");
+    // Before these nothing was there.
+    let errors = undone["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 3, "{undone}");
+    let parts =
+        service.hades().get(&format!("/history/{}", undone["rollback_id"].as_str().unwrap())).expect(200);
+    assert_eq!(parts["parts"].as_array().unwrap().len(), 2, "{parts}");
 }
 
-#[test]
-fn what_cannot_come_back_keeps_nothing_else_and_is_taken_up_later() {
-    let service = service(
-        r#"
+/// A bus whose health is a file, beside notes and something that was never backed up.
+const BROKEN: &str = r#"
 [[target]]
 name = "event-bus"
+restart = "echo up >> HOME/restarted"
 [target.health]
 command = "test -e HOME/works || { echo it is not there; exit 1; }"
 time_limit = "1s"
@@ -159,49 +164,133 @@ paths = ["HOME/notes"]
 [[target]]
 name = "never"
 paths = ["HOME/never"]
-"#,
-    );
+"#;
+
+#[test]
+fn what_cannot_come_back_keeps_nothing_else_and_is_taken_up_later() {
+    let service = service(BROKEN);
     service.file("settings", "old");
     service.file("notes/a", "old");
     bus(&service).execute_batch("CREATE TABLE events (text)").unwrap();
     backed_up(&service, "event-bus");
     backed_up(&service, "notes");
-    service.file("settings", "new");
+    // A folder that is not empty is no file.
+    fs::remove_file(service.path("settings")).unwrap();
+    service.file("settings/in-the-way", "");
     service.file("notes/a", "new");
     let ask = |body: Value| asked(&service, "/recover", &body);
     let broken = ask(json!({"components": ["all"]}));
     assert_eq!(broken["status"], "partial", "{broken}");
     let expected = [
-        step("config", "event-bus", "settings", "unconfirmed"),
+        step("config", "event-bus", "settings", "failed"),
         step("event_bus", "event-bus", "bus", "not_begun"),
         step("files", "notes", "files", "completed"),
     ];
     assert_eq!(steps(&broken), expected, "{broken}");
-    assert!(broken["steps"][0]["error"].as_str().unwrap().contains("it is not there"), "{broken}");
+    assert!(broken["steps"][0]["error"].as_str().unwrap().contains("settings"), "{broken}");
     assert!(
         broken["steps"][1]["error"].as_str().unwrap().contains("an earlier step of event-bus"),
         "{broken}"
     );
     assert_eq!(broken["missing"][0]["target"], "never", "{broken}");
 
-    service.file("works", "");
+    // What the target needs of its later steps decides nothing before they are back; at the end it does.
+    fs::remove_dir_all(service.path("settings")).unwrap();
+    backed_up(&service, "notes");
     service.file("notes/a", "newer");
-    let resumed = ask(json!({"resume": broken["rollback_id"], "components": ["event-bus", "notes"]}));
-    assert_eq!(resumed["status"], "completed", "{resumed}");
+    let unwell = ask(json!({ "resume": broken["rollback_id"] }));
     let expected = [
         step("config", "event-bus", "settings", "completed"),
+        step("event_bus", "event-bus", "bus", "unconfirmed"),
+        step("files", "notes", "files", "resumed"),
+    ];
+    assert_eq!((steps(&unwell), &unwell["status"]), (expected.to_vec(), &json!("partial")), "{unwell}");
+    assert!(unwell["steps"][0]["health"].as_str().unwrap().starts_with("not yet: "), "{unwell}");
+    assert!(unwell["steps"][1]["error"].as_str().unwrap().contains("it is not there"), "{unwell}");
+
+    // What is back and was not confirmed is asked again, and not put back again.
+    service.file("works", "");
+    bus(&service).execute_batch("INSERT INTO events VALUES ('since')").unwrap();
+    let well = ask(json!({ "resume": unwell["rollback_id"] }));
+    let expected = [
+        step("config", "event-bus", "settings", "resumed"),
         step("event_bus", "event-bus", "bus", "completed"),
         step("files", "notes", "files", "resumed"),
     ];
-    assert_eq!(steps(&resumed), expected, "{resumed}");
-    // What had come back is not put back again.
-    assert_eq!(fs::read_to_string(service.path("notes/a")).unwrap(), "newer");
+    assert_eq!(steps(&well), expected, "{well}");
+    let events: i64 = bus(&service).query_row("SELECT count(*) FROM events", [], |row| row.get(0)).unwrap();
+    assert_eq!((events, &*fs::read_to_string(service.path("notes/a")).unwrap()), (1, "newer"));
     assert_eq!(fs::read_to_string(service.path("settings")).unwrap(), "old");
     let refused = |body: Value, status| service.hades().post("/recover", &body.to_string()).problem(status);
     assert!(refused(json!({"resume": "rollback_1"}), 404).contains("rollback_1"));
+    assert!(refused(json!({"resume": well["rollback_id"], "components": ["notes"]}), 422).contains("leave"));
+    assert!(refused(json!({"resume": well["steps"][0]["rollback_id"]}), 422).contains("is no recovery"));
     assert!(refused(json!({"components": ["nothing"]}), 422).contains("nothing"));
     assert!(refused(json!({"backup_id": "nothing"}), 404).contains("nothing"));
     assert!(refused(json!({"components": ["never"]}), 404).contains("never"));
+}
+
+#[test]
+fn a_resume_keeps_to_what_was_asked_for_and_to_its_snapshots() {
+    let service = service(BROKEN);
+    service.file("settings", "old");
+    service.file("notes/a", "old");
+    bus(&service).execute_batch("CREATE TABLE events (text)").unwrap();
+    backed_up(&service, "event-bus");
+    let wanted = backed_up(&service, "notes");
+    service.file("notes/a", "new");
+    // A folder stands where the file goes.
+    fs::remove_file(service.path("notes/a")).unwrap();
+    service.file("notes/a/in-the-way", "");
+    let body = json!({"components": ["notes"]}).to_string();
+    let failed = service.hades().post("/recover", &body);
+    assert!(failed.problem(502).contains("0 of 1 steps"), "{failed:?}");
+    fs::remove_dir_all(service.path("notes/a")).unwrap();
+    service.file("notes/a", "later");
+    backed_up(&service, "notes");
+    let resumed = asked(&service, "/recover", &json!({ "resume": failed.json()["rollback_id"] }));
+    assert_eq!(steps(&resumed), [step("files", "notes", "files", "completed")], "{resumed}");
+    assert_eq!(
+        (&resumed["steps"][0]["backup_id"], &resumed["status"]),
+        (&json!(wanted), &json!("completed"))
+    );
+    assert_eq!(fs::read_to_string(service.path("notes/a")).unwrap(), "old");
+}
+
+#[test]
+fn a_server_that_is_down_is_recovered_when_it_is_there_again() {
+    let server = Postgres::start();
+    server.sql("postgres", "CREATE DATABASE crm");
+    server.sql("crm", ORDERS);
+    // Nobody listens where the bus is.
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = format!(
+        "[events]\nurl = \"http://{nowhere}\"\n[[target]]\nname = \"supabase\"\n[[target.source]]\nname = \"crm\"\n\
+         kind = \"postgres\"\nurl = \"{}\"\n[[target]]\nname = \"notes\"\npaths = [\"HOME/notes\"]\n",
+        server.superuser("crm")
+    );
+    let program = Program::with_repository();
+    configure(&program, &config);
+    let file = program.home().join("notes/a");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "old").unwrap();
+    program.run(["backup", "--target", "all"]).expect_code(0);
+    fs::write(&file, "new").unwrap();
+    server.sql("crm", "DROP TABLE orders CASCADE");
+    server.stop();
+    // CHRONOS does not run either.
+    let mut command = program.command(["serve", "--only", "hades", "--hades-listen", "127.0.0.1:0"]);
+    command.env("CHRONOS_URL", format!("http://{nowhere}"));
+    let service = Service::of(program, command);
+    let broken = asked(&service, "/recover", &json!({}));
+    let expected =
+        [step("databases", "supabase", "crm", "failed"), step("files", "notes", "files", "completed")];
+    assert_eq!((steps(&broken), &broken["status"]), (expected.to_vec(), &json!("partial")), "{broken}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "old");
+    server.run();
+    let resumed = asked(&service, "/recover", &json!({ "resume": broken["rollback_id"] }));
+    assert_eq!(resumed["status"], "completed", "{resumed}");
+    assert_eq!(server.sql("crm", "SELECT item FROM orders"), "tea");
 }
 
 #[test]
@@ -288,11 +377,13 @@ command = "test ! -p HOME/pipe || { echo waiting > HOME/pipe; sleep 60; }"
         (&json!("interrupted"), &json!("completed"))
     );
     service.file("bus/a", "newer");
+    service.file("notes/a", "since");
     let resumed = asked(&service, "/recover", &json!({ "resume": whole["rollback_id"] }));
     let expected =
         [step("event_bus", "event-bus", "files", "resumed"), step("files", "notes", "files", "completed")];
     assert_eq!((steps(&resumed), &resumed["status"]), (expected.to_vec(), &json!("completed")), "{resumed}");
-    assert_eq!(fs::read_to_string(service.path("bus/a")).unwrap(), "newer");
+    let read = |path: &str| fs::read_to_string(service.path(path)).unwrap();
+    assert_eq!((read("bus/a"), read("notes/a")), ("newer".to_owned(), "since".to_owned()));
 }
 
 #[test]

@@ -70,6 +70,57 @@ fn what_a_rollback_wrote_and_made_goes_and_what_came_since_stays() {
 }
 
 #[test]
+fn what_somebody_did_since_stays_also_inside_what_goes() {
+    let service = service(SITE);
+    service.file("site/app/code", "old");
+    service.file("site/kept", "same");
+    let id = backed_up(&service, "site");
+    fs::remove_dir_all(service.path("site/app")).unwrap();
+    let done = asked(&service, "/rollback", &json!({ "backup_id": id }));
+    assert_eq!(done["status"], "completed", "{done}");
+    service.file("site/app/upload", "since");
+    service.file("site/app/cache/x", "left out");
+    // The rollback wrote it, and it was as it is.
+    service.file("site/kept", "edited since");
+    let undone = asked(&service, "/undo", &json!({ "rollback_id": done["rollback_id"] }));
+    assert_eq!(undone["status"], "completed", "{undone}");
+    let read = |path: &str| fs::read_to_string(service.path(path)).ok();
+    assert_eq!(
+        [read("site/app/code"), read("site/app/upload"), read("site/app/cache/x"), read("site/kept")],
+        [None, Some("since".into()), Some("left out".into()), Some("edited since".into())]
+    );
+}
+
+#[test]
+fn a_step_that_wrote_nothing_is_not_undone() {
+    let service = service(
+        "[[target]]\nname = \"site\"\npaths = [\"HOME/site\"]\n[[target.source]]\nname = \"notes\"\nkind = \"sqlite\"\n\
+         path = \"HOME/notes.db\"\nstop = \"test ! -e HOME/busy || { echo it is busy; exit 1; }\"\n",
+    );
+    let notes = || Connection::open(service.path("notes.db")).unwrap();
+    notes().execute_batch("CREATE TABLE notes (text)").unwrap();
+    service.file("site/page", "old");
+    let id = backed_up(&service, "site");
+    service.file("site/page", "new");
+    service.file("busy", "");
+    let done = asked(&service, "/rollback", &json!({ "backup_id": id }));
+    assert_eq!(done["status"], "partial", "{done}");
+    notes().execute_batch("INSERT INTO notes VALUES ('since')").unwrap();
+    fs::remove_file(service.path("busy")).unwrap();
+    let undone = asked(&service, "/undo", &json!({ "rollback_id": done["rollback_id"] }));
+    assert_eq!(undone["status"], "completed", "{undone}");
+    let count: i64 = notes().query_row("SELECT count(*) FROM notes", [], |row| row.get(0)).unwrap();
+    assert_eq!((count, fs::read_to_string(service.path("site/page")).unwrap()), (1, "new".to_owned()));
+    // One that did nothing at all has nothing to be undone.
+    service.file("busy", "");
+    let nothing = json!({ "backup_id": id, "component": "notes" }).to_string();
+    let failed = service.hades().post("/rollback", &nothing);
+    failed.problem(502);
+    let undo = json!({ "rollback_id": failed.json()["rollback_id"] }).to_string();
+    assert!(service.hades().post("/undo", &undo).problem(409).contains("it changed nothing"));
+}
+
+#[test]
 fn what_cannot_be_undone_is_told() {
     let service = service(SITE);
     service.file("site/page", "old");

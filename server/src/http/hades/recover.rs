@@ -53,6 +53,10 @@ pub(super) struct AskedRebuild {
     dry_run: Option<bool>,
     /// `false`: only say what would be done.
     confirm: Option<bool>,
+    /// A rebuild that broke off, by its id: what it brought back stays, the rest comes from the same snapshots.
+    resume: Option<String>,
+    /// Also where no snapshot of what is there can be made first.
+    force: Option<bool>,
 }
 
 fn names(components: Option<Vec<String>>) -> Result<Vec<String>, Problem> {
@@ -112,7 +116,9 @@ pub(super) async fn rebuild_all(
     let request = RebuildRequest {
         source: required("backup_source", asked.backup_source)?,
         components: names(asked.components)?,
+        resume: given(asked.resume),
         mode: mode(asked.dry_run, asked.confirm),
+        force: asked.force.unwrap_or_default(),
     };
     let done = work(&service, move |service| rebuild(service.workplace(), &request));
     Ok(Json(done.await?))

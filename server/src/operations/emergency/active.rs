@@ -31,12 +31,15 @@ struct Flow {
 
 /// What the history keeps of such a call.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Report {
     action: String,
     /// What is going to be stopped or started, noted before.
     meant: Vec<Flow>,
     /// What was.
     done: Vec<Flow>,
+    /// What was to be started and ran already.
+    found: Vec<Flow>,
 }
 
 /// An n8n of a target.
@@ -45,15 +48,41 @@ struct Server {
     client: Client,
 }
 
-fn servers(workplace: &Workplace, target: &TargetConfig) -> Result<Vec<Server>> {
+/// What failed: it keeps nothing else from being done.
+#[derive(Default)]
+struct Troubles {
+    all: Vec<Failure>,
+    /// The first, as it was.
+    first: Option<Error>,
+}
+
+impl Troubles {
+    fn add(&mut self, id: &str, error: impl Into<Error>) {
+        let error = error.into();
+        let failure = Failure { id: id.to_owned(), error: error.to_string() };
+        if !self.all.contains(&failure) {
+            self.all.push(failure);
+        }
+        self.first.get_or_insert(error);
+    }
+}
+
+/// The n8n of a target; those that cannot be reached are troubles.
+fn servers(workplace: &Workplace, target: &TargetConfig, troubles: &mut Troubles) -> Result<Vec<Server>> {
     let setting = setting(workplace, &FileOptions::default());
     let mut servers = Vec::new();
     for source in target.sources.iter().filter(|source| source.kind == SourceKind::N8n) {
-        let client = n8n_client(source, &setting)?;
-        servers.extend(client.map(|client| Server { source: source.name.clone(), client }));
+        match n8n_client(source, &setting) {
+            Ok(Some(client)) => servers.push(Server { source: source.name.clone(), client }),
+            Ok(None) => {
+                let why = "its workflows can be stopped and started over its API alone: give it a url and an api_key";
+                troubles.add(&source.name, Error::StepFailed(why.to_owned()));
+            }
+            Err(error) => troubles.add(&source.name, error),
+        }
     }
-    if servers.is_empty() {
-        let why = format!("target {} has no n8n that is reached over its API", target.name);
+    if servers.is_empty() && troubles.all.is_empty() {
+        let why = format!("target {} has no n8n", target.name);
         return Err(Error::Value { place: "target".to_owned(), why });
     }
     Ok(servers)
@@ -63,13 +92,16 @@ fn target<'w>(workplace: &'w Workplace, name: &str) -> Result<&'w TargetConfig> 
     workplace.config.target(name).ok_or_else(|| Error::UnknownTarget { target: name.to_owned() })
 }
 
-fn active(servers: &[Server]) -> Result<Vec<Flow>> {
+/// What is active. A server that does not say so is a trouble.
+fn active(servers: &[Server], troubles: &mut Troubles) -> Vec<Flow> {
     let mut all = Vec::new();
     for server in servers {
-        let ids = server.client.active_workflows().map_err(chronos_connect::Error::from)?;
-        all.extend(ids.into_iter().map(|id| Flow { source: server.source.clone(), id }));
+        match server.client.active_workflows() {
+            Ok(ids) => all.extend(ids.into_iter().map(|id| Flow { source: server.source.clone(), id })),
+            Err(error) => troubles.add(&server.source, chronos_connect::Error::from(error)),
+        }
     }
-    Ok(all)
+    all
 }
 
 fn ids(flows: &[Flow]) -> Vec<String> {
@@ -86,57 +118,68 @@ pub(super) fn deactivate_all(
     request: &EmergencyRequest,
     name: &str,
 ) -> Result<EmergencyDone> {
-    let target = target(workplace, name)?;
+    let (target, mut troubles) = (target(workplace, name)?, Troubles::default());
+    let servers = servers(workplace, target, &mut troubles)?;
     let mut done = EmergencyDone::default();
     if !request.confirm {
-        let active = active(&servers(workplace, target)?)?;
+        let active = active(&servers, &mut troubles);
         done.plan = active.iter().map(|flow| format!("deactivate workflow {}", flow.id)).collect();
+        done.errors = troubles.all;
         return Ok(done);
     }
     let noted = Noted::begin(workplace, Action::DeactivateAll, name, None, &mut done.warnings)?;
     let mut report = noted.report();
-    let went = stop(&servers_of(workplace, target, &noted)?, &noted, &mut report, &mut done);
+    stop(&servers, &noted, &mut report, (&mut done.warnings, &mut troubles));
     done.deactivated = ids(&report.done);
     done.message = match done.deactivated.len() {
         0 => format!("no workflow of {name} is active"),
         n => format!("{n} workflows of {name} were made inactive; action reactivate makes them active again"),
     };
-    noted.ended(went, &report, &mut done, "deactivated_count")?;
+    noted.ended(troubles, &report, &mut done, "deactivated_count")?;
     Ok(done)
 }
 
-fn servers_of(workplace: &Workplace, target: &TargetConfig, noted: &Noted<'_>) -> Result<Vec<Server>> {
-    servers(workplace, target).map_err(|error| noted.failed(error))
-}
-
 /// Stops what is active until nothing is, or nothing more can be stopped.
-fn stop(servers: &[Server], noted: &Noted<'_>, report: &mut Report, done: &mut EmergencyDone) -> Result<()> {
+fn stop(
+    servers: &[Server],
+    noted: &Noted<'_>,
+    report: &mut Report,
+    (warnings, troubles): (&mut Vec<String>, &mut Troubles),
+) {
+    let mut refused: Vec<(Flow, Error)> = Vec::new();
     for _ in 0..PASSES_MAX {
-        let mut left = active(servers)?;
-        left.retain(|flow| done.errors.iter().all(|failure| failure.id != flow.id));
+        let mut left = active(servers, troubles);
+        left.retain(|flow| refused.iter().all(|(known, _)| known != flow));
         if left.is_empty() {
-            return Ok(());
+            break;
         }
         report.meant.extend(left.iter().cloned());
         report.meant.sort();
         report.meant.dedup();
-        noted.note(report, &mut done.warnings);
+        noted.note(report, warnings);
         for flow in left {
             let Some(client) = client(servers, &flow) else { continue };
             match client.deactivate_workflow(&flow.id) {
                 Ok(()) if report.done.contains(&flow) => {}
                 Ok(()) => report.done.push(flow),
-                Err(error) => done.errors.push(Failure { id: flow.id, error: error.to_string() }),
+                Err(error) => refused.push((flow, chronos_connect::Error::from(error).into())),
             }
         }
     }
-    for flow in active(servers)? {
-        let error = "somebody makes it active again as often as it is made inactive".to_owned();
-        if done.errors.iter().all(|failure| failure.id != flow.id) {
-            done.errors.push(Failure { id: flow.id, error });
+    let left = active(servers, troubles);
+    for (flow, error) in refused {
+        // It was stopped, and only the answer was lost.
+        let was_heard = !left.contains(&flow) && troubles.all.iter().all(|failure| failure.id != flow.source);
+        if was_heard {
+            report.done.push(flow);
+        } else {
+            troubles.add(&flow.id, error);
         }
     }
-    Ok(())
+    for flow in left.iter().filter(|flow| report.done.contains(flow)) {
+        let why = "somebody makes it active again as often as it is made inactive";
+        troubles.add(&flow.id, Error::StepFailed(why.to_owned()));
+    }
 }
 
 /// Makes active again what was made inactive in emergencies and is not active since.
@@ -149,61 +192,60 @@ pub(super) fn reactivate(
     let stopped = stopped(&State::open(&workplace.places.state)?, name)?;
     let mut done = EmergencyDone::default();
     if !request.confirm {
+        servers(workplace, target, &mut Troubles::default())?;
         done.plan = stopped.iter().map(|flow| format!("activate workflow {}", flow.id)).collect();
         return Ok(done);
     }
-    let noted = Noted::begin(workplace, Action::Reactivate, name, None, &mut done.warnings)?;
-    start_noted(workplace, target, &noted, stopped, &mut done)?;
-    done.message = match done.reactivated.len() {
-        0 => format!("no workflow of {name} is inactive since an emergency"),
-        n => format!("{n} workflows of {name} are active again"),
-    };
+    start_noted(workplace, target, stopped, None, &mut done)?;
     Ok(done)
 }
 
 fn start_noted(
     workplace: &Workplace,
     target: &TargetConfig,
-    noted: &Noted<'_>,
     stopped: Vec<Flow>,
+    undoes: Option<&str>,
     done: &mut EmergencyDone,
 ) -> Result<()> {
+    let mut troubles = Troubles::default();
+    let servers = servers(workplace, target, &mut troubles)?;
+    let noted = Noted::begin(workplace, Action::Reactivate, &target.name, undoes, &mut done.warnings)?;
     let mut report = Report { meant: stopped, ..noted.report() };
     noted.note(&report, &mut done.warnings);
-    let went = start(&servers_of(workplace, target, noted)?, &mut report, done);
+    start(&servers, &mut report, &mut troubles);
     done.reactivated = ids(&report.done);
-    noted.ended(went, &report, done, "reactivated_count")
+    done.message = match done.reactivated.len() {
+        0 => format!("no workflow of {} is inactive since an emergency", target.name),
+        n => format!("{n} workflows of {} are active again", target.name),
+    };
+    noted.ended(troubles, &report, done, "reactivated_count")
 }
 
 /// Starts what is meant, and again as long as that helps: what is called must be active before what calls it.
-fn start(servers: &[Server], report: &mut Report, done: &mut EmergencyDone) -> Result<()> {
-    let is_active = active(servers)?;
-    let mut waiting: Vec<Flow> = report.meant.iter().filter(|f| !is_active.contains(f)).cloned().collect();
+fn start(servers: &[Server], report: &mut Report, troubles: &mut Troubles) {
+    let is_active = active(servers, troubles);
+    let (found, mut waiting): (Vec<Flow>, Vec<Flow>) =
+        report.meant.iter().cloned().partition(|flow| is_active.contains(flow));
+    report.found = found;
     loop {
         let before = waiting.len();
         let mut refused = Vec::new();
-        let mut errors = Vec::new();
         for flow in waiting {
             let Some(client) = client(servers, &flow) else {
-                errors.push(Failure {
-                    id: flow.id,
-                    error: format!("source {} is no longer there", flow.source),
-                });
+                let why = format!("its source {} cannot be reached", flow.source);
+                refused.push((flow, Error::StepFailed(why)));
                 continue;
             };
             match client.activate_workflow(&flow.id) {
                 Ok(()) => report.done.push(flow),
-                Err(error) => {
-                    errors.push(Failure { id: flow.id.clone(), error: error.to_string() });
-                    refused.push(flow);
-                }
+                Err(error) => refused.push((flow, chronos_connect::Error::from(error).into())),
             }
         }
         if refused.is_empty() || refused.len() == before {
-            done.errors = errors;
-            return Ok(());
+            refused.into_iter().for_each(|(flow, error)| troubles.add(&flow.id, error));
+            return;
         }
-        waiting = refused;
+        waiting = refused.into_iter().map(|(flow, _)| flow).collect();
     }
 }
 
@@ -214,7 +256,9 @@ fn stopped(state: &State, target: &str) -> Result<Vec<Flow>> {
     for row in state.rollbacks(&filter, LOOKED_MAX)? {
         let Some(report) = report_of(state, &row)? else { continue };
         match &*report.action {
-            action if action == Action::Reactivate.word() => started.extend(report.done),
+            action if action == Action::Reactivate.word() => {
+                started.extend(report.done.into_iter().chain(report.found));
+            }
             // Of a call that was interrupted nobody knows how far it came.
             action if action == Action::DeactivateAll.word() => {
                 let flows =
@@ -246,8 +290,14 @@ pub(in crate::operations) fn undo(
     mode: Mode,
 ) -> Result<Undid> {
     let not = |why: &str| Error::NotUndoable { rollback_id: row.rollback_id.clone(), why: why.to_owned() };
-    let report = report_of(state, row)?.filter(|report| report.action == Action::DeactivateAll.word());
-    let report = report.ok_or_else(|| not("it made no workflow inactive and put nothing back"))?;
+    let report = report_of(state, row)?.ok_or_else(|| not("it put nothing back"))?;
+    match &*report.action {
+        action if action == Action::DeactivateAll.word() => {}
+        action if action == Action::Reactivate.word() => {
+            return Err(not("emergency action deactivate_all makes workflows inactive again"));
+        }
+        _ => return Err(not("what was started again stays so")),
+    }
     let flows = if row.status == RollbackStatus::Interrupted { report.meant } else { report.done };
     let target = target(workplace, &row.target)?;
     let mut undid = Undid { undoes: row.rollback_id.clone(), ..Undid::default() };
@@ -257,11 +307,9 @@ pub(in crate::operations) fn undo(
         return Ok(undid);
     }
     let mut done = EmergencyDone::default();
-    let undoes = Some(&*row.rollback_id);
-    let noted = Noted::begin(workplace, Action::Reactivate, &row.target, undoes, &mut done.warnings)?;
-    undid.rollback_id = Some(noted.call.id.clone());
-    start_noted(workplace, target, &noted, flows, &mut done)?;
-    undid.message = format!("{} workflows of {} are active again", done.reactivated.len(), row.target);
+    start_noted(workplace, target, flows, Some(&row.rollback_id), &mut done)?;
+    undid.rollback_id = done.rollback_id;
+    undid.message = done.message;
     undid.status = done.status;
     undid.reactivated = done.reactivated;
     undid.errors =
@@ -308,35 +356,36 @@ impl<'w> Noted<'w> {
         }
     }
 
-    fn ended(&self, went: Result<()>, report: &Report, done: &mut EmergencyDone, count: &str) -> Result<()> {
+    /// Notes how it ended.
+    ///
+    /// # Errors
+    /// [`Error::NotRestored`] if nothing was done and something failed.
+    fn ended(
+        &self,
+        troubles: Troubles,
+        report: &Report,
+        done: &mut EmergencyDone,
+        count: &str,
+    ) -> Result<()> {
         done.rollback_id = Some(self.call.id.clone());
-        if let Err(error) = went {
-            if report.done.is_empty() {
-                return Err(self.failed(error));
-            }
-            done.errors.push(Failure { id: self.target.clone(), error: error.to_string() });
-        }
+        done.errors.extend(troubles.all);
         let status = status(&done.errors, !report.done.is_empty());
         status.word().clone_into(&mut done.status);
         let why = done.errors.first().map(|first| format!("{}: {}", first.id, first.error));
+        if let Some(why) = &why {
+            done.message = format!("{} of {} failed for {why}", self.action.word(), self.target);
+        }
         let details = json!({ "rollback_id": self.call.id, count: report.done.len() });
         let event =
             ended(&self.workplace.env, self.action.event(), &self.target, (status, why.as_deref()), details);
         self.call.ended((status, why.as_deref()), report, &event);
-        Ok(())
-    }
-
-    /// Notes that nothing was done; the error with its place in the history.
-    fn failed(&self, error: Error) -> Error {
-        let why = error.to_string();
-        let status = RollbackStatus::Failed;
-        let details = json!({ "rollback_id": self.call.id });
-        let event =
-            ended(&self.workplace.env, self.action.event(), &self.target, (status, Some(&why)), details);
-        self.call.ended((status, Some(&why)), &self.report(), &event);
-        let report = json!({
-            "rollback_id": self.call.id, "action": self.action.word(), "target": self.target, "message": why,
-        });
-        Error::NotRestored { rollback_id: self.call.id.clone(), report, cause: Box::new(error) }
+        match troubles.first {
+            Some(error) if status == RollbackStatus::Failed => {
+                // Texts, numbers and lists can always be written.
+                let report = serde_json::to_value(&*done).unwrap_or_default();
+                Err(Error::NotRestored { rollback_id: self.call.id.clone(), report, cause: Box::new(error) })
+            }
+            _ => Ok(()),
+        }
     }
 }

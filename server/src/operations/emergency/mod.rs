@@ -9,15 +9,17 @@ mod restart;
 
 use chronos_store::Repository;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::catalog::target_name;
 use crate::config::{SourceKind, TargetConfig};
 use crate::error::{Error, Result};
+use crate::events::{ended, record};
 use crate::operations::Mode;
 use crate::operations::recover::{RecoverRequest, Recovery, recover};
 use crate::operations::restore::{RestoreRequest, Restored, WorkflowDone, restore};
-use crate::state::{RollbackStatus, RollbackType};
+use crate::state::{Alert, RollbackStatus, RollbackType};
 use crate::workplace::Workplace;
 
 pub(super) use active::undo;
@@ -183,6 +185,9 @@ pub fn emergency(
     if done.target.is_empty() {
         done.target = target;
     }
+    if request.confirm && matches!(request.action, Action::RestoreLatest | Action::RestoreAll) {
+        tell(workplace, request.action, &mut done);
+    }
     if !request.confirm {
         "confirmation_required".clone_into(&mut done.status);
         done.warning = Some(request.action.warning().to_owned());
@@ -194,6 +199,19 @@ pub fn emergency(
         );
     }
     Ok(done)
+}
+
+/// Tells of a restore that it was an emergency.
+fn tell(workplace: &Workplace, action: Action, done: &mut EmergencyDone) {
+    let why = done.errors.first().map(|first| format!("{}: {}", first.id, first.error));
+    let status = RollbackStatus::of_word(&done.status).unwrap_or(RollbackStatus::Completed);
+    let details = json!({ "rollback_id": done.rollback_id, "restored_count": done.restored.len() });
+    let event = |_: &_| {
+        vec![ended(&workplace.env, action.event(), &done.target, (status, why.as_deref()), details.clone())]
+    };
+    if let Err(error) = record(workplace, Alert::Untouched, &event) {
+        done.warnings.push(format!("nobody is told of it: {error}"));
+    }
 }
 
 fn counted(things: usize) -> String {

@@ -20,7 +20,7 @@ const RUN_ID: &str = "run_id";
 pub(super) struct Moment {
     /// Nothing later is taken; `None`: up to now.
     pub(super) until: Option<Timestamp>,
-    /// What was named itself, which is taken for its targets whatever it is.
+    /// What was named itself, which is taken for what it has all of, also if it is not good.
     pub(super) named: Vec<Snapshot>,
     /// What the user must know of the name.
     pub(super) note: Option<String>,
@@ -79,7 +79,7 @@ pub(super) fn steps(
 /// The newest snapshot that has a source.
 fn newest<'c>(catalog: &'c Catalog, moment: &'c Moment, wanted: &Wanted) -> Option<&'c Snapshot> {
     let is_of = |s: &&Snapshot| s.manifest.target == wanted.target && source(s, wanted).is_some();
-    if let Some(named) = moment.named.iter().find(is_of) {
+    if let Some(named) = moment.named.iter().find(|s| is_of(s) && is_whole(s, wanted)) {
         return Some(named);
     }
     let fits = |s: &&Snapshot| {

@@ -17,8 +17,11 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// How often it is asked.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Starts the target again if its configuration or a database came back, and notes what its health check says.
-pub(super) fn confirm(workplace: &Workplace, step: &mut StepReport) {
+/// Starts the target again if its configuration or a database came back, and asks it whether it works. Until its last step is back it
+/// may need what comes later: it is asked once, and the answer decides nothing.
+pub(super) fn confirm(workplace: &Workplace, step: &mut StepReport, is_last: bool) {
+    step.status = StepState::Completed;
+    step.error = None;
     let Some(target) = workplace.config.target(&step.target) else { return };
     let is_of_restart =
         matches!(step.phase, Phase::Config | Phase::EventBus | Phase::Databases | Phase::Files);
@@ -29,16 +32,16 @@ pub(super) fn confirm(workplace: &Workplace, step: &mut StepReport) {
         }
     }
     let Some(health) = &target.health else { return };
-    match healthy(workplace, target, health) {
+    let most = if is_last { limit(health.time_limit.as_deref(), LIMIT) } else { PAUSE };
+    match healthy(workplace, target, health, most) {
         Ok(said) => step.health = Some(said),
-        Err(why) => unconfirmed(step, format!("its health check failed: {why}")),
+        Err(why) if is_last => unconfirmed(step, format!("its health check failed: {why}")),
+        Err(why) => step.health = Some(format!("not yet: {why}")),
     }
 }
 
 fn unconfirmed(step: &mut StepReport, why: String) {
-    if step.status == StepState::Completed {
-        step.status = StepState::Unconfirmed;
-    }
+    step.status = StepState::Unconfirmed;
     let why = match step.error.take() {
         Some(before) => format!("{before}; {why}"),
         None => why,
@@ -51,8 +54,8 @@ fn healthy(
     workplace: &Workplace,
     target: &TargetConfig,
     health: &HealthConfig,
+    most: Duration,
 ) -> std::result::Result<String, String> {
-    let most = limit(health.time_limit.as_deref(), LIMIT);
     let began = Instant::now();
     loop {
         let left = most.saturating_sub(began.elapsed()).max(PAUSE);

@@ -14,8 +14,6 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use chronos_store::{Repository, check_cancelled};
-use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::catalog::{Catalog, target_name};
@@ -58,14 +56,15 @@ pub fn recover(workplace: &Workplace, repository: &Repository, request: &Recover
     if !request.mode.is_dry() {
         settle(workplace)?;
     }
-    let mut recovery = planned(workplace, repository, request)?;
+    let mut recovery = match &request.resume {
+        Some(id) => resumed(workplace, repository, request, id)?,
+        None => planned(workplace, repository, request)?,
+    };
     if request.mode.is_dry() {
         let steps = std::mem::take(&mut recovery.steps);
         recovery.steps = steps.into_iter().map(|step| dry(workplace, repository, request, step)).collect();
-        recovery.message = format!(
-            "would recover {} steps; nothing was changed",
-            recovery.steps.iter().filter(|s| !s.is_back()).count()
-        );
+        let left = recovery.steps.iter().filter(|step| !step.is_back()).count();
+        recovery.message = format!("would recover {left} steps; nothing was changed");
         "planned".clone_into(&mut recovery.status);
         return Ok(recovery);
     }
@@ -82,6 +81,11 @@ pub fn recover(workplace: &Workplace, repository: &Repository, request: &Recover
     let went = carry_out(workplace, repository, request, &call, &mut recovery);
     recovery.duration_ms = millis(began);
     recovery.sum_up();
+    end(workplace, &call, recovery, went)
+}
+
+/// Notes how it ended, and gives what its caller is told.
+fn end(workplace: &Workplace, call: &Call<'_>, recovery: Recovery, went: Result<()>) -> Result<Recovery> {
     let status = match &*recovery.status {
         _ if went.is_err() => RollbackStatus::Interrupted,
         "completed" => RollbackStatus::Completed,
@@ -89,22 +93,25 @@ pub fn recover(workplace: &Workplace, repository: &Repository, request: &Recover
         _ => RollbackStatus::Failed,
     };
     let why = (status != RollbackStatus::Completed).then(|| recovery.message.clone());
-    let count = |is: fn(&StepReport) -> bool| recovery.steps.iter().filter(|step| is(step)).count();
+    let back = recovery.steps.iter().filter(|step| step.is_back()).count();
     let details = json!({
         "rollback_id": call.id, "backup_id": recovery.backup_id,
-        "restored_count": count(StepReport::is_back), "error_count": count(|step| !step.is_back()),
+        "restored_count": back, "error_count": recovery.steps.len() - back,
     });
-    let action = if status == RollbackStatus::Failed { "restore_failed" } else { "restore_completed" };
+    let is_back = matches!(status, RollbackStatus::Completed | RollbackStatus::Partial);
+    let action = if is_back { "restore_completed" } else { "restore_failed" };
     let event = ended(&workplace.env, action, ALL, (status, why.as_deref()), details);
     call.ended((status, why.as_deref()), &recovery, &event);
-    went?;
-    if status == RollbackStatus::Failed {
-        let cause = Box::new(Error::StepFailed(recovery.message.clone()));
-        // Texts, numbers and lists can always be written.
-        let report = serde_json::to_value(&recovery).unwrap_or_default();
-        return Err(Error::NotRestored { rollback_id: call.id.clone(), report, cause });
+    if is_back {
+        return Ok(recovery);
     }
-    Ok(recovery)
+    let cause = match went {
+        Err(error) => error,
+        Ok(()) => Error::StepFailed(recovery.message.clone()),
+    };
+    // Texts, numbers and lists can always be written.
+    let report = serde_json::to_value(&recovery).unwrap_or_default();
+    Err(Error::NotRestored { rollback_id: call.id.clone(), report, cause: Box::new(cause) })
 }
 
 /// What is to be done, step by step; nothing is looked at yet but the repository.
@@ -114,32 +121,57 @@ fn planned(workplace: &Workplace, repository: &Repository, request: &RecoverRequ
         return Err(Error::NoTargets);
     }
     let catalog = Catalog::new(config, repository.clone())?;
-    let earlier = request.resume.as_deref().map(|id| Earlier::find(workplace, repository, id)).transpose()?;
-    let backup = earlier.as_ref().map_or(&request.backup, |earlier| &earlier.backup_id);
-    let mut moment = Moment::of(&catalog, backup)?;
-    if let Some(earlier) = &earlier {
-        let began = Timestamp::from_nanosecond(i128::from(earlier.began)).ok();
-        moment.until = moment.until.or(began);
-    }
+    let moment = Moment::of(&catalog, &request.backup)?;
     let names = request.components.iter().filter(|name| *name != ALL && *name != "full");
     let names: Vec<(String, String)> = names.map(|n| (n.clone(), target_name(config, n))).collect();
     let wanted = choose::named(order::all(config), &names)?;
-    let (mut steps, missing) = choose::steps(&catalog, &moment, wanted);
+    let (steps, missing) = choose::steps(&catalog, &moment, wanted);
     choose::check(&steps, &missing)?;
-    if let Some(earlier) = &earlier {
-        for step in &mut steps {
-            if earlier.has(step) {
-                step.status = StepState::Resumed;
-            }
-        }
-    }
     Ok(Recovery {
-        backup_id: backup.clone(),
+        backup_id: request.backup.clone(),
+        components: request.components.clone(),
         moment: moment.until.map(|until| until.to_string()),
-        resumes: request.resume.clone(),
         steps,
         missing,
         warnings: moment.note.into_iter().collect(),
+        ..Recovery::default()
+    })
+}
+
+/// What is left of a recovery that broke off, from the same snapshots.
+fn resumed(
+    workplace: &Workplace,
+    repository: &Repository,
+    request: &RecoverRequest,
+    id: &str,
+) -> Result<Recovery> {
+    let wrong = |why: &str| Error::Value { place: "resume".to_owned(), why: format!("{id} {why}") };
+    if !request.components.is_empty() {
+        return Err(wrong("says itself what it is to bring back: leave the components out"));
+    }
+    let state = State::open(&workplace.places.state)?;
+    let filter = RollbackFilter { rollback_id: Some(id), ..RollbackFilter::default() };
+    let row = state.rollbacks(&filter, 1)?.into_iter().next();
+    let row = row.ok_or_else(|| Error::UnknownRollback { rollback_id: id.to_owned() })?;
+    let kinds = [RollbackType::Recover, RollbackType::Rebuild, RollbackType::Emergency];
+    let is_one = row.target == ALL && kinds.iter().any(|kind| kind.word() == row.rollback_type);
+    if !is_one || row.repository != repository.id().to_string() {
+        return Err(wrong("is no recovery from this repository"));
+    }
+    if row.status == RollbackStatus::Running {
+        return Err(wrong("goes on"));
+    }
+    let report = state.report(row.number)?;
+    let earlier = report.and_then(|text| serde_json::from_str::<Recovery>(&text).ok());
+    let earlier =
+        earlier.ok_or_else(|| wrong("did not come to say what it was to bring back: recover anew"))?;
+    Ok(Recovery {
+        backup_id: earlier.backup_id,
+        components: earlier.components,
+        moment: earlier.moment,
+        resumes: Some(id.to_owned()),
+        steps: earlier.steps.into_iter().map(StepReport::resumed).collect(),
+        missing: earlier.missing,
         ..Recovery::default()
     })
 }
@@ -151,7 +183,7 @@ fn dry(
     request: &RecoverRequest,
     mut step: StepReport,
 ) -> StepReport {
-    if step.is_back() {
+    if step.status != StepState::NotBegun {
         return step;
     }
     match restore(workplace, repository, &asked(request, &step, None)) {
@@ -164,7 +196,7 @@ fn dry(
 fn asked(request: &RecoverRequest, step: &StepReport, part_of: Option<&str>) -> RestoreRequest {
     RestoreRequest {
         backup: step.backup_id.clone(),
-        components: step.sources.clone(),
+        sources: Some(step.sources.clone()),
         target: Some(step.target.clone()),
         mode: request.mode,
         kind: request.kind,
@@ -174,7 +206,8 @@ fn asked(request: &RecoverRequest, step: &StepReport, part_of: Option<&str>) -> 
     }
 }
 
-/// One step after the other; how far it has come is noted after each.
+/// One step after the other. What is to be done is noted before the first, and how far it has come after each restore and each
+/// confirmation.
 fn carry_out(
     workplace: &Workplace,
     repository: &Repository,
@@ -183,112 +216,75 @@ fn carry_out(
     recovery: &mut Recovery,
 ) -> Result<()> {
     let mut broken: BTreeSet<String> = BTreeSet::new();
+    note(call, recovery);
     for at in 0..recovery.steps.len() {
         check_cancelled(&*workplace.monitor)?;
+        let later = recovery.steps.iter().skip(at + 1);
+        let targets: BTreeSet<String> = later.map(|step| step.target.clone()).collect();
         let Some(step) = recovery.steps.get_mut(at).filter(|step| !step.is_back()) else { continue };
         if broken.contains(&step.target) {
             step.error = Some(format!("an earlier step of {} is not back", step.target));
             continue;
         }
         let began = Instant::now();
-        one(workplace, repository, request, call, step);
-        step.duration_ms = millis(began);
-        if !step.is_back() {
+        if step.status == StepState::NotBegun {
+            put_back(workplace, repository, request, call, step);
+        }
+        if step.status != StepState::Unconfirmed {
             broken.insert(step.target.clone());
+            note(call, recovery);
+            continue;
         }
-        if let Err(error) = call.note(&*recovery) {
-            recovery.warnings.push(format!("how far it has come could not be noted: {error}"));
-        }
+        note(call, recovery);
+        let Some(step) = recovery.steps.get_mut(at) else { continue };
+        let is_last = !targets.contains(&step.target);
+        confirm(workplace, step, is_last);
+        step.duration_ms = millis(began);
+        note(call, recovery);
     }
     Ok(())
 }
 
-fn one(
+fn note(call: &Call<'_>, recovery: &mut Recovery) {
+    if let Err(error) = call.note(&*recovery) {
+        let why = format!("how far it has come could not be noted: {error}");
+        if !recovery.warnings.contains(&why) {
+            recovery.warnings.push(why);
+        }
+    }
+}
+
+/// Restores what a step is about; whole, it is unconfirmed.
+fn put_back(
     workplace: &Workplace,
     repository: &Repository,
     request: &RecoverRequest,
     call: &Call<'_>,
     step: &mut StepReport,
 ) {
-    let restored = match restore(workplace, repository, &asked(request, step, Some(&call.id))) {
-        Ok(restored) => restored,
+    let began = Instant::now();
+    let restored = restore(workplace, repository, &asked(request, step, Some(&call.id)));
+    step.duration_ms = millis(began);
+    match restored {
+        Ok(restored) => {
+            step.rollback_id.clone_from(&restored.rollback_id);
+            step.pre_rollback_backup.clone_from(&restored.pre_rollback_backup);
+            let is_whole = restored.status == "completed";
+            step.status = if is_whole { StepState::Unconfirmed } else { StepState::Partial };
+            let why = if is_whole { "it was not seen whether it works" } else { &restored.message };
+            step.error = Some(why.to_owned());
+            step.restored = Some(restored);
+        }
         Err(error) => {
             step.status = StepState::Failed;
             if let Error::NotRestored { rollback_id, .. } = &error {
                 step.rollback_id = Some(rollback_id.clone());
             }
             step.error = Some(error.to_string());
-            return;
         }
-    };
-    step.rollback_id.clone_from(&restored.rollback_id);
-    step.pre_rollback_backup.clone_from(&restored.pre_rollback_backup);
-    let is_whole = restored.status == "completed";
-    step.error = (!is_whole).then(|| restored.message.clone());
-    step.status = if is_whole { StepState::Completed } else { StepState::Partial };
-    step.restored = Some(restored);
-    confirm(workplace, step);
+    }
 }
 
 fn millis(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A recovery that broke off.
-struct Earlier {
-    backup_id: String,
-    began: i64,
-    steps: Vec<EarlierStep>,
-}
-
-#[derive(Deserialize)]
-struct EarlierStep {
-    phase: String,
-    target: String,
-    sources: Vec<String>,
-    backup_id: String,
-    status: StepState,
-}
-
-#[derive(Deserialize)]
-struct EarlierReport {
-    steps: Vec<EarlierStep>,
-}
-
-impl Earlier {
-    fn find(workplace: &Workplace, repository: &Repository, id: &str) -> Result<Self> {
-        let unknown = || Error::UnknownRollback { rollback_id: id.to_owned() };
-        let state = State::open(&workplace.places.state)?;
-        let filter = RollbackFilter { rollback_id: Some(id), ..RollbackFilter::default() };
-        let row = state.rollbacks(&filter, 1)?.into_iter().next().ok_or_else(unknown)?;
-        let wrong = |why: &str| Error::Value { place: "resume".to_owned(), why: format!("{id} {why}") };
-        let kinds = [RollbackType::Recover, RollbackType::Rebuild, RollbackType::Emergency];
-        let is_one = row.target == ALL && kinds.iter().any(|kind| kind.word() == row.rollback_type);
-        if !is_one || row.repository != repository.id().to_string() {
-            return Err(wrong("is no recovery from this repository"));
-        }
-        if row.status == RollbackStatus::Running {
-            return Err(wrong("goes on"));
-        }
-        // One that ended before its first step has no report.
-        let report =
-            state.report(row.number)?.and_then(|text| serde_json::from_str::<EarlierReport>(&text).ok());
-        Ok(Self {
-            backup_id: row.source_backup_id.ok_or_else(|| wrong("does not say what it recovered from"))?,
-            began: row.created_at,
-            steps: report.map(|report| report.steps).unwrap_or_default(),
-        })
-    }
-
-    /// Whether it brought a step back.
-    fn has(&self, step: &StepReport) -> bool {
-        let phase = serde_json::to_value(step.phase).unwrap_or_default();
-        self.steps.iter().any(|earlier| {
-            matches!(earlier.status, StepState::Completed | StepState::Resumed)
-                && phase == *earlier.phase
-                && earlier.target == step.target
-                && earlier.sources == step.sources
-                && earlier.backup_id == step.backup_id
-        })
-    }
 }

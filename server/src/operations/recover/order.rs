@@ -1,13 +1,13 @@
 //! The fixed order of a recovery: what others need comes before them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::config::{Config, SourceKind, TargetConfig};
 use crate::targets::canonical_target;
 
 /// When something comes back. The order of the variants is that of a recovery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Sources of component `config`: `.env`, compose files.

@@ -16,8 +16,12 @@ pub struct RebuildRequest {
     pub source: String,
     /// Only these targets, components or sources; empty: everything.
     pub components: Vec<String>,
+    /// A rebuild that broke off.
+    pub resume: Option<String>,
     /// Whether anything is done.
     pub mode: Mode,
+    /// Whether it is done also where no snapshot of what is there can be made first.
+    pub force: bool,
 }
 
 /// Recovers everything from a repository, or says what that would do. What opens it is what opens the usual one here.
@@ -30,9 +34,10 @@ pub fn rebuild(workplace: &Workplace, request: &RebuildRequest) -> Result<Recove
     let asked = RecoverRequest {
         backup: LATEST.to_owned(),
         components: request.components.clone(),
+        resume: request.resume.clone(),
         mode: request.mode,
         kind: RollbackType::Rebuild,
-        ..RecoverRequest::default()
+        force: request.force,
     };
     recover(&there, &repository, &asked)
 }

@@ -22,14 +22,14 @@ pub enum StepState {
     Partial,
     /// Nothing of it is back.
     Failed,
-    /// It is back, and its health check fails.
+    /// It is back, and it was not seen that its target works.
     Unconfirmed,
     /// An earlier call had brought it back.
     Resumed,
 }
 
 /// One step.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = RecoveryStep)]
 pub struct StepReport {
     /// Its place in the order.
@@ -50,14 +50,14 @@ pub struct StepReport {
     pub pre_rollback_backup: Option<String>,
     /// How long it took, with its health check.
     pub duration_ms: u64,
-    /// What the health check said; none if none is configured.
+    /// What the health check said; none if none is configured. Before the last step of its target it decides nothing.
     pub health: Option<String>,
     /// What the command said that starts the target again; none if none is configured, or nothing called for it.
     pub restarted: Option<String>,
     /// Why it is not back, or not confirmed.
     pub error: Option<String>,
     /// What was done, or would be.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub restored: Option<Restored>,
 }
 
@@ -81,6 +81,16 @@ impl StepReport {
         }
     }
 
+    /// As a later call finds it: what is back stays, what was not confirmed is confirmed, the rest begins anew.
+    pub(super) fn resumed(self) -> Self {
+        let status = match self.status {
+            StepState::Completed | StepState::Resumed => StepState::Resumed,
+            StepState::Unconfirmed => StepState::Unconfirmed,
+            _ => StepState::NotBegun,
+        };
+        Self { status, error: None, health: None, restarted: None, duration_ms: 0, ..self }
+    }
+
     /// Whether it is back.
     pub(super) fn is_back(&self) -> bool {
         matches!(self.status, StepState::Completed | StepState::Resumed)
@@ -88,7 +98,8 @@ impl StepReport {
 }
 
 /// What was recovered, or would be.
-#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
 pub struct Recovery {
     /// Its id in the history; a dry run has none.
     pub rollback_id: Option<String>,
@@ -96,6 +107,8 @@ pub struct Recovery {
     pub status: String,
     /// What was named: a snapshot, a run or `latest`.
     pub backup_id: String,
+    /// What alone was asked for; empty: everything.
+    pub components: Vec<String>,
     /// Nothing later than this was taken; none: up to now.
     pub moment: Option<String>,
     /// The recovery that was taken up again.

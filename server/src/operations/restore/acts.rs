@@ -4,17 +4,18 @@
 use std::sync::Arc;
 
 use chronos_connect::{Stands, postgres, sqlite};
-use chronos_snapshot::{FileOptions, Recovered, RecoveredOutcome, resume_or_undo};
+use chronos_snapshot::{FileOptions, Recovered, RecoveredOutcome, Strategy, resume_or_undo};
 use chronos_store::Monitor;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Source, SourceKind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operations::backup::setting;
 use crate::operations::restore::lite::shell;
 use crate::operations::restore::record::{Record, settle, short, turn_of};
+use crate::operations::restore::{RestoreRequest, Restored, Undone, restore};
 use crate::sources::postgres_client;
-use crate::state::State;
+use crate::state::{ActRow, Rollback, RollbackFilter, RollbackType, State};
 use crate::turn::Turn;
 use crate::values::shown;
 use crate::workplace::Workplace;
@@ -29,8 +30,8 @@ pub(super) enum Act {
     Sqlite { source: String, left: sqlite::Unfinished },
     /// A database of this source.
     Postgres { source: String, left: postgres::Unfinished },
-    /// Workflows of a server, one after the other.
-    Workflows { place: String },
+    /// Workflows of the server of this source, one after the other: those that are written over or removed, by their ids there.
+    Workflows { place: String, source: String, written: Vec<String> },
 }
 
 /// An act that stands in the state of this host, if that can be written.
@@ -85,16 +86,24 @@ pub fn resume(workplace: &Workplace) -> Result<Vec<String>> {
     if State::is_there(folder) {
         let state = State::open(folder)?;
         for (repository, target) in state.acted_on()? {
+            let whose = (&*repository, &*target);
             if let Some(_turn) = Turn::try_take(folder, &repository, &turn_of(&target))? {
-                told.extend(finish(workplace, &state, (&repository, &target), &recovered)?);
+                told.extend(finish(workplace, &state, whose, &recovered, &|_| true)?);
             }
+            told.extend(take_back(workplace, &state, whose)?);
         }
     }
     Ok(told)
 }
 
-/// The same of one target, whose turn the caller has.
-pub(super) fn resume_target(workplace: &Workplace, repository: &str, target: &str) -> Result<Vec<String>> {
+/// The same of one target, whose turn the caller has. Workflows are left as they are: whoever restores now says what they are to be.
+/// What belongs to a rollback that is undone is ended with that.
+pub(super) fn resume_target(
+    workplace: &Workplace,
+    repository: &str,
+    target: &str,
+    undone: Option<&str>,
+) -> Result<Vec<String>> {
     let folder = &workplace.places.state;
     if !State::is_there(folder) {
         return Ok(Vec::new());
@@ -105,7 +114,8 @@ pub(super) fn resume_target(workplace: &Workplace, repository: &str, target: &st
     }
     state.interrupt_rollbacks(repository, target, short(workplace.env.clock.now()))?;
     let recovered = resume_or_undo(folder)?;
-    finish(workplace, &state, (repository, target), &recovered)
+    let of_workflows = |row: &ActRow| undone == Some(&*row.rollback_id);
+    finish(workplace, &state, (repository, target), &recovered, &of_workflows)
 }
 
 fn of_files(recovered: &Recovered) -> Option<String> {
@@ -125,11 +135,15 @@ fn finish(
     state: &State,
     (repository, target): (&str, &str),
     recovered: &[Recovered],
+    leaves_workflows: &dyn Fn(&ActRow) -> bool,
 ) -> Result<Vec<String>> {
     let mut told = Vec::new();
     for row in state.acts(repository, target)? {
         // What a later version wrote is left to it.
         let Ok(act) = serde_json::from_str::<Act>(&row.what) else { continue };
+        if matches!(act, Act::Workflows { .. }) && !row.is_done && leaves_workflows(&row) {
+            continue;
+        }
         let ended = if row.is_done {
             Ok(act.stands(&Stands::New { old: None }))
         } else {
@@ -146,6 +160,74 @@ fn finish(
         }
     }
     Ok(told)
+}
+
+/// Takes back what was done to workflows: each is one call after the other, so that only what was there before is whole. It is a restore
+/// of its own, with a snapshot of what is there now.
+fn take_back(
+    workplace: &Workplace,
+    state: &State,
+    (repository, target): (&str, &str),
+) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    for row in state.acts(repository, target)?.into_iter().filter(|row| !row.is_done) {
+        let Ok(Act::Workflows { place, source, written }) = serde_json::from_str::<Act>(&row.what) else {
+            continue;
+        };
+        let filter = RollbackFilter { rollback_id: Some(&row.rollback_id), ..RollbackFilter::default() };
+        let Some(rollback) = state.rollbacks(&filter, 1)?.into_iter().next() else { continue };
+        let line = match &rollback.pre_rollback_backup {
+            None => {
+                format!("some workflows of {place} may be back and others not: no snapshot was made before")
+            }
+            Some(before) => match taken_back(workplace, &rollback, before, (&source, written)) {
+                Ok(restored) => format!(
+                    "what was done to workflows of {place} was taken back by {}: {}",
+                    restored.rollback_id.unwrap_or_default(),
+                    restored.message
+                ),
+                Err(why) => {
+                    told.push(format!("{target}: workflows of {place} cannot be taken back yet: {why}"));
+                    continue;
+                }
+            },
+        };
+        state.end_act(row.number, &line)?;
+        told.push(format!("{target}: {line}"));
+    }
+    Ok(told)
+}
+
+fn taken_back(
+    workplace: &Workplace,
+    rollback: &Rollback,
+    before: &str,
+    (source, written): (&str, Vec<String>),
+) -> Result<Restored> {
+    let repository = workplace.open()?.repository;
+    if repository.id().to_string() != rollback.repository {
+        return Err(Error::NotUndoable {
+            rollback_id: rollback.rollback_id.clone(),
+            why: "it belongs to another repository".to_owned(),
+        });
+    }
+    let request = RestoreRequest {
+        backup: before.to_owned(),
+        sources: Some(vec![source.to_owned()]),
+        target: Some(rollback.target.clone()),
+        strategy: Some(Strategy::Replace),
+        kind: RollbackType::Undo,
+        undone: Some(Undone {
+            rollback_id: rollback.rollback_id.clone(),
+            source: rollback.source_backup_id.clone(),
+            removed: false,
+            workflow: rollback.workflow_id.clone(),
+            written: Some(written.into_iter().map(|id| (source.to_owned(), id)).collect()),
+            created: None,
+        }),
+        ..RestoreRequest::default()
+    };
+    restore(workplace, &repository, &request)
 }
 
 impl Act {
@@ -191,7 +273,9 @@ impl Act {
                 let client = client.map_err(|e| e.to_string())?;
                 Ok(self.stands(&left.resume(&client).map_err(|e| e.to_string())?))
             }
-            Self::Workflows { place } => Ok(format!("some workflows of {place} may be back and others not")),
+            Self::Workflows { place, .. } => {
+                Ok(format!("some workflows of {place} may be back and others not"))
+            }
         }
     }
 
@@ -201,7 +285,7 @@ impl Act {
             Self::Files { place, .. } => place.clone(),
             Self::Sqlite { left, .. } => format!("database {}", shown(&left.database)),
             Self::Postgres { left, .. } => format!("database {}", left.database),
-            Self::Workflows { place } => format!("what was asked for of {place}"),
+            Self::Workflows { place, .. } => format!("what was asked for of {place}"),
         };
         match stands {
             Stands::Old => format!("{what} is as it was before"),

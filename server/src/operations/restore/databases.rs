@@ -68,6 +68,7 @@ pub(super) fn databases<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
         task,
         plan: StepPlan {
             sources: vec![source.name.clone()],
+            into: vec![live.name.clone()],
             kind: "postgres".to_owned(),
             place: client.connection.shown(),
             not_exact: source.error.iter().cloned().collect(),

@@ -34,6 +34,8 @@ pub enum StepStatus {
 pub struct StepDone {
     /// The sources of the snapshot.
     pub sources: Vec<String>,
+    /// The sources of the target that they went to.
+    pub into: Vec<String>,
     /// `files`, `sqlite`, `postgres`, `n8n`, …
     pub kind: String,
     /// Where it went.
@@ -140,6 +142,7 @@ impl StepDone {
         let status = if plan.left_out.is_some() { StepStatus::LeftOut } else { StepStatus::NotBegun };
         Self {
             sources: plan.sources.clone(),
+            into: plan.into.clone(),
             kind: plan.kind.clone(),
             place: plan.place.clone(),
             status,

@@ -78,6 +78,7 @@ pub(super) fn in_place<'t>(task: &'t Task<'t>) -> Result<Vec<Box<dyn Step + 't>>
                     }
                 }
                 step.plan.sources.push(source.name.clone());
+                step.plan.into.push(source.name.clone());
                 step.plan.not_exact.extend(source.error.clone());
                 step.live.push(live);
             }
@@ -119,7 +120,7 @@ impl Part {
 
 impl Task<'_> {
     fn options(&self) -> RestoreOptions {
-        RestoreOptions { strategy: self.strategy, removable: self.removable(), ..RestoreOptions::default() }
+        RestoreOptions { strategy: self.strategy, undoes: self.undoes.clone(), ..RestoreOptions::default() }
     }
 
     /// A source that cannot be put back.
@@ -391,10 +392,13 @@ fn moved(planned: &RestorePlan, now: &RestorePlan) -> Option<String> {
     now.creates.iter().find(is_new).map(|path| shown(&absolute(now, path)))
 }
 
-/// Fails if something that stands there and is going to be changed is not as it is in the snapshot of what was there before.
+/// Fails if something that stands there and is going to be changed is not as it is in the snapshot of what was there before; of what
+/// is removed, also what is below it.
 fn stands(plan: &RestorePlan, kept: Option<&Tree>) -> std::result::Result<(), String> {
-    for path in [&plan.overwrites, &plan.attributes, &plan.removes].into_iter().flatten() {
-        let path = absolute(plan, path);
+    let stays = plan.overwrites.iter().chain(&plan.attributes).map(|path| (absolute(plan, path), false));
+    let goes = plan.removes.iter().map(|path| (absolute(plan, path), true));
+    let mut all: Vec<(PathBuf, bool)> = stays.chain(goes).collect();
+    while let Some((path, goes)) = all.pop() {
         let now = match path.symlink_metadata() {
             // What is not there cannot be lost.
             Err(e) if e.kind() == ErrorKind::NotFound => continue,
@@ -411,6 +415,12 @@ fn stands(plan: &RestorePlan, kept: Option<&Tree>) -> std::result::Result<(), St
                     || (now.mtime(), now.mtime_nsec()) != (node.mtime.seconds, i64::from(node.mtime.nanos)))
         {
             return Err(shown(&path));
+        }
+        if goes && now.is_dir() {
+            let entries = path.read_dir().map_err(|e| format!("{}: {e}", shown(&path)))?;
+            for entry in entries {
+                all.push((entry.map_err(|e| format!("{}: {e}", shown(&path)))?.path(), true));
+            }
         }
     }
     Ok(())

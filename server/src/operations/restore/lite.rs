@@ -70,6 +70,7 @@ pub(super) fn database<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result<
     }
     let mut plan = StepPlan {
         sources: vec![source.name.clone()],
+        into: vec![live.name.clone()],
         kind: "sqlite".to_owned(),
         place: shown(&place),
         bytes: node.size(),

@@ -24,7 +24,7 @@ mod workflows;
 
 use std::path::PathBuf;
 
-use chronos_snapshot::{Snapshot, SourceResult, Strategy, Tree, file_name};
+use chronos_snapshot::{Snapshot, SourceResult, Strategy, Tree, Undoes, file_name};
 use chronos_store::Repository;
 use jiff::Timestamp;
 
@@ -51,6 +51,8 @@ pub struct RestoreRequest {
     pub backup: String,
     /// Only these components, sources or targets; empty: everything.
     pub components: Vec<String>,
+    /// Only these sources of the snapshot, by their exact names; `None`: what `components` says.
+    pub sources: Option<Vec<String>>,
     /// The target that is written to; that of the snapshot if absent.
     pub target: Option<String>,
     /// How; over what is there if absent.
@@ -106,8 +108,8 @@ pub struct Task<'w> {
     fingerprint: Option<String>,
     part_of: Option<String>,
     undone: Option<Undone>,
-    /// What the restore that is undone put back.
-    made: Option<Tree>,
+    /// What the restore that is undone did to files.
+    undoes: Option<Undoes>,
     warnings: Vec<String>,
 }
 
@@ -130,8 +132,11 @@ impl<'w> Task<'w> {
         let began =
             Timestamp::from_nanosecond(workplace.env.clock.now()).map_err(|e| Error::Clock(e.to_string()))?;
         let manifest = &snapshot.manifest;
-        let sources: Vec<SourceResult> =
+        let mut sources: Vec<SourceResult> =
             chosen::chosen(manifest, &request.components, config)?.into_iter().cloned().collect();
+        if let Some(exact) = &request.sources {
+            sources.retain(|source| exact.contains(&source.name));
+        }
         let named = request.target.as_deref().unwrap_or(&manifest.target);
         let (target, live) = (target_name(config, named), config.target(named));
         let strategy = request.strategy.unwrap_or(Strategy::Overwrite);
@@ -160,7 +165,7 @@ impl<'w> Task<'w> {
             fingerprint: request.fingerprint.clone(),
             part_of: request.part_of.clone(),
             undone: request.undone.clone(),
-            made: None,
+            undoes: None,
             warnings,
         };
         task.find_made(&catalog);

@@ -29,6 +29,8 @@ pub struct Plan {
 pub struct StepPlan {
     /// The sources of the snapshot.
     pub sources: Vec<String>,
+    /// The sources of the target that they go to.
+    pub into: Vec<String>,
     /// `files`, `sqlite`, `postgres`, `n8n`, …
     pub kind: String,
     /// Where it goes.

@@ -56,7 +56,8 @@ impl Task<'_> {
         }
         let _turns = self.turns()?;
         let mut warnings = std::mem::take(&mut self.warnings);
-        match resume_target(self.workplace, &self.repository.id().to_string(), &self.target) {
+        let undone = self.undone.as_ref().map(|undone| &*undone.rollback_id);
+        match resume_target(self.workplace, &self.repository.id().to_string(), &self.target, undone) {
             Ok(told) => warnings.extend(told),
             Err(error) => {
                 warnings.push(format!("restores that were interrupted cannot be looked at: {error}"));

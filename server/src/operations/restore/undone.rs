@@ -1,14 +1,16 @@
 //! What a restore that undoes another one knows of it: only what that one made is removed, and nothing that came since.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use chronos_connect::n8n::Client;
-use chronos_snapshot::{Removable, SourceResult};
+use chronos_connect::n8n::restore::Stored;
+use chronos_snapshot::{Manifest, SourceResult, Undoes};
 use serde_json::Value;
 
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::operations::restore::Task;
+use crate::operations::restore::workflows::of_tree;
 
 /// A restore that is undone.
 #[derive(Clone, Debug, Default)]
@@ -17,12 +19,14 @@ pub struct Undone {
     pub rollback_id: String,
     /// The snapshot that it put back: what that has and the one of before has not was made by it.
     pub source: Option<String>,
+    /// Whether it removed what its snapshot lacked.
+    pub removed: bool,
     /// The one workflow that it put back.
     pub workflow: Option<String>,
-    /// Workflows that it wrote over, as source and id on the server; `None`: it did not live to say which.
+    /// Workflows that it wrote over or removed, as source and id on the server; `None`: it did not live to say which.
     pub written: Option<Vec<(String, String)>>,
-    /// Workflows that it made, in the same way.
-    pub created: Vec<(String, String)>,
+    /// Workflows that it made, in the same way; `None`: those that are there and look like it.
+    pub created: Option<Vec<(String, String)>>,
 }
 
 /// A workflow that is removed.
@@ -41,42 +45,96 @@ impl Undone {
         self.written.as_ref().is_none_or(|written| written.iter().any(is_it))
     }
 
-    /// The workflows that it made and that are there.
-    pub(super) fn made(&self, source: &SourceResult, client: &Client) -> Result<Vec<Gone>> {
-        let mut made = Vec::new();
-        for (_, id) in self.created.iter().filter(|(of, _)| *of == source.name) {
-            let live = client.workflow(id).map_err(chronos_connect::Error::from)?;
-            let name = |live: Value| live.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-            made.extend(live.map(|live| Gone { id: id.clone(), name: name(live) }));
-        }
-        Ok(made)
+    /// Whether it may have made workflows of a source.
+    pub(super) fn may_have_made(&self, source: &SourceResult) -> bool {
+        self.created.as_ref().is_none_or(|created| created.iter().any(|(of, _)| *of == source.name))
     }
 }
 
 impl Task<'_> {
-    /// Finds what the restore that is undone put back.
-    pub(super) fn find_made(&mut self, catalog: &Catalog) {
-        let Some(source) = self.undone.as_ref().and_then(|undone| undone.source.as_ref()) else { return };
-        match catalog.snapshots.iter().find(|s| s.manifest.backup_id == *source) {
-            Some(snapshot) if snapshot.manifest.target == self.target => {
-                self.made = Some(catalog.tree(snapshot));
-            }
-            Some(_) => self.warnings.push(format!(
-                "{source} is of another target: files that came from it and were not there before stay"
-            )),
-            None => self
-                .warnings
-                .push(format!("{source} is gone: files that came from it and were not there before stay")),
+    /// The workflows that the restore that is undone made and that are there.
+    pub(super) fn made(&self, undone: &Undone, source: &SourceResult, client: &Client) -> Result<Vec<Gone>> {
+        let Some(created) = &undone.created else { return self.looks_made(source, client) };
+        let mut made = Vec::new();
+        for (_, id) in created.iter().filter(|(of, _)| *of == source.name) {
+            let live = client.workflow(id).map_err(chronos_connect::Error::from)?;
+            made.extend(live.map(|live| Gone { id: id.clone(), name: text(&live, "name") }));
         }
+        Ok(made)
     }
 
-    /// What of the files that the snapshot lacks may be removed: in an undo, what the other restore made.
-    pub(super) fn removable(&self) -> Option<Removable> {
-        self.undone.as_ref()?;
-        let made = self.made.clone();
-        Some(Removable(Arc::new(move |path| match &made {
-            Some(tree) => Ok(tree.get(path)?.is_some()),
-            None => Ok(false),
-        })))
+    /// Workflows of the snapshot that was restored which were not there before, and are there now: by their id, or under another id with
+    /// the same name and the same nodes.
+    fn looks_made(&self, source: &SourceResult, client: &Client) -> Result<Vec<Gone>> {
+        let Some(restored) = self.undoes.as_ref().and_then(|undoes| undoes.restored.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        let (before, stored) = (of_tree(&self.tree, source)?, of_tree(restored, source)?);
+        let was_there = |id: &String| before.ids().contains(id);
+        let mut live = client.workflow_names().map_err(chronos_connect::Error::from)?;
+        live.retain(|id, _| !was_there(id));
+        let mut made = Vec::new();
+        for id in stored.ids().into_iter().filter(|id| !was_there(id)) {
+            let wanted = stored.load(&id)?;
+            let name = text(&wanted, "name");
+            for (live_id, live_name) in &live {
+                let is_it = *live_id == id
+                    || *live_name == name && {
+                        let now = client.workflow(live_id).map_err(chronos_connect::Error::from)?;
+                        now.is_some_and(|now| nodes(&now) == nodes(&wanted))
+                    };
+                if is_it {
+                    made.push(Gone { id: live_id.clone(), name: live_name.clone() });
+                }
+            }
+        }
+        Ok(made)
     }
+
+    /// Finds what the restore that is undone put back.
+    pub(super) fn find_made(&mut self, catalog: &Catalog) {
+        let Some(undone) = &self.undone else { return };
+        let mut undoes = Undoes { before: self.tree.clone(), restored: None, removed: undone.removed };
+        let source = undone.source.clone().unwrap_or_default();
+        match catalog.snapshots.iter().find(|s| s.manifest.backup_id == source) {
+            Some(snapshot) if snapshot.manifest.target == self.target => {
+                self.warnings.extend(unseen(&snapshot.manifest, &self.snapshot.manifest, &self.sources));
+                undoes.restored = Some(catalog.tree(snapshot));
+            }
+            Some(_) => self.warnings.push(format!(
+                "{source} is of another target: files that came from it and were not there before stay, and all \
+                 that were there are as before"
+            )),
+            None => self.warnings.push(format!(
+                "{source} is gone: files that came from it and were not there before stay, and all that were there \
+                 are as before"
+            )),
+        }
+        self.undoes = Some(undoes);
+    }
+}
+
+/// Places of files that the restore made as a whole: the snapshot of before knows nothing of them.
+fn unseen(restored: &Manifest, before: &Manifest, sources: &[SourceResult]) -> Vec<String> {
+    let paths = |manifest: &Manifest, source: &SourceResult| {
+        if manifest.sources.len() == 1 { manifest.paths.clone() } else { source.paths.clone() }
+    };
+    let mut told = Vec::new();
+    for source in restored.sources.iter().filter(|s| s.kind == "files" && !s.failed) {
+        let Some(kept) = sources.iter().find(|s| s.name == source.name) else { continue };
+        let kept = paths(before, kept);
+        let new = paths(restored, source).into_iter().filter(|path| !kept.contains(path));
+        told.extend(new.map(|path| format!("{path} was not there before, and stays if it is there now")));
+    }
+    told
+}
+
+fn text(workflow: &Value, key: &str) -> String {
+    workflow.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Ids of the nodes of a workflow, which stay the same wherever it is.
+fn nodes(workflow: &Value) -> BTreeSet<String> {
+    let nodes = workflow.get("nodes").and_then(Value::as_array).into_iter().flatten();
+    nodes.map(|node| text(node, "id")).collect()
 }

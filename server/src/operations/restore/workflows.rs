@@ -39,7 +39,7 @@ struct Workflows<'t> {
 
 /// Stored workflows.
 #[derive(Debug)]
-struct OfTree {
+pub(super) struct OfTree {
     tree: Tree,
     /// Id and file of each.
     all: Vec<(String, TreePath)>,
@@ -137,7 +137,7 @@ pub(super) fn workflows<'t>(
     let Some(live) = task.source(source, SourceKind::N8n) else {
         return left_out(format!("target {} has no n8n that is named {}", task.target, source.name));
     };
-    let mut stored = stored(task, source)?;
+    let mut stored = of_tree(&task.tree, source)?;
     if stored.all.is_empty() && task.undone.is_none() {
         return left_out(Task::absent(source));
     }
@@ -145,7 +145,7 @@ pub(super) fn workflows<'t>(
         Some(undone) => stored.all.retain(|(id, _)| undone.wrote(source, id)),
         None => missing.retain_in(stored.keep(&task.workflows)?),
     }
-    if stored.all.is_empty() && task.undone.as_ref().is_none_or(|undone| undone.created.is_empty()) {
+    if stored.all.is_empty() && task.undone.as_ref().is_none_or(|undone| !undone.may_have_made(source)) {
         return Ok(None);
     }
     let Some(client) = n8n_client(live, &setting(task.workplace, &FileOptions::default()))? else {
@@ -155,11 +155,12 @@ pub(super) fn workflows<'t>(
     let options = n8n_way_back(live);
     let planned = look(task, &client, &stored, &options)?;
     let gone = match &task.undone {
-        Some(undone) => undone.made(source, &client)?,
+        Some(undone) => task.made(undone, source, &client)?,
         None => Vec::new(),
     };
     let mut step = StepPlan {
         sources: vec![source.name.clone()],
+        into: vec![live.name.clone()],
         kind: "n8n".to_owned(),
         place: client.server().to_owned(),
         not_exact: source.error.iter().cloned().collect(),
@@ -184,15 +185,15 @@ pub(super) fn workflows<'t>(
 }
 
 /// The workflows of a source that the snapshot has.
-fn stored(task: &Task<'_>, source: &SourceResult) -> Result<OfTree> {
+pub(super) fn of_tree(tree: &Tree, source: &SourceResult) -> Result<OfTree> {
     let folder = TreePath::new(source.name.as_str())?.join(FOLDER)?;
     let mut all = Vec::new();
-    for entry in task.tree.children(&folder) {
+    for entry in tree.children(&folder) {
         let (path, _) = entry?;
         let id = std::str::from_utf8(path.name()).ok().and_then(id_of_file);
         all.extend(id.map(|id| (id, path)));
     }
-    Ok(OfTree { tree: task.tree.clone(), all })
+    Ok(OfTree { tree: tree.clone(), all })
 }
 
 /// What is going to be done; of a merge, what is missing alone.
@@ -287,7 +288,13 @@ impl Step for Workflows<'_> {
             return Err(Failed::Refused(why).into());
         }
         let monitor = &**self.task.repository.monitor();
-        let act = Act::Workflows { place: self.plan.place.clone() };
+        let updated = self.planned.workflows.iter().filter(|w| w.action == Action::Updated);
+        let written = updated.map(|w| &w.live_id).chain(self.gone.iter().map(|gone| &gone.id));
+        let act = Act::Workflows {
+            place: self.plan.place.clone(),
+            source: self.live.name.clone(),
+            written: written.cloned().collect(),
+        };
         let noted = Noted::begin(record, self.task.repository.monitor(), &act);
         let report = restore(&self.client, &self.stored, &self.planned, &self.options, monitor)?;
         for workflow in report.workflows {

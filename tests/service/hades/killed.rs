@@ -1,0 +1,116 @@
+//! Workflows that are put back by a service which is killed at each of its calls: the next start leaves everything as it was before.
+
+use std::sync::{Arc, Mutex};
+use std::thread::spawn;
+use std::time::{Duration, Instant};
+
+use chronos_tests::{HttpServer, N8n, Program, Response, Service};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::workflows::{made, rename};
+use super::{backed_up, service};
+
+/// Longest that anything here may take.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// When the service is killed.
+#[derive(Clone, Copy, Debug)]
+struct Kill {
+    pid: u32,
+    /// At this one of the calls that change something.
+    at: usize,
+    /// The call reaches n8n all the same.
+    is_heard: bool,
+}
+
+/// Name and whether it is active, of each workflow.
+fn all(server: &N8n) -> Vec<(String, bool)> {
+    let listed = server.call("GET", "workflows", None);
+    let of = |w: &Value| (w["name"].as_str().unwrap().to_owned(), w["active"] == true);
+    let mut all: Vec<_> = listed["data"].as_array().unwrap().iter().map(of).collect();
+    all.sort();
+    all
+}
+
+fn history(service: &Service) -> Vec<Value> {
+    service.hades().get("/history").expect(200)["history"].as_array().unwrap().clone()
+}
+
+/// What the history says of the newest restore once it was taken back.
+fn taken_back(service: &Service) -> String {
+    let limit = Instant::now() + LIMIT;
+    loop {
+        let rows = history(service);
+        let row = rows.iter().find(|row| row["rollback_type"] == "backup_restore").unwrap();
+        let told = row["error_message"].as_str().unwrap_or_default();
+        if told.contains("taken back by") {
+            assert_eq!(row["status"], "interrupted", "{row}");
+            return told.to_owned();
+        }
+        assert!(Instant::now() < limit, "{row} {}", service.log());
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+fn is_as_before_after_a_kill_at_each_call(version: &'static str) {
+    let server = chronos_tests::n8n(version);
+    let armed: Arc<Mutex<Option<Kill>>> = Arc::default();
+    let kill = Arc::clone(&armed);
+    let proxy = HttpServer::pass_on_unless(&server.url(), move |request| {
+        let mut armed = kill.lock().unwrap();
+        let plan = armed.as_mut().filter(|_| request.method != "GET")?;
+        plan.at -= 1;
+        if plan.at > 0 {
+            return None;
+        }
+        let plan = armed.take()?;
+        kill_process(Pid::from_raw(plan.pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
+        (!plan.is_heard).then(|| Response::json(500, &json!({})))
+    });
+    let (edited, gone) = (made(&server, "Edited"), made(&server, "Gone"));
+    for id in [&edited, &gone] {
+        server.call("POST", &format!("workflows/{id}/activate"), None);
+    }
+    let mut service = service(&format!(
+        "[[target]]\nname = \"control-plane\"\n[[target.source]]\nname = \"flows\"\nkind = \"n8n\"\nurl = \"{}\"\napi_key = \"{}\"\n",
+        proxy.url(),
+        server.key
+    ));
+    let backup = backed_up(&service, "control-plane");
+    rename(&server, &edited, "Edited since");
+    server.delete(&gone);
+    let before = all(&server);
+    assert_eq!(before, [("Edited since".to_owned(), true)]);
+    let mut stops = 0;
+    for at in 1.. {
+        for is_heard in [false, true] {
+            *armed.lock().unwrap() = Some(Kill { pid: service.pid(), at, is_heard });
+            let url = format!("{}/restore/workflow", service.hades().url());
+            let body = json!({ "backup_id": backup }).to_string();
+            let asked = spawn(move || chronos_tests::http_client().post(url).body(body).send().is_ok());
+            let was_answered = asked.join().unwrap();
+            if armed.lock().unwrap().take().is_some() {
+                assert!(was_answered);
+                assert_eq!(all(&server), [("Edited".to_owned(), true), ("Gone".to_owned(), true)]);
+                assert!(stops >= 8, "only {stops} stops");
+                return;
+            }
+            stops += 1;
+            let program: Program = service.killed();
+            service = Service::start(program, &[]);
+            let told = taken_back(&service);
+            assert_eq!(all(&server), before, "{version}, call {at}, heard: {is_heard}: {told}");
+        }
+    }
+}
+
+#[test]
+fn is_as_before_after_a_kill_at_each_call_1_123() {
+    is_as_before_after_a_kill_at_each_call("1.123.81");
+}
+
+#[test]
+fn is_as_before_after_a_kill_at_each_call_2_40() {
+    is_as_before_after_a_kill_at_each_call("2.40.7");
+}
