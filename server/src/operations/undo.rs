@@ -111,7 +111,7 @@ fn one(
     if row.repository != repository.id().to_string() {
         return Err(not(row, "it belongs to another repository: name that one"));
     }
-    let written = report.map(|report| written(report));
+    let written = report.map(written);
     if written.as_ref().is_some_and(Vec::is_empty) {
         return Err(not(row, "it changed nothing"));
     }
