@@ -227,7 +227,12 @@ fn advice(error: &chronos_server::Error) -> Option<String> {
             "give a source its `component` in the configuration, or take --type full"
         }
         Error::NoTargets => "add a [[target]] to the configuration; `chronos config init` begins one",
-        Error::Failed { cause, .. } | Error::NotRestored { cause, .. } => return advice(cause),
+        Error::Failed { cause, .. } => return advice(cause),
+        Error::NotRestored { rollback_id, .. } => {
+            return Some(format!("`chronos history` has it as {rollback_id}"));
+        }
+        Error::UnknownWorkflow { .. } => "workflows are named by the ids that n8n shows in their addresses",
+        Error::UnknownVersion { .. } => "`chronos versions --workflow ID` lists what there is",
         Error::Snapshot(error) | Error::Unknown { source: error, .. } => return snapshot_advice(error),
         _ => return None,
     };

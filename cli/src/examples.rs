@@ -24,7 +24,12 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
          chronos diff files_manual_20260101_000000 latest --path etc\n\
          chronos diff latest:etc/app.json live",
     ),
-    ("versions", "chronos versions ~/Documents/letter.txt\nchronos versions etc/hosts --since 2026-01-01"),
+    (
+        "versions",
+        "chronos versions ~/Documents/letter.txt\n\
+         chronos versions etc/hosts --since 2026-01-01\n\
+         chronos versions --workflow rzAW3UffRJBgpyXS --target prod",
+    ),
     (
         "restore",
         "chronos restore latest --to /tmp/back\n\
@@ -32,6 +37,13 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
          chronos restore latest --strategy overwrite --include '*.conf' --dry-run\n\
          chronos restore latest:shop --component database --to /tmp/dump",
     ),
+    (
+        "rollback",
+        "chronos rollback --workflow rzAW3UffRJBgpyXS\n\
+         chronos rollback latest --component shop --dry-run\n\
+         chronos rollback shop_daily_20260101_020000 --strategy replace",
+    ),
+    ("history", "chronos history\nchronos history --target shop --status failed"),
     (
         "export",
         "chronos export latest -o backup.tar.zst\nchronos export latest:etc --format zip -o etc.zip --force",

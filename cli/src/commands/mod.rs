@@ -16,6 +16,7 @@ mod emergency;
 mod export;
 mod find;
 mod forget;
+mod history;
 mod hold;
 mod init;
 mod jobs;
@@ -29,6 +30,7 @@ mod repair;
 mod restore;
 mod restored;
 mod rewrite;
+mod rollback;
 mod schedule;
 mod serve;
 mod snapshots;
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     Diff(diff::Diff),
     Versions(versions::Versions),
     Restore(restore::Restore),
+    Rollback(rollback::Rollback),
+    History(history::History),
     Export(export::Export),
     Undo(undo::Undo),
     Recover(recover::Recover),
@@ -101,6 +105,8 @@ impl Command {
             Self::Diff(c) => c.run(app),
             Self::Versions(c) => c.run(app),
             Self::Restore(c) => c.run(app),
+            Self::Rollback(c) => c.run(app),
+            Self::History(c) => c.run(app),
             Self::Export(c) => c.run(app),
             Self::Undo(c) => c.run(app),
             Self::Recover(c) => c.run(app),

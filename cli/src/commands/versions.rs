@@ -1,25 +1,30 @@
-//! `chronos versions`: the distinct versions of one path.
+//! `chronos versions`: the distinct versions of one path, or of one workflow.
 
 use std::path::{Component, Path, PathBuf};
 
+use chronos_server::operations::versions::{Workflow, WorkflowVersion, find_workflow, of_workflow};
 use chronos_snapshot::{Snapshot, TreePath, counted, parse_path, versions};
 use chronos_store::SnapshotId;
 use clap::Args;
 use serde::Serialize;
 
-use crate::commands::catalog::{Catalog, Filter};
+use crate::commands::catalog::{Catalog, Filter, canonical};
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::entry::{Entry, mtime};
 use crate::output::table::{SHORT_ID_LEN, Table, local_time, size};
 use crate::values::parse_shown;
 
-/// List the distinct versions of a file or folder
+/// List the distinct versions of a file or folder, or of a workflow
 #[derive(Debug, Args)]
 pub(crate) struct Versions {
     /// A path, as it is on disk or as it is in the snapshots
-    #[arg(value_name = "PATH", value_parser = parse_shown())]
-    wanted: String,
+    #[arg(value_name = "PATH", value_parser = parse_shown(), required_unless_present = "workflow", conflicts_with = "workflow")]
+    wanted: Option<String>,
+
+    /// A workflow of an n8n, by its id; of --target, or of the target that has it
+    #[arg(long, value_name = "ID", conflicts_with_all = ["tier", "tags", "host", "path", "since", "until", "status"])]
+    workflow: Option<String>,
 
     #[command(flatten)]
     filter: Filter,
@@ -47,15 +52,60 @@ struct Document {
     errors: Vec<String>,
 }
 
+/// The JSON document of a workflow.
+#[derive(Serialize)]
+struct OfWorkflow<'a> {
+    workflow_id: &'a str,
+    target: String,
+    source: String,
+    versions: Vec<WorkflowVersion>,
+    errors: Vec<String>,
+}
+
 impl Versions {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
         let catalog = Catalog::open(app)?;
-        let mut chosen: Vec<Snapshot> = self.filter.apply(&catalog, &catalog.snapshots)?.cloned().collect();
+        match (&self.workflow, &self.wanted) {
+            (Some(id), _) => self.of_workflow(app, &catalog, id),
+            (None, wanted) => self.of_path(app, &catalog, wanted.as_deref().unwrap_or_default()),
+        }
+    }
+
+    fn of_workflow(&self, app: &App, catalog: &Catalog, id: &str) -> Result<Exit, Failure> {
+        let found = match &self.filter.target {
+            Some(target) => of_workflow(catalog, &canonical(app, target)?, id)?,
+            None => find_workflow(catalog, &catalog.snapshots, id)?,
+        };
+        let mut table =
+            Table::new(&["VERSION", "CONTENT", "NAME", "ACTIVE", "FIRST SEEN", "LAST SEEN", "IN", "NEWEST"])
+                .right(&[6]);
+        for version in &found.versions {
+            table.row([
+                version.version_id.clone(),
+                version.content_id.chars().take(SHORT_ID_LEN).collect(),
+                version.name.clone(),
+                if version.active { "yes" } else { "no" }.to_owned(),
+                local_time(&version.first_seen),
+                local_time(&version.last_seen),
+                version.snapshots.len().to_string(),
+                version.backup_id.clone(),
+            ]);
+        }
+        found.errors.iter().for_each(|e| app.output.warning(e));
+        let exit = if found.errors.is_empty() { catalog.exit() } else { Exit::Damage };
+        app.output.table(&table)?;
+        let Workflow { source, target, versions, errors } = found;
+        app.output.document(&OfWorkflow { workflow_id: id, target, source, versions, errors })?;
+        Ok(exit)
+    }
+
+    fn of_path(&self, app: &App, catalog: &Catalog, wanted: &str) -> Result<Exit, Failure> {
+        let mut chosen: Vec<Snapshot> = self.filter.apply(catalog, &catalog.snapshots)?.cloned().collect();
         chosen.sort_by_key(Snapshot::taken_at);
         let reader = catalog.view.reader();
         let mut answer = None;
-        for path in self.candidates()? {
+        for path in candidates(wanted)? {
             let found = versions(&reader, &chosen, &path);
             let empty = found.versions.is_empty() && found.errors.is_empty();
             answer = Some((path, found));
@@ -64,7 +114,7 @@ impl Versions {
             }
         }
         let Some((path, found)) = answer else {
-            return Err(Failure::usage(format!("{} is no path", self.wanted)));
+            return Err(Failure::usage(format!("{wanted} is no path")));
         };
         if found.versions.is_empty() && found.errors.is_empty() {
             return Err(Failure::new(
@@ -111,26 +161,26 @@ impl Versions {
         app.output.document(&Document { path: path.to_string(), versions: listed, errors })?;
         Ok(exit)
     }
+}
 
-    /// What the path may mean: the place on disk first, then the path inside snapshots; as it is spelled, then as it
-    /// is shown.
-    fn candidates(&self) -> Result<Vec<TreePath>, Failure> {
-        let absolute = |p: &Path| std::path::absolute(p).map_err(|e| Failure::file(p, &e));
-        let wanted = Path::new(&self.wanted);
-        if wanted.components().any(|c| c == Component::ParentDir) {
-            return Ok(vec![TreePath::from_absolute(&without_parents(&absolute(wanted)?))?]);
-        }
-        let inside = TreePath::of_shown(&String::from_utf8_lossy(parse_path(&self.wanted)?.as_bytes()));
-        let mut paths = Vec::new();
-        if !wanted.is_absolute() {
-            let here = TreePath::from_absolute(&absolute(Path::new("."))?)?;
-            for below in &inside {
-                paths.push(here.join(below.as_bytes())?);
-            }
-        }
-        paths.extend(inside);
-        Ok(paths)
+/// What the path may mean: the place on disk first, then the path inside snapshots; as it is spelled, then as it
+/// is shown.
+fn candidates(typed: &str) -> Result<Vec<TreePath>, Failure> {
+    let absolute = |p: &Path| std::path::absolute(p).map_err(|e| Failure::file(p, &e));
+    let wanted = Path::new(typed);
+    if wanted.components().any(|c| c == Component::ParentDir) {
+        return Ok(vec![TreePath::from_absolute(&without_parents(&absolute(wanted)?))?]);
     }
+    let inside = TreePath::of_shown(&String::from_utf8_lossy(parse_path(typed)?.as_bytes()));
+    let mut paths = Vec::new();
+    if !wanted.is_absolute() {
+        let here = TreePath::from_absolute(&absolute(Path::new("."))?)?;
+        for below in &inside {
+            paths.push(here.join(below.as_bytes())?);
+        }
+    }
+    paths.extend(inside);
+    Ok(paths)
 }
 
 /// The same path without `..`, as it is spelled: what stood there once need not be there to ask the file system.

@@ -8,6 +8,7 @@ pub mod diff;
 pub mod emergency;
 pub mod failures;
 pub mod gathered;
+pub mod history;
 pub mod hold;
 mod marks;
 pub mod prune;

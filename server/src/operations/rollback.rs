@@ -9,14 +9,18 @@ use chronos_connect::n8n::restore::{Action, plan};
 use chronos_connect::n8n::{Client, live};
 use chronos_snapshot::FileOptions;
 use chronos_store::Repository;
+use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::catalog::{Catalog, target_name};
 use crate::config::{SourceKind, TargetConfig};
 use crate::error::{Error, Kind, Result};
 use crate::operations::Mode;
 use crate::operations::backup::setting;
-use crate::operations::restore::{RestoreRequest, Restored, note_unbegun, note_without_version, restore};
+use crate::operations::restore::{
+    Plan, RestoreRequest, Restored, WorkflowDone, note_unbegun, note_without_version, restore,
+};
 use crate::operations::versions::{Workflow, WorkflowVersion, load, of_workflow};
 use crate::sources::{n8n_client, n8n_way_back};
 use crate::state::RollbackType;
@@ -61,6 +65,96 @@ pub enum Outcome {
         /// A sentence for people.
         message: String,
     },
+}
+
+/// What became of a workflow that goes back to a version, as it is answered.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct VersionBack {
+    /// `completed`, `partial`, `planned`, or `requires_backup`: no other version is stored, and nothing was touched.
+    pub status: String,
+    /// Its id in the history; a dry run has none.
+    pub rollback_id: Option<String>,
+    /// The workflow.
+    pub workflow_id: String,
+    /// The version that is there now.
+    pub restored_version: Option<String>,
+    /// Its content id.
+    pub content_id: Option<String>,
+    /// The version that was there; none if the workflow was gone.
+    pub from_version: Option<String>,
+    /// The snapshot that it comes from.
+    pub backup_id: Option<String>,
+    /// The snapshot of what was there before.
+    pub pre_rollback_backup: Option<String>,
+    /// What was done to the workflow, and what is not as it was stored.
+    pub restored: Vec<WorkflowDone>,
+    /// What would be done, a dry run alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// What the caller should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// A workflow that is not back.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WorkflowNotBack {
+    /// Its id in the snapshot; or the source, if that failed as a whole.
+    pub id: String,
+    /// Why, and in which state it was left.
+    pub error: String,
+}
+
+impl VersionBack {
+    /// The answer of what became of a workflow.
+    pub fn of(outcome: Outcome, workflow_id: String) -> Self {
+        match outcome {
+            Outcome::RequiresBackup { rollback_id, message } => Self {
+                status: "requires_backup".to_owned(),
+                rollback_id,
+                workflow_id,
+                message,
+                ..Self::default()
+            },
+            Outcome::Done { from, version, restored, mut warnings } => {
+                let (back, _) = of_workflows(&restored);
+                warnings.extend(restored.warnings);
+                Self {
+                    status: restored.status,
+                    rollback_id: restored.rollback_id,
+                    workflow_id,
+                    restored_version: Some(version.version_id),
+                    content_id: Some(version.content_id),
+                    from_version: from,
+                    backup_id: Some(restored.backup_id),
+                    pre_rollback_backup: restored.pre_rollback_backup,
+                    restored: back,
+                    plan: restored.plan,
+                    warnings,
+                    message: restored.message,
+                }
+            }
+        }
+    }
+}
+
+/// The workflows that are back, and those that are not.
+pub fn of_workflows(restored: &Restored) -> (Vec<WorkflowDone>, Vec<WorkflowNotBack>) {
+    let (mut back, mut errors) = (Vec::new(), Vec::new());
+    for step in &restored.steps {
+        for workflow in &step.workflows {
+            match &workflow.error {
+                None => back.push(workflow.clone()),
+                Some(error) => errors.push(WorkflowNotBack { id: workflow.id.clone(), error: error.clone() }),
+            }
+        }
+        if let Some(error) = step.error.as_ref().filter(|_| step.workflows.is_empty()) {
+            errors.push(WorkflowNotBack { id: step.sources.join(", "), error: error.clone() });
+        }
+    }
+    (back, errors)
 }
 
 /// Puts a workflow back to a version, or says what that would do.

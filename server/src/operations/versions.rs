@@ -18,7 +18,7 @@ pub(crate) const FOLDER: &[u8] = b"workflows";
 /// Kind of the sources that have workflows.
 const KIND: &str = "n8n";
 /// The target that is meant where nobody names one.
-pub(crate) const FIRST: &str = "control-plane";
+pub const FIRST: &str = "control-plane";
 /// Longest workflow that is read.
 const WORKFLOW_MAX: u64 = 64 << 20;
 

@@ -1,6 +1,7 @@
 //! HADES over HTTP: the real program on a loopback port, against the real servers.
 
 mod access;
+mod commands;
 mod diff;
 mod emergency;
 mod health;

@@ -23,13 +23,18 @@ pub(super) fn name(server: &N8n, id: &str) -> String {
     server.workflow(id).unwrap()["name"].as_str().unwrap().to_owned()
 }
 
-/// A service whose control plane is this n8n.
-pub(super) fn of(server: &N8n, more: &str) -> Service {
-    service(&format!(
-        "{more}[[target]]\nname = \"control-plane\"\n[[target.source]]\nname = \"flows\"\nkind = \"n8n\"\nurl = \"{}\"\napi_key = \"{}\"\n",
+/// A control plane that is this n8n.
+pub(super) fn control_plane(server: &N8n) -> String {
+    format!(
+        "[[target]]\nname = \"control-plane\"\n[[target.source]]\nname = \"flows\"\nkind = \"n8n\"\nurl = \"{}\"\napi_key = \"{}\"\n",
         server.url(),
         server.key
-    ))
+    )
+}
+
+/// A service whose control plane is this n8n.
+pub(super) fn of(server: &N8n, more: &str) -> Service {
+    service(&[more, &control_plane(server)].concat())
 }
 
 fn goes_back_by_its_id_alone(version: &'static str) {

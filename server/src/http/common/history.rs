@@ -7,7 +7,6 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::catalog::{rfc3339, target_name};
 use crate::error::Error;
 use crate::http::blocking::look;
 use crate::http::common::words::{given, one_of, rows};
@@ -16,8 +15,9 @@ use crate::http::name::RollbackId;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::service::Service;
+use crate::operations::history::{HistoryRow, history};
 use crate::operations::restore::settle;
-use crate::state::{Rollback, RollbackFilter, RollbackStatus};
+use crate::state::{RollbackFilter, RollbackStatus};
 
 /// Most parts of a call that are listed.
 const PARTS_MAX: u32 = 1000;
@@ -37,69 +37,14 @@ pub(in crate::http) struct Parameters {
     status: Option<String>,
 }
 
-/// One call.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = HistoryRow)]
-pub(in crate::http) struct Row {
-    /// Its id.
-    rollback_id: String,
-    /// What was written to.
-    target: String,
-    /// `backup_restore`, `rollback`, `version`, `recover`, `rebuild`, `emergency` or `undo`.
-    rollback_type: String,
-    /// The snapshot that was put back.
-    source_backup_id: Option<String>,
-    /// The version of a workflow that was put back.
-    source_version_id: Option<String>,
-    /// That workflow.
-    workflow_id: Option<String>,
-    /// How: `new_location`, `overwrite`, `replace` or `merge`.
-    strategy: Option<String>,
-    /// The snapshot of what was there before.
-    pre_rollback_backup: Option<String>,
-    /// `running`, `completed`, `partial`, `failed` or `interrupted`.
-    status: &'static str,
-    /// When it began.
-    created_at: Option<String>,
-    /// When it ended.
-    completed_at: Option<String>,
-    /// What is not back, and why.
-    error_message: Option<String>,
-    /// The call that it is a part of.
-    part_of: Option<String>,
-    /// The rollback that it undoes.
-    undoes: Option<String>,
-}
-
 /// The history.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = History)]
 pub(in crate::http) struct Listing {
     /// The rows, newest first.
-    history: Vec<Row>,
+    history: Vec<HistoryRow>,
     /// How many.
     count: usize,
-}
-
-impl From<Rollback> for Row {
-    fn from(row: Rollback) -> Self {
-        Self {
-            rollback_id: row.rollback_id,
-            target: row.target,
-            rollback_type: row.rollback_type,
-            source_backup_id: row.source_backup_id,
-            source_version_id: row.source_version_id,
-            workflow_id: row.workflow_id,
-            strategy: row.strategy,
-            pre_rollback_backup: row.pre_rollback_backup,
-            status: row.status.word(),
-            created_at: rfc3339(row.created_at),
-            completed_at: row.completed_at.and_then(rfc3339),
-            error_message: row.error_message,
-            part_of: row.part_of,
-            undoes: row.undoes,
-        }
-    }
 }
 
 /// What was put back, newest first
@@ -120,13 +65,13 @@ pub(in crate::http) async fn get(
 #[schema(as = HistoryEntry)]
 pub(in crate::http) struct Entry {
     #[serde(flatten)]
-    row: Row,
+    row: HistoryRow,
     /// What it answered, or how far it has come.
     report: Option<serde_json::Value>,
     /// The calls that are parts of it, the oldest first.
-    parts: Vec<Row>,
+    parts: Vec<HistoryRow>,
     /// The calls that undo it, the oldest first.
-    undone_by: Vec<Row>,
+    undone_by: Vec<HistoryRow>,
 }
 
 /// One call that put something back
@@ -145,8 +90,8 @@ pub(in crate::http) async fn one(
 fn entry(service: &Service, id: String) -> Result<Entry, Error> {
     settle(service.workplace())?;
     let state = service.state()?;
-    let rows = |filter: &RollbackFilter<'_>| -> Result<Vec<Row>, Error> {
-        Ok(state.rollbacks(filter, PARTS_MAX)?.into_iter().rev().map(Row::from).collect())
+    let rows = |filter: &RollbackFilter<'_>| -> Result<Vec<HistoryRow>, Error> {
+        Ok(state.rollbacks(filter, PARTS_MAX)?.into_iter().rev().map(HistoryRow::from).collect())
     };
     let filter = RollbackFilter { rollback_id: Some(&id), ..RollbackFilter::default() };
     let found = state.rollbacks(&filter, 1)?.into_iter().next();
@@ -164,13 +109,7 @@ fn page(service: &Service, asked: Parameters) -> Result<Listing, Problem> {
     let limit = rows(asked.limit)?;
     let known = RollbackStatus::ALL.map(RollbackStatus::word);
     let status = given(asked.status).map(|word| one_of("status", &word, &known)).transpose()?;
-    let target = given(asked.target).map(|name| target_name(&service.workplace().config, &name));
-    settle(service.workplace())?;
-    let filter = RollbackFilter {
-        target: target.as_deref(),
-        status: status.as_deref().and_then(RollbackStatus::of_word),
-        ..RollbackFilter::default()
-    };
-    let history: Vec<Row> = service.state()?.rollbacks(&filter, limit)?.into_iter().map(Row::from).collect();
+    let status = status.as_deref().and_then(RollbackStatus::of_word);
+    let history = history(service.workplace(), given(asked.target).as_deref(), status, limit)?;
     Ok(Listing { count: history.len(), history })
 }

@@ -13,8 +13,10 @@ use crate::http::common::words::{given, required};
 use crate::http::problem::Problem;
 use crate::http::service::Service;
 use crate::operations::Mode;
-use crate::operations::restore::{Plan, RestoreRequest, Restored, WorkflowDone, restore};
-use crate::operations::rollback::{Outcome, WorkflowRollback, rollback_workflow};
+use crate::operations::restore::{Plan, RestoreRequest, WorkflowDone, restore};
+use crate::operations::rollback::{
+    VersionBack, WorkflowNotBack, WorkflowRollback, of_workflows, rollback_workflow,
+};
 use crate::operations::versions::FIRST;
 
 /// Component of the sources that have workflows.
@@ -38,37 +40,6 @@ pub(super) struct AskedVersion {
     dry_run: Option<bool>,
     /// The fingerprint of the plan of a dry run: if another one holds now, nothing is touched.
     fingerprint: Option<String>,
-}
-
-/// What became of it.
-#[derive(Debug, Default, Serialize, ToSchema)]
-pub(super) struct VersionBack {
-    /// `completed`, `partial`, `planned`, or `requires_backup`: no other version is stored, and nothing was touched.
-    status: String,
-    /// Its id in the history; a dry run has none.
-    rollback_id: Option<String>,
-    /// The workflow.
-    workflow_id: String,
-    /// The version that is there now.
-    restored_version: Option<String>,
-    /// Its content id.
-    content_id: Option<String>,
-    /// The version that was there; none if the workflow was gone.
-    from_version: Option<String>,
-    /// The snapshot that it comes from.
-    backup_id: Option<String>,
-    /// The snapshot of what was there before.
-    pre_rollback_backup: Option<String>,
-    /// What was done to the workflow, and what is not as it was stored.
-    restored: Vec<WorkflowDone>,
-    /// What would be done, a dry run alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plan: Option<Plan>,
-    /// What the caller should know.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<String>,
-    /// A sentence for people.
-    message: String,
 }
 
 /// Which workflows come back from a snapshot.
@@ -104,7 +75,7 @@ pub(super) struct WorkflowsBack {
     /// Each workflow that is back, or was as it was stored.
     restored: Vec<WorkflowDone>,
     /// Each that is not, and why.
-    errors: Vec<NotBack>,
+    errors: Vec<WorkflowNotBack>,
     /// What would be done, a dry run alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<Plan>,
@@ -113,16 +84,6 @@ pub(super) struct WorkflowsBack {
     warnings: Vec<String>,
     /// A sentence for people.
     message: String,
-}
-
-/// A workflow that is not back.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = WorkflowNotBack)]
-pub(super) struct NotBack {
-    /// Its id in the snapshot; or the source, if that failed as a whole.
-    id: String,
-    /// Why, and in which state it was left.
-    error: String,
 }
 
 /// Put one workflow back to an earlier version
@@ -148,33 +109,7 @@ pub(super) async fn version(
     let done = work(&service, move |service| {
         rollback_workflow(service.workplace(), &service.repository()?, &request)
     });
-    Ok(Json(match done.await? {
-        Outcome::RequiresBackup { rollback_id, message } => VersionBack {
-            status: "requires_backup".to_owned(),
-            rollback_id,
-            workflow_id,
-            message,
-            ..VersionBack::default()
-        },
-        Outcome::Done { from, version, restored, mut warnings } => {
-            let (back, _) = of_workflows(&restored);
-            warnings.extend(restored.warnings);
-            VersionBack {
-                status: restored.status,
-                rollback_id: restored.rollback_id,
-                workflow_id,
-                restored_version: Some(version.version_id),
-                content_id: Some(version.content_id),
-                from_version: from,
-                backup_id: Some(restored.backup_id),
-                pre_rollback_backup: restored.pre_rollback_backup,
-                restored: back,
-                plan: restored.plan,
-                warnings,
-                message: restored.message,
-            }
-        }
-    }))
+    Ok(Json(VersionBack::of(done.await?, workflow_id)))
 }
 
 /// Put workflows back from a snapshot
@@ -217,21 +152,4 @@ pub(super) async fn from_backup(
         warnings: restored.warnings,
         message: restored.message,
     }))
-}
-
-/// The workflows that are back, and those that are not.
-fn of_workflows(restored: &Restored) -> (Vec<WorkflowDone>, Vec<NotBack>) {
-    let (mut back, mut errors) = (Vec::new(), Vec::new());
-    for step in &restored.steps {
-        for workflow in &step.workflows {
-            match &workflow.error {
-                None => back.push(workflow.clone()),
-                Some(error) => errors.push(NotBack { id: workflow.id.clone(), error: error.clone() }),
-            }
-        }
-        if let Some(error) = step.error.as_ref().filter(|_| step.workflows.is_empty()) {
-            errors.push(NotBack { id: step.sources.join(", "), error: error.clone() });
-        }
-    }
-    (back, errors)
 }

@@ -1,0 +1,133 @@
+//! `chronos rollback`: a target, a source or one workflow back to an earlier state, over what is there.
+
+use chronos_server::operations::Mode;
+use chronos_server::operations::restore::{RestoreRequest, restore};
+use chronos_server::operations::rollback::{Outcome, VersionBack, WorkflowRollback, rollback_workflow};
+use chronos_server::operations::versions::FIRST;
+use chronos_server::state::RollbackType;
+use chronos_snapshot::Strategy;
+use clap::Args;
+
+use crate::commands::restored::{exit, show};
+use crate::context::App;
+use crate::error::{Exit, Failure};
+use crate::values::{parse_shown, parse_target};
+
+/// Put a target, a source or one workflow back to an earlier state
+///
+/// What is there is kept as a snapshot of tier `emergency` first; without it nothing is touched, unless --force. What is
+/// written goes to the places that are configured: files, databases, and the n8n that the workflows came from. Without
+/// --version a workflow goes back to the newest stored version that differs from what is there; if there is none nothing
+/// is touched, and the exit code is 1.
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// Snapshot; `latest` is the newest that has what is asked for
+    #[arg(value_name = "SNAP", value_parser = parse_shown(), required_unless_present = "workflow", conflicts_with = "workflow")]
+    snapshot: Option<String>,
+
+    /// Only this component, source or target; may be given several times
+    #[arg(long = "component", value_name = "NAME", conflicts_with = "workflow")]
+    components: Vec<String>,
+
+    /// How files are put back: overwrite, replace (and remove what the snapshot does not have) or merge (only what is
+    /// missing)
+    #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy, conflicts_with = "workflow")]
+    strategy: Option<Strategy>,
+
+    /// Also where no snapshot of what is there can be made first
+    #[arg(long, conflicts_with = "workflow")]
+    force: bool,
+
+    /// One workflow, by its id
+    #[arg(long, value_name = "ID")]
+    workflow: Option<String>,
+
+    /// Its version: as n8n calls it, a content id of `chronos versions --workflow`, or a snapshot
+    #[arg(id = "wanted", long = "version", value_name = "VERSION", conflicts_with = "snapshot")]
+    version: Option<String>,
+
+    /// The target whose n8n has the workflow; control-plane if not given
+    #[arg(long, value_name = "TARGET", value_parser = parse_target, conflicts_with = "snapshot")]
+    target: Option<String>,
+
+    /// The fingerprint of the plan of a dry run: if another one holds now, nothing is touched
+    #[arg(long, value_name = "FINGERPRINT")]
+    fingerprint: Option<String>,
+
+    /// Only say what would be done
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+fn parse_strategy(text: &str) -> Result<Strategy, String> {
+    match text.parse() {
+        Ok(Strategy::NewLocation) => {
+            Err("a rollback writes to where things came from; `chronos restore --to DIR` makes a new place"
+                .into())
+        }
+        parsed => parsed.map_err(|e: chronos_snapshot::Error| e.to_string()),
+    }
+}
+
+impl Rollback {
+    /// Runs the command.
+    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        match &self.workflow {
+            Some(id) => self.workflow(app, id),
+            None => self.all(app),
+        }
+    }
+
+    /// One workflow.
+    fn workflow(&self, app: &App, id: &str) -> Result<Exit, Failure> {
+        let request = WorkflowRollback {
+            workflow_id: id.to_owned(),
+            version_id: self.version.clone(),
+            target: self.target.clone().unwrap_or_else(|| FIRST.to_owned()),
+            mode: Mode::dry(self.dry_run),
+            fingerprint: self.fingerprint.clone(),
+        };
+        let outcome = rollback_workflow(app.workplace()?, &app.open()?, &request)?;
+        app.output.finish();
+        let exit = match &outcome {
+            Outcome::Done { version, restored, warnings, .. } => {
+                warnings.iter().for_each(|warning| app.output.warning(warning));
+                let goes = if self.dry_run { "would go" } else { "goes" };
+                let (version, from) = (&version.version_id, &version.backup_id);
+                app.output.line(format!("workflow {id} {goes} back to version {version} of {from}"))?;
+                for workflow in restored.steps.iter().flat_map(|step| &step.workflows) {
+                    for difference in &workflow.differences {
+                        app.output.warning(format!("not as it was stored: {difference}"));
+                    }
+                }
+                show(app, restored)?;
+                exit(&restored.status)
+            }
+            Outcome::RequiresBackup { message, .. } => {
+                app.output.line(message)?;
+                Exit::Failed
+            }
+        };
+        app.output.document(&VersionBack::of(outcome, id.to_owned()))?;
+        Ok(exit)
+    }
+
+    /// A snapshot, or a part of it.
+    fn all(&self, app: &App) -> Result<Exit, Failure> {
+        let request = RestoreRequest {
+            backup: self.snapshot.clone().unwrap_or_default(),
+            components: self.components.clone(),
+            strategy: self.strategy,
+            mode: Mode::dry(self.dry_run),
+            kind: RollbackType::Rollback,
+            force: self.force,
+            fingerprint: self.fingerprint.clone(),
+            ..RestoreRequest::default()
+        };
+        let done = restore(app.workplace()?, &app.open()?, &request)?;
+        app.output.finish();
+        show(app, &done)?;
+        app.output.document(&done)?;
+        Ok(exit(&done.status))
+    }
+}

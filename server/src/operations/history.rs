@@ -1,0 +1,81 @@
+//! What was put back, as this host remembers it: `GET /history` and `chronos history`.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::catalog::{rfc3339, target_name};
+use crate::error::Result;
+use crate::operations::restore::settle;
+use crate::state::{Rollback, RollbackFilter, RollbackStatus, State};
+use crate::workplace::Workplace;
+
+/// One call.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HistoryRow {
+    /// Its id.
+    pub rollback_id: String,
+    /// What was written to.
+    pub target: String,
+    /// `backup_restore`, `rollback`, `version`, `recover`, `rebuild`, `emergency` or `undo`.
+    pub rollback_type: String,
+    /// The snapshot that was put back.
+    pub source_backup_id: Option<String>,
+    /// The version of a workflow that was put back.
+    pub source_version_id: Option<String>,
+    /// That workflow.
+    pub workflow_id: Option<String>,
+    /// How: `new_location`, `overwrite`, `replace` or `merge`.
+    pub strategy: Option<String>,
+    /// The snapshot of what was there before.
+    pub pre_rollback_backup: Option<String>,
+    /// `running`, `completed`, `partial`, `failed` or `interrupted`.
+    pub status: &'static str,
+    /// When it began.
+    pub created_at: Option<String>,
+    /// When it ended.
+    pub completed_at: Option<String>,
+    /// What is not back, and why.
+    pub error_message: Option<String>,
+    /// The call that it is a part of.
+    pub part_of: Option<String>,
+    /// The rollback that it undoes.
+    pub undoes: Option<String>,
+}
+
+impl From<Rollback> for HistoryRow {
+    fn from(row: Rollback) -> Self {
+        Self {
+            rollback_id: row.rollback_id,
+            target: row.target,
+            rollback_type: row.rollback_type,
+            source_backup_id: row.source_backup_id,
+            source_version_id: row.source_version_id,
+            workflow_id: row.workflow_id,
+            strategy: row.strategy,
+            pre_rollback_backup: row.pre_rollback_backup,
+            status: row.status.word(),
+            created_at: rfc3339(row.created_at),
+            completed_at: row.completed_at.and_then(rfc3339),
+            error_message: row.error_message,
+            part_of: row.part_of,
+            undoes: row.undoes,
+        }
+    }
+}
+
+/// The calls that fit, newest first. Those whose process ended without a word are marked before.
+///
+/// # Errors
+/// The state of this host cannot be read.
+pub fn history(
+    workplace: &Workplace,
+    target: Option<&str>,
+    status: Option<RollbackStatus>,
+    limit: u32,
+) -> Result<Vec<HistoryRow>> {
+    settle(workplace)?;
+    let target = target.map(|name| target_name(&workplace.config, name));
+    let filter = RollbackFilter { target: target.as_deref(), status, ..RollbackFilter::default() };
+    let rows = State::open(&workplace.places.state)?.rollbacks(&filter, limit)?;
+    Ok(rows.into_iter().map(HistoryRow::from).collect())
+}
