@@ -327,7 +327,7 @@ fn a_rebuild_takes_the_repository_that_is_named_and_a_token() {
     let bearer = format!("Bearer {restore}");
     let ask = |body: &str| service.hades().call("POST", "/rebuild", &[("authorization", &bearer)], body);
     let nowhere = json!({"backup_source": service.path("nowhere")}).to_string();
-    assert!(ask(&nowhere).problem(503).contains("there is no repository at"));
+    assert!(ask(&nowhere).problem(404).contains("there is no repository at"));
     assert!(!service.path("a").exists());
     let done = ask(&body).expect(200);
     assert_eq!(done["status"], "completed", "{done}");

@@ -7,6 +7,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::error::Error;
 use crate::http::auth::Caller;
 use crate::http::blocking::work;
 use crate::http::body::Body;
@@ -120,6 +121,10 @@ pub(super) async fn rebuild_all(
         mode: mode(asked.dry_run, asked.confirm),
         force: asked.force.unwrap_or_default(),
     };
-    let done = work(&service, move |service| rebuild(service.workplace(), &request));
-    Ok(Json(done.await?))
+    let done = work(&service, move |service| match rebuild(service.workplace(), &request) {
+        // It is not the service's own that is missing.
+        Err(missing @ Error::NoRepository { .. }) => Ok(Err(missing)),
+        done => done.map(Ok),
+    });
+    done.await?.map(Json).map_err(Problem::not_found)
 }

@@ -45,7 +45,10 @@ FIELDS = {
     # The versions of a workflow, or of a path; a path of a dump cannot be compared live.
     "path": "GET /versions, GET /diff",
     # Also a target without an n8n.
-    "target": "POST /schedules, PATCH /schedules/{id}, POST /rollback/workflow, POST /restore/workflow",
+    "target": "POST /schedules, PATCH /schedules/{id}, POST /rollback/workflow, POST /restore/workflow, POST /emergency",
+    # Names of targets, components and sources that are configured; a recovery that is resumed says itself what it brings back.
+    "components": "POST /recover, POST /rebuild",
+    "resume": "POST /recover, POST /rebuild",
 }
 
 # Words at which a rule without a field is known.
