@@ -7,6 +7,7 @@ mod emergency;
 mod health;
 mod killed;
 mod recover;
+mod refused;
 mod rollback;
 mod undo;
 mod workflows;
