@@ -208,58 +208,128 @@ fn a_postgresql_that_was_being_exchanged_can_be_used_again() {
 /// A folder.
 const SHOP: &str = "[[target]]\nname = \"shop\"\npaths = [\"HOME/disk/shop\"]\n";
 
+/// The service of this home, killed at the `n`th call of this kind of one of its threads.
+fn dies_at(program: Program, call: &str, n: u32) -> Service {
+    let inject = format!("inject={call}:signal=SIGKILL:when={n}");
+    let trace = format!("trace={call}");
+    let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
+    let serve = program.command_under(&strace, ["serve", "--chronos-listen", "127.0.0.1:0"]);
+    Service::of(program, serve)
+}
+
+/// Restores the shop with a service that is killed at one call of this kind after the other until one comes to its end; after each a new
+/// service looks. `change` is done before each, `check` is told whether it came to its end and what the history says.
+fn at_each(
+    mut program: Program,
+    call: &str,
+    change: impl Fn(u32),
+    check: impl Fn(u32, bool, &str),
+) -> Program {
+    // Calls are counted in each thread by itself, so how often it comes to that differs.
+    for n in 1.. {
+        change(n);
+        let service = dies_at(program, call, n);
+        let url = format!("{}/restore/latest:shop", service.url());
+        let asked = chronos_tests::http_client().post(url).body(r#"{"strategy": "replace"}"#).send();
+        let is_done = asked.is_ok_and(|answer| answer.status() == 200);
+        let service = Service::start(service.killed(), &[]);
+        // Before anything was begun there is no row, or one that names nothing.
+        let history = service.get("/history").expect(200)["history"].clone();
+        check(n, is_done, history[0]["error_message"].as_str().unwrap_or_default());
+        program = service.killed();
+        if is_done {
+            assert!(n > 1, "{call}");
+            break;
+        }
+    }
+    program
+}
+
 #[test]
 fn files_in_place_are_all_old_or_all_new_wherever_it_is_killed() {
-    let program = Program::with_repository();
+    let mut program = Program::with_repository();
     configure(&program, &format!("{NEVER}{SHOP}"));
-    let shop = program.home().join("disk/shop");
+    let (shop, disk) = (program.home().join("disk/shop"), program.home().join("disk"));
     fs::create_dir_all(shop.join("sub")).unwrap();
     for name in ["page", "sub/part", "gone"] {
         fs::write(shop.join(name), name).unwrap();
     }
     program.run(["backup", "--target", "shop"]).expect_code(0);
     let whole = capture(&shop);
-    let mut program = Some(program);
     for call in ["renameat2", "unlinkat"] {
-        // Calls are counted in each thread by itself, so how often it comes to that differs.
-        let mut kills = 0;
-        for n in 1.. {
-            let home = program.as_ref().unwrap().home().to_owned();
+        let before = std::cell::RefCell::default();
+        let deface = |n: u32| {
             fs::write(shop.join("page"), format!("defaced {call} {n}")).unwrap();
             fs::write(shop.join("sub/part"), "defaced").unwrap();
             fs::write(shop.join("extra"), "extra").unwrap();
             drop(fs::remove_file(shop.join("gone")));
-            let before = capture(&shop);
-            let inject = format!("inject={call}:signal=SIGKILL:when={n}");
-            let trace = format!("trace={call}");
-            let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];
-            let own = program.take().unwrap();
-            let serve = own.command_under(&strace, ["serve", "--chronos-listen", "127.0.0.1:0"]);
-            let service = Service::of(own, serve);
-            let url = format!("{}/restore/latest:shop", service.url());
-            let asked = chronos_tests::http_client().post(url).body(r#"{"strategy": "replace"}"#).send();
-            let is_done = asked.is_ok_and(|answer| answer.status() == 200);
-            let service = Service::start(service.killed(), &[]);
+            before.replace(capture(&shop));
+        };
+        program = at_each(program, call, deface, |n, is_done, said| {
             let now = capture(&shop);
-            assert!(now == before || now == whole, "{call} {n}: {now:?}");
-            assert_eq!(fs::read_dir(home.join("disk")).unwrap().count(), 1);
+            assert!(now == *before.borrow() || now == whole, "{call} {n}: {now:?}");
+            assert_eq!(fs::read_dir(&disk).unwrap().count(), 1);
             if is_done {
                 assert_eq!(now, whole);
-                program = Some(service.killed());
-                break;
-            }
-            kills += 1;
-            // Before anything was begun there is no row, or one that names nothing.
-            let history = service.get("/history").expect(200)["history"].clone();
-            let said = history[0]["error_message"].as_str().unwrap_or_default().to_owned();
-            if now == whole {
-                assert!(said.contains("disk/shop is as in the snapshot"), "{call} {n}: {history}");
+            } else if now == whole {
+                assert!(said.contains("disk/shop is as in the snapshot"), "{call} {n}: {said}");
             } else if said.contains("disk/shop") {
-                assert!(said.contains("disk/shop is as it was before"), "{call} {n}: {history}");
+                assert!(said.contains("disk/shop is as it was before"), "{call} {n}: {said}");
             }
-            program = Some(service.killed());
-        }
-        assert!(kills > 0, "{call}");
+        });
+    }
+}
+
+/// A database without commands.
+const LEDGER: &str = "[[target]]\nname = \"shop\"\n[[target.source]]\nname = \"ledger\"\nkind = \"sqlite\"\n\
+    path = \"HOME/live/ledger.sqlite\"\n";
+
+#[test]
+fn an_sqlite_is_the_old_or_the_new_one_wherever_its_exchange_is_killed() {
+    let mut program = Program::with_repository();
+    configure(&program, &format!("{NEVER}{LEDGER}"));
+    let folder = program.home().join("live");
+    fs::create_dir(&folder).unwrap();
+    let live = || Connection::open(folder.join("ledger.sqlite")).unwrap();
+    live()
+        .execute_batch(
+            "PRAGMA journal_mode = wal; CREATE TABLE entries(n INTEGER); INSERT INTO entries VALUES (0)",
+        )
+        .unwrap();
+    program.run(["backup", "--target", "shop"]).expect_code(0);
+    for call in ["linkat", "renameat2", "unlink", "fsync"] {
+        // Each time another row, in the log of the database.
+        let write = |n: u32| live().execute_batch(&format!("UPDATE entries SET n = {n}")).unwrap();
+        program = at_each(program, call, write, |n, is_done, said| {
+            let of = |file: &Path| -> i64 {
+                let database = Connection::open(file).unwrap();
+                assert_eq!(
+                    database.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap(),
+                    "ok"
+                );
+                database.query_row("SELECT n FROM entries", [], |row| row.get(0)).unwrap()
+            };
+            let now = of(&folder.join("ledger.sqlite"));
+            assert!(now == 0 || now == i64::from(n), "{call} {n}: {now}");
+            assert!(!is_done || now == 0, "{call} {n}");
+            if !is_done && said.contains("ledger.sqlite is as in the snapshot") {
+                assert_eq!(now, 0, "{call} {n}: {said}");
+            } else if !is_done && said.contains("ledger.sqlite is as it was before") {
+                assert_eq!(now, i64::from(n), "{call} {n}: {said}");
+            } else {
+                assert!(is_done || now == i64::from(n), "{call} {n}: {said}");
+            }
+            // Nothing is left but what was there before, where it was taken away.
+            for entry in fs::read_dir(&folder).unwrap() {
+                let (path, name) = entry.map(|e| (e.path(), e.file_name())).unwrap();
+                let name = name.to_string_lossy().into_owned();
+                assert!(!name.contains("chronos-new"), "{call} {n}: {name}");
+                if name.contains("chronos-old") {
+                    assert!(now == 0, "{call} {n}: {name}: {said}");
+                    fs::remove_file(path).unwrap();
+                }
+            }
+        });
     }
 }
 
