@@ -18,7 +18,7 @@ pub fn configured(config: &Config, environment: &Environment) -> Result<PolicySe
         Ok(Policy::Tiers(TierPolicy::from_rules(&translated(rules))?.with_other_days(days)))
     };
     let mut policies = PolicySet::of(tiers(&config.retention)?);
-    for target in &config.targets {
+    for target in config.targets.iter().chain(config.own()) {
         let policy = if target.preset.is_some() {
             Policy::Limits(limits(environment, target))
         } else if target.retention.is_empty() {

@@ -10,5 +10,6 @@ mod acceptance;
 mod hades;
 mod http;
 mod n8n;
+mod own;
 mod postgres;
 mod sqlite;

@@ -7,6 +7,7 @@ mod events;
 mod health;
 mod hook;
 mod keys;
+mod own;
 mod problems;
 mod repository;
 mod retention;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use events::{EVENT_BUS_URL, EventsConfig, NotifyConfig, NotifyKind, Occasion};
 pub use health::HealthConfig;
 pub use hook::{HookConfig, HookMoment, HookPolicy};
+pub use own::{OWN_CONFIG, OWN_TARGET};
 pub use repository::{Limits, RepositoryConfig};
 pub use retention::{Retention, TierRule};
 pub use schedule::ScheduleConfig;
@@ -75,6 +77,9 @@ pub struct Config {
     /// The targets.
     #[serde(rename = "target", skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetConfig>,
+    /// The target `chronos`: built in where there is a configuration file, and none of those that `all` means.
+    #[serde(skip)]
+    pub(crate) own: Option<TargetConfig>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -139,7 +144,8 @@ impl Config {
 
     /// The target of this name or alias.
     pub fn target(&self, name: &str) -> Option<&TargetConfig> {
-        self.position(name).and_then(|number| self.targets.get(number))
+        let configured = self.position(name).and_then(|number| self.targets.get(number));
+        configured.or_else(|| self.own.as_ref().filter(|own| own.name == name))
     }
 
     /// The same, to be changed.
@@ -183,16 +189,20 @@ impl Config {
 
     /// Environment variables that secrets are taken from.
     pub(crate) fn secret_variables(&self) -> Vec<String> {
-        let sources = self.targets.iter().flat_map(|target| &target.sources);
-        let of_sources = sources.flat_map(Source::references).map(|(_, secret)| secret);
-        let hooks = self.hooks.iter().filter_map(|hook| hook.token.as_ref());
-        let notify = self.notify.iter().filter_map(|notify| notify.token.as_ref());
-        let all = of_sources.chain(hooks).chain(notify).chain(&self.events.token);
-        let named = all.filter_map(|secret| match secret {
+        let named = self.secrets().filter_map(|secret| match secret {
             SecretRef::Env(name) => Some(name.clone()),
             _ => None,
         });
         named.collect()
+    }
+
+    /// Where its secrets are.
+    fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        let sources = self.targets.iter().flat_map(|target| &target.sources);
+        let of_sources = sources.flat_map(Source::references).map(|(_, secret)| secret);
+        let hooks = self.hooks.iter().filter_map(|hook| hook.token.as_ref());
+        let notify = self.notify.iter().filter_map(|notify| notify.token.as_ref());
+        of_sources.chain(hooks).chain(notify).chain(&self.events.token)
     }
 
     /// Which secrets stand in the file itself.
@@ -261,7 +271,7 @@ impl Config {
         for (section, name) in
             named.chain(hooks).chain(notify).chain(events).filter(|(_, name)| *name != "all")
         {
-            if self.target(name).is_none() {
+            if self.target(name).is_none() && name != OWN_TARGET {
                 let known = self.targets.iter().map(|t| t.name.as_str());
                 let hint = crate::values::nearest(name, known).map(|n| format!("; did you mean {n:?}?"));
                 return Err(Error::Value {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::health::HealthConfig;
+use crate::config::own::OWN_TARGET;
 use crate::config::problems::{Place, Problems};
 use crate::config::retention::{self, Retention};
 use crate::config::source::Source;
@@ -65,6 +66,12 @@ impl TargetConfig {
     pub(super) fn check(&self, at: &Place, problems: &mut Problems<'_>) {
         for name in std::iter::once(&self.name).chain(&self.aliases) {
             problems.check(&at.key("name"), check_target_name(name));
+            if name == OWN_TARGET {
+                let why = format!(
+                    "{name:?} is the built-in target of the configuration and state of this host; name it otherwise"
+                );
+                problems.value(&at.key("name"), why);
+            }
         }
         match self.preset.as_deref() {
             None if self.retention_days.is_some() || self.max_backups.is_some() => {

@@ -28,15 +28,26 @@ const BACKUPS: [Backup; 6] = [
     ("workflows", "*/5 * * * *", "auto", "workflows", Some("workflows"), true),
 ];
 
+/// The configuration and the state of this host: name, when, tier, backup type, whether only changes count. The state has become another
+/// with every run of a day.
+const OWN: [(&str, &str, &str, &str, bool); 2] = [
+    ("chronos-config", "20 * * * *", "auto", "config", true),
+    ("chronos", "30 4 * * *", "daily", "full", false),
+];
+
 /// The repository as a whole: name and job, when. Verified after the snapshots and the cleanup of its day.
 const UPKEEP: [(&str, Job, &str); 2] =
     [("cleanup", Job::Cleanup, "0 5 * * *"), ("verify", Job::Verify, "0 6 * * SUN")];
 
-/// The usual schedule of these targets on a clock that hangs in `timezone` (UTC if absent).
+/// The usual schedule of these targets, and of the built-in one of this name, on a clock that hangs in `timezone` (UTC if absent).
 ///
 /// # Errors
 /// A sentence about the time zone.
-pub fn built_in(targets: &[TargetParts], timezone: Option<&str>) -> Result<Vec<Schedule>, String> {
+pub fn built_in(
+    targets: &[TargetParts],
+    own: Option<&str>,
+    timezone: Option<&str>,
+) -> Result<Vec<Schedule>, String> {
     let mut schedules = Vec::new();
     for (id, cron, tier, backup_type, component, on_change) in BACKUPS {
         let has_it = |t: &&TargetParts| component.is_none_or(|c| t.components.contains(c));
@@ -46,6 +57,13 @@ pub fn built_in(targets: &[TargetParts], timezone: Option<&str>) -> Result<Vec<S
             let schedule = schedule(id, Job::Backup, cron, timezone)?;
             schedules.push(Schedule { targets, tier, backup_type, on_change, ..schedule });
         }
+    }
+    for (own, (id, cron, tier, backup_type, on_change)) in
+        own.into_iter().flat_map(|own| OWN.map(|o| (own, o)))
+    {
+        let (targets, tier, backup_type) = (vec![own.to_owned()], tier.to_owned(), backup_type.to_owned());
+        let schedule = schedule(id, Job::Backup, cron, timezone)?;
+        schedules.push(Schedule { targets, tier, backup_type, on_change, ..schedule });
     }
     for (id, job, cron) in UPKEEP {
         schedules.push(schedule(id, job, cron, timezone)?);

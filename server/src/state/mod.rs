@@ -73,7 +73,7 @@ impl State {
     /// [`Error::StateDamaged`], [`Error::StateTooNew`], [`Error::State`].
     pub fn open(folder: &Path) -> Result<Self> {
         durable::create_folder(folder)?;
-        let path = folder.join(FILE);
+        let path = Self::file(folder);
         // What runs say of failures is for their user alone.
         OpenOptions::new()
             .create(true)
@@ -87,9 +87,14 @@ impl State {
         Ok(state)
     }
 
+    /// The file, in a state folder.
+    pub(crate) fn file(folder: &Path) -> PathBuf {
+        folder.join(FILE)
+    }
+
     /// Whether there is one in a folder.
     pub(crate) fn is_there(folder: &Path) -> bool {
-        folder.join(FILE).exists()
+        Self::file(folder).exists()
     }
 
     /// The file.

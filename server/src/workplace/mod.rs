@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::secret::SecretRef;
+use crate::state::State;
 use crate::values::parse_size;
 
 pub use choices::{Choices, Variables};
@@ -66,6 +67,10 @@ impl Workplace {
         let environment = Environment::read(|name| variables.text(name))?;
         let config_file = config_file(&choices, &variables, &places);
         let mut config = config_file.as_deref().map(Config::load).transpose()?.unwrap_or_default();
+        if let Some(file) = &config_file {
+            let file = std::path::absolute(file).map_err(|e| Error::local(file, e))?;
+            config.add_own(&file, &places.keys(), State::file(&places.state));
+        }
         let overrides = environment.lay_over(&mut config)?;
         let named = variables.text("CHRONOS_REPO");
         let location =

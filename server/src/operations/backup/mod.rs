@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use chronos_snapshot::{BackupReport, ChangeTest, FileOptions, Outcome, Requirement, Source};
 
 use crate::catalog::target_name;
+use crate::config::OWN_TARGET;
 use crate::error::{Error, Result};
 use crate::operations::cleanup::Decision;
 use crate::sources::{self, LIST_THREADS, Selection, Setting, Watched, moment};
@@ -142,6 +143,11 @@ pub fn plan(workplace: &Workplace, request: BackupRequest, given: Vec<Box<dyn So
     let mut requirements = BTreeMap::new();
     let mut watched = Watched::default();
     let (sources, is_configured, scope) = match found {
+        _ if !given.is_empty() && target == OWN_TARGET => {
+            let why =
+                "chronos is the built-in target of the configuration and state of this host; name another";
+            return Err(Error::Value { place: "target".to_owned(), why: why.to_owned() });
+        }
         _ if !given.is_empty() => (given, false, Vec::new()),
         Some(found) => {
             let made = sources::of_target(found, &request.selection, &setting(workplace, &request.rules))?;

@@ -63,7 +63,8 @@ fn usual(workplace: &Workplace, rows: &BTreeMap<String, ScheduleRow>) -> Result<
         components: components_of(target).into_iter().collect(),
     };
     let targets: Vec<TargetParts> = workplace.config.targets.iter().map(parts).collect();
-    let mut schedules = built_in(&targets, None).map_err(|why| value("timezone", why))?;
+    let own = workplace.config.own().map(|own| &*own.name);
+    let mut schedules = built_in(&targets, own, None).map_err(|why| value("timezone", why))?;
     for schedule in &mut schedules {
         if let Some(enabled) = rows.get(&schedule.id).and_then(|row| row.switched) {
             schedule.enabled = enabled;

@@ -13,7 +13,7 @@ fn each_kind_of_target_has_the_schedules_of_its_components() {
         target("supabase", &["database"]),
         target("etc", &["files"]),
     ];
-    let schedules = built_in(&targets, None).unwrap();
+    let schedules = built_in(&targets, None, None).unwrap();
     let of = |id: &str| schedules.iter().find(|s| s.id == id).unwrap();
     for id in ["hourly", "daily", "weekly", "monthly"] {
         assert_eq!((of(id).targets.len(), of(id).tier.as_str()), (3, id));
@@ -27,7 +27,7 @@ fn each_kind_of_target_has_the_schedules_of_its_components() {
 
 #[test]
 fn the_times_are_those_of_the_zone() {
-    let schedules = built_in(&[target("etc", &["files"])], Some("Europe/Berlin")).unwrap();
+    let schedules = built_in(&[target("etc", &["files"])], None, Some("Europe/Berlin")).unwrap();
     let next = |id: &str| {
         let schedule = schedules.iter().find(|s| s.id == id).unwrap();
         schedule.times.after(at("2026-06-01T12:00")).unwrap()
@@ -36,12 +36,12 @@ fn the_times_are_those_of_the_zone() {
     assert_eq!(next("weekly"), at("2026-06-07T01:00"));
     assert_eq!(next("monthly"), at("2026-07-01T02:00"));
     assert_eq!(next("cleanup"), at("2026-06-02T03:00"));
-    assert!(built_in(&[], Some("Nowhere")).is_err());
+    assert!(built_in(&[], None, Some("Nowhere")).is_err());
 }
 
 #[test]
 fn without_targets_there_is_upkeep_alone() {
-    let ids: Vec<String> = built_in(&[], None).unwrap().into_iter().map(|s| s.id).collect();
+    let ids: Vec<String> = built_in(&[], None, None).unwrap().into_iter().map(|s| s.id).collect();
     assert_eq!(ids, ["cleanup", "verify"]);
 }
 

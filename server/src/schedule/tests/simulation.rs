@@ -44,7 +44,7 @@ impl World {
             components: [component.to_owned(), "files".to_owned()].into(),
         };
         let schedules =
-            built_in(&[target("prod", "workflows"), target("shop", "database")], Some(ZONE)).unwrap();
+            built_in(&[target("prod", "workflows"), target("shop", "database")], None, Some(ZONE)).unwrap();
         let now = at(start);
         let memories = schedules.iter().map(|s| (s.id.clone(), Memory::new(now))).collect();
         let (begun, made, rows, overdue) = (Vec::new(), BTreeMap::new(), Vec::new(), Vec::new());
