@@ -47,7 +47,7 @@ fn it_holds_what_a_new_host_needs_and_never_what_opens_the_repository() {
     home.run(["restore", "latest:chronos:state", "--to", out.to_str().unwrap()]).expect_code(0);
     let database = fs::read_dir(&out).unwrap().next().unwrap().unwrap().path();
     let state = rusqlite::Connection::open(database).unwrap();
-    let of_notes: u64 =
+    let of_notes: i64 =
         state.query_row("SELECT count(*) FROM runs WHERE target = 'notes'", [], |row| row.get(0)).unwrap();
     assert_eq!(of_notes, 1);
 }
