@@ -7,6 +7,7 @@
 )]
 
 mod acceptance;
+mod disaster;
 mod hades;
 mod http;
 mod n8n;

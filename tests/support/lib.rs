@@ -22,7 +22,7 @@ mod trees;
 
 pub use http::{HttpServer, Request, Response, client as http_client};
 pub use mounted::Mounted;
-pub use n8n::{N8n, free_port, hourly, n8n};
+pub use n8n::{N8n, OwnN8n, free_port, hourly, n8n};
 pub use program::{Output, Program};
 pub use service::{Answer, Service, configure};
 pub use special::special_tree;

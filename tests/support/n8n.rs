@@ -41,8 +41,97 @@ pub struct N8n {
     port: u16,
     data: PathBuf,
     client: Client,
-    /// Holds the standard input that keeps it running.
-    _child: Child,
+    /// Holds the standard input that keeps it running; one of its own runs by itself.
+    _child: Option<Child>,
+}
+
+/// A server that can be destroyed: it has nothing but a folder and a port, and a script starts it.
+#[derive(Debug)]
+pub struct OwnN8n {
+    version: &'static str,
+    data: PathBuf,
+    port: u16,
+}
+
+impl OwnN8n {
+    /// One whose data will be in a folder that need not be there yet.
+    pub fn new(version: &'static str, data: PathBuf) -> Self {
+        Self { version, data, port: free_port() }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Where its own files are.
+    pub fn files(&self) -> PathBuf {
+        self.data.join(".n8n")
+    }
+
+    /// Its process id, in a file beside its data.
+    fn pid_file(&self) -> PathBuf {
+        self.data.with_extension("pid")
+    }
+
+    /// A script that ends it if it runs, and starts it.
+    pub fn script(&self) -> String {
+        let words = |words: Vec<String>| words.iter().map(|w| format!("'{w}'")).collect::<Vec<_>>().join(" ");
+        let variables = environment(self.version, &self.data, self.port).into_iter();
+        let variables = variables.chain([("N8N_RUNNERS_BROKER_PORT", free_port().to_string())]);
+        let variables = words(variables.map(|(name, value)| format!("{name}={value}")).collect());
+        let program = words(program(self.version).map(|word| word.to_str().unwrap().to_owned()).into());
+        let (pid, data) = (self.pid_file(), &self.data);
+        format!(
+            "#!/bin/sh\nset -e\nmkdir -p '{data}'\nif test -e '{pid}'; then kill \"$(cat '{pid}')\" 2>/dev/null || true; \
+             while kill -0 \"$(cat '{pid}')\" 2>/dev/null; do sleep 0.1; done; fi\n\
+             setsid env {variables} {program} start </dev/null >'{log}' 2>&1 &\necho $! > '{pid}'\n",
+            data = data.display(),
+            log = data.with_extension("log").display(),
+            pid = pid.display(),
+        )
+    }
+
+    /// Waits until it answers, and sets it up: an owner and a key.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn set_up(&self) -> N8n {
+        let mut server = N8n {
+            version: self.version,
+            key: String::new(),
+            owner: String::new(),
+            port: self.port,
+            data: self.data.clone(),
+            client: http::client(),
+            _child: None,
+        };
+        server.wait();
+        server.set_up();
+        server
+    }
+
+    /// Ends it as a failing machine would, with all that it has.
+    ///
+    /// # Panics
+    /// If its data cannot be removed.
+    pub fn destroy(&self) {
+        self.kill();
+        std::fs::remove_dir_all(&self.data).unwrap();
+    }
+
+    fn kill(&self) {
+        let Ok(pid) = std::fs::read_to_string(self.pid_file()) else { return };
+        // It leads a session of its own.
+        let group = format!("-{}", pid.trim());
+        drop(Command::new("kill").args(["-9", "--", &group]).status());
+    }
+}
+
+impl Drop for OwnN8n {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 /// The server of a version for the time of one test; it holds no workflow.
@@ -75,15 +164,18 @@ impl N8n {
             port,
             data,
             client: http::client(),
-            _child: child,
+            _child: Some(child),
         };
         server.wait();
         server.set_up();
         server
     }
 
-    /// Both interfaces refuse strangers only when they are there: the health check is ready before.
-    fn wait(&self) {
+    /// Waits until both interfaces refuse strangers, as they do only when they are there: the health check is ready before.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn wait(&self) {
         let begin = Instant::now();
         let refuses = |path: &str| {
             let answer = self.client.get(format!("{}{path}", self.url())).send();
@@ -92,7 +184,9 @@ impl N8n {
         while !(refuses("/api/v1/workflows") && refuses("/rest/login")) {
             if begin.elapsed() > START_MAX {
                 let mut log = String::new();
-                File::open(self.data.join("log")).unwrap().read_to_string(&mut log).unwrap();
+                let file =
+                    [self.data.join("log"), self.data.with_extension("log")].into_iter().find(|f| f.exists());
+                File::open(file.unwrap()).unwrap().read_to_string(&mut log).unwrap();
                 panic!("n8n {} does not start:\n{log}", self.version);
             }
             // A server can only be asked again.

@@ -46,7 +46,7 @@ use crate::secret::SecretRef;
 use crate::targets::canonical_target;
 
 /// Largest configuration file that is read; a thousand targets fit.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+pub(crate) const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// What the configuration file says. Relative paths are made absolute against the folder of the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -102,6 +102,16 @@ impl Workplace {
         Ok(Self { location: Location::named(repository)?, ..self.clone() })
     }
 
+    /// The same place with another configuration, which is or belongs at `file`.
+    ///
+    /// # Errors
+    /// Those of what the environment says beside it.
+    pub(crate) fn with_config(&self, file: PathBuf, mut config: Config) -> Result<Self> {
+        config.add_own(&file, &self.places.keys(), State::file(&self.places.state));
+        let overrides = self.environment.lay_over(&mut config)?;
+        Ok(Self { config, config_file: Some(file), overrides, ..self.clone() })
+    }
+
     /// The storage of the repository that is meant, with the limits of speed.
     pub fn backend(&self) -> Result<Arc<dyn Backend>> {
         self.backend_at(&self.location.path)

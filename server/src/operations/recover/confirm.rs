@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use chronos_snapshot::FileOptions;
 use serde_json::json;
 
 use crate::config::{HealthConfig, TargetConfig};
 use crate::hooks::run_line;
+use crate::operations::backup::setting;
 use crate::operations::emergency::run_restart;
 use crate::operations::recover::order::Phase;
 use crate::operations::recover::report::{StepReport, StepState};
 use crate::outgoing::{Outgoing, Verb, limit};
+use crate::sources::n8n_client;
 use crate::workplace::Workplace;
 
 /// How long a target may take until it works, where nobody chose.
@@ -17,9 +20,10 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// How often it is asked.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Starts the target again if its configuration or a database came back, and asks it whether it works. Until its last step is back it
-/// may need what comes later: it is asked once, and the answer decides nothing.
-pub(super) fn confirm(workplace: &Workplace, step: &mut StepReport, is_last: bool) {
+/// Starts the target again if its configuration or a database came back, and asks it whether it works. `next` is its next step: until the
+/// last one is back the target may need what comes later, so that the answer decides nothing, and is waited for only if what comes next
+/// needs it to run.
+pub(super) fn confirm(workplace: &Workplace, step: &mut StepReport, next: Option<Phase>) {
     step.status = StepState::Completed;
     step.error = None;
     let Some(target) = workplace.config.target(&step.target) else { return };
@@ -32,11 +36,28 @@ pub(super) fn confirm(workplace: &Workplace, step: &mut StepReport, is_last: boo
         }
     }
     let Some(health) = &target.health else { return };
-    let most = if is_last { limit(health.time_limit.as_deref(), LIMIT) } else { PAUSE };
+    let is_last = next.is_none();
+    let waits = next.is_none_or(Phase::needs_a_server);
+    let most = if waits { limit(health.time_limit.as_deref(), LIMIT) } else { PAUSE };
     match healthy(workplace, target, health, most) {
         Ok(said) => step.health = Some(said),
         Err(why) if is_last => unconfirmed(step, format!("its health check failed: {why}")),
         Err(why) => step.health = Some(format!("not yet: {why}")),
+    }
+}
+
+/// Waits until the n8n of a step let somebody in: a server that was started just now answers its health check before that. What it is that
+/// keeps them, the restore will tell.
+pub(super) fn wait_for_servers(workplace: &Workplace, step: &StepReport) {
+    let Some(target) = workplace.config.target(&step.target) else { return };
+    let most = limit(target.health.as_ref().and_then(|health| health.time_limit.as_deref()), LIMIT);
+    let setting = setting(workplace, &FileOptions::default());
+    let began = Instant::now();
+    for source in target.sources.iter().filter(|source| step.sources.contains(&source.name)) {
+        let Ok(Some(client)) = n8n_client(source, &setting) else { continue };
+        while client.active_workflows().is_err() && began.elapsed() < most && !workplace.monitor.cancelled() {
+            std::thread::sleep(PAUSE);
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::events::ended;
 use crate::operations::Mode;
 use crate::operations::recover::choose::Moment;
-use crate::operations::recover::confirm::confirm;
+use crate::operations::recover::confirm::{confirm, wait_for_servers};
 use crate::operations::restore::{ALL, About, Call, RestoreRequest, restore, settle};
 use crate::state::{RollbackFilter, RollbackStatus, RollbackType, State};
 use crate::workplace::Workplace;
@@ -219,8 +219,11 @@ fn carry_out(
     note(call, recovery);
     for at in 0..recovery.steps.len() {
         check_cancelled(&*workplace.monitor)?;
-        let later = recovery.steps.iter().skip(at + 1);
-        let targets: BTreeSet<String> = later.map(|step| step.target.clone()).collect();
+        let later: Vec<(String, Phase)> =
+            recovery.steps.iter().skip(at + 1).map(|step| (step.target.clone(), step.phase)).collect();
+        let restarted = |step: &StepReport, of: &str| step.target == of && step.restarted.is_some();
+        let target = recovery.steps.get(at).map(|step| step.target.clone()).unwrap_or_default();
+        let is_starting = recovery.steps.iter().any(|step| restarted(step, &target));
         let Some(step) = recovery.steps.get_mut(at).filter(|step| !step.is_back()) else { continue };
         if broken.contains(&step.target) {
             step.error = Some(format!("an earlier step of {} is not back", step.target));
@@ -228,6 +231,9 @@ fn carry_out(
         }
         let began = Instant::now();
         if step.status == StepState::NotBegun {
+            if is_starting && step.phase.needs_a_server() {
+                wait_for_servers(workplace, step);
+            }
             put_back(workplace, repository, request, call, step);
         }
         if step.status != StepState::Unconfirmed {
@@ -237,8 +243,8 @@ fn carry_out(
         }
         note(call, recovery);
         let Some(step) = recovery.steps.get_mut(at) else { continue };
-        let is_last = !targets.contains(&step.target);
-        confirm(workplace, step, is_last);
+        let next = later.iter().find(|(target, _)| *target == step.target).map(|(_, phase)| *phase);
+        confirm(workplace, step, next);
         step.duration_ms = millis(began);
         note(call, recovery);
     }

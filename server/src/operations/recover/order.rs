@@ -30,6 +30,13 @@ pub enum Phase {
     Agents,
 }
 
+impl Phase {
+    /// Whether what comes back goes over a server of its target that runs.
+    pub(super) fn needs_a_server(self) -> bool {
+        matches!(self, Self::ControlN8n | Self::ProdN8n | Self::DevN8n | Self::OtherN8n)
+    }
+}
+
 /// Component and target of agents.
 const AGENTS: &str = "agents";
 /// Target of the Event Bus.

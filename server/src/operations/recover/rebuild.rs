@@ -1,9 +1,23 @@
-//! A recovery from a repository that is named.
+//! A recovery from a repository that is named, onto a machine that may be empty: where no target is configured, the configuration comes back
+//! first.
 
-use crate::error::Result;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use chronos_snapshot::{ByteRange, RestoreOptions, Snapshot, Strategy, TreePath, restore};
+use chronos_store::Repository;
+
+use crate::catalog::Catalog;
+use crate::config::{Config, FILE_BYTES_MAX, OWN_CONFIG, OWN_TARGET};
+use crate::error::{Error, Result};
 use crate::operations::Mode;
-use crate::operations::recover::{RecoverRequest, Recovery, recover};
+use crate::operations::recover::order::Phase;
+use crate::operations::recover::report::{StepReport, StepState};
+use crate::operations::recover::{RecoverRequest, Recovery, millis, recover};
 use crate::state::RollbackType;
+use crate::values::shown;
 use crate::workplace::Workplace;
 
 /// Name of the newest snapshots.
@@ -27,10 +41,16 @@ pub struct RebuildRequest {
 /// Recovers everything from a repository, or says what that would do. What opens it is what opens the usual one here.
 ///
 /// # Errors
-/// Those of opening it, and of [`recover`].
+/// Those of opening it, and of [`recover`]; [`Error::NoneGood`] if no target is configured here and the repository has no configuration.
 pub fn rebuild(workplace: &Workplace, request: &RebuildRequest) -> Result<Recovery> {
-    let there = workplace.at(&request.source)?;
+    let mut there = workplace.at(&request.source)?;
     let repository = there.open()?.repository;
+    let mut first = None;
+    if there.config.targets.is_empty() {
+        let found = Found::newest(&there, &repository)?;
+        first = Some(found.put_back(&repository, request.mode)?);
+        there = there.with_config(found.file.clone(), found.config)?;
+    }
     let asked = RecoverRequest {
         backup: LATEST.to_owned(),
         components: request.components.clone(),
@@ -39,5 +59,91 @@ pub fn rebuild(workplace: &Workplace, request: &RebuildRequest) -> Result<Recove
         kind: RollbackType::Rebuild,
         force: request.force,
     };
-    recover(&there, &repository, &asked)
+    let mut recovery = recover(&there, &repository, &asked)?;
+    if let Some(step) = first {
+        let file = there.config_file.as_deref().map(shown).unwrap_or_default();
+        recovery.warnings.push(format!(
+            "the configuration comes from {} and belongs at {file}: whatever runs with another one has to be started again with it",
+            step.backup_id
+        ));
+        recovery.steps.insert(0, step);
+    }
+    Ok(recovery)
+}
+
+/// The configuration that the repository has of the machine.
+struct Found {
+    snapshot: Snapshot,
+    /// Where it was.
+    file: PathBuf,
+    config: Config,
+}
+
+impl Found {
+    fn newest(there: &Workplace, repository: &Repository) -> Result<Self> {
+        let catalog = Catalog::new(&there.config, repository.clone())?;
+        let of_config = |s: &&Snapshot| {
+            s.manifest.target == OWN_TARGET
+                && s.is_good()
+                && !s.is_before_rollback()
+                && s.manifest.sources.iter().any(|source| source.name == OWN_CONFIG && !source.failed)
+        };
+        let none = || Error::NoneGood {
+            target: Some(OWN_TARGET.to_owned()),
+            components: vec![OWN_CONFIG.to_owned()],
+        };
+        let snapshot =
+            catalog.snapshots.iter().filter(of_config).max_by_key(|s| s.taken_at()).ok_or_else(none)?;
+        let manifest = &snapshot.manifest;
+        let source = manifest.sources.iter().find(|source| source.name == OWN_CONFIG).ok_or_else(none)?;
+        let paths = if source.paths.is_empty() { &manifest.paths } else { &source.paths };
+        let tree = catalog.tree(snapshot);
+        let mut why = none();
+        // Beside the configuration itself there is what it names.
+        for path in paths.iter().flat_map(|shown| TreePath::of_shown(shown)) {
+            if tree.get(&path)?.is_none_or(|node| node.size() > FILE_BYTES_MAX) {
+                continue;
+            }
+            let mut bytes = Vec::new();
+            tree.cat(&path, ByteRange::ALL, &mut bytes)?;
+            let file = Path::new("/").join(OsStr::from_bytes(path.as_bytes()));
+            match Config::parse(&String::from_utf8_lossy(&bytes), &file) {
+                Ok(config) if !config.targets.is_empty() => {
+                    return Ok(Self { snapshot: snapshot.clone(), file, config });
+                }
+                Ok(_) => {}
+                Err(error) if path.as_bytes().ends_with(b".toml") => why = error,
+                Err(_) => {}
+            }
+        }
+        Err(why)
+    }
+
+    /// Puts its files back to where they were; what is there stays.
+    fn put_back(&self, repository: &Repository, mode: Mode) -> Result<StepReport> {
+        let began = Instant::now();
+        let options = RestoreOptions {
+            sources: vec![OWN_CONFIG.to_owned()],
+            strategy: Strategy::Merge,
+            dry_run: mode.is_dry(),
+            ..RestoreOptions::default()
+        };
+        restore(repository, &self.snapshot, &options)?;
+        let manifest = &self.snapshot.manifest;
+        Ok(StepReport {
+            phase: Phase::Config,
+            target: OWN_TARGET.to_owned(),
+            sources: vec![OWN_CONFIG.to_owned()],
+            backup_id: manifest.backup_id.clone(),
+            taken_at: Some(self.snapshot.taken_at().to_string()),
+            status: if mode.is_dry() { StepState::NotBegun } else { StepState::Completed },
+            rollback_id: None,
+            pre_rollback_backup: None,
+            duration_ms: millis(began),
+            health: None,
+            restarted: None,
+            error: None,
+            restored: None,
+        })
+    }
 }
