@@ -40,8 +40,8 @@ pub use record::{Manifest, PathError, Snapshot, SourcePart, SourceResult};
 pub use repair::{SnapshotRepair, repair_snapshot};
 pub use resolve::{Resolved, latest, listed, locate, parse_path, resolve};
 pub use restore::{
-    Committed, Overwrite, Owner, Recovered, RecoveredOutcome, RestoreOptions, RestorePlan, RestorePoint,
-    RestoreReport, RestoreStatus, Strategy, Undoes, restore, resume_or_undo,
+    Committed, Overwrite, Owner, Recovered, RecoveredOutcome, Removed, RestoreOptions, RestorePlan,
+    RestorePoint, RestoreReport, RestoreStatus, Strategy, Undoes, restore, resume_or_undo,
 };
 pub use rewrite::{RewriteMode, RewriteOptions, RewriteReport, chunks_of_excluded, rewrite};
 pub use shown::{counted, file_name, harmless, harmless_json};

@@ -2,7 +2,7 @@
 
 use crate::support::Home;
 
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 35] = [
     "init",
     "backup",
     "snapshots",
@@ -13,6 +13,12 @@ const COMMANDS: [&str; 29] = [
     "versions",
     "restore",
     "export",
+    "rollback",
+    "undo",
+    "recover",
+    "rebuild",
+    "emergency",
+    "history",
     "verify",
     "check",
     "forget",

@@ -3,6 +3,7 @@
 //! What always holds: requests that were begun are finished if that takes no longer than [`FINISH_MAX`]; what takes longer is asked to
 //! stop at its next safe place, and what it stored is used by the next run.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
@@ -32,6 +33,8 @@ use chronos_snapshot::ErrorKind;
 const FINISH_MAX: Duration = Duration::from_mins(1);
 /// How long the start waits for what an interrupted restore left: systemd waits 90 seconds for all of it.
 const RESUME_MAX: Duration = Duration::from_secs(45);
+/// How long it is waited before another try to bring restores to an end that could not be yet.
+const RESUME_PAUSE: Duration = Duration::from_secs(30);
 /// How long work may take to stop once it was asked to.
 const STOP_MAX: Duration = Duration::from_secs(20);
 
@@ -151,15 +154,14 @@ fn resume(service: &Arc<Service>) -> Result<()> {
     let (ends, ended) = std::sync::mpsc::channel::<()>();
     let service = Arc::clone(service);
     let work = move || {
-        match restore::resume(service.workplace()) {
-            Ok(told) => {
-                for line in told {
-                    tracing::warn!(detail = line, "a restore was interrupted");
-                }
-            }
-            Err(error) => tracing::warn!(%error, "interrupted restores cannot be looked at"),
-        }
+        let mut told = BTreeSet::new();
+        resumed(&service, &mut told);
         drop(ends);
+        // A server may be away, or start later than this one.
+        while restore::is_unfinished(service.workplace()) {
+            std::thread::sleep(RESUME_PAUSE);
+            resumed(&service, &mut told);
+        }
     };
     let thread = std::thread::Builder::new().name("resume".to_owned()).spawn(work);
     thread.map_err(|source| Error::Local { path: "threads".to_owned(), source })?;
@@ -167,6 +169,21 @@ fn resume(service: &Arc<Service>) -> Result<()> {
         tracing::warn!("an interrupted restore is still being brought to its end");
     }
     Ok(())
+}
+
+/// Brings to an end what can be; tells what was not told before.
+fn resumed(service: &Service, told: &mut BTreeSet<String>) {
+    match restore::resume(service.workplace()) {
+        Ok(lines) => {
+            for line in lines.into_iter().filter(|line| told.insert(line.clone())) {
+                tracing::warn!(detail = line, "a restore was interrupted");
+            }
+        }
+        Err(error) if told.insert(error.to_string()) => {
+            tracing::warn!(%error, "interrupted restores cannot be looked at");
+        }
+        Err(_) => {}
+    }
 }
 
 /// Frees the keys of requests that the services of this process did not come to answer when they ran before.

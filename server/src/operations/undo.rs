@@ -11,7 +11,9 @@ use crate::error::{Error, Result};
 use crate::events::ended;
 use crate::operations::Mode;
 use crate::operations::emergency;
-use crate::operations::restore::{About, Call, RestoreRequest, Restored, Undone, restore, settle};
+use crate::operations::restore::{
+    About, Call, Created, Gave, RestoreRequest, Restored, Undone, restore, settle,
+};
 use crate::state::{Rollback, RollbackFilter, RollbackStatus, RollbackType, State};
 use crate::workplace::Workplace;
 
@@ -69,11 +71,18 @@ pub fn undo(workplace: &Workplace, repository: &Repository, request: &UndoReques
     if !parts.is_empty() {
         return several(workplace, repository, request, (&state, &row), &parts);
     }
+    let undone = RollbackFilter { undoes: Some(&row.rollback_id), ..RollbackFilter::default() };
+    let is_back = |by: &&Rollback| by.status == RollbackStatus::Completed;
+    if row.status == RollbackStatus::Interrupted
+        && let Some(by) = state.rollbacks(&undone, PARTS_MAX)?.iter().find(is_back)
+    {
+        return Err(not(&row, &format!("{} has done that already", by.rollback_id)));
+    }
     let report = report(&state, &row)?;
     if report.as_ref().is_some_and(|report| report.get("action").is_some()) {
         return emergency::undo(workplace, &state, &row, request.mode);
     }
-    let restored = one(workplace, repository, request, (&row, report.as_ref()), None)?;
+    let restored = one(workplace, repository, request, (&state, &row, report.as_ref()), None)?;
     Ok(Undid {
         rollback_id: restored.rollback_id.clone(),
         undoes: row.rollback_id,
@@ -105,22 +114,21 @@ fn one(
     workplace: &Workplace,
     repository: &Repository,
     request: &UndoRequest,
-    (row, report): (&Rollback, Option<&Value>),
+    (state, row, report): (&State, &Rollback, Option<&Value>),
     part_of: Option<&str>,
 ) -> Result<Restored> {
     if row.repository != repository.id().to_string() {
         return Err(not(row, "it belongs to another repository: name that one"));
+    }
+    if row.strategy.as_deref() == Some(Strategy::NewLocation.name()) {
+        return Err(not(row, "it made a new place and changed nothing else: remove that place"));
     }
     let written = report.map(written);
     if written.as_ref().is_some_and(Vec::is_empty) {
         return Err(not(row, "it changed nothing"));
     }
     let Some(before) = &row.pre_rollback_backup else {
-        let why = if row.strategy.as_deref() == Some(Strategy::NewLocation.name()) {
-            "it made a new place and changed nothing else: remove that place"
-        } else {
-            "it has no snapshot of what was there before: nothing was there, or it was forced"
-        };
+        let why = "it has no snapshot of what was there before: nothing was there, or it was forced";
         return Err(not(row, why));
     };
     let mut restored = restore(
@@ -135,7 +143,7 @@ fn one(
             kind: RollbackType::Undo,
             fingerprint: request.fingerprint.clone(),
             part_of: part_of.map(str::to_owned),
-            undone: Some(undone_of(row, report)),
+            undone: Some(undone_of(state, row, report)?),
             ..RestoreRequest::default()
         },
     )?;
@@ -158,43 +166,59 @@ fn written(report: &Value) -> Vec<String> {
         count(step, "restored") > 0
             || matches!(status, "completed" | "partial")
             // One whose write failed may have been changed all the same.
-            || workflows.into_iter().any(|w| w.get("error").is_some())
+            || workflows.into_iter().any(|w| w.get("touched") == Some(&Value::Bool(true)))
     };
     let mut all = Vec::new();
     for step in steps(Some(report)).filter(wrote) {
-        let names = step.get("into").and_then(Value::as_array).into_iter().flatten();
-        all.extend(names.filter_map(Value::as_str).map(str::to_owned));
+        all.extend(into(step).into_iter().map(str::to_owned));
     }
     all
 }
 
+/// The sources of the target that a step went to; in older reports those of the snapshot.
+fn into(step: &Value) -> Vec<&str> {
+    let names = step.get("into").or_else(|| step.get("sources")).and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
 /// What the row and the report of a restore say of what it did.
-fn undone_of(row: &Rollback, report: Option<&Value>) -> Undone {
+fn undone_of(state: &State, row: &Rollback, report: Option<&Value>) -> Result<Undone> {
     let (mut written, mut created) = (Vec::new(), Vec::new());
     for (source, workflow) in workflows(report) {
         let text = |key: &str| workflow.get(key).and_then(Value::as_str).map(str::to_owned);
         let Some(id) = text("live_id").or_else(|| text("id")) else { continue };
+        if workflow.get("touched") == Some(&Value::Bool(false)) {
+            continue;
+        }
         match text("action").as_deref() {
             Some("created") => created.push((source, id)),
             Some("updated" | "removed") => written.push((source, id)),
             _ => {}
         }
     }
-    Undone {
+    // An undo removed what the one that it undid had made.
+    let removed = match &row.undoes {
+        Some(undone) => found(state, undone)?.source_backup_id.map_or(Gave::All, Gave::Of),
+        None if row.strategy.as_deref() == Some(Strategy::Replace.name()) => Gave::All,
+        None => Gave::Nothing,
+    };
+    Ok(Undone {
         rollback_id: row.rollback_id.clone(),
         source: row.source_backup_id.clone(),
-        removed: row.strategy.as_deref() == Some(Strategy::Replace.name()),
+        overwrote: row.strategy.as_deref() != Some(Strategy::Merge.name()),
+        removed,
+        act: None,
         workflow: row.workflow_id.clone(),
         written: report.map(|_| written),
-        created: report.map(|_| created),
-    }
+        created: if report.is_some() { Created::These(created) } else { Created::Perhaps(None) },
+    })
 }
 
 /// The source of the target and what became of each workflow.
 fn workflows(report: Option<&Value>) -> Vec<(String, &Value)> {
     let mut all = Vec::new();
     for step in steps(report) {
-        let source = step.get("into").and_then(|s| s.get(0)).and_then(Value::as_str).unwrap_or_default();
+        let source = into(step).first().copied().unwrap_or_default();
         let list = step.get("workflows").and_then(Value::as_array).into_iter().flatten();
         all.extend(list.map(|workflow| (source.to_owned(), workflow)));
     }
@@ -250,7 +274,8 @@ fn several(
         if report.as_ref().is_some_and(|report| written(report).is_empty()) {
             continue;
         }
-        match one(workplace, repository, request, (part, report.as_ref()), done.rollback_id.as_deref()) {
+        match one(workplace, repository, request, (state, part, report.as_ref()), done.rollback_id.as_deref())
+        {
             Ok(restored) => done.restores.push(restored),
             Err(error) => done.errors.push(format!("{}: {error}", part.target)),
         }

@@ -55,6 +55,18 @@ impl State {
         noted.map(drop).map_err(|e| self.wrong(e))
     }
 
+    /// Whether it is there, of a rollback that is over without a word.
+    pub fn has_act(&self, number: i64) -> Result<bool> {
+        let connection = self.connection();
+        let found = connection.query_row(
+            "SELECT count(*) FROM acts JOIN rollbacks ON rollbacks.number = acts.rollback
+             WHERE acts.number = ?1 AND is_done = 0 AND status = 'interrupted'",
+            [number],
+            |row| row.get::<_, i64>(0),
+        );
+        found.map(|count| count > 0).map_err(|e| self.wrong(e))
+    }
+
     /// The repositories and targets of which there are such rows.
     pub fn acted_on(&self) -> Result<Vec<(String, String)>> {
         let connection = self.connection();

@@ -50,7 +50,7 @@ use supply::{Stored, Supply};
 pub use options::{Committed, Overwrite, Owner, RestoreOptions, RestorePoint, Strategy};
 pub use recover::resume_or_undo;
 pub use report::{Recovered, RecoveredOutcome, RestorePlan, RestoreReport, RestoreStatus};
-pub use undoes::Undoes;
+pub use undoes::{Removed, Undoes};
 
 /// Restores a snapshot or a part of it.
 ///

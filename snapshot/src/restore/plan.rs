@@ -232,6 +232,7 @@ impl<'a> Planner<'a> {
         if inside.is_none() && self.stays(&path, node.as_ref())? {
             return Ok(());
         }
+        let leads = leads || inside.is_none() && self.only_leads(&path, node.as_ref())?;
         match inside {
             Some(unit) => {
                 self.inside(path, node, unit, leads);
@@ -531,13 +532,23 @@ impl<'a> Planner<'a> {
         if !node.is_dir() {
             return Ok(!undoes.changed(&origin, node)?);
         }
-        let is_gone =
-            || Ok::<_, Error>(self.place.look(path).map_err(|e| self.place.error(path, e))?.is_none());
-        if undoes.left(&origin)? && (self.absent || is_gone()?) {
+        if !undoes.left(&origin)? {
+            return Ok(false);
+        }
+        let found = if self.absent { Ok(None) } else { self.place.look(path) };
+        if found.map_err(|e| self.place.error(path, e))?.is_none() {
             self.closed = Some(path.clone());
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Whether an undo leaves the attributes of a folder as they are.
+    fn only_leads(&self, path: &TreePath, node: Option<&Node>) -> Result<bool> {
+        match (&self.undoes, node, self.selection.origin(path)) {
+            (Some(undoes), Some(node), Some(origin)) => Ok(node.is_dir() && !undoes.changed(&origin, node)?),
+            _ => Ok(false),
+        }
     }
 
     /// Whether nothing at or below `path` must stay: what is spared, the program's own folders, other file systems, what filters leave out.

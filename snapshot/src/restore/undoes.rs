@@ -5,6 +5,27 @@ use crate::node::Node;
 use crate::path::TreePath;
 use crate::tree::Tree;
 
+/// What a restore removed.
+#[derive(Clone, Debug)]
+pub enum Removed {
+    /// Nothing.
+    Nothing,
+    /// All that its snapshot lacked.
+    All,
+    /// Of what its snapshot lacked, what is in this tree.
+    Of(Tree),
+}
+
+impl Removed {
+    fn has(&self, path: &TreePath) -> Result<bool> {
+        Ok(match self {
+            Self::Nothing => false,
+            Self::All => true,
+            Self::Of(tree) => tree.get(path)?.is_some(),
+        })
+    }
+}
+
 /// A restore that is undone by restoring what was there before with [`Strategy::Replace`](crate::Strategy::Replace).
 #[derive(Clone, Debug)]
 pub struct Undoes {
@@ -12,8 +33,10 @@ pub struct Undoes {
     pub before: Tree,
     /// The snapshot that the other one restored; `None`: it is gone, and what it changed is not known, nor what it made.
     pub restored: Option<Tree>,
-    /// Whether it removed what its snapshot lacked.
-    pub removed: bool,
+    /// Whether it wrote over what was there.
+    pub overwrote: bool,
+    /// What it removed.
+    pub removed: Removed,
 }
 
 impl Undoes {
@@ -24,18 +47,19 @@ impl Undoes {
             Some(node) => {
                 // What a restore cannot set tells nothing of what it changed.
                 let (ctime, dev, inode, links) = (before.ctime, before.dev, before.inode, before.links);
-                !Node { ctime, dev, inode, links, ..node }.is_like(before)
+                self.overwrote && !Node { ctime, dev, inode, links, ..node }.is_like(before)
             }
-            None => self.removed,
+            None => self.removed.has(path)?,
         })
     }
 
-    /// Whether its snapshot has this entry, so that it was there after it.
+    /// Whether an entry of what was there before was there after it too.
     pub(crate) fn left(&self, path: &TreePath) -> Result<bool> {
-        Ok(match &self.restored {
+        let is_restored = match &self.restored {
             Some(restored) => restored.get(path)?.is_some(),
-            None => !self.removed && self.before.get(path)?.is_some(),
-        })
+            None => false,
+        };
+        Ok(is_restored || !self.removed.has(path)?)
     }
 
     /// Whether it made what is at this path.

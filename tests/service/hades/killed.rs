@@ -1,5 +1,6 @@
 //! Workflows that are put back by a service which is killed at each of its calls: the next start leaves everything as it was before.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 use std::time::{Duration, Instant};
@@ -22,6 +23,52 @@ struct Kill {
     at: usize,
     /// The call reaches n8n all the same.
     is_heard: bool,
+}
+
+/// What the proxy before n8n does.
+#[derive(Debug, Default)]
+struct Plan {
+    kill: Mutex<Option<Kill>>,
+    /// Whoever changes something waits for that.
+    is_held: AtomicBool,
+}
+
+/// A proxy before a server that kills when it is told to.
+fn deadly(server: &N8n) -> (HttpServer, Arc<Plan>) {
+    let plan: Arc<Plan> = Arc::default();
+    let acts = Arc::clone(&plan);
+    let proxy = HttpServer::pass_on_unless(&server.url(), move |request| {
+        if request.method == "GET" {
+            return None;
+        }
+        while acts.is_held.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        let mut kill = acts.kill.lock().unwrap();
+        let planned = kill.as_mut()?;
+        planned.at -= 1;
+        if planned.at > 0 {
+            return None;
+        }
+        let planned = kill.take()?;
+        kill_process(Pid::from_raw(planned.pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
+        (!planned.is_heard).then(|| Response::json(500, &json!({})))
+    });
+    (proxy, plan)
+}
+
+/// A service whose control plane is this address.
+fn service_of(url: &str, key: &str) -> Service {
+    service(&format!(
+        "[[target]]\nname = \"control-plane\"\n[[target.source]]\nname = \"flows\"\nkind = \"n8n\"\nurl = \"{url}\"\napi_key = \"{key}\"\n"
+    ))
+}
+
+/// Asks for all workflows of a snapshot; whether there was an answer.
+fn is_answered(service: &Service, backup: &str) -> bool {
+    let url = format!("{}/restore/workflow", service.hades().url());
+    let body = json!({ "backup_id": backup }).to_string();
+    spawn(move || chronos_tests::http_client().post(url).body(body).send().is_ok()).join().unwrap()
 }
 
 /// Name and whether it is active, of each workflow.
@@ -55,28 +102,12 @@ fn taken_back(service: &Service) -> String {
 
 fn is_as_before_after_a_kill_at_each_call(version: &'static str) {
     let server = chronos_tests::n8n(version);
-    let armed: Arc<Mutex<Option<Kill>>> = Arc::default();
-    let kill = Arc::clone(&armed);
-    let proxy = HttpServer::pass_on_unless(&server.url(), move |request| {
-        let mut armed = kill.lock().unwrap();
-        let plan = armed.as_mut().filter(|_| request.method != "GET")?;
-        plan.at -= 1;
-        if plan.at > 0 {
-            return None;
-        }
-        let plan = armed.take()?;
-        kill_process(Pid::from_raw(plan.pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
-        (!plan.is_heard).then(|| Response::json(500, &json!({})))
-    });
+    let (proxy, plan) = deadly(&server);
     let (edited, gone) = (made(&server, "Edited"), made(&server, "Gone"));
     for id in [&edited, &gone] {
         server.call("POST", &format!("workflows/{id}/activate"), None);
     }
-    let mut service = service(&format!(
-        "[[target]]\nname = \"control-plane\"\n[[target.source]]\nname = \"flows\"\nkind = \"n8n\"\nurl = \"{}\"\napi_key = \"{}\"\n",
-        proxy.url(),
-        server.key
-    ));
+    let mut service = service_of(&proxy.url(), &server.key);
     let backup = backed_up(&service, "control-plane");
     rename(&server, &edited, "Edited since");
     server.delete(&gone);
@@ -85,12 +116,9 @@ fn is_as_before_after_a_kill_at_each_call(version: &'static str) {
     let mut stops = 0;
     for at in 1.. {
         for is_heard in [false, true] {
-            *armed.lock().unwrap() = Some(Kill { pid: service.pid(), at, is_heard });
-            let url = format!("{}/restore/workflow", service.hades().url());
-            let body = json!({ "backup_id": backup }).to_string();
-            let asked = spawn(move || chronos_tests::http_client().post(url).body(body).send().is_ok());
-            let was_answered = asked.join().unwrap();
-            if armed.lock().unwrap().take().is_some() {
+            *plan.kill.lock().unwrap() = Some(Kill { pid: service.pid(), at, is_heard });
+            let was_answered = is_answered(&service, &backup);
+            if plan.kill.lock().unwrap().take().is_some() {
                 assert!(was_answered);
                 assert_eq!(all(&server), [("Edited".to_owned(), true), ("Gone".to_owned(), true)]);
                 assert!(stops >= 8, "only {stops} stops");
@@ -113,4 +141,35 @@ fn is_as_before_after_a_kill_at_each_call_1_123() {
 #[test]
 fn is_as_before_after_a_kill_at_each_call_2_40() {
     is_as_before_after_a_kill_at_each_call("2.40.7");
+}
+
+#[test]
+fn what_is_killed_while_it_is_taken_back_is_taken_back_all_the_same() {
+    let server = chronos_tests::n8n("1.123.81");
+    let (proxy, plan) = deadly(&server);
+    let (edited, gone) = (made(&server, "Edited"), made(&server, "Gone"));
+    server.call("POST", &format!("workflows/{edited}/activate"), None);
+    let mut service = service_of(&proxy.url(), &server.key);
+    let backup = backed_up(&service, "control-plane");
+    rename(&server, &edited, "Edited since");
+    server.delete(&gone);
+    let before = all(&server);
+    for at in 1..=4 {
+        // Both are written, and one of them is not active yet.
+        *plan.kill.lock().unwrap() = Some(Kill { pid: service.pid(), at: 6, is_heard: true });
+        is_answered(&service, &backup);
+        assert!(plan.kill.lock().unwrap().is_none());
+        let program = service.killed();
+        assert_ne!(all(&server), before);
+        plan.is_held.store(true, Ordering::SeqCst);
+        let mut taking_back =
+            program.command(["serve", "--only", "hades", "--hades-listen", "127.0.0.1:0"]).spawn().unwrap();
+        *plan.kill.lock().unwrap() = Some(Kill { pid: taking_back.id(), at, is_heard: at % 2 == 0 });
+        plan.is_held.store(false, Ordering::SeqCst);
+        taking_back.wait().unwrap();
+        assert!(plan.kill.lock().unwrap().is_none());
+        service = Service::start(program, &[]);
+        let told = taken_back(&service);
+        assert_eq!(all(&server), before, "call {at}: {told}");
+    }
 }

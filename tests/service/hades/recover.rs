@@ -223,6 +223,8 @@ fn what_cannot_come_back_keeps_nothing_else_and_is_taken_up_later() {
     assert_eq!(fs::read_to_string(service.path("settings")).unwrap(), "old");
     let refused = |body: Value, status| service.hades().post("/recover", &body.to_string()).problem(status);
     assert!(refused(json!({"resume": "rollback_1"}), 404).contains("rollback_1"));
+    let by = well["rollback_id"].as_str().unwrap();
+    assert!(refused(json!({"resume": unwell["rollback_id"]}), 422).contains(by));
     assert!(refused(json!({"resume": well["rollback_id"], "components": ["notes"]}), 422).contains("leave"));
     assert!(refused(json!({"resume": well["steps"][0]["rollback_id"]}), 422).contains("is no recovery"));
     assert!(refused(json!({"components": ["nothing"]}), 422).contains("nothing"));

@@ -1,6 +1,7 @@
 //! `POST /undo`, and plans that are held to what somebody has seen.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use chronos_tests::postgres::{ORDERS, Postgres};
 use rusqlite::Connection;
@@ -57,10 +58,12 @@ fn what_a_rollback_wrote_and_made_goes_and_what_came_since_stays() {
         "{noted}"
     );
     // An undo is undone as anything else is.
+    service.file("site/since", "edited after the undo");
+    fs::remove_file(service.path("site/later")).unwrap();
     let again = asked(&service, "/undo", &json!({ "rollback_id": undone["rollback_id"] }));
     assert_eq!(again["status"], "completed", "{again}");
     assert_eq!((read("site/page"), read("site/gone/deep")), (Some("old".into()), Some("was there".into())));
-    assert_eq!(read("site/since").as_deref(), Some("made after the rollback"));
+    assert_eq!((read("site/since").as_deref(), read("site/later")), (Some("edited after the undo"), None));
 
     let entry = |id: &Value| service.hades().get(&format!("/history/{}", id.as_str().unwrap())).expect(200);
     let of_first = entry(&done["rollback_id"]);
@@ -89,6 +92,30 @@ fn what_somebody_did_since_stays_also_inside_what_goes() {
         [read("site/app/code"), read("site/app/upload"), read("site/app/cache/x"), read("site/kept")],
         [None, Some("since".into()), Some("left out".into()), Some("edited since".into())]
     );
+}
+
+#[test]
+fn folders_that_a_rollback_left_alone_stay_as_somebody_left_them_since() {
+    let service = service(&format!("[service]\nrestore_root = \"HOME/back\"\n{SITE}"));
+    service.file("site/page", "old");
+    service.file("site/private/x", "x");
+    let id = backed_up(&service, "site");
+    service.file("site/page", "new");
+    service.file("site/later/deep/file", "came later");
+    service.file("site/edited", "came later");
+    let merged = asked(&service, "/rollback", &json!({ "backup_id": id, "strategy": "merge" }));
+    assert_eq!(merged["status"], "completed", "{merged}");
+    let done = asked(&service, "/rollback", &json!({ "backup_id": id }));
+    fs::remove_dir_all(service.path("site/later")).unwrap();
+    fs::set_permissions(service.path("site/private"), fs::Permissions::from_mode(0o700)).unwrap();
+    let undone = asked(&service, "/undo", &json!({ "rollback_id": done["rollback_id"] }));
+    assert_eq!(undone["status"], "completed", "{undone}");
+    assert_eq!(fs::read_to_string(service.path("site/page")).unwrap(), "new");
+    assert!(!service.path("site/later").exists());
+    assert_eq!(fs::metadata(service.path("site/private")).unwrap().mode() & 0o777, 0o700);
+    let new = service.post(&format!("/restore/{id}"), r#"{"strategy": "new_location"}"#);
+    let undo = json!({ "rollback_id": new.json()["rollback_id"] }).to_string();
+    assert!(service.hades().post("/undo", &undo).problem(409).contains("remove that place"), "{new:?}");
 }
 
 #[test]

@@ -115,6 +115,8 @@ pub struct Restored {
     pub action: Action,
     /// What is not as it was stored, as read back.
     pub differences: Vec<String>,
+    /// Whether anything was sent that may have changed it.
+    pub touched: bool,
     /// Why it is not restored, and in which state it was left.
     pub error: Option<String>,
 }

@@ -55,6 +55,7 @@ pub fn restore(
         name: String::new(),
         action: Action::Unchanged,
         differences: Vec::new(),
+        touched: false,
         error: Some(error.clone()),
     }));
     Ok(RestoreReport { workflows, new_ids })
@@ -87,6 +88,7 @@ impl Row {
             name: planned.name.clone(),
             action: planned.action,
             differences: Vec::new(),
+            touched: false,
             error: None,
         };
         Self { result, is_active: planned.active, lost: Vec::new(), publish: None }
@@ -109,6 +111,7 @@ impl Run<'_> {
                 continue;
             };
             let id = row.result.id.clone();
+            self.touch(at);
             let made = self.stored_now(&id).and_then(|stored| Ok(self.writer.create(&stored, &id)?));
             match made {
                 Ok(new) => {
@@ -127,6 +130,7 @@ impl Run<'_> {
             let Some(row) = self.rows.get(at).filter(|r| r.is_to_be_written()) else { continue };
             let (id, live_id) = (row.result.id.clone(), row.result.live_id.clone());
             self.monitor.item(row.result.name.as_bytes());
+            self.touch(at);
             match self.overwrite(&id, &live_id) {
                 Ok(written) => {
                     if let Some(row) = self.rows.get_mut(at) {
@@ -183,6 +187,13 @@ impl Run<'_> {
         }
     }
 
+    /// Notes that it may be changed from now on.
+    fn touch(&mut self, at: usize) {
+        if let Some(row) = self.rows.get_mut(at) {
+            row.result.touched = true;
+        }
+    }
+
     fn overwrite(&mut self, id: &str, live_id: &str) -> Result<Written, NotWritten> {
         let stored = self.stored_now(id)?;
         let Some(live) = calls::get(self.writer.client, live_id)? else {
@@ -203,6 +214,9 @@ impl Run<'_> {
             self.rows.iter().filter(|r| r.is_to_be_written()).map(|r| r.result.id.clone()).collect();
         if written.is_empty() {
             return;
+        }
+        for row in self.rows.iter_mut().filter(|row| row.is_to_be_written()) {
+            row.result.touched = true;
         }
         let mut stopped = Vec::new();
         let imported = self

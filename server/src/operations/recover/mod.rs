@@ -30,6 +30,9 @@ pub use order::Phase;
 pub use rebuild::{RebuildRequest, rebuild};
 pub use report::{Recovery, StepReport, StepState};
 
+/// Calls of the history that are looked at for those that have taken one up.
+const LOOKED_MAX: u32 = 1000;
+
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct RecoverRequest {
@@ -161,6 +164,15 @@ fn resumed(
     if row.status == RollbackStatus::Running {
         return Err(wrong("goes on"));
     }
+    let since =
+        state.rollbacks(&RollbackFilter { target: Some(ALL), ..RollbackFilter::default() }, LOOKED_MAX)?;
+    for later in since.iter().filter(|later| later.number > row.number) {
+        let report =
+            state.report(later.number)?.and_then(|text| serde_json::from_str::<Recovery>(&text).ok());
+        if report.is_some_and(|report| report.resumes.as_deref() == Some(id)) {
+            return Err(wrong(&format!("was taken up by {}: resume that one", later.rollback_id)));
+        }
+    }
     let report = state.report(row.number)?;
     let earlier = report.and_then(|text| serde_json::from_str::<Recovery>(&text).ok());
     let earlier =
@@ -219,8 +231,13 @@ fn carry_out(
     note(call, recovery);
     for at in 0..recovery.steps.len() {
         check_cancelled(&*workplace.monitor)?;
-        let later: Vec<(String, Phase)> =
-            recovery.steps.iter().skip(at + 1).map(|step| (step.target.clone(), step.phase)).collect();
+        let later: Vec<(String, Phase)> = recovery
+            .steps
+            .iter()
+            .skip(at + 1)
+            .filter(|step| !step.is_back())
+            .map(|s| (s.target.clone(), s.phase))
+            .collect();
         let restarted = |step: &StepReport, of: &str| step.target == of && step.restarted.is_some();
         let target = recovery.steps.get(at).map(|step| step.target.clone()).unwrap_or_default();
         let is_starting = recovery.steps.iter().any(|step| restarted(step, &target));

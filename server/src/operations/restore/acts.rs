@@ -4,18 +4,18 @@
 use std::sync::Arc;
 
 use chronos_connect::{Stands, postgres, sqlite};
-use chronos_snapshot::{FileOptions, Recovered, RecoveredOutcome, Strategy, resume_or_undo};
+use chronos_snapshot::{FileOptions, Recovered, RecoveredOutcome, resume_or_undo};
 use chronos_store::Monitor;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Source, SourceKind};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::operations::backup::setting;
 use crate::operations::restore::lite::shell;
 use crate::operations::restore::record::{Record, settle, short, turn_of};
-use crate::operations::restore::{RestoreRequest, Restored, Undone, restore};
+use crate::operations::restore::take_back::take_back;
 use crate::sources::postgres_client;
-use crate::state::{ActRow, Rollback, RollbackFilter, RollbackType, State};
+use crate::state::{ActRow, State};
 use crate::turn::Turn;
 use crate::values::shown;
 use crate::workplace::Workplace;
@@ -30,8 +30,9 @@ pub(super) enum Act {
     Sqlite { source: String, left: sqlite::Unfinished },
     /// A database of this source.
     Postgres { source: String, left: postgres::Unfinished },
-    /// Workflows of the server of this source, one after the other: those that are written over or removed, by their ids there.
-    Workflows { place: String, source: String, written: Vec<String> },
+    /// Workflows of the server of this source, one after the other: those that are written over or removed, by their ids there,
+    /// and those that are made, by their stored ids.
+    Workflows { place: String, source: String, written: Vec<String>, created: Vec<String> },
 }
 
 /// An act that stands in the state of this host, if that can be written.
@@ -94,6 +95,13 @@ pub fn resume(workplace: &Workplace) -> Result<Vec<String>> {
         }
     }
     Ok(told)
+}
+
+/// Whether something is left that [`resume`] could not bring to an end yet. What cannot be looked at is not.
+pub fn is_unfinished(workplace: &Workplace) -> bool {
+    let folder = &workplace.places.state;
+    State::is_there(folder)
+        && State::open(folder).and_then(|state| state.acted_on()).is_ok_and(|acted_on| !acted_on.is_empty())
 }
 
 /// The same of one target, whose turn the caller has. Workflows are left as they are: whoever restores now says what they are to be.
@@ -160,74 +168,6 @@ fn finish(
         }
     }
     Ok(told)
-}
-
-/// Takes back what was done to workflows: each is one call after the other, so that only what was there before is whole. It is a restore
-/// of its own, with a snapshot of what is there now.
-fn take_back(
-    workplace: &Workplace,
-    state: &State,
-    (repository, target): (&str, &str),
-) -> Result<Vec<String>> {
-    let mut told = Vec::new();
-    for row in state.acts(repository, target)?.into_iter().filter(|row| !row.is_done) {
-        let Ok(Act::Workflows { place, source, written }) = serde_json::from_str::<Act>(&row.what) else {
-            continue;
-        };
-        let filter = RollbackFilter { rollback_id: Some(&row.rollback_id), ..RollbackFilter::default() };
-        let Some(rollback) = state.rollbacks(&filter, 1)?.into_iter().next() else { continue };
-        let line = match &rollback.pre_rollback_backup {
-            None => {
-                format!("some workflows of {place} may be back and others not: no snapshot was made before")
-            }
-            Some(before) => match taken_back(workplace, &rollback, before, (&source, written)) {
-                Ok(restored) => format!(
-                    "what was done to workflows of {place} was taken back by {}: {}",
-                    restored.rollback_id.unwrap_or_default(),
-                    restored.message
-                ),
-                Err(why) => {
-                    told.push(format!("{target}: workflows of {place} cannot be taken back yet: {why}"));
-                    continue;
-                }
-            },
-        };
-        state.end_act(row.number, &line)?;
-        told.push(format!("{target}: {line}"));
-    }
-    Ok(told)
-}
-
-fn taken_back(
-    workplace: &Workplace,
-    rollback: &Rollback,
-    before: &str,
-    (source, written): (&str, Vec<String>),
-) -> Result<Restored> {
-    let repository = workplace.open()?.repository;
-    if repository.id().to_string() != rollback.repository {
-        return Err(Error::NotUndoable {
-            rollback_id: rollback.rollback_id.clone(),
-            why: "it belongs to another repository".to_owned(),
-        });
-    }
-    let request = RestoreRequest {
-        backup: before.to_owned(),
-        sources: Some(vec![source.to_owned()]),
-        target: Some(rollback.target.clone()),
-        strategy: Some(Strategy::Replace),
-        kind: RollbackType::Undo,
-        undone: Some(Undone {
-            rollback_id: rollback.rollback_id.clone(),
-            source: rollback.source_backup_id.clone(),
-            removed: false,
-            workflow: rollback.workflow_id.clone(),
-            written: Some(written.into_iter().map(|id| (source.to_owned(), id)).collect()),
-            created: None,
-        }),
-        ..RestoreRequest::default()
-    };
-    restore(workplace, &repository, &request)
 }
 
 impl Act {

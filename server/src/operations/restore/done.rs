@@ -78,6 +78,8 @@ pub struct WorkflowDone {
     /// What is not as it was stored, as read back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<String>,
+    /// Whether anything was sent that may have changed it.
+    pub touched: bool,
     /// Why it is not back, and in which state it was left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

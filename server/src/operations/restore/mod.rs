@@ -17,6 +17,7 @@ mod record;
 mod run;
 mod safety;
 mod step;
+mod take_back;
 #[cfg(test)]
 mod tests;
 mod undone;
@@ -35,14 +36,14 @@ use crate::operations::Mode;
 use crate::state::RollbackType;
 use crate::workplace::Workplace;
 
-pub use acts::resume;
+pub use acts::{is_unfinished, resume};
 pub(crate) use call::{ALL, About, Call};
 pub use chosen::meant;
 pub use done::{NotBack, Restored, StepDone, StepStatus, WorkflowDone};
 pub use place::Reach;
 pub use plan::{Names, Plan, StepPlan};
 pub use record::{note_unbegun, note_without_version, settle};
-pub use undone::Undone;
+pub use undone::{Created, Gave, Undone};
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -136,6 +137,10 @@ impl<'w> Task<'w> {
             chosen::chosen(manifest, &request.components, config)?.into_iter().cloned().collect();
         if let Some(exact) = &request.sources {
             sources.retain(|source| exact.contains(&source.name));
+            if sources.is_empty() {
+                let why = format!("{} has nothing of {}", manifest.backup_id, exact.join(", "));
+                return Err(Error::NothingToRestore { why });
+            }
         }
         let named = request.target.as_deref().unwrap_or(&manifest.target);
         let (target, live) = (target_name(config, named), config.target(named));

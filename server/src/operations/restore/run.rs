@@ -14,6 +14,7 @@ use crate::operations::restore::record::{Record, turn_of};
 use crate::operations::restore::safety::Safety;
 use crate::operations::restore::step::{LeftOut, Step};
 use crate::operations::restore::{Task, databases, files, lite, workflows};
+use crate::state::State;
 use crate::turn::Turn;
 
 /// How one that was begun went.
@@ -55,6 +56,7 @@ impl Task<'_> {
             return Ok(self.planned(plan));
         }
         let _turns = self.turns()?;
+        self.check_act()?;
         let mut warnings = std::mem::take(&mut self.warnings);
         let undone = self.undone.as_ref().map(|undone| &*undone.rollback_id);
         match resume_target(self.workplace, &self.repository.id().to_string(), &self.target, undone) {
@@ -83,6 +85,18 @@ impl Task<'_> {
                 Err(not_restored(&restored, error))
             }
         }
+    }
+
+    /// Of a restore that died in the middle of it is undone what nobody has ended since.
+    fn check_act(&self) -> Result<()> {
+        let Some((undone, act)) = self.undone.as_ref().and_then(|undone| Some((undone, undone.act?))) else {
+            return Ok(());
+        };
+        if State::open(&self.workplace.places.state)?.has_act(act)? {
+            return Ok(());
+        }
+        let why = "it was brought to an end meanwhile".to_owned();
+        Err(Error::NotUndoable { rollback_id: undone.rollback_id.clone(), why })
     }
 
     /// Nobody else restores this target meanwhile; and nobody backs up what is written to.

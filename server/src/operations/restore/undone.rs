@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chronos_connect::n8n::Client;
 use chronos_connect::n8n::restore::Stored;
-use chronos_snapshot::{Manifest, SourceResult, Undoes};
+use chronos_snapshot::{Manifest, Removed, SourceResult, Undoes};
 use serde_json::Value;
 
 use crate::catalog::Catalog;
@@ -19,14 +19,45 @@ pub struct Undone {
     pub rollback_id: String,
     /// The snapshot that it put back: what that has and the one of before has not was made by it.
     pub source: Option<String>,
-    /// Whether it removed what its snapshot lacked.
-    pub removed: bool,
+    /// Whether it wrote over what was there.
+    pub overwrote: bool,
+    /// What it removed.
+    pub removed: Gave,
+    /// The act that it left, if it died in the middle of it: whoever has the turn undoes it only if it is still there.
+    pub act: Option<i64>,
     /// The one workflow that it put back.
     pub workflow: Option<String>,
     /// Workflows that it wrote over or removed, as source and id on the server; `None`: it did not live to say which.
     pub written: Option<Vec<(String, String)>>,
-    /// Workflows that it made, in the same way; `None`: those that are there and look like it.
-    pub created: Option<Vec<(String, String)>>,
+    /// Workflows that it made.
+    pub created: Created,
+}
+
+/// What a restore removed.
+#[derive(Clone, Debug, Default)]
+pub enum Gave {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// All that its snapshot lacked.
+    All,
+    /// What this snapshot has of that.
+    Of(String),
+}
+
+/// Workflows that a restore made.
+#[derive(Clone, Debug)]
+pub enum Created {
+    /// These, as source and id on the server.
+    These(Vec<(String, String)>),
+    /// It did not live to say which: of these, by their stored ids, or of all if none are named, those that are there and look like it.
+    Perhaps(Option<Vec<String>>),
+}
+
+impl Default for Created {
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
 }
 
 /// A workflow that is removed.
@@ -42,19 +73,29 @@ impl Undone {
     /// Whether it wrote over a workflow, as far as is known.
     pub(super) fn wrote(&self, source: &SourceResult, id: &str) -> bool {
         let is_it = |(of, written): &(String, String)| *of == source.name && written == id;
-        self.written.as_ref().is_none_or(|written| written.iter().any(is_it))
+        match (&self.written, &self.workflow) {
+            (Some(written), _) => written.iter().any(is_it),
+            (None, Some(workflow)) => workflow == id,
+            (None, None) => true,
+        }
     }
 
     /// Whether it may have made workflows of a source.
     pub(super) fn may_have_made(&self, source: &SourceResult) -> bool {
-        self.created.as_ref().is_none_or(|created| created.iter().any(|(of, _)| *of == source.name))
+        match &self.created {
+            Created::These(created) => created.iter().any(|(of, _)| *of == source.name),
+            Created::Perhaps(stored) => stored.as_ref().is_none_or(|stored| !stored.is_empty()),
+        }
     }
 }
 
 impl Task<'_> {
     /// The workflows that the restore that is undone made and that are there.
     pub(super) fn made(&self, undone: &Undone, source: &SourceResult, client: &Client) -> Result<Vec<Gone>> {
-        let Some(created) = &undone.created else { return self.looks_made(source, client) };
+        let created = match &undone.created {
+            Created::These(created) => created,
+            Created::Perhaps(stored) => return self.looks_made(undone, stored.as_deref(), source, client),
+        };
         let mut made = Vec::new();
         for (_, id) in created.iter().filter(|(of, _)| *of == source.name) {
             let live = client.workflow(id).map_err(chronos_connect::Error::from)?;
@@ -65,7 +106,13 @@ impl Task<'_> {
 
     /// Workflows of the snapshot that was restored which were not there before, and are there now: by their id, or under another id with
     /// the same name and the same nodes.
-    fn looks_made(&self, source: &SourceResult, client: &Client) -> Result<Vec<Gone>> {
+    fn looks_made(
+        &self,
+        undone: &Undone,
+        named: Option<&[String]>,
+        source: &SourceResult,
+        client: &Client,
+    ) -> Result<Vec<Gone>> {
         let Some(restored) = self.undoes.as_ref().and_then(|undoes| undoes.restored.as_ref()) else {
             return Ok(Vec::new());
         };
@@ -74,14 +121,19 @@ impl Task<'_> {
         let mut live = client.workflow_names().map_err(chronos_connect::Error::from)?;
         live.retain(|id, _| !was_there(id));
         let mut made = Vec::new();
-        for id in stored.ids().into_iter().filter(|id| !was_there(id)) {
+        let may = |id: &String| {
+            !was_there(id)
+                && named.is_none_or(|named| named.contains(id))
+                && undone.workflow.as_ref().is_none_or(|one| one == id)
+        };
+        for id in stored.ids().into_iter().filter(may) {
             let wanted = stored.load(&id)?;
             let name = text(&wanted, "name");
             for (live_id, live_name) in &live {
                 let is_it = *live_id == id
                     || *live_name == name && {
                         let now = client.workflow(live_id).map_err(chronos_connect::Error::from)?;
-                        now.is_some_and(|now| nodes(&now) == nodes(&wanted))
+                        now.is_some_and(|now| !nodes(&now).is_empty() && nodes(&now) == nodes(&wanted))
                     };
                 if is_it {
                     made.push(Gone { id: live_id.clone(), name: live_name.clone() });
@@ -94,9 +146,16 @@ impl Task<'_> {
     /// Finds what the restore that is undone put back.
     pub(super) fn find_made(&mut self, catalog: &Catalog) {
         let Some(undone) = &self.undone else { return };
-        let mut undoes = Undoes { before: self.tree.clone(), restored: None, removed: undone.removed };
+        let of = |name: &str| catalog.snapshots.iter().find(|s| s.manifest.backup_id == name);
+        let removed = match &undone.removed {
+            Gave::Nothing => Removed::Nothing,
+            Gave::All => Removed::All,
+            Gave::Of(name) => of(name).map_or(Removed::All, |s| Removed::Of(catalog.tree(s))),
+        };
+        let mut undoes =
+            Undoes { before: self.tree.clone(), restored: None, overwrote: undone.overwrote, removed };
         let source = undone.source.clone().unwrap_or_default();
-        match catalog.snapshots.iter().find(|s| s.manifest.backup_id == source) {
+        match of(&source) {
             Some(snapshot) if snapshot.manifest.target == self.target => {
                 self.warnings.extend(unseen(&snapshot.manifest, &self.snapshot.manifest, &self.sources));
                 undoes.restored = Some(catalog.tree(snapshot));

@@ -214,6 +214,7 @@ fn as_planned(workflow: &Planned) -> WorkflowDone {
         action: workflow.action,
         live_id: Some(workflow.live_id.clone()).filter(|live| *live != workflow.id),
         differences: workflow.differences.clone(),
+        touched: false,
         error: None,
     }
 }
@@ -236,6 +237,7 @@ impl Workflows<'_> {
             action: Action::Removed,
             live_id: None,
             differences: Vec::new(),
+            touched: true,
             error,
         });
     }
@@ -290,10 +292,12 @@ impl Step for Workflows<'_> {
         let monitor = &**self.task.repository.monitor();
         let updated = self.planned.workflows.iter().filter(|w| w.action == Action::Updated);
         let written = updated.map(|w| &w.live_id).chain(self.gone.iter().map(|gone| &gone.id));
+        let created = self.planned.workflows.iter().filter(|w| w.action == Action::Created);
         let act = Act::Workflows {
             place: self.plan.place.clone(),
             source: self.live.name.clone(),
             written: written.cloned().collect(),
+            created: created.map(|w| w.id.clone()).collect(),
         };
         let noted = Noted::begin(record, self.task.repository.monitor(), &act);
         let report = restore(&self.client, &self.stored, &self.planned, &self.options, monitor)?;
@@ -315,6 +319,7 @@ impl Step for Workflows<'_> {
                 action: workflow.action,
                 live_id,
                 differences: workflow.differences,
+                touched: workflow.touched,
                 error: workflow.error,
             });
         }
