@@ -111,9 +111,8 @@ impl Found {
                 Ok(config) if !config.targets.is_empty() => {
                     return Ok(Self { snapshot: snapshot.clone(), file, config });
                 }
-                Ok(_) => {}
                 Err(error) if path.as_bytes().ends_with(b".toml") => why = error,
-                Err(_) => {}
+                _ => {}
             }
         }
         Err(why)
