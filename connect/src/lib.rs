@@ -2,6 +2,7 @@
 //!
 //! Modules in the order of dependence; each uses only those above it.
 
+mod assertions;
 mod command;
 mod entry;
 mod error;
@@ -17,10 +18,12 @@ mod unfinished;
 
 pub mod n8n;
 
+pub use assertions::{Assertions, Proof};
 pub use command::{StreamSource, into_command};
 pub use error::{Error, ErrorKind, Result};
 pub use prefix::{Passing, Prefix};
-pub use process::Process;
+pub use process::{Account, Process};
 pub use secret::{Secret, is_secret_variable};
+pub use sqlite::check_space;
 pub use stream::Pump;
 pub use unfinished::Stands;

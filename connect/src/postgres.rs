@@ -2,6 +2,7 @@
 
 mod archive;
 mod client;
+mod cluster;
 mod connection;
 mod restore;
 mod roles;
@@ -13,6 +14,7 @@ mod unfinished;
 
 pub use archive::{ArchiveEntry, ArchiveList};
 pub use client::{Client, Server};
+pub use cluster::{Cluster, ClusterOptions, account, find_programs, is_open_to_all, stop_left};
 pub use connection::Connection;
 pub use restore::{
     Content, DatabasePlan, DatabaseReport, DatabaseRestore, plan_database, restore_database,

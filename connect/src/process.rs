@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -36,6 +36,18 @@ pub struct Process {
     /// Which variables of this process are kept from it.
     hidden: Hidden,
     time_limit: Option<Duration>,
+    /// Who runs it, if not the user of this process.
+    account: Option<Account>,
+    folder: Option<PathBuf>,
+}
+
+/// A user of this host and a group, by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The user.
+    pub user: u32,
+    /// The group; it is in no other.
+    pub group: u32,
 }
 
 impl Process {
@@ -47,6 +59,8 @@ impl Process {
             variables: Vec::new(),
             hidden: Hidden::default(),
             time_limit: None,
+            account: None,
+            folder: None,
         }
     }
 
@@ -89,6 +103,16 @@ impl Process {
     /// Kills it after this time.
     pub fn time_limit(self, limit: Option<Duration>) -> Self {
         Self { time_limit: limit, ..self }
+    }
+
+    /// Has another account run it, which root alone can do.
+    pub(crate) fn account(self, account: Option<Account>) -> Self {
+        Self { account, ..self }
+    }
+
+    /// The folder that it works in.
+    pub(crate) fn working_directory(self, folder: &Path) -> Self {
+        Self { folder: Some(folder.to_owned()), ..self }
     }
 
     /// Its words, for people.
@@ -166,6 +190,13 @@ impl Process {
         }
         if !done.by_input {
             command.envs(self.variables.iter().map(|(name, value)| (name, OsStr::new(value.reveal()))));
+        }
+        if let Some(Account { user, group }) = self.account {
+            // Root's other groups are given up with it.
+            command.uid(user).gid(group);
+        }
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
         }
         let mut child = command.spawn().map_err(|e| Error::file(Path::new(program), e))?;
         let (stdout, stderr, mut stdin) = (child.stdout.take(), child.stderr.take(), child.stdin.take());

@@ -2,6 +2,7 @@
 
 mod check;
 mod copy;
+mod prove;
 mod put_back;
 mod scratch;
 mod source;
@@ -11,27 +12,9 @@ mod unfinished;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
-use std::path::Path;
-
 pub use check::{Check, Checked};
+pub use prove::prove;
 pub use put_back::{Kept, PutBack, PutBackReport, put_back, put_back_noting};
+pub use scratch::check_space;
 pub use source::{PATIENCE, SqliteOptions, SqliteSource};
 pub use unfinished::Unfinished;
-
-use crate::error::{Error, Result};
-use scratch::Scratch;
-use stop::Stop;
-
-/// Checks a stored database, whose bytes `content` writes, in a temporary copy in the folder `scratch`.
-pub fn verify(
-    content: impl FnOnce(&mut dyn Write) -> Result<()>,
-    scratch: &Path,
-    closely: Check,
-) -> Result<Checked> {
-    let copy = Scratch::new(scratch)?;
-    let mut file =
-        std::fs::OpenOptions::new().write(true).open(copy.path()).map_err(|e| Error::file(copy.path(), e))?;
-    content(&mut file)?;
-    check::check(copy.path(), closely, &Stop::default())
-}

@@ -8,6 +8,7 @@
 
 mod acceptance;
 mod disaster;
+mod drills;
 mod hades;
 mod http;
 mod n8n;

@@ -12,6 +12,7 @@ mod config;
 mod delete;
 mod diff;
 mod doctor;
+mod drill;
 mod emergency;
 mod export;
 mod find;
@@ -68,6 +69,7 @@ pub(crate) enum Command {
     Rebuild(recover::Rebuild),
     Emergency(emergency::Emergency),
     Verify(verify::Verify),
+    Drill(drill::Drill),
     Check(check::Check),
     Forget(forget::Forget),
     Prune(prune::Prune),
@@ -113,6 +115,7 @@ impl Command {
             Self::Rebuild(c) => c.run(app),
             Self::Emergency(c) => c.run(app),
             Self::Verify(c) => c.run(app),
+            Self::Drill(c) => c.run(app),
             Self::Check(c) => c.run(app),
             Self::Forget(c) => c.run(app),
             Self::Prune(c) => c.run(app),

@@ -138,7 +138,7 @@ fn is_unknown_to_us(error: &rusqlite::Error) -> bool {
 }
 
 /// The address of a file that does not change, so that neither locks nor files beside it are needed.
-fn unchanging(path: &Path) -> String {
+pub(super) fn unchanging(path: &Path) -> String {
     let escaped = path.as_os_str().as_bytes().iter().map(|b| match b {
         b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(*b).to_string(),
         other => format!("%{other:02X}"),

@@ -64,7 +64,7 @@ impl Drop for Scratch {
 }
 
 /// Fails unless `folder` has room for `needed` bytes.
-pub(crate) fn check_space(folder: &Path, needed: u64) -> Result<()> {
+pub fn check_space(folder: &Path, needed: u64) -> Result<()> {
     let found = statvfs(folder).map_err(|e| Error::file(folder, e.into()))?;
     let free = found.f_bavail.saturating_mul(found.f_frsize);
     if free < needed {

@@ -8,8 +8,8 @@ use toml::{Table, Value};
 
 use crate::config::problems::{Place, Problems};
 use crate::config::{
-    Config, EventsConfig, HealthConfig, HookConfig, Limits, NotifyConfig, RepositoryConfig, ScheduleConfig,
-    ServiceConfig, Source, TargetConfig, TierRule,
+    Config, DrillConfig, DrillQuery, DrillRules, EventsConfig, HealthConfig, HookConfig, Limits,
+    NotifyConfig, RepositoryConfig, ScheduleConfig, ServiceConfig, Source, TargetConfig, TierRule,
 };
 
 /// Keys of `[retention]` and `[target.retention]`: the tiers, the kinds, and the age of everything else.
@@ -71,6 +71,7 @@ pub(super) fn check(file: &mut Table, problems: &mut Problems<'_>) {
     checker.table("", file, &top, fields_of::<Config>());
     checker.section(file, "repository", &top, fields_of::<RepositoryConfig>());
     checker.section(file, "limits", &top, fields_of::<Limits>());
+    checker.section(file, "drill", &top, fields_of::<DrillConfig>());
     checker.section(file, "events", &top, fields_of::<EventsConfig>());
     checker.section(file, "service", &top, fields_of::<ServiceConfig>());
     checker.retention("retention", file, &top);
@@ -86,6 +87,10 @@ pub(super) fn check(file: &mut Table, problems: &mut Problems<'_>) {
         for (source, at) in tables(target, "source", &at) {
             checker.table("target.source.", source, &at, fields_of::<Source>());
             Source::check_keys(source, &at, checker.problems);
+            for (rules, at) in tables(source, "drill", &at) {
+                checker.table("target.source.drill.", rules, &at, fields_of::<DrillRules>());
+                checker.array(rules, "queries", &at, fields_of::<DrillQuery>());
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! One file here per section. What is wrong is told all at once, with its line, and never with a line of the file itself,
 //! since secrets may stand there.
 
+mod drill;
 mod events;
 mod health;
 mod hook;
@@ -26,6 +27,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use drill::{DrillConfig, DrillQuery, DrillRules};
 pub use events::{EVENT_BUS_URL, EventsConfig, NotifyConfig, NotifyKind, Occasion};
 pub use health::HealthConfig;
 pub use hook::{HookConfig, HookMoment, HookPolicy};
@@ -59,6 +61,9 @@ pub struct Config {
     /// The HTTP service.
     #[serde(skip_serializing_if = "is_default")]
     pub service: ServiceConfig,
+    /// Where restores are tried.
+    #[serde(skip_serializing_if = "is_default")]
+    pub drill: DrillConfig,
     /// The Event Bus.
     #[serde(skip_serializing_if = "is_default")]
     pub events: EventsConfig,
@@ -228,6 +233,7 @@ impl Config {
         self.limits.check(&top.key("limits"), problems);
         self.repository.check(&top.key("repository"), problems);
         self.service.check(&top.key("service"), problems);
+        self.drill.check(&top.key("drill"), problems);
         self.events.check(&top.key("events"), problems);
         retention::check(&self.retention, &top.key("retention"), problems);
         let mut names = BTreeSet::new();
@@ -286,6 +292,7 @@ impl Config {
     fn make_absolute(&mut self, folder: &Path) {
         self.repository.make_absolute(folder);
         self.service.make_absolute(folder);
+        self.drill.make_absolute(folder);
         self.targets.iter_mut().for_each(|target| target.make_absolute(folder));
         let hooks = self.hooks.iter_mut().filter_map(|h| h.token.as_mut());
         let notify = self.notify.iter_mut().filter_map(|n| n.token.as_mut());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chronos_snapshot::{COMPONENTS, Requirement};
 use serde::{Deserialize, Serialize};
 
+use crate::config::drill::DrillRules;
 use crate::config::hook::check_limit;
 use crate::config::problems::{Place, Problems};
 use crate::config::share::Share;
@@ -48,6 +49,10 @@ pub struct Source {
     /// Kinds `command`, `n8n` and `postgres`: how long the command, each request, each dump may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_limit: Option<String>,
+
+    /// Kinds `postgres`, `sqlite` and `command`: what the database has to hold when a restore of it is tried.
+    #[serde(rename = "drill", skip_serializing_if = "Vec::is_empty")]
+    pub drills: Vec<DrillRules>,
 
     /// Kind `files`: files and folders.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -152,14 +157,23 @@ impl SourceKind {
     fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Files => &["paths", "include", "exclude"],
-            Self::Command => &["command", "filename", "time_limit"],
+            Self::Command => &["command", "filename", "time_limit", "drill"],
             Self::N8n => {
                 &["url", "api_key", "user", "password", "prefix", "encrypted_credentials", "time_limit"]
             }
-            Self::Postgres => {
-                &["url", "host", "port", "user", "password", "databases", "globals", "prefix", "time_limit"]
-            }
-            Self::Sqlite => &["path", "stop", "start"],
+            Self::Postgres => &[
+                "url",
+                "host",
+                "port",
+                "user",
+                "password",
+                "databases",
+                "globals",
+                "prefix",
+                "time_limit",
+                "drill",
+            ],
+            Self::Sqlite => &["path", "stop", "start", "drill"],
         }
     }
 }
@@ -248,6 +262,9 @@ impl Source {
         }
         if self.prefix.first().is_some_and(String::is_empty) {
             problems.value(&at.key("prefix"), "its first word is empty");
+        }
+        for (number, rules) in self.drills.iter().enumerate() {
+            rules.check(&at.nth("drill", number, &format!("{}", number + 1)), problems);
         }
         for (key, secret) in self.references() {
             if let Some(why) = secret.wrong() {

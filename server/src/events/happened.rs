@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::config::Occasion;
 use crate::events::Event;
 use crate::schedule::Overdue;
-use crate::state::{RollbackStatus, RollbackType};
+use crate::state::{DrillStatus, RollbackStatus, RollbackType};
 
 /// A good backup that made no snapshot, because nothing had changed: told to those alone who wait for signs of life.
 pub(crate) const UNCHANGED: &str = "backup_unchanged";
@@ -115,6 +115,34 @@ pub(crate) fn cleaned(env: &Env, deleted: &[String], freed_bytes: u64) -> Event 
     let details = json!({ "deleted_count": deleted.len(), "deleted": deleted, "freed_bytes": freed_bytes });
     Event::new(env, "cleanup_completed", "", details)
         .saying(format!("the rules removed {}", counted(deleted.len(), "snapshot")))
+}
+
+/// A drill that came to its end.
+pub(crate) fn drill_ended(
+    env: &Env,
+    target: &str,
+    status: DrillStatus,
+    errors: &[String],
+    mut details: Value,
+) -> Event {
+    let first = errors.first().map_or("it does not say why", String::as_str);
+    if let Value::Object(details) = &mut details {
+        details.insert("count".to_owned(), errors.len().into());
+        details.insert("errors".to_owned(), errors.iter().take(FINDINGS_MAX).cloned().collect());
+    }
+    let of = details.get("backup_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let event = Event::new(env, "drill_completed", target, details).concerning(target);
+    match status {
+        DrillStatus::Passed => {
+            event.saying(format!("{of} of {target} was restored for trial, and is proven"))
+        }
+        DrillStatus::Partial => event
+            .on(Occasion::Failure)
+            .saying(format!("not all of {of} of {target} could be restored for trial: {first}")),
+        DrillStatus::Failed => {
+            event.on(Occasion::Failure).saying(format!("the trial of {of} of {target} failed: {first}"))
+        }
+    }
 }
 
 /// Something else than a backup that failed.

@@ -15,8 +15,8 @@ mod tests;
 
 pub use event::Event;
 pub(crate) use happened::{
-    backup_failed, backup_made, cleaned, damaged, ended, failed, health, no_longer_overdue, overdue,
-    restore_ended, rollback_requested, verified,
+    backup_failed, backup_made, cleaned, damaged, drill_ended, ended, failed, health, no_longer_overdue,
+    overdue, restore_ended, rollback_requested, verified,
 };
 pub(crate) use receiver::Receiver;
 pub use sender::{Sender, flush};

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod cleanup;
 pub mod delete;
 pub mod diff;
+pub mod drill;
 pub mod emergency;
 pub mod failures;
 pub mod gathered;

@@ -3,6 +3,7 @@
 //! What always holds: no snapshot depends on it. A file that is damaged or newer is told of and left alone; work goes on without.
 
 mod acts;
+mod drills;
 mod jobs;
 mod outbox;
 mod replies;
@@ -27,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::values::shown;
 
 pub use acts::ActRow;
+pub use drills::{DrillFilter, DrillStatus, NewDrill};
 pub use jobs::{
     Attempt, Cancelled, Choice, JobEnding, JobFilter, JobNumber, JobProgress, JobRow, JobStatus, NewJob,
 };
@@ -55,6 +57,7 @@ const MIGRATIONS: &[&str] = &[
     rollbacks::TABLE,
     acts::TABLE,
     rollbacks::LINKS,
+    drills::TABLE,
 ];
 /// The version of the tables that this program works with.
 const VERSION: u32 = MIGRATIONS.len() as u32;

@@ -37,6 +37,9 @@ const PLACE_ID_LEN: usize = 16;
 /// Configuration of the whole machine.
 const SYSTEM_CONFIG: &str = "/etc/chronos/chronos.toml";
 
+/// Where restores are tried, each user's in a folder of its own: in the user's home no other account could run a server.
+const DRILLS: &str = "/var/tmp/chronos-drills";
+
 /// What was found out about where things are.
 #[derive(Clone, Debug)]
 pub struct Workplace {
@@ -173,9 +176,16 @@ impl Workplace {
         digits.chars().take(PLACE_ID_LEN).collect()
     }
 
+    /// The folder that restores are tried in.
+    pub fn drill_scratch(&self) -> PathBuf {
+        let own = || PathBuf::from(format!("{DRILLS}-{}", rustix::process::geteuid().as_raw()));
+        self.config.drill.scratch.clone().unwrap_or_else(own)
+    }
+
     /// The program's own folders, which are never backed up.
     pub fn own_folders(&self) -> Vec<PathBuf> {
-        vec![self.location.path.clone(), self.places.cache.clone(), self.places.state.clone()]
+        let places = &self.places;
+        vec![self.location.path.clone(), places.cache.clone(), places.state.clone(), self.drill_scratch()]
     }
 }
 

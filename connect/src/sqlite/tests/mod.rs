@@ -4,6 +4,7 @@
 
 mod faults;
 mod live;
+mod prove;
 mod put_back;
 
 use std::fs;

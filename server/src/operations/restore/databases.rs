@@ -8,7 +8,7 @@ use chronos_connect::postgres::{
     Client, DatabasePlan, DatabaseRestore, Existing, Unfinished, plan_database, restore_database_noting,
 };
 use chronos_connect::{Error as Failed, Result as Outcome};
-use chronos_snapshot::{ByteRange, FileOptions, Source, SourceResult, Strategy, TreePath};
+use chronos_snapshot::{ByteRange, FileOptions, Source, SourceResult, Strategy, Tree, TreePath};
 
 use crate::config::{self, SourceKind, TargetConfig};
 use crate::error::{Error, Result};
@@ -63,7 +63,7 @@ pub(super) fn databases<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
     let setting = setting(task.workplace, &FileOptions::default());
     let client = postgres_client(live, &setting)?;
     let folder = TreePath::new(source.name.as_str())?;
-    let globals = globals(task, &folder)?;
+    let globals = globals(&task.tree, &folder)?;
     let mut step = Databases {
         task,
         plan: StepPlan {
@@ -79,7 +79,7 @@ pub(super) fn databases<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
         setting,
         all: Vec::new(),
     };
-    let stored = archives(task, &client, &folder)?;
+    let stored = archives(&task.tree, &client, &folder)?;
     if stored.is_empty() {
         return left_out(Task::absent(source));
     }
@@ -106,12 +106,16 @@ pub(super) fn databases<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
 }
 
 /// The archives of a source: where they are, how long, and of which database.
-fn archives(task: &Task<'_>, client: &Client, folder: &TreePath) -> Result<Vec<(TreePath, u64, String)>> {
+pub(crate) fn archives(
+    tree: &Tree,
+    client: &Client,
+    folder: &TreePath,
+) -> Result<Vec<(TreePath, u64, String)>> {
     let mut found = Vec::new();
-    for entry in task.tree.children(folder) {
+    for entry in tree.children(folder) {
         let (path, node) = entry?;
         if path.name().ends_with(ENDING) {
-            let list = client.list(|into| content(task, &path, into))?;
+            let list = client.list(|into| content(tree, &path, into))?;
             found.push((path, node.size(), list.database));
         }
     }
@@ -119,19 +123,19 @@ fn archives(task: &Task<'_>, client: &Client, folder: &TreePath) -> Result<Vec<(
 }
 
 /// The stored roles, if there are any.
-fn globals(task: &Task<'_>, folder: &TreePath) -> Result<Option<String>> {
+pub(crate) fn globals(tree: &Tree, folder: &TreePath) -> Result<Option<String>> {
     let path = folder.join(GLOBALS)?;
-    let Some(node) = task.tree.get(&path)? else { return Ok(None) };
+    let Some(node) = tree.get(&path)? else { return Ok(None) };
     if node.size() > GLOBALS_MAX {
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    task.tree.cat(&path, WHOLE, &mut bytes)?;
+    tree.cat(&path, WHOLE, &mut bytes)?;
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-fn content(task: &Task<'_>, path: &TreePath, into: &mut dyn Write) -> Outcome<()> {
-    task.tree.cat(path, WHOLE, into).map(drop).map_err(Failed::from)
+fn content(tree: &Tree, path: &TreePath, into: &mut dyn Write) -> Outcome<()> {
+    tree.cat(path, WHOLE, into).map(drop).map_err(Failed::from)
 }
 
 impl Databases<'_> {
@@ -163,7 +167,7 @@ impl Databases<'_> {
     /// Finds out what is going to be done with one, and adds it.
     fn look(&mut self, one: One) -> Result<()> {
         let task = self.task;
-        let mut from = |into: &mut dyn Write| content(task, &one.archive, into);
+        let mut from = |into: &mut dyn Write| content(&task.tree, &one.archive, into);
         let DatabasePlan { archive, exists, rows, goes, comes } = plan_database(&one.options, &mut from)?;
         let mut one = One { exists, ..one };
         if task.strategy != Strategy::NewLocation {
@@ -212,7 +216,7 @@ impl Step for Databases<'_> {
         let mut done = StepDone::of(&self.plan);
         for one in &self.all {
             let task = self.task;
-            let mut from = |into: &mut dyn Write| content(task, &one.archive, into);
+            let mut from = |into: &mut dyn Write| content(&task.tree, &one.archive, into);
             task.repository.monitor().item(one.options.database.as_bytes());
             let mut noted = None;
             let mut note = |left: &Unfinished| {

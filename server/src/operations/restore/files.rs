@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chronos_snapshot::{
-    Committed, FileOptions, FileSource, LabelledSource, Node, NodeKind, RestoreOptions, RestorePlan,
-    RestorePoint, RestoreReport, Source, SourceResult, Strategy, Tree, TreePath, printable, restore,
+    Committed, FileOptions, FileSource, LabelledSource, Manifest, Node, NodeKind, RestoreOptions,
+    RestorePlan, RestorePoint, RestoreReport, Source, SourceResult, Strategy, Tree, TreePath, printable,
+    restore,
 };
 
 use crate::config::{SourceKind, TargetConfig};
@@ -133,28 +134,27 @@ impl Task<'_> {
             ..StepPlan::default()
         }
     }
+}
 
-    /// The roots of a source that the snapshot has.
-    fn roots(&self, source: &SourceResult) -> Result<Vec<TreePath>> {
-        let manifest = &self.snapshot.manifest;
-        let shown = if manifest.sources.len() == 1 { &manifest.paths } else { &source.paths };
-        let mut roots = Vec::new();
-        for text in shown {
-            for path in TreePath::of_shown(text) {
-                if self.tree.range(&path).next().transpose()?.is_some() {
-                    roots.push(path);
-                    break;
-                }
+/// The roots of a source that the snapshot has.
+pub(crate) fn roots(tree: &Tree, manifest: &Manifest, source: &SourceResult) -> Result<Vec<TreePath>> {
+    let shown = if manifest.sources.len() == 1 { &manifest.paths } else { &source.paths };
+    let mut roots = Vec::new();
+    for text in shown {
+        for path in TreePath::of_shown(text) {
+            if tree.range(&path).next().transpose()?.is_some() {
+                roots.push(path);
+                break;
             }
         }
-        Ok(roots)
     }
+    Ok(roots)
 }
 
 /// Where a source goes, and how what is there is read; or why it goes nowhere.
 fn way(task: &Task<'_>, source: &SourceResult) -> std::result::Result<(Way, Live), String> {
     let target = task.config.ok_or("its target is not configured")?;
-    let roots = task.roots(source).map_err(|e| e.to_string())?;
+    let roots = roots(&task.tree, &task.snapshot.manifest, source).map_err(|e| e.to_string())?;
     if roots.is_empty() {
         return Err(Task::absent(source));
     }

@@ -1,0 +1,109 @@
+//! `chronos drill`: restores snapshots for trial, and says whether they are proven.
+
+use chronos_server::operations::drill::{Drilled, drill, history, meant, tidy};
+use chronos_server::state::DrillStatus;
+use chronos_snapshot::printable;
+use clap::Args;
+
+use crate::commands::catalog::Catalog;
+use crate::context::App;
+use crate::error::{Exit, Failure};
+use crate::output::table::{Table, duration, local_time};
+
+/// Drills that are listed at most.
+const LISTED: u32 = 100;
+
+/// Restore snapshots into a scratch place and prove them there
+///
+/// Files are read back and compared, dumps are restored into a PostgreSQL of the drill's own, SQLite databases are checked, workflows are
+/// read as n8n does. Nothing live is touched, and the scratch place is gone afterwards. A snapshot that passes counts as proven.
+#[derive(Debug, Args)]
+pub(crate) struct Drill {
+    /// Targets, whose latest snapshots are meant, or snapshots; without any the latest of every configured target
+    #[arg(value_name = "TARGET|SNAP")]
+    names: Vec<String>,
+
+    /// List the drills that this host remembers, newest first
+    #[arg(long)]
+    list: bool,
+}
+
+impl Drill {
+    /// Runs the command.
+    pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        let workplace = app.workplace()?;
+        let catalog = Catalog::open(app)?;
+        if self.list {
+            return self.list(app, &catalog);
+        }
+        tidy(workplace, &*app.output.monitor())?;
+        let chosen = meant(workplace, &catalog, &self.names)?;
+        chosen.notes.iter().for_each(|note| app.output.warning(note));
+        let mut exit = catalog.exit();
+        let mut answers = Vec::new();
+        for snapshot in &chosen.snapshots {
+            let drilled = drill(workplace, &catalog, snapshot)?;
+            app.output.finish();
+            exit = exit.worst(match drilled.status {
+                DrillStatus::Passed => Exit::Done,
+                DrillStatus::Partial => Exit::Partial,
+                DrillStatus::Failed => Exit::Damage,
+            });
+            show(app, &drilled)?;
+            answers.push(drilled);
+        }
+        if answers.is_empty() {
+            app.output.note("No target has a snapshot yet.");
+        }
+        app.output.document(&answers)?;
+        Ok(exit)
+    }
+
+    fn list(&self, app: &App, catalog: &Catalog) -> Result<Exit, Failure> {
+        let mut all = Vec::new();
+        let targets: Vec<Option<&str>> = match &*self.names {
+            [] => vec![None],
+            named => named.iter().map(|name| Some(name.as_str())).collect(),
+        };
+        for target in targets {
+            all.extend(history(app.workplace()?, &catalog.repository, target, LISTED)?);
+        }
+        app.output.document(&all)?;
+        let mut table =
+            Table::new(&["BEGAN", "TARGET", "SNAPSHOT", "OUTCOME", "TOOK", "WHAT IS WRONG"]).right(&[4]);
+        for drilled in &all {
+            let wrong = drilled.errors.first().map(|why| printable(why.as_bytes()));
+            table.row([
+                drilled.began_at.as_deref().map(local_time).unwrap_or_default(),
+                drilled.target.clone(),
+                drilled.backup_id.clone(),
+                drilled.status.word().to_owned(),
+                duration(drilled.duration_ms),
+                wrong.unwrap_or_default(),
+            ]);
+        }
+        app.output.table(&table)?;
+        Ok(catalog.exit())
+    }
+}
+
+fn show(app: &App, drilled: &Drilled) -> Result<(), Failure> {
+    for source in &drilled.sources {
+        for fact in &source.proven {
+            app.output.detail(format!("{}: {fact}", source.source));
+        }
+    }
+    for why in &drilled.errors {
+        app.output.warning(printable(why.as_bytes()));
+    }
+    let (id, took) = (&drilled.backup_id, duration(drilled.duration_ms));
+    match drilled.status {
+        DrillStatus::Passed => {
+            app.output.summary(format!("{id} is proven: everything was restored in {took}"))
+        }
+        DrillStatus::Partial => app
+            .output
+            .line(format!("{id} is not proven: some of it could not be tried here; what was tried holds")),
+        DrillStatus::Failed => app.output.line(format!("{id} is not proven: the trial failed after {took}")),
+    }
+}

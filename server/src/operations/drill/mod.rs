@@ -1,0 +1,332 @@
+//! Drills: a snapshot is restored into a scratch place and proven there, source by source, so that a restore that is needed has been tried.
+//!
+//! What always holds: nothing of a live system is written or even asked; the scratch place is gone afterwards, and what a killed process
+//! left of one goes with the next drill or start of the service. A drill passes only if every part of it was tried and holds.
+
+mod databases;
+mod files;
+mod record;
+mod scratch;
+mod workflows;
+
+use std::cell::{Cell, OnceCell};
+use std::path::PathBuf;
+
+use chronos_connect::Proof;
+use chronos_connect::postgres::Cluster;
+use chronos_snapshot::{ErrorKind, Snapshot, SourceResult, Tree, TreePath};
+use chronos_store::{Repository, check_cancelled};
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Catalog, Chosen, rfc3339, target_name};
+use crate::config::{DrillRules, Source};
+use crate::error::{Error, Kind, Result};
+use crate::state::{DrillFilter, DrillStatus, State};
+use crate::workplace::Workplace;
+
+use scratch::Scratch;
+pub use scratch::tidy;
+
+/// How much of a scratch place a database takes for each byte of its dump, indexes and logs included.
+const DATABASE_FACTOR: u64 = 3;
+/// What an empty server takes, in bytes.
+const CLUSTER_BYTES: u64 = 100 << 20;
+/// Findings of one source that are told; the rest is counted.
+const ERRORS_MAX: usize = 20;
+
+/// What came of one source.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SourceProof {
+    /// Its name.
+    pub source: String,
+    /// `files`, `command`, `n8n`, `postgres`, `sqlite`.
+    pub kind: String,
+    /// What came of it.
+    pub status: DrillStatus,
+    /// How long that took.
+    pub duration_ms: u64,
+    /// What holds.
+    pub proven: Vec<String>,
+    /// What could not be tried here, and what is missing for that.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub not_tried: Vec<String>,
+    /// What does not hold.
+    pub errors: Vec<String>,
+}
+
+/// What came of a drill. What is serialised are the fields of `drill --json`.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Drilled {
+    /// The snapshot, by its name.
+    pub backup_id: String,
+    /// Its content id.
+    pub snapshot: String,
+    /// Its target.
+    pub target: String,
+    /// What came of it.
+    pub status: DrillStatus,
+    /// When it began.
+    pub began_at: Option<String>,
+    /// How long it took until everything was back and looked at: the measured recovery time.
+    pub duration_ms: u64,
+    /// Logical bytes that were restored.
+    pub size_bytes: u64,
+    /// Since when the snapshot counts as proven; `null` if it does not.
+    pub proven_at: Option<String>,
+    /// What came of each source.
+    pub sources: Vec<SourceProof>,
+    /// What does not hold or could not be tried, each with its source.
+    pub errors: Vec<String>,
+}
+
+/// Restores a snapshot for trial, keeps the outcome with it and in the history of this host, and tells of it.
+///
+/// # Errors
+/// What keeps a drill from being made at all: no room, no scratch place, an order to stop.
+pub fn drill(workplace: &Workplace, catalog: &Catalog, snapshot: &Snapshot) -> Result<Drilled> {
+    let began = workplace.env.clock.now();
+    match Trial::begin(workplace, catalog, snapshot).and_then(|trial| trial.run()) {
+        Ok(sources) => Ok(record::ended(workplace, catalog, snapshot, began, sources)),
+        Err(error) => {
+            record::not_made(workplace, catalog, snapshot, &error);
+            Err(error)
+        }
+    }
+}
+
+/// The snapshots that are meant by the names of targets and of snapshots; with no name the latest of every configured target that has one,
+/// or the latest of all where no target is configured.
+///
+/// # Errors
+/// A name that means nothing, and a target that has no good snapshot.
+pub fn meant(workplace: &Workplace, catalog: &Catalog, names: &[String]) -> Result<Chosen> {
+    let config = &workplace.config;
+    let has_any = |target: &str| catalog.snapshots.iter().any(|s| s.manifest.target == target);
+    let latest = |target: &str| format!("latest:{target}");
+    let names: Vec<String> = match names {
+        [] if config.targets.is_empty() => vec!["latest".to_owned()],
+        [] => config.targets.iter().map(|t| &*t.name).filter(|t| has_any(t)).map(latest).collect(),
+        named => named
+            .iter()
+            .map(|name| {
+                let target = target_name(config, name);
+                let is_target = config.target(name).is_some() || has_any(&target);
+                if is_target { latest(&target) } else { name.clone() }
+            })
+            .collect(),
+    };
+    catalog.resolve_all(&names)
+}
+
+/// The drills that this host remembers of a repository, newest first, at most `limit`.
+///
+/// # Errors
+/// The state of this host cannot be read.
+pub fn history(
+    workplace: &Workplace,
+    repository: &Repository,
+    target: Option<&str>,
+    limit: u32,
+) -> Result<Vec<Drilled>> {
+    let target = target.map(|name| target_name(&workplace.config, name));
+    let id = repository.id().to_string();
+    let filter = DrillFilter { repository: Some(&id), target: target.as_deref(), status: None };
+    let rows = State::open(&workplace.places.state)?.drills(&filter, limit)?;
+    // What a later version wrote in another way is left to it.
+    Ok(rows.iter().filter_map(|row| serde_json::from_str(row).ok()).collect())
+}
+
+/// A drill that goes on.
+struct Trial<'w> {
+    workplace: &'w Workplace,
+    catalog: &'w Catalog,
+    snapshot: &'w Snapshot,
+    tree: Tree,
+    sources: Vec<SourceResult>,
+    // Ends before its folder goes.
+    cluster: OnceCell<std::result::Result<Cluster, String>>,
+    /// Databases that were made in it.
+    databases: Cell<usize>,
+    scratch: Scratch,
+}
+
+/// What is found out about one source.
+#[derive(Debug, Default)]
+struct Findings {
+    proof: Proof,
+    not_tried: Vec<String>,
+}
+
+impl Findings {
+    fn holds(&mut self, fact: impl Into<String>) {
+        self.proof.facts.push(fact.into());
+    }
+
+    fn fails(&mut self, why: impl Into<String>) {
+        self.proof.failures.push(why.into());
+    }
+
+    fn not_tried(&mut self, why: impl Into<String>) {
+        self.not_tried.push(why.into());
+    }
+
+    fn status(&self) -> DrillStatus {
+        match (self.proof.failures.is_empty(), self.not_tried.is_empty()) {
+            (false, _) => DrillStatus::Failed,
+            (true, false) => DrillStatus::Partial,
+            (true, true) => DrillStatus::Passed,
+        }
+    }
+}
+
+impl<'w> Trial<'w> {
+    fn begin(workplace: &'w Workplace, catalog: &'w Catalog, snapshot: &'w Snapshot) -> Result<Self> {
+        let manifest = &snapshot.manifest;
+        let sources = match &*manifest.sources {
+            // A snapshot of before there were several.
+            [] => vec![SourceResult {
+                name: manifest.target.clone(),
+                kind: "files".to_owned(),
+                files: manifest.files,
+                size: manifest.size_bytes,
+                ..SourceResult::default()
+            }],
+            named => named.to_vec(),
+        };
+        let needed = |source: &SourceResult| match &*source.kind {
+            "postgres" => source.size.saturating_mul(DATABASE_FACTOR).saturating_add(CLUSTER_BYTES),
+            _ => source.size,
+        };
+        let needed = sources.iter().map(needed).fold(0, u64::saturating_add);
+        let scratch = Scratch::new(workplace, catalog.repository.monitor(), needed)?;
+        let tree = catalog.tree(snapshot);
+        let (cluster, databases) = (OnceCell::new(), Cell::new(0));
+        Ok(Self { workplace, catalog, snapshot, tree, sources, cluster, databases, scratch })
+    }
+
+    fn run(&self) -> Result<Vec<SourceProof>> {
+        let monitor = self.catalog.repository.monitor();
+        monitor.phase("drill");
+        let clock = &self.workplace.env.clock;
+        let mut proofs = Vec::new();
+        for (number, source) in self.sources.iter().enumerate() {
+            check_cancelled(&**monitor)?;
+            monitor.item(source.name.as_bytes());
+            let began = clock.now();
+            let mut found = Findings::default();
+            match self.prove(number, source, &mut found) {
+                Err(error) if is_of_this_host(&error) => return Err(error),
+                Err(error) => found.fails(error.to_string()),
+                Ok(()) => {}
+            }
+            // What was stopped has proven nothing, in either way.
+            check_cancelled(&**monitor)?;
+            let status = found.status();
+            let Findings { proof, not_tried } = found;
+            proofs.push(SourceProof {
+                source: source.name.clone(),
+                kind: source.kind.clone(),
+                status,
+                duration_ms: milliseconds(began, clock.now()),
+                proven: proof.facts,
+                not_tried,
+                errors: shortened(proof.failures),
+            });
+        }
+        Ok(proofs)
+    }
+
+    fn prove(&self, number: usize, source: &SourceResult, found: &mut Findings) -> Result<()> {
+        if source.failed {
+            let why = source.error.as_deref().unwrap_or("it does not say why");
+            found.fails(format!("the snapshot does not have all of it: {why}"));
+        }
+        self.compare_with_earlier(source, found);
+        if source.kind == "postgres" {
+            return databases::stored(self, source, found);
+        }
+        if source.files == 0 {
+            found.holds("it holds no file");
+            return Ok(());
+        }
+        let place = files::restored(self, number, source, found)?;
+        match &*source.kind {
+            "sqlite" => databases::lite(self, source, &place, found),
+            "n8n" => workflows::stored(&place, found),
+            "command" | "stdin" => databases::dumps(self, source, &place, found),
+            _ => Ok(()),
+        }
+    }
+
+    /// What was there and is gone altogether was lost on the way. Folders are emptied by people.
+    fn compare_with_earlier(&self, source: &SourceResult, found: &mut Findings) {
+        if source.kind == "files" || amount(source) > 0 {
+            return;
+        }
+        let manifest = &self.snapshot.manifest;
+        let earlier = self.catalog.snapshots.iter().rev().filter(|s| {
+            s.manifest.target == manifest.target && s.is_good() && s.taken_at() < self.snapshot.taken_at()
+        });
+        let had = |snapshot: &&Snapshot| {
+            let same = |s: &&SourceResult| s.name == source.name && amount(s) > 0;
+            snapshot.manifest.sources.iter().any(|s| same(&s))
+        };
+        if let Some(full) = earlier.into_iter().find(had) {
+            found.fails(format!("it is empty, and in {} it was not", full.manifest.backup_id));
+        }
+    }
+
+    /// The source as it is configured now.
+    fn configured(&self, source: &SourceResult) -> Option<&'w Source> {
+        let target = self.workplace.config.target(&self.snapshot.manifest.target)?;
+        target.sources.iter().find(|s| s.name == source.name)
+    }
+
+    /// What its databases have to hold.
+    fn rules(&self, source: &SourceResult) -> &'w [DrillRules] {
+        self.configured(source).map_or(&[], |s| &s.drills)
+    }
+
+    /// Where the files of a source are put.
+    fn place(&self, number: usize) -> PathBuf {
+        self.scratch.path().join(format!("files-{number}"))
+    }
+}
+
+/// The folder of what a connector gave.
+fn folder(source: &SourceResult) -> Result<TreePath> {
+    Ok(TreePath::new(source.name.as_str())?)
+}
+
+/// How much a source gave: of an n8n its workflows, of all others bytes.
+fn amount(source: &SourceResult) -> u64 {
+    let workflows = source.parts.iter().filter(|part| part.kind == "workflows");
+    match source.kind.as_str() {
+        "n8n" => workflows.filter_map(|part| part.count).sum(),
+        _ => source.size,
+    }
+}
+
+/// Whether an error says nothing of the snapshot.
+fn is_of_this_host(error: &Error) -> bool {
+    let of_host = [ErrorKind::Interrupted, ErrorKind::NoSpace, ErrorKind::ReadOnly];
+    matches!(error.kind(), Kind::Library(kind) if of_host.contains(&kind))
+}
+
+fn milliseconds(from: i128, to: i128) -> u64 {
+    u64::try_from((to - from) / 1_000_000).unwrap_or(0)
+}
+
+fn shortened(mut errors: Vec<String>) -> Vec<String> {
+    let more = errors.len().saturating_sub(ERRORS_MAX);
+    if more > 0 {
+        errors.truncate(ERRORS_MAX);
+        errors.push(format!("and {more} more"));
+    }
+    errors
+}
+
+/// Nanoseconds as a time for people.
+fn shown_time(nanos: i128) -> Option<String> {
+    i64::try_from(nanos).ok().and_then(rfc3339)
+}

@@ -1,0 +1,88 @@
+//! Drills: the real program restores what it has stored, dumps into a PostgreSQL of its own, and finds what would not come back.
+
+mod caught;
+mod killed;
+mod proven;
+
+use std::fs;
+use std::path::PathBuf;
+
+use chronos_tests::postgres::Postgres;
+use chronos_tests::targets::QUIET;
+use chronos_tests::{Program, configure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A program whose drills have a place of their own, which a server of another account can get to.
+struct Stage {
+    program: Program,
+    scratch: TempDir,
+}
+
+impl Stage {
+    /// `HOME` in `targets` stands for the folder of the program's home; `drill` are further keys of that section.
+    fn new(drill: &str, targets: &str) -> Self {
+        let program = Program::with_repository();
+        let scratch = tempfile::tempdir().unwrap();
+        let place = scratch.path().join("drills");
+        let section = format!("[drill]\nscratch = \"{}\"\n{drill}\n", place.display());
+        open_up(scratch.path());
+        configure(&program, &[&*section, QUIET, targets].concat());
+        Self { program, scratch }
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.program.home().join(below)
+    }
+
+    fn back_up(&self, target: &str) -> String {
+        let made = self.program.run(["backup", "--target", target, "--json"]).expect_code(0).json();
+        made["backup_id"].as_str().unwrap().to_owned()
+    }
+
+    /// The one drill of a target, which ends with this code.
+    #[track_caller]
+    fn drill(&self, name: &str, code: i32) -> Value {
+        let drilled = self.program.run(["drill", name, "--json"]).expect_code(code).json();
+        assert_eq!(drilled.as_array().unwrap().len(), 1, "{drilled}");
+        assert_eq!(self.left(), Vec::<PathBuf>::new());
+        drilled[0].clone()
+    }
+
+    /// What is in the scratch place.
+    fn left(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.scratch.path().join("drills")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// Since when the newest snapshot of a target counts as proven.
+    fn proven_at(&self, target: &str) -> Value {
+        self.program.run(["snapshots", "--target", target, "--json"]).expect_code(0).json()[0]["proven_at"]
+            .clone()
+    }
+}
+
+fn open_up(folder: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// What `pg_dump` writes of a database.
+fn dump(server: &Postgres, database: &str, arguments: &[&str]) -> Vec<u8> {
+    let output = server.client("pg_dump", &[arguments, &["-d", database]].concat()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// All that a drill found wrong, in one text.
+fn errors(drilled: &Value) -> String {
+    drilled["errors"].as_array().unwrap().iter().map(|e| e.as_str().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// A target of one command that gives a file of the home.
+fn of_file(name: &str, file: &str, rules: &str) -> String {
+    format!(
+        "[[target]]\nname = \"{name}\"\n[[target.source]]\nname = \"dump\"\nkind = \"command\"\ncomponent = \"database\"\n\
+         command = \"cat HOME/{file}\"\nfilename = \"{file}\"\n{rules}"
+    )
+}
