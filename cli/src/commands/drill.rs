@@ -66,7 +66,7 @@ impl Drill {
             named => named.iter().map(|name| Some(name.as_str())).collect(),
         };
         for target in targets {
-            all.extend(history(app.workplace()?, &catalog.repository, target, LISTED)?);
+            all.extend(history(app.workplace()?, &catalog.repository, (target, None), LISTED)?);
         }
         app.output.document(&all)?;
         let mut table =

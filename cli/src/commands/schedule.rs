@@ -100,6 +100,7 @@ enum JobName {
     Backup,
     Verify,
     Cleanup,
+    Drill,
 }
 
 impl From<JobName> for Job {
@@ -108,6 +109,7 @@ impl From<JobName> for Job {
             JobName::Backup => Self::Backup,
             JobName::Verify => Self::Verify,
             JobName::Cleanup => Self::Cleanup,
+            JobName::Drill => Self::Drill,
         }
     }
 }

@@ -78,8 +78,8 @@ impl ScheduleConfig {
             Some(checked) => problems.check(&at.key("jitter"), checked),
             None => {}
         }
-        if matches!(self.job, Job::Sync | Job::Drill) {
-            problems.value(&at.key("job"), "sync and drill are not in this version");
+        if self.job == Job::Sync {
+            problems.value(&at.key("job"), "sync is not in this version");
         }
         for (key, value, known) in [("tier", &self.tier, TIERS), ("type", &self.backup_type, BACKUP_TYPES)] {
             let Some(value) = value else { continue };

@@ -130,7 +130,7 @@ pub(crate) fn drill_ended(
         details.insert("count".to_owned(), errors.len().into());
         details.insert("errors".to_owned(), errors.iter().take(FINDINGS_MAX).cloned().collect());
     }
-    let of = details.get("backup_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let of = details.get("backup_id").and_then(Value::as_str).unwrap_or("a snapshot").to_owned();
     let event = Event::new(env, "drill_completed", target, details).concerning(target);
     match status {
         DrillStatus::Passed => {

@@ -1,6 +1,7 @@
 //! What Prometheus asks for.
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -98,6 +99,12 @@ pub(crate) struct Metrics {
     pub(crate) snapshots: Family<OfTarget, Gauge>,
     /// Time of the last good snapshot, by target.
     pub(crate) last_good: Family<OfTarget, Gauge>,
+    /// When a drill last proved a snapshot, by target.
+    pub(crate) last_proven: Family<OfTarget, Gauge>,
+    /// 1 if the last drill of a target passed.
+    pub(crate) drill_passed: Family<OfTarget, Gauge>,
+    /// How long the last drill of a target took.
+    pub(crate) drill_seconds: Family<OfTarget, Gauge<f64, AtomicU64>>,
     /// 1 for each target that has no good snapshot of when there should be one.
     pub(crate) overdue: Family<OfTarget, Gauge>,
     /// Jobs that run here.
@@ -134,11 +141,41 @@ impl Default for Metrics {
             "Whether a target has no good snapshot of when there should be one",
             overdue.clone(),
         );
+        let (last_proven, drill_passed, drill_seconds) =
+            (Family::default(), Family::default(), Family::default());
+        registry.register(
+            "last_proven_timestamp_seconds",
+            "When a drill last proved a snapshot of a target; 0 if none has",
+            last_proven.clone(),
+        );
+        registry.register(
+            "last_drill_passed",
+            "Whether the last drill of a target on this host passed",
+            drill_passed.clone(),
+        );
+        registry.register(
+            "last_drill_seconds",
+            "How long the last drill of a target on this host took: the measured recovery time",
+            drill_seconds.clone(),
+        );
         registry.register("jobs_running", "Jobs that run", jobs_running.clone());
         registry.register("repository_up", "Whether the repository can be used", up.clone());
         let queues = Queues::default();
         queues.register(&mut registry);
-        Self { registry, requests, seconds, snapshots, last_good, overdue, jobs_running, queues, up }
+        Self {
+            registry,
+            requests,
+            seconds,
+            snapshots,
+            last_good,
+            last_proven,
+            drill_passed,
+            drill_seconds,
+            overdue,
+            jobs_running,
+            queues,
+            up,
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use crate::http::service::{CHECKING_MAX, LOOKING_MAX, Service, WORKING_MAX};
 use crate::http::tls;
 use crate::http::watch::Watch;
 use crate::http::{connections, systemd};
+use crate::operations::drill::tidy;
 use crate::operations::{restore, schedules};
 use crate::workplace::Workplace;
 use chronos_snapshot::ErrorKind;
@@ -154,6 +155,10 @@ fn resume(service: &Arc<Service>) -> Result<()> {
     let (ends, ended) = std::sync::mpsc::channel::<()>();
     let service = Arc::clone(service);
     let work = move || {
+        let workplace = service.workplace();
+        if let Err(error) = tidy(workplace, &*workplace.monitor) {
+            tracing::warn!(%error, "it cannot be looked whether killed drills have left something");
+        }
         let mut told = BTreeSet::new();
         resumed(&service, &mut told);
         drop(ends);

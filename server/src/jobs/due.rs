@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::error::Result;
 use crate::jobs::options::RunnerOptions;
 use crate::jobs::queue::{Patience, add, short};
-use crate::jobs::task::{BackupTask, CleanupTask, Task, VerifyTask};
+use crate::jobs::task::{BackupTask, CleanupTask, DrillTask, Task, VerifyTask};
 use crate::operations::backup::default_description;
 use crate::operations::schedules::{Schedules, key};
 use crate::schedule::{Due, Job, Schedule, plan};
@@ -97,8 +97,12 @@ pub(super) fn tasks(
             let targets = schedule.targets.clone();
             vec![Task::Cleanup(CleanupTask { targets, scheduled: true, dry_run: false })]
         }
-        // They are refused when a schedule is made.
-        Job::Sync | Job::Drill => Vec::new(),
+        Job::Drill => {
+            let task = |target| Task::Drill(DrillTask { target, backup_id: None });
+            targets.into_iter().map(task).collect()
+        }
+        // It is refused when a schedule is made.
+        Job::Sync => Vec::new(),
     }
 }
 

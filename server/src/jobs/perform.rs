@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 
 use crate::catalog::{Catalog, target_name};
 use crate::error::{Error, Result};
-use crate::jobs::task::{BackupTask, CleanupTask, RestoreTask, Task, VerifyTask};
+use crate::jobs::task::{BackupTask, CleanupTask, DrillTask, RestoreTask, Task, VerifyTask};
 use crate::jobs::words::Words;
 use crate::operations::Mode;
 use crate::operations::backup::{BackupRequest, Unwritten, make};
 use crate::operations::cleanup::{ForgetRequest, cleanup};
+use crate::operations::drill::each;
 use crate::operations::restore::restore;
 use crate::operations::verify::{Verified, check, verify};
-use crate::state::JobStatus;
+use crate::state::{DrillStatus, JobStatus};
 use crate::workplace::Workplace;
 
 /// What a job leaves.
@@ -52,6 +53,7 @@ pub(super) fn perform(
         Task::Verify(task) => verification(task, workplace, repository),
         Task::Cleanup(task) => cleaning(task, workplace, repository),
         Task::Restore(task) => restoring(task, workplace, repository),
+        Task::Drill(task) => drilling(task, workplace, repository),
     }
 }
 
@@ -145,6 +147,17 @@ fn restoring(task: &RestoreTask, workplace: &Workplace, repository: &Repository)
     let status = if is_whole { JobStatus::Completed } else { JobStatus::Partial };
     let error = (!is_whole).then(|| restored.message.clone());
     Ok(Done { status, result: document(&restored), error })
+}
+
+fn drilling(task: &DrillTask, workplace: &Workplace, repository: &Repository) -> Result<Done> {
+    let catalog = Catalog::new(&workplace.config, repository.clone())?;
+    let all = each(workplace, &catalog, &task.names())?;
+    let status = match all.status {
+        DrillStatus::Passed => JobStatus::Completed,
+        DrillStatus::Partial => JobStatus::Partial,
+        DrillStatus::Failed => JobStatus::Failed,
+    };
+    Ok(Done { status, error: all.first_error().cloned(), result: document(&all) })
 }
 
 /// What a look at the repository as a whole found.

@@ -25,6 +25,27 @@ pub enum Task {
     Cleanup(CleanupTask),
     /// A snapshot is put back.
     Restore(Box<RestoreTask>),
+    /// Snapshots are restored for trial.
+    Drill(DrillTask),
+}
+
+/// A drill: of one snapshot, of the latest of a target, or of the latest of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DrillTask {
+    /// This snapshot, by its own name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_id: Option<String>,
+    /// The latest of this target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+}
+
+impl DrillTask {
+    /// The names that it stands for; none: every target.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.backup_id.iter().chain(&self.target).take(1).cloned().collect()
+    }
 }
 
 /// A restore. One whose service died is begun again: what was finished is as in the snapshot already.
@@ -137,6 +158,7 @@ impl Task {
             Self::Verify(_) => "verify",
             Self::Cleanup(_) => "cleanup",
             Self::Restore(_) => "restore",
+            Self::Drill(_) => "drill",
         }
     }
 
@@ -147,6 +169,7 @@ impl Task {
             Self::Cleanup(task) => &task.targets,
             Self::Verify(task) => return task.target.as_deref(),
             Self::Restore(task) => return Some(&task.target),
+            Self::Drill(task) => return task.target.as_deref(),
         };
         match &**targets {
             [one] => Some(one),
@@ -160,7 +183,7 @@ impl Task {
         match self {
             Self::Backup(_) => format!("backup {}", self.target().unwrap_or(ALL)),
             Self::Restore(task) => format!("restore {}", task.target),
-            Self::Verify(_) | Self::Cleanup(_) => UPKEEP.to_owned(),
+            Self::Verify(_) | Self::Cleanup(_) | Self::Drill(_) => UPKEEP.to_owned(),
         }
     }
 
@@ -169,7 +192,7 @@ impl Task {
         match (is_scheduled, self) {
             (false, _) => 0,
             (true, Self::Backup(_) | Self::Restore(_)) => 1,
-            (true, Self::Verify(_) | Self::Cleanup(_)) => 2,
+            (true, Self::Verify(_) | Self::Cleanup(_) | Self::Drill(_)) => 2,
         }
     }
 }

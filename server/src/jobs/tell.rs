@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::events::{Event, FAILURE, backup_failed, failed, record};
+use crate::events::{Event, FAILURE, backup_failed, drill_ended, failed, record};
 use crate::jobs::runner::Observer;
 use crate::jobs::view::JobView;
-use crate::state::{Alert, JobStatus};
+use crate::state::{Alert, DrillStatus, JobStatus};
 use crate::workplace::Workplace;
 
 /// Hears of jobs that have ended.
@@ -16,7 +16,9 @@ impl Observer for OfJobs {
     fn ended(&self, job: &JobView) {
         let is_failure = matches!(job.status, JobStatus::Failed | JobStatus::Interrupted);
         // One that has a name in the history has told of itself when it noted that.
-        let is_told = job.result.as_ref().is_some_and(|result| result.get("backup_id").is_some());
+        let has = |key: &str| job.result.as_ref().is_some_and(|result| result.get(key).is_some());
+        // Drills tell each of themselves.
+        let is_told = has("backup_id") || has("drills");
         if !is_failure || is_told {
             return;
         }
@@ -42,6 +44,10 @@ impl OfJobs {
             "backup" => backup_failed(env, target, details),
             "restore" => failed(env, "restore_failed", target, details),
             "cleanup" => failed(env, "cleanup_failed", target, details),
+            "drill" => {
+                let errors: Vec<String> = job.error.iter().cloned().collect();
+                drill_ended(env, target, DrillStatus::Failed, &errors, details)
+            }
             _ => failed(env, "verify_failed", target, details),
         }
     }

@@ -7,8 +7,9 @@ use serde::Serialize;
 use crate::catalog::Catalog;
 use crate::config::TargetConfig;
 use crate::error::{Error, Result};
+use crate::operations::drill::Drilled;
 use crate::sources::{self, SourceState};
-use crate::state::{Run, RunFilter, State};
+use crate::state::{DrillFilter, DrillStatus, Run, RunFilter, State};
 use crate::workplace::Workplace;
 
 /// A target.
@@ -26,6 +27,36 @@ pub struct TargetState {
     pub last_good: Option<LastGood>,
     /// The last run on this host, as its history tells it.
     pub last_run: Option<LastRun>,
+    /// The snapshot that was proven last by a drill.
+    pub last_proven: Option<LastProven>,
+    /// The last drill on this host, as its history tells it.
+    pub last_drill: Option<LastDrill>,
+}
+
+/// The snapshot that was proven last.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastProven {
+    /// Its name.
+    pub backup_id: String,
+    /// When it was restored for trial.
+    pub proven_at: String,
+    /// How long ago.
+    pub age_seconds: u64,
+}
+
+/// The last drill of a target on this host.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastDrill {
+    /// The snapshot.
+    pub backup_id: String,
+    /// What came of it.
+    pub status: DrillStatus,
+    /// When it began.
+    pub began_at: Option<String>,
+    /// How long it took: the measured recovery time.
+    pub duration_ms: u64,
+    /// What does not hold.
+    pub error: Option<String>,
 }
 
 /// The newest good snapshot.
@@ -79,7 +110,24 @@ fn state(target: &TargetConfig, all: &[Snapshot], history: &History<'_>, now: Ti
             age_seconds: u64::try_from(now.duration_since(s.taken_at()).as_secs()).unwrap_or(0),
         }),
         last_run: history.last(&target.name).map(last_run),
+        last_proven: own()
+            .filter_map(|s| last_proven(s, now))
+            .max_by(|a, b| a.0.cmp(&b.0))
+            .map(|found| found.1),
+        last_drill: history.last_drill(&target.name),
     }
+}
+
+/// When a snapshot was proven, if it is.
+fn last_proven(snapshot: &Snapshot, now: Timestamp) -> Option<(i64, LastProven)> {
+    let at = snapshot.marks.proven_at?;
+    let time = Timestamp::from_nanosecond(i128::from(at)).ok()?;
+    let proven = LastProven {
+        backup_id: snapshot.manifest.backup_id.clone(),
+        proven_at: time.to_string(),
+        age_seconds: u64::try_from(now.duration_since(time).as_secs()).unwrap_or(0),
+    };
+    Some((at, proven))
 }
 
 fn last_run(run: Run) -> LastRun {
@@ -111,6 +159,23 @@ impl<'w> History<'w> {
         let (state, repository) = self.state.as_ref()?;
         let filter = RunFilter { repository: Some(repository), target: Some(target), ..RunFilter::default() };
         state.runs(&filter, 1).map_err(|e| untold(self.workplace, &e)).ok()?.pop()
+    }
+}
+
+impl History<'_> {
+    fn last_drill(&self, target: &str) -> Option<LastDrill> {
+        let (state, repository) = self.state.as_ref()?;
+        let filter = DrillFilter { repository: Some(repository), target: Some(target), status: None };
+        let report = state.drills(&filter, 1).map_err(|e| untold(self.workplace, &e)).ok()?.pop()?;
+        // What a later version wrote in another way is left to it.
+        let drilled: Drilled = serde_json::from_str(&report).ok()?;
+        Some(LastDrill {
+            backup_id: drilled.backup_id,
+            status: drilled.status,
+            began_at: drilled.began_at,
+            duration_ms: drilled.duration_ms,
+            error: drilled.errors.into_iter().next(),
+        })
     }
 }
 

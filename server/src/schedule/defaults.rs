@@ -35,9 +35,12 @@ const OWN: [(&str, &str, &str, &str, bool); 2] = [
     ("chronos", "30 4 * * *", "daily", "full", false),
 ];
 
-/// The repository as a whole: name and job, when. Verified after the snapshots and the cleanup of its day.
-const UPKEEP: [(&str, Job, &str); 2] =
-    [("cleanup", Job::Cleanup, "0 5 * * *"), ("verify", Job::Verify, "0 6 * * SUN")];
+/// The repository as a whole: name and job, when. Verified, and restored for trial, after the snapshots and the cleanup of its day.
+const UPKEEP: [(&str, Job, &str); 3] = [
+    ("cleanup", Job::Cleanup, "0 5 * * *"),
+    ("verify", Job::Verify, "0 6 * * SUN"),
+    ("drill", Job::Drill, "0 7 1 * *"),
+];
 
 /// The usual schedule of these targets, and of the built-in one of this name, on a clock that hangs in `timezone` (UTC if absent).
 ///

@@ -41,6 +41,9 @@ pub enum DrillStatus {
 }
 
 impl DrillStatus {
+    /// All of them, the best first.
+    pub const ALL: [Self; 3] = [Self::Passed, Self::Partial, Self::Failed];
+
     /// Its word.
     pub fn word(self) -> &'static str {
         match self {

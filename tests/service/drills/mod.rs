@@ -3,6 +3,7 @@
 mod caught;
 mod killed;
 mod proven;
+mod service;
 
 use std::fs;
 use std::path::PathBuf;

@@ -84,7 +84,7 @@ fn events(
 }
 
 /// Waits for the end of a job by its events.
-pub(super) fn ended(service: &Service, id: &str) -> Value {
+pub(crate) fn ended(service: &Service, id: &str) -> Value {
     let mut events = events(service, id, None, |_, _| false);
     let (kind, last) = events.pop().unwrap();
     assert_eq!(kind, "ended", "{last}");

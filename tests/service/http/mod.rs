@@ -8,7 +8,7 @@ mod failures;
 mod fuzz;
 mod guard;
 mod hooks;
-mod jobs;
+pub(crate) mod jobs;
 mod life;
 mod load;
 mod restore;

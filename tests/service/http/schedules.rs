@@ -34,7 +34,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
     service.post("/schedules", r#"{"cron":"@daily","target":"nowhere"}"#).problem(422);
     assert!(
         service
-            .post("/schedules", r#"{"cron":"@daily","job":"drill"}"#)
+            .post("/schedules", r#"{"cron":"@daily","job":"sync"}"#)
             .problem(422)
             .contains("not in this version")
     );

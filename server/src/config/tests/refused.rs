@@ -44,8 +44,8 @@ fn everything_that_is_wrong_is_told_at_once() {
 #[test]
 fn what_does_nothing_yet_is_refused_and_not_ignored() {
     assert!(refused("[repository]\nlocation = \"s3://bucket\"\n").contains("not in this version"));
-    let drill = "[[schedule]]\nname = \"a\"\ncron = \"0 * * * *\"\njob = \"drill\"\n";
-    assert!(refused(drill).contains("not in this version"));
+    let sync = "[[schedule]]\nname = \"a\"\ncron = \"0 * * * *\"\njob = \"sync\"\n";
+    assert!(refused(sync).contains("not in this version"));
 }
 
 #[test]

@@ -17,9 +17,9 @@ use crate::http::problem::Problem;
 use crate::http::service::Service;
 use crate::jobs::list;
 use crate::operations::schedules::late;
-use crate::operations::targets::{LastGood, LastRun, TargetState, targets};
+use crate::operations::targets::{LastDrill, LastGood, LastProven, LastRun, TargetState, targets};
 use crate::schedule::Overdue;
-use crate::state::{JobFilter, JobStatus};
+use crate::state::{DrillStatus, JobFilter, JobStatus};
 use crate::workplace::Workplace;
 
 /// The window of `backups_last_24h`.
@@ -79,6 +79,12 @@ struct Freshness {
     /// The last run on this host.
     #[schema(value_type = Option<Object>)]
     last_run: Option<LastRun>,
+    /// The snapshot that a drill has proven last.
+    #[schema(value_type = Option<Object>)]
+    last_proven: Option<LastProven>,
+    /// The last drill on this host.
+    #[schema(value_type = Option<Object>)]
+    last_drill: Option<LastDrill>,
 }
 
 impl From<TargetState> for Freshness {
@@ -89,6 +95,8 @@ impl From<TargetState> for Freshness {
             last_good: state.last_good,
             overdue: false,
             last_run: state.last_run,
+            last_proven: state.last_proven,
+            last_drill: state.last_drill,
         }
     }
 }
@@ -135,6 +143,10 @@ pub(crate) fn found(service: &Service) -> Result<Health> {
         if let Some(run) = target.last_run.as_ref().filter(|run| run.status == "failed") {
             let why = run.error.as_deref().unwrap_or("it does not say why");
             problems.push(format!("the last backup of {} failed: {why}", target.target));
+        }
+        if let Some(drill) = target.last_drill.as_ref().filter(|drill| drill.status == DrillStatus::Failed) {
+            let why = drill.error.as_deref().unwrap_or("it does not say why");
+            problems.push(format!("the last drill of {} failed: {why}", target.target));
         }
     }
     problems.extend(unwritten(service.runner().unwritten().count()));

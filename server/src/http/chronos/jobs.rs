@@ -20,7 +20,7 @@ use crate::jobs::{Cancelling, JobView, Patience, Task, cancel as stop, enqueue, 
 use crate::state::{JobFilter, JobStatus};
 
 /// What a job can be.
-pub(in crate::http) const KINDS: [&str; 4] = ["backup", "verify", "cleanup", "restore"];
+pub(in crate::http) const KINDS: [&str; 5] = ["backup", "verify", "cleanup", "restore", "drill"];
 
 /// Which jobs are meant.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -29,7 +29,7 @@ pub(in crate::http) const KINDS: [&str; 4] = ["backup", "verify", "cleanup", "re
 pub(super) struct Parameters {
     /// `queued`, `running`, `completed`, `partial`, `failed`, `cancelled` or `interrupted`.
     status: Option<String>,
-    /// `backup`, `verify`, `cleanup` or `restore`.
+    /// `backup`, `verify`, `cleanup`, `restore` or `drill`.
     kind: Option<String>,
     /// Of this target alone.
     target: Option<String>,

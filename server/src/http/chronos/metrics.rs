@@ -13,6 +13,7 @@ use crate::http::problem::Problem;
 use crate::http::service::Service;
 use crate::operations::schedules::late;
 use crate::operations::targets::targets;
+use crate::state::DrillStatus;
 
 /// Content type of the text.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -48,6 +49,14 @@ fn measured(service: &Service) -> Result<()> {
         service.metrics().snapshots.get_or_create(&label).set(count);
         let at = state.last_good.and_then(|good| good.created_at.parse::<jiff::Timestamp>().ok());
         service.metrics().last_good.get_or_create(&label).set(at.map_or(0, jiff::Timestamp::as_second));
+        let at = state.last_proven.and_then(|proven| proven.proven_at.parse::<jiff::Timestamp>().ok());
+        service.metrics().last_proven.get_or_create(&label).set(at.map_or(0, jiff::Timestamp::as_second));
+        if let Some(drill) = state.last_drill {
+            let passed = drill.status == DrillStatus::Passed;
+            service.metrics().drill_passed.get_or_create(&label).set(i64::from(passed));
+            let seconds = drill.duration_ms as f64 / 1000.0;
+            service.metrics().drill_seconds.get_or_create(&label).set(seconds);
+        }
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ pub(in crate::http) mod restore;
 mod backup;
 mod backup_id;
 mod cleanup;
+mod drill;
 mod metrics;
 mod schedules;
 mod verify;
@@ -50,6 +51,7 @@ pub(in crate::http) fn routes(service: &Arc<Service>) -> OpenApiRouter<Arc<Servi
         .routes(routes!(jobs::get))
         .routes(routes!(job_events::events))
         .routes(routes!(schedules::list))
+        .routes(routes!(drill::list))
         .routes(routes!(history::get))
         .routes(routes!(history::one))
         .routes(routes!(metrics::get));
@@ -59,6 +61,7 @@ pub(in crate::http) fn routes(service: &Arc<Service>) -> OpenApiRouter<Arc<Servi
         .routes(routes!(backup_id::hold))
         .routes(routes!(verify::get))
         .routes(routes!(verify::post))
+        .routes(routes!(drill::post))
         .routes(routes!(jobs::cancel))
         .route_layer(once());
     let restore = OpenApiRouter::new().routes(routes!(restore::post)).route_layer(once());

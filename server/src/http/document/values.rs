@@ -10,7 +10,7 @@ use crate::http::chronos::backups::{SORTS, STATUSES};
 use crate::http::chronos::jobs::KINDS;
 use crate::http::common::words::STRATEGIES;
 use crate::http::document::SCHEMAS;
-use crate::state::{JobStatus, RollbackStatus};
+use crate::state::{DrillStatus, JobStatus, RollbackStatus};
 
 /// The schema of what changes a schedule, and of a new one, which must say when.
 const SCHEDULE_CHANGE: &str = "ScheduleChange";
@@ -83,6 +83,7 @@ fn of_parameter(path: &str, name: &str) -> Option<String> {
         ("/backups", "sort") => format!("^[{BLANK}]*$|^-?{}$", either(SORTS.iter())),
         ("/backups", "cursor") => format!("^[{BLANK}]*$|^([0-9a-f]{{2}})+$"),
         ("/diff", "from" | "to") => format!("[^{BLANK}]"),
+        ("/drills", "status") => words(DrillStatus::ALL.map(DrillStatus::word).iter()),
         ("/history", "status") => words(RollbackStatus::ALL.map(RollbackStatus::word).iter()),
         ("/jobs", "status") => {
             format!("^[{BLANK}]*$|^{}$", either(JobStatus::ALL.map(JobStatus::word).iter()))

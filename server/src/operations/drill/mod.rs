@@ -94,16 +94,72 @@ pub fn drill(workplace: &Workplace, catalog: &Catalog, snapshot: &Snapshot) -> R
     }
 }
 
+/// What came of several drills.
+#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
+pub struct Drills {
+    /// The worst of them.
+    pub status: DrillStatus,
+    /// Each of them.
+    pub drills: Vec<Drilled>,
+    /// Those that could not be made, and why.
+    pub errors: Vec<String>,
+}
+
+impl Drills {
+    /// Adds one.
+    pub fn add(&mut self, drilled: Drilled) {
+        self.status = self.status.max(drilled.status);
+        self.drills.push(drilled);
+    }
+
+    /// What is wrong first.
+    pub fn first_error(&self) -> Option<&String> {
+        self.errors.first().or_else(|| self.drills.iter().find_map(|drilled| drilled.errors.first()))
+    }
+}
+
+/// Drills for whom nobody waits, by the names of targets and snapshots as in [`meant`]: one that cannot be made keeps no other from it, and
+/// is told like one that failed.
+///
+/// # Errors
+/// Somebody wants it to stop.
+pub fn each(workplace: &Workplace, catalog: &Catalog, wanted: &[String]) -> Result<Drills> {
+    let mut all = Drills::default();
+    for name in names(workplace, catalog, wanted) {
+        let made = match catalog.resolve(&name) {
+            Ok(found) => drill(workplace, catalog, &found.snapshot),
+            Err(error) => {
+                record::not_found(workplace, name.trim_start_matches("latest:"), &error);
+                Err(error)
+            }
+        };
+        match made {
+            Ok(drilled) => all.add(drilled),
+            Err(error) if error.kind() == Kind::Library(ErrorKind::Interrupted) => return Err(error),
+            Err(error) => {
+                all.status = DrillStatus::Failed;
+                all.errors.push(format!("{name}: {error}"));
+            }
+        }
+    }
+    Ok(all)
+}
+
 /// The snapshots that are meant by the names of targets and of snapshots; with no name the latest of every configured target that has one,
 /// or the latest of all where no target is configured.
 ///
 /// # Errors
 /// A name that means nothing, and a target that has no good snapshot.
-pub fn meant(workplace: &Workplace, catalog: &Catalog, names: &[String]) -> Result<Chosen> {
+pub fn meant(workplace: &Workplace, catalog: &Catalog, wanted: &[String]) -> Result<Chosen> {
+    catalog.resolve_all(&names(workplace, catalog, wanted))
+}
+
+/// The same as names of snapshots.
+fn names(workplace: &Workplace, catalog: &Catalog, wanted: &[String]) -> Vec<String> {
     let config = &workplace.config;
     let has_any = |target: &str| catalog.snapshots.iter().any(|s| s.manifest.target == target);
     let latest = |target: &str| format!("latest:{target}");
-    let names: Vec<String> = match names {
+    match wanted {
         [] if config.targets.is_empty() => vec!["latest".to_owned()],
         [] => config.targets.iter().map(|t| &*t.name).filter(|t| has_any(t)).map(latest).collect(),
         named => named
@@ -114,8 +170,7 @@ pub fn meant(workplace: &Workplace, catalog: &Catalog, names: &[String]) -> Resu
                 if is_target { latest(&target) } else { name.clone() }
             })
             .collect(),
-    };
-    catalog.resolve_all(&names)
+    }
 }
 
 /// The drills that this host remembers of a repository, newest first, at most `limit`.
@@ -125,12 +180,12 @@ pub fn meant(workplace: &Workplace, catalog: &Catalog, names: &[String]) -> Resu
 pub fn history(
     workplace: &Workplace,
     repository: &Repository,
-    target: Option<&str>,
+    (target, status): (Option<&str>, Option<DrillStatus>),
     limit: u32,
 ) -> Result<Vec<Drilled>> {
     let target = target.map(|name| target_name(&workplace.config, name));
     let id = repository.id().to_string();
-    let filter = DrillFilter { repository: Some(&id), target: target.as_deref(), status: None };
+    let filter = DrillFilter { repository: Some(&id), target: target.as_deref(), status };
     let rows = State::open(&workplace.places.state)?.drills(&filter, limit)?;
     // What a later version wrote in another way is left to it.
     Ok(rows.iter().filter_map(|row| serde_json::from_str(row).ok()).collect())

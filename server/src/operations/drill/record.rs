@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::catalog::Catalog;
 use crate::error::{Error, Kind, Result};
-use crate::events::{Teller, drill_ended};
+use crate::events::{Teller, drill_ended, record};
 use crate::operations::drill::{Drilled, SourceProof, milliseconds, shown_time};
 use crate::operations::marks;
 use crate::state::{Alert, DrillStatus, NewDrill, State, Telling};
@@ -70,6 +70,21 @@ pub(super) fn not_made(workplace: &Workplace, catalog: &Catalog, snapshot: &Snap
         errors: vec![error.to_string()],
     };
     keep(workplace, catalog, &drilled, (now, now));
+}
+
+/// A drill of something that has no snapshot.
+pub(super) fn not_found(workplace: &Workplace, name: &str, error: &Error) {
+    let errors = [error.to_string()];
+    let event = drill_ended(
+        &workplace.env,
+        name,
+        DrillStatus::Failed,
+        &errors,
+        json!({ "status": DrillStatus::Failed }),
+    );
+    if let Err(error) = record(workplace, Alert::Untouched, &|_| vec![event.clone()]) {
+        workplace.monitor.problem(&format!("nobody is told of this drill: {error}"));
+    }
 }
 
 /// Keeps with the snapshot that it is proven, or is so no more; gives since when.

@@ -10,9 +10,6 @@ use crate::state::{State, StoredSchedule};
 use crate::values::nearest;
 use crate::workplace::Workplace;
 
-/// Jobs that a later version does.
-const LATER: [Job; 2] = [Job::Sync, Job::Drill];
-
 /// A schedule to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewSchedule {
@@ -194,8 +191,8 @@ fn check(workplace: &Workplace, stored: &StoredSchedule) -> Result<()> {
     if schedule.jitter > JITTER_MAX {
         return Err(value("jitter", "is longer than a day".to_owned()));
     }
-    if LATER.contains(&schedule.job) {
-        return Err(value("job", format!("{} is not in this version", schedule.job.word())));
+    if schedule.job == Job::Sync {
+        return Err(value("job", "sync is not in this version".to_owned()));
     }
     if stored.on_change && schedule.job != Job::Backup {
         return Err(value("on_change", "belongs to the job backup".to_owned()));

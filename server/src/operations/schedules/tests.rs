@@ -75,7 +75,7 @@ fn one(workplace: &Workplace, id: &str) -> ScheduleState {
 fn the_usual_ones_are_there_until_the_configuration_has_its_own() {
     let home = tempfile::tempdir().unwrap();
     let mut place = place(home.path(), "2026-06-01T12:30");
-    assert_eq!(ids(&place), ["hourly", "daily", "weekly", "monthly", "cleanup", "verify"]);
+    assert_eq!(ids(&place), ["hourly", "daily", "weekly", "monthly", "cleanup", "verify", "drill"]);
     let hourly = one(&place, "hourly");
     assert_eq!((hourly.target, hourly.targets.len()), (None, 2));
     assert_eq!(hourly.next_run.as_deref(), Some("2026-06-01T13:00:00Z"));
@@ -159,7 +159,7 @@ fn what_is_wrong_is_named_and_nothing_is_kept_of_it() {
         (NewSchedule { tier: text("often"), ..good() }, "tier: \"often\" is not known; there are hourly"),
         (NewSchedule { backup_type: text("half"), ..good() }, "backup_type: \"half\" is not known"),
         (NewSchedule { jitter: text("2d"), ..good() }, "jitter: is longer than a day"),
-        (NewSchedule { job: Job::Drill, ..good() }, "drill is not in this version"),
+        (NewSchedule { job: Job::Sync, ..good() }, "sync is not in this version"),
         (NewSchedule { job: Job::Cleanup, tier: text("daily"), ..good() }, "tier: belongs to the job backup"),
         (NewSchedule { job: Job::Verify, on_change: true, ..good() }, "on_change: belongs to"),
         (NewSchedule { id: text("a/b"), ..good() }, "schedule's name"),

@@ -21,7 +21,10 @@ fn each_kind_of_target_has_the_schedules_of_its_components() {
     assert_eq!(of("database").targets, ["supabase"]);
     assert_eq!((of("workflows").targets[0].as_str(), of("workflows").on_change), ("prod", true));
     assert_eq!([of("database").tier.as_str(), of("workflows").tier.as_str()], ["auto", "auto"]);
-    assert_eq!((of("cleanup").job, of("verify").job), (Job::Cleanup, Job::Verify));
+    assert_eq!(
+        (of("cleanup").job, of("verify").job, of("drill").job),
+        (Job::Cleanup, Job::Verify, Job::Drill)
+    );
     assert!(schedules.iter().all(|s| s.enabled && s.origin == Origin::BuiltIn));
 }
 
@@ -42,7 +45,7 @@ fn the_times_are_those_of_the_zone() {
 #[test]
 fn without_targets_there_is_upkeep_alone() {
     let ids: Vec<String> = built_in(&[], None, None).unwrap().into_iter().map(|s| s.id).collect();
-    assert_eq!(ids, ["cleanup", "verify"]);
+    assert_eq!(ids, ["cleanup", "verify", "drill"]);
 }
 
 #[test]

@@ -268,6 +268,7 @@ fn a_year() {
         ("monthly", 12),
         ("cleanup", 365),
         ("verify", 52),
+        ("drill", 12),
     ];
     for (id, number) in wanted {
         assert_eq!(counts[id], number, "{id}");
