@@ -4,6 +4,7 @@ mod archive;
 mod client;
 mod cluster;
 mod connection;
+mod in_place;
 mod restore;
 mod roles;
 mod source;
@@ -11,11 +12,13 @@ mod sql;
 mod swap;
 mod table;
 mod unfinished;
+mod way;
 
 pub use archive::{ArchiveEntry, ArchiveList};
 pub use client::{Client, Server};
 pub use cluster::{Cluster, ClusterOptions, account, find_programs, is_open_to_all, stop_left};
 pub use connection::Connection;
+pub use in_place::{Begun, InPlace, Part, Seen};
 pub use restore::{
     Content, DatabasePlan, DatabaseReport, DatabaseRestore, plan_database, restore_database,
     restore_database_noting,
@@ -23,4 +26,5 @@ pub use restore::{
 pub use source::{Databases, Failure, Outage, PostgresOptions, PostgresSource};
 pub use swap::Existing;
 pub use table::{TableRestore, plan_table, restore_table};
-pub use unfinished::{Found, Unfinished};
+pub use unfinished::{Exchange, Found, Unfinished};
+pub use way::Way;

@@ -155,8 +155,17 @@ impl Process {
     /// It may end before it has taken everything. If `fill` fails, it is killed before it could take the end of its input for
     /// the end of what it was to get.
     pub fn feed(&self, bytes_max: usize, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<Vec<u8>> {
+        self.feed_through(move |stdout| limited(stdout, bytes_max), fill)
+    }
+
+    /// The same; `take` gets what it writes while it is fed, and has to read it to its end.
+    pub(crate) fn feed_through<T: Send + 'static>(
+        &self,
+        take: impl FnOnce(ChildStdout) -> Result<T, String> + Send + 'static,
+        fill: impl FnOnce(&mut dyn Write) -> Result<()>,
+    ) -> Result<T> {
         let (running, stdout, stdin) = self.start(Input::Given)?;
-        let reading = std::thread::spawn(move || limited(stdout, bytes_max));
+        let reading = std::thread::spawn(move || take(stdout));
         let mut into = Inlet { stdin, is_gone: false };
         let filled = fill(&mut into);
         let is_gone = into.is_gone;
@@ -323,6 +332,10 @@ impl Running {
 
     /// Waits for its end; gives the end of what it said on standard error.
     fn finish(mut self) -> Result<String> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<String> {
         let status = self.wait();
         let failed = |why| Error::Command { command: self.shown.clone(), why };
         if let (Some(limit), true) = (self.limit, self.group.is_late.load(Ordering::Relaxed)) {
@@ -386,5 +399,8 @@ fn tail(mut from: impl Read) -> Vec<u8> {
     kept
 }
 
+mod dialogue;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use dialogue::Dialogue;

@@ -1,8 +1,8 @@
 //! A stored database back into a server: as a new one, or in the place of one that is there.
 //!
-//! It is always restored into a new database. Only when that is whole does it take the name, by two renames in one transaction with
-//! nobody connected; so that the database ends exactly as it was stored, whatever came later, and a restore that fails has changed
-//! nothing.
+//! It is restored into a new database. Only when that is whole does it take the name, by two renames in one transaction with nobody
+//! connected; so that the database ends exactly as it was stored, whatever came later, and a restore that fails has changed nothing.
+//! Where that cannot be, it is restored in place ([`crate::postgres::in_place`]).
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,14 +11,18 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::names::random_name;
 use crate::postgres::archive::{ArchiveEntry, ArchiveList};
-use crate::postgres::client::{Client, Server};
+use crate::postgres::client::Client;
+use crate::postgres::in_place::{self, Begun, InPlace, InPlacePlan, Seen};
 use crate::postgres::sql::{forms, identifier, statements};
 use crate::postgres::swap::{Existing, Swap, written};
-use crate::postgres::unfinished::{Unfinished, found};
+use crate::postgres::unfinished::{Exchange, Unfinished, found};
+use crate::postgres::way::{Chosen, Way};
 use crate::process::Process;
 
 /// What `pg_restore` may write of a script or a list.
 const ANSWER_MAX: usize = 256 << 20;
+/// Numbers of entries in one argument, which may have 128 KiB.
+const ENTRIES_MAX: usize = 10_000;
 /// Differences that are told.
 const SHOWN: usize = 5;
 /// Longest name of a database in bytes, less what is added to it.
@@ -42,10 +46,16 @@ pub struct DatabaseRestore {
     pub maintenance: Option<String>,
     /// How long the restore may take.
     pub time_limit: Option<Duration>,
+    /// How it takes its place; `None`: by a swap where that can be, else in place.
+    pub way: Option<Way>,
+    /// Whether sessions of others are ended; `None`: for a swap all of them, in place none.
+    pub ends_sessions: Option<bool>,
+    /// How it is done in place.
+    pub in_place: InPlace,
 }
 
 /// What a restore would do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatabasePlan {
     /// What is in the archive.
     pub archive: ArchiveList,
@@ -57,6 +67,14 @@ pub struct DatabasePlan {
     pub goes: Vec<String>,
     /// What is in the archive and not in the live database: it comes.
     pub comes: Vec<String>,
+    /// How it takes its place, and why so if nobody chose it and it is not by a swap.
+    pub way: Chosen,
+    /// In place: what is dropped.
+    pub drops: Vec<String>,
+    /// In place: what stays as it is or is not restored, in sentences.
+    pub stays: Vec<String>,
+    /// In place: what the database is now.
+    pub seen: Option<Seen>,
 }
 
 /// What a restore did.
@@ -81,19 +99,27 @@ pub fn plan_database(options: &DatabaseRestore, content: &mut Content<'_>) -> Re
     let maintenance = options.maintenance();
     let server = client.server(Some(&maintenance))?;
     client.check_version("pg_restore", &server)?;
-    let exists = found(client, &maintenance, &options.database)?.is_some();
+    let before = found(client, &maintenance, &options.database)?;
+    let way = options.way(&server, &maintenance, before.as_ref())?;
+    let exists = before.is_some();
+    let mut plan = DatabasePlan { archive, exists, way, ..DatabasePlan::default() };
     if !exists {
-        let comes = definitions(&archive).into_keys().collect();
-        return Ok(DatabasePlan { archive, exists, rows: None, goes: Vec::new(), comes });
+        plan.comes = definitions(&plan.archive).into_keys().collect();
+        return Ok(plan);
     }
-    let rows = written(client, &maintenance, &options.database)?;
+    if plan.way.way == Way::InPlace {
+        let found = in_place::plan(options, &plan.archive)?;
+        let InPlacePlan { drops, goes, comes, stays, seen } = found;
+        return Ok(DatabasePlan { goes, comes, drops, stays, seen, ..plan });
+    }
+    plan.rows = written(client, &maintenance, &options.database)?;
     let live = client.live_list(&options.database)?;
-    let (stored, now) = (definitions(&archive), definitions(&live));
+    let (stored, now) = (definitions(&plan.archive), definitions(&live));
     let without = |all: &BTreeMap<String, usize>, other: &BTreeMap<String, usize>| {
         all.keys().filter(|name| !other.contains_key(*name)).cloned().collect()
     };
-    let (goes, comes) = (without(&now, &stored), without(&stored, &now));
-    Ok(DatabasePlan { archive, exists, rows, goes, comes })
+    (plan.goes, plan.comes) = (without(&now, &stored), without(&stored, &now));
+    Ok(plan)
 }
 
 /// Restores the archive that `content` writes.
@@ -114,20 +140,34 @@ pub fn restore_database_noting(
     client.check_version("pg_restore", &server)?;
     let before = found(client, &maintenance, &options.database)?;
     let exists = before.is_some();
-    options.check(&server, exists)?;
+    options.check(exists)?;
+    let way = options.way(&server, &maintenance, before.as_ref())?;
     let roles = match &options.globals {
         Some(globals) => client.make_roles(globals, &maintenance)?,
         None => Vec::new(),
     };
     let script = client.database_script(&archive, content)?;
+    if way.way == Way::InPlace {
+        let own: Vec<String> = script
+            .iter()
+            // The owner of a database stays, unless a superuser restores it.
+            .filter(|s| {
+                !s.starts_with("CREATE DATABASE ") && (server.is_superuser || !s.contains(" OWNER TO "))
+            })
+            .map(|s| renamed(s, &archive.database, &options.database))
+            .collect();
+        let mut note = |begun: &Begun| note(&Unfinished::InPlace(begun.clone()));
+        let report = in_place::restore(options, &archive, &own, content, &mut note)?;
+        return Ok(DatabaseReport { roles, ..report });
+    }
     let (staging, old) = (beside(&options.database, "new")?, beside(&options.database, "old")?);
-    note(&Unfinished {
+    note(&Unfinished::Exchange(Exchange {
         database: options.database.clone(),
         before,
         staging: staging.clone(),
         old: old.clone(),
         maintenance: options.maintenance.clone(),
-    })?;
+    }))?;
     let done = fill(options, &archive, &staging, &script, content)
         .and_then(|()| options.take_place(&staging, exists.then_some(&old)));
     match done {
@@ -143,32 +183,47 @@ pub fn restore_database_noting(
 }
 
 impl DatabaseRestore {
+    /// A restore of this database with the usual options.
+    pub fn new(client: Client, database: impl Into<String>, existing: Existing) -> Self {
+        Self {
+            client,
+            database: database.into(),
+            existing,
+            globals: None,
+            maintenance: None,
+            time_limit: None,
+            way: None,
+            ends_sessions: None,
+            in_place: InPlace::default(),
+        }
+    }
+
     fn maintenance(&self) -> String {
         maintenance_of(self.maintenance.as_deref(), &self.database)
     }
 
-    fn check(&self, server: &Server, exists: bool) -> Result<()> {
+    fn check(&self, exists: bool) -> Result<()> {
         if exists && self.existing == Existing::Refuse {
             return Err(Error::Refused(format!(
                 "there is a database {:?} already; nothing was changed",
                 self.database
             )));
         }
-        if server.makes_databases {
-            return Ok(());
-        }
-        Err(Error::Refused(format!(
-            "the user of {} may not make databases, and a database is restored into a new one, which takes the place of the old one \
-             when it is whole: give the user CREATEDB, or take another user",
-            self.client.connection.shown()
-        )))
+        Ok(())
     }
 
     /// `old`: what the database that has the name is to be called.
     fn take_place(&self, staging: &str, old: Option<&String>) -> Result<Swap> {
         let (client, maintenance) = (&self.client, self.maintenance());
         if let Some(old) = old {
-            return Swap::exchange(client, &maintenance, [&self.database, staging, old], self.existing);
+            let names: [&str; 3] = [&self.database, staging, old];
+            return Swap::exchange(
+                client,
+                &maintenance,
+                names,
+                self.existing,
+                self.ends_sessions != Some(false),
+            );
         }
         let rename =
             format!("ALTER DATABASE {} RENAME TO {}", identifier(staging), identifier(&self.database));
@@ -225,7 +280,7 @@ fn fill(
 }
 
 /// Fails unless everything that was stored is there.
-fn compare(stored: &BTreeMap<String, usize>, now: &BTreeMap<String, usize>) -> Result<()> {
+pub(super) fn compare(stored: &BTreeMap<String, usize>, now: &BTreeMap<String, usize>) -> Result<()> {
     let lacking: Vec<&str> = stored
         .iter()
         .filter(|(name, count)| now.get(*name).is_none_or(|n| n < count))
@@ -240,7 +295,7 @@ fn compare(stored: &BTreeMap<String, usize>, now: &BTreeMap<String, usize>) -> R
 }
 
 /// What is defined in a database, with how many of each there are.
-fn definitions(list: &ArchiveList) -> BTreeMap<String, usize> {
+pub(super) fn definitions(list: &ArchiveList) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     for entry in list.entries.iter().filter(|e| !e.is_data() && !e.is_of_database()) {
         *found.entry(entry.line.clone()).or_default() += 1;
@@ -250,7 +305,7 @@ fn definitions(list: &ArchiveList) -> BTreeMap<String, usize> {
 
 impl Client {
     /// The definitions of a live database, as a list of an archive.
-    fn live_list(&self, database: &str) -> Result<ArchiveList> {
+    pub(super) fn live_list(&self, database: &str) -> Result<ArchiveList> {
         let dump =
             self.program("pg_dump", &["--format=custom", "--schema-only", "--no-password"], Some(database));
         let archive = dump.output(ANSWER_MAX).map_err(|e| self.of_server(e))?;
@@ -273,12 +328,15 @@ impl Client {
 
     /// `pg_restore` of the entries with these numbers. They go to it by a descriptor: a file would have to be where it runs.
     pub(super) fn choosing(&self, numbers: &[u32], arguments: &[&str], database: Option<&str>) -> Process {
-        let list: String = numbers.iter().map(|number| format!("{number};\n")).collect();
-        let script = format!("exec \"$0\" \"$@\" --use-list=/dev/fd/3 3<<'END'\n{list}END\n");
+        let list = |numbers: &[u32]| numbers.iter().map(|number| format!("{number};\n")).collect::<String>();
+        let lists: Vec<String> = numbers.chunks(ENTRIES_MAX).map(list).collect();
+        let script = "list=; while [ \"$1\" != -- ]; do list=\"$list$1\"; shift; done; shift\n\
+                      exec \"$0\" \"$@\" --use-list=/dev/fd/3 3<<END\n$list\nEND\n";
         let program = self.path("pg_restore");
         let program = program.to_string_lossy();
+        let lists = lists.iter().map(String::as_str).chain(["--"]);
         let words: Vec<&str> =
-            ["-c", &script, &program].into_iter().chain(arguments.iter().copied()).collect();
+            ["-c", script, &program].into_iter().chain(lists).chain(arguments.iter().copied()).collect();
         let mut with_shell = self.clone();
         with_shell.programs = None;
         with_shell.program("sh", &words, database)

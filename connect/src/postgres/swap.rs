@@ -1,4 +1,4 @@
-//! One database takes the place of another: connections are ended, and both are renamed in one transaction.
+//! One database takes the place of another: connections are ended, if that is allowed, and both are renamed in one transaction.
 
 use crate::error::{Error, Result};
 use crate::postgres::client::Client;
@@ -21,6 +21,9 @@ pub enum Existing {
     Keep,
 }
 
+/// A session, for people.
+pub(super) const SESSION: &str = "'session ' || pid || ' of ' || coalesce(usename, '?') || coalesce(' (' || nullif(application_name, '') || ')', '')";
+
 /// What was done.
 #[derive(Debug, Default)]
 pub(super) struct Swap {
@@ -40,12 +43,13 @@ pub(super) fn written(client: &Client, maintenance: &str, database: &str) -> Res
 }
 
 impl Swap {
-    /// `live` becomes `old`, `staging` becomes `live`. If that fails, `live` is as it was.
+    /// `live` becomes `old`, `staging` becomes `live`. If that fails, `live` is as it was. Sessions of others are ended, or there must be none.
     pub(super) fn exchange(
         client: &Client,
         maintenance: &str,
         [live, staging, old]: [&str; 3],
         existing: Existing,
+        ends_sessions: bool,
     ) -> Result<Self> {
         let run = |sql: &str| client.query(Some(maintenance), sql);
         let was_open = found(client, maintenance, live)?.is_some_and(|found| found.is_open);
@@ -57,19 +61,13 @@ impl Swap {
             )
         };
         run(&allow("false"))?;
-        let end = format!(
-            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
-             WHERE datname IN ({}, {}) AND pid <> pg_catalog.pg_backend_pid()",
-            literal(live),
-            literal(staging)
-        );
         let rename = format!(
             "BEGIN; ALTER DATABASE {0} RENAME TO {2}; ALTER DATABASE {1} RENAME TO {0}; COMMIT",
             identifier(live),
             identifier(staging),
             identifier(old)
         );
-        let exchanged = run(&end).and_then(|_| run(&rename));
+        let exchanged = free(&run, [live, staging], ends_sessions).and_then(|()| run(&rename));
         if let Err(cause) = exchanged {
             if !was_open {
                 return Err(cause);
@@ -108,5 +106,26 @@ impl Swap {
                 )],
             }),
         }
+    }
+}
+
+/// Ends the sessions of these databases, or fails if there are any.
+fn free(run: &dyn Fn(&str) -> Result<Vec<String>>, databases: [&str; 2], ends_sessions: bool) -> Result<()> {
+    let of_sessions = |what: &str| {
+        let names = databases.map(literal).join(", ");
+        format!(
+            "SELECT {what} FROM pg_catalog.pg_stat_activity WHERE datname IN ({names}) AND pid <> pg_catalog.pg_backend_pid()"
+        )
+    };
+    if ends_sessions {
+        return run(&of_sessions("pg_catalog.pg_terminate_backend(pid)")).map(drop);
+    }
+    match run(&of_sessions(SESSION))?.as_slice() {
+        [] => Ok(()),
+        using => Err(Error::Busy(format!(
+            "database {} is in use, and end_sessions = false: {}",
+            databases.join(" or "),
+            using.join(", ")
+        ))),
     }
 }

@@ -8,13 +8,42 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::postgres::client::Client;
+use crate::postgres::in_place::Begun;
 use crate::postgres::restore::maintenance_of;
 use crate::postgres::sql::{identifier, literal};
 use crate::unfinished::Stands;
 
 /// What a restore leaves if its process ends: to be kept before it begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unfinished {
+#[serde(untagged)]
+pub enum Unfinished {
+    /// One database takes the place of another.
+    Exchange(Exchange),
+    /// All is done in one transaction.
+    InPlace(Begun),
+}
+
+impl Unfinished {
+    /// Name of the database.
+    pub fn database(&self) -> &str {
+        match self {
+            Self::Exchange(exchange) => &exchange.database,
+            Self::InPlace(begun) => &begun.database,
+        }
+    }
+
+    /// Brings it to an end.
+    pub fn resume(&self, client: &Client) -> Result<Stands> {
+        match self {
+            Self::Exchange(exchange) => exchange.resume(client),
+            Self::InPlace(begun) => begun.resume(client),
+        }
+    }
+}
+
+/// A new database that is going to take the place of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
     /// Name of the database.
     pub database: String,
     /// The one that has the name, if any.
@@ -47,9 +76,8 @@ pub(super) fn found(client: &Client, maintenance: &str, database: &str) -> Resul
     })
 }
 
-impl Unfinished {
-    /// Brings it to an end.
-    pub fn resume(&self, client: &Client) -> Result<Stands> {
+impl Exchange {
+    fn resume(&self, client: &Client) -> Result<Stands> {
         let maintenance = maintenance_of(self.maintenance.as_deref(), &self.database);
         let run = |sql: &str| client.query(Some(&maintenance), sql);
         let find = |name: &str| found(client, &maintenance, name);

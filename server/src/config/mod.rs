@@ -37,7 +37,7 @@ pub use retention::{Retention, TierRule};
 pub use schedule::ScheduleConfig;
 pub use service::ServiceConfig;
 pub use share::Share;
-pub use source::{Source, SourceKind};
+pub use source::{RestoreWay, Source, SourceKind};
 pub use target::TargetConfig;
 pub(crate) use web::check_url;
 pub use web::{Network, parse_listen};

@@ -104,6 +104,14 @@ pub struct Source {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub globals: Option<bool>,
 
+    /// Kind `postgres`: how a stored database takes the place of one that is there; by a swap where that can be, if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreWay>,
+    /// Kind `postgres`: whether sessions of others are ended for that. If absent, a swap ends those of its database, and a restore in
+    /// place none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_sessions: Option<bool>,
+
     /// Kind `sqlite`: the database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
@@ -113,6 +121,16 @@ pub struct Source {
     /// Kind `sqlite`: command that starts it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
+}
+
+/// How a stored database takes the place of one that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestoreWay {
+    /// It is restored into a new database, which then takes the name.
+    Swap,
+    /// What is there is dropped and what is stored restored, in one transaction.
+    InPlace,
 }
 
 /// Kinds of sources.
@@ -172,6 +190,8 @@ impl SourceKind {
                 "prefix",
                 "time_limit",
                 "drill",
+                "restore",
+                "end_sessions",
             ],
             Self::Sqlite => &["path", "stop", "start", "drill"],
         }

@@ -108,20 +108,45 @@ fn what_is_not_there_is_named() {
 #[test]
 fn a_dropped_table_function_index_and_policy_come_back() {
     let server = Postgres::shared();
-    let name = "rolled_back_shop";
-    server.sql("postgres", &format!("CREATE DATABASE {name}"));
-    server.sql(name, ORDERS);
-    let service = service(&format!(
-        "[[target]]\nname = \"supabase\"\n[[target.source]]\nname = \"crm\"\nkind = \"postgres\"\nurl = \"{}\"\n",
-        server.superuser(name)
-    ));
-    let id = backed_up(&service, "supabase");
-    server.sql(name, "DROP TABLE orders CASCADE; DROP FUNCTION total(); CREATE TABLE later(x int)");
-    let done = asked(&service, "/rollback", &json!({"backup_id": id, "component": "supabase"}));
-    assert_eq!((&done["status"], &done["component"]), (&json!("completed"), &json!("supabase")), "{done}");
-    assert_eq!(server.sql(name, "SELECT item FROM orders WHERE total() = 1"), "tea");
-    assert_eq!(server.sql(name, "SELECT to_regclass('later') IS NULL, count(*) FROM pg_policies"), "t|1");
-    assert_eq!(server.sql(name, "SELECT count(*) FROM pg_indexes WHERE indexname = 'by_item'"), "1");
+    server.sql("postgres", "CREATE ROLE shopkeeper LOGIN PASSWORD 'keeps'");
+    // Whoever may make databases swaps them, whoever may not restores in place.
+    for (name, url, how) in [
+        ("rolled_back_shop", server.superuser("rolled_back_shop"), "tables"),
+        (
+            "rolled_back_hosted",
+            server.url("shopkeeper", "keeps", "rolled_back_hosted"),
+            "in place in one transaction, since the user may not make databases",
+        ),
+    ] {
+        server.sql("postgres", &format!("CREATE DATABASE {name} OWNER shopkeeper"));
+        server.sql(name, &format!("SET ROLE shopkeeper; {ORDERS}"));
+        let service = service(&format!(
+            "[[target]]\nname = \"supabase\"\n[[target.source]]\nname = \"crm\"\nkind = \"postgres\"\nurl = \"{url}\"\n"
+        ));
+        let id = backed_up(&service, "supabase");
+        server.sql(
+            name,
+            "SET ROLE shopkeeper; DROP TABLE orders CASCADE; DROP FUNCTION total(); CREATE TABLE later(x int); INSERT INTO later VALUES (7)",
+        );
+        let body = json!({"backup_id": id, "component": "supabase"});
+        let mut dry = body.clone();
+        dry["dry_run"] = json!(true);
+        let planned = asked(&service, "/rollback", &dry);
+        let written = planned["plan"]["steps"][0]["overwrites"]["names"][0].as_str().unwrap().to_owned();
+        assert!(written.ends_with(how), "{planned}");
+        let done = asked(&service, "/rollback", &body);
+        assert_eq!(
+            (&done["status"], &done["component"]),
+            (&json!("completed"), &json!("supabase")),
+            "{done}"
+        );
+        assert_eq!(server.sql(name, "SELECT item FROM orders WHERE total() = 1"), "tea");
+        assert_eq!(server.sql(name, "SELECT to_regclass('later') IS NULL, count(*) FROM pg_policies"), "t|1");
+        assert_eq!(server.sql(name, "SELECT count(*) FROM pg_indexes WHERE indexname = 'by_item'"), "1");
+        // And what was there before comes back too.
+        asked(&service, "/rollback", &json!({"backup_id": done["pre_rollback_backup"]}));
+        assert_eq!(server.sql(name, "SELECT x, to_regclass('orders') IS NULL FROM later"), "7|t");
+    }
 }
 
 #[test]

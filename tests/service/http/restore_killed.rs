@@ -205,6 +205,83 @@ fn a_postgresql_that_was_being_exchanged_can_be_used_again() {
     assert_eq!(server.sql(name, "SELECT item FROM orders"), "tea");
 }
 
+/// The same, restored in place by programs behind a prefix.
+fn changed_in_place(server: &Postgres, name: &str, prefix: &str) -> (Service, String) {
+    server.sql("postgres", &format!("CREATE DATABASE {name}"));
+    // Whoever fills it waits for a lock of the test.
+    let slow = "CREATE FUNCTION wait() RETURNS int LANGUAGE plpgsql AS
+         $$ BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(7); RETURN 1; END $$;
+         CREATE MATERIALIZED VIEW slow AS SELECT wait()";
+    server.sql(name, &format!("CREATE TABLE orders(item text); INSERT INTO orders VALUES ('tea'); {slow}"));
+    let program = Program::with_repository();
+    fs::write(program.home().join("wrap"), prefix).unwrap();
+    configure(
+        &program,
+        &format!(
+            "{NEVER}[[target]]\nname = \"shop\"\n[[target.source]]\nname = \"crm\"\nkind = \"postgres\"\nurl = \"{}\"\n\
+             restore = \"in_place\"\nprefix = [\"sh\", \"HOME/wrap\"]\n",
+            server.superuser(name)
+        ),
+    );
+    let service = Service::start(program, &[]);
+    let id = backed_up(&service, "shop");
+    server.sql(name, "UPDATE orders SET item = 'coffee'; CREATE TABLE later(x int)");
+    (service, id)
+}
+
+#[test]
+fn a_postgresql_in_place_that_was_being_filled_is_as_it_was() {
+    let server = Postgres::shared();
+    let name = "killed_in_place";
+    let (service, id) = changed_in_place(&server, name, "exec \"$@\"");
+    let mut holder = server
+        .client("psql", &["-X", "-q", "-d", name])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut into = holder.stdin.take().unwrap();
+    writeln!(into, "SELECT pg_advisory_lock(7);").unwrap();
+    let waits = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND wait_event = 'advisory' AND query LIKE 'REFRESH%'"
+    );
+    let program = killed(service, &id, || server.sql("postgres", &waits) == "1");
+    let service = Service::start(program, &[]);
+    let sessions = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'chronos %' AND datname = '{name}'"
+    );
+    assert_eq!(server.sql("postgres", &sessions), "0");
+    assert_eq!(server.sql(name, "SELECT item, to_regclass('later') FROM orders"), "coffee|later");
+    let said = told(&service);
+    assert!(said.contains(&format!("database {name} is as it was before")), "{said}");
+    drop(into);
+    holder.wait().unwrap();
+    restored(&service, &id);
+    assert_eq!(server.sql(name, "SELECT item, to_regclass('later') IS NULL FROM orders"), "tea|t");
+}
+
+#[test]
+fn a_postgresql_in_place_that_was_committed_is_as_in_the_snapshot() {
+    let server = Postgres::shared();
+    let name = "killed_committed";
+    // What compares afterwards waits; what looks before does not.
+    let wrap = "case \"$*\" in *pg_dump*--schema-only*) test \"$(psql -XAtc 'SELECT item FROM orders')\" = coffee || { touch HOME/reached; read line < HOME/gate; } ;; esac; exec \"$@\"";
+    let (service, id) = changed_in_place(&server, name, "exec \"$@\"");
+    let home = service.path("").display().to_string();
+    fs::write(service.path("wrap"), wrap.replace("HOME", home.trim_end_matches('/'))).unwrap();
+    let gate = service.path("gate");
+    assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
+    let reached = service.path("reached");
+    let program = killed(service, &id, || reached.exists());
+    // What waits outlives the service.
+    fs::write(&gate, "go\n").unwrap();
+    fs::write(program.home().join("wrap"), "exec \"$@\"").unwrap();
+    let service = Service::start(program, &[]);
+    assert_eq!(server.sql(name, "SELECT item, to_regclass('later') IS NULL FROM orders"), "tea|t");
+    let said = told(&service);
+    assert!(said.contains(&format!("database {name} is as in the snapshot")), "{said}");
+}
+
 /// A folder.
 const SHOP: &str = "[[target]]\nname = \"shop\"\npaths = [\"HOME/disk/shop\"]\n";
 

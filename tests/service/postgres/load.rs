@@ -78,12 +78,8 @@ fn a_database_under_load_comes_back_in_a_new_cluster_as_of_one_moment() {
     let dump = content(&format!("{database}.dump"));
     let bare = Postgres::start();
     let to = DatabaseRestore {
-        client: client(&bare.superuser("postgres")),
-        database: "again".to_owned(),
-        existing: Existing::Refuse,
         globals: Some(String::from_utf8(content("globals.sql")).unwrap()),
-        maintenance: None,
-        time_limit: None,
+        ..DatabaseRestore::new(client(&bare.superuser("postgres")), "again", Existing::Refuse)
     };
     let write = &mut |into: &mut dyn Write| {
         into.write_all(&dump).map_err(|e| chronos_snapshot::Error::file("the archive", e).into())

@@ -1,6 +1,7 @@
 //! PostgreSQL: databases of a real server into a real repository, and back.
 
 mod faults;
+mod in_place;
 mod load;
 mod reading;
 mod restoring;
@@ -83,7 +84,7 @@ impl Stage {
     }
 
     /// Writes a file of the newest snapshot.
-    fn content(&self, file: &str) -> impl FnMut(&mut dyn Write) -> chronos_connect::Result<()> {
+    fn content(&self, file: &str) -> impl FnMut(&mut dyn Write) -> chronos_connect::Result<()> + use<> {
         let tree = Tree::new(self.repository.view().unwrap().reader(), self.newest().manifest.tree);
         let path = TreePath::new(file).unwrap();
         move |into| Ok(tree.cat(&path, ByteRange::ALL, into).map(drop)?)

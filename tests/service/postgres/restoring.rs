@@ -1,6 +1,6 @@
 //! Databases that come back: exactly as they were, or not at all.
 
-use chronos_connect::postgres::{DatabaseRestore, Existing, plan_database, restore_database};
+use chronos_connect::postgres::{DatabaseRestore, Existing, Way, plan_database, restore_database};
 
 use super::*;
 
@@ -95,9 +95,7 @@ fn shop() -> (Stage, String, String) {
 
 fn restore(stage: &Stage, database: &str, existing: Existing) -> DatabaseRestore {
     let globals = Some(String::from_utf8(stage.bytes("shop/globals.sql")).unwrap());
-    let client = stage.client("postgres");
-    let database = database.to_owned();
-    DatabaseRestore { client, database, existing, globals, maintenance: None, time_limit: None }
+    DatabaseRestore { globals, ..DatabaseRestore::new(stage.client("postgres"), database, existing) }
 }
 
 fn databases(stage: &Stage, like: &str) -> String {
@@ -208,6 +206,7 @@ fn whoever_may_not_make_databases_is_told_so() {
         client: own,
         maintenance: Some(database.clone()),
         globals: None,
+        way: Some(Way::Swap),
         ..restore(&stage, &database, Existing::Drop)
     };
     let said =

@@ -24,7 +24,7 @@ fn each_kind_of_source_has_its_keys_and_its_component() {
         ("postgres", "url = { env = \"DATABASE_URL\" }", "database"),
         (
             "postgres",
-            "host = \"/run/postgresql\"\nport = 5433\nuser = \"me\"\npassword = { file = \"pg\" }\ndatabases = [\"shop\", \"crm\"]\nglobals = false",
+            "host = \"/run/postgresql\"\nport = 5433\nuser = \"me\"\npassword = { file = \"pg\" }\ndatabases = [\"shop\", \"crm\"]\nglobals = false\nrestore = \"in_place\"\nend_sessions = true",
             "database",
         ),
         ("postgres", "databases = [\"shop\"]\nprefix = [\"docker\", \"exec\", \"db\"]", "database"),

@@ -207,14 +207,10 @@ impl Trial<'_> {
         let database = self.next_database();
         let client: Client = cluster.client().clone();
         let time_limit = self.time_limit(Some(source));
-        let (existing, maintenance) = (Existing::Refuse, None);
         let options = DatabaseRestore {
-            client,
-            database: database.clone(),
-            existing,
             globals,
-            maintenance,
             time_limit,
+            ..DatabaseRestore::new(client, &database, Existing::Refuse)
         };
         let report = restore_database(&options, content)?;
         let (tables, objects) = (counted(report.tables, "table"), counted(report.entries, "object"));

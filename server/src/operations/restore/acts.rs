@@ -205,8 +205,8 @@ impl Act {
             Self::Postgres { source: name, left } => {
                 let live = source(name, SourceKind::Postgres).ok_or_else(|| {
                     format!(
-                        "source {name} is no longer configured, and database {:?} may be left",
-                        left.staging
+                        "source {name} is no longer configured, and what became of database {:?} cannot be asked",
+                        left.database()
                     )
                 })?;
                 let client = postgres_client(live, &setting(workplace, &FileOptions::default()));
@@ -224,7 +224,7 @@ impl Act {
         let what = match self {
             Self::Files { place, .. } => place.clone(),
             Self::Sqlite { left, .. } => format!("database {}", shown(&left.database)),
-            Self::Postgres { left, .. } => format!("database {}", left.database),
+            Self::Postgres { left, .. } => format!("database {}", left.database()),
             Self::Workflows { place, .. } => format!("what was asked for of {place}"),
         };
         match stands {

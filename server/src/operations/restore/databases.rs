@@ -1,16 +1,17 @@
 //! Databases of a PostgreSQL server: in the place of the live ones, exactly as they were, or as new ones beside them.
 //!
-//! Each is restored into a new database first, compared, and takes the name when it is whole; so each succeeds or fails alone.
+//! Each is restored into a new database first, compared, and takes the name when it is whole; where that cannot be, in place in one
+//! transaction. So each succeeds or fails alone.
 
 use std::io::Write;
 
 use chronos_connect::postgres::{
-    Client, DatabasePlan, DatabaseRestore, Existing, Unfinished, plan_database, restore_database_noting,
+    Client, DatabasePlan, DatabaseRestore, Existing, Unfinished, Way, plan_database, restore_database_noting,
 };
 use chronos_connect::{Error as Failed, Result as Outcome};
 use chronos_snapshot::{ByteRange, FileOptions, Source, SourceResult, Strategy, Tree, TreePath};
 
-use crate::config::{self, SourceKind, TargetConfig};
+use crate::config::{self, RestoreWay, SourceKind, TargetConfig};
 use crate::error::{Error, Result};
 use crate::operations::backup::setting;
 use crate::operations::restore::Task;
@@ -92,9 +93,16 @@ pub(super) fn databases<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
             ));
         };
         let existing = if task.strategy == Strategy::NewLocation { Existing::Refuse } else { Existing::Keep };
-        let (client, globals) = (client.clone(), globals.clone());
-        let (maintenance, time_limit) = (None, None);
-        let options = DatabaseRestore { client, database, existing, globals, maintenance, time_limit };
+        let way = live.restore.map(|way| match way {
+            RestoreWay::Swap => Way::Swap,
+            RestoreWay::InPlace => Way::InPlace,
+        });
+        let options = DatabaseRestore {
+            globals: globals.clone(),
+            way,
+            ends_sessions: live.end_sessions,
+            ..DatabaseRestore::new(client.clone(), database, existing)
+        };
         step.look(One { archive, bytes, options, exists: false })?;
     }
     if step.all.is_empty() {
@@ -168,11 +176,14 @@ impl Databases<'_> {
     fn look(&mut self, one: One) -> Result<()> {
         let task = self.task;
         let mut from = |into: &mut dyn Write| content(&task.tree, &one.archive, into);
-        let DatabasePlan { archive, exists, rows, goes, comes } = plan_database(&one.options, &mut from)?;
+        let plan = plan_database(&one.options, &mut from)?;
+        let DatabasePlan { archive, exists, rows, goes, comes, way, drops, stays, seen } = plan;
         let mut one = One { exists, ..one };
         if task.strategy != Strategy::NewLocation {
             // What is written after the snapshot of what is there must not be lost.
             one.options.existing = rows.map_or(Existing::Keep, |rows| Existing::DropIfUntouched { rows });
+            one.options.way = Some(way.way);
+            one.options.in_place.seen = seen.filter(|_| !task.force);
         }
         let name = &one.options.database;
         if exists && task.strategy == Strategy::Merge {
@@ -182,10 +193,17 @@ impl Databases<'_> {
         let of = |what: String| format!("{name}: {what}");
         if exists {
             let tables = archive.tables().len();
-            self.plan.overwrites.push(|| format!("database {name}, with {tables} tables"));
+            let how = match (way.way, way.why) {
+                (Way::Swap, _) => String::new(),
+                (Way::InPlace, None) => ", in place in one transaction".to_owned(),
+                (Way::InPlace, Some(why)) => format!(", in place in one transaction, since {why}"),
+            };
+            self.plan.overwrites.push(|| format!("database {name}, with {tables} tables{how}"));
         } else {
             self.plan.creates.push(|| format!("database {name}"));
         }
+        drops.into_iter().for_each(|what| self.plan.overwrites.push(|| of(format!("{what} is dropped"))));
+        self.plan.not_exact.extend(stays.into_iter().map(of));
         comes.into_iter().for_each(|what| self.plan.creates.push(|| of(what)));
         goes.into_iter().for_each(|what| self.plan.removes.push(|| of(what)));
         self.plan.bytes += one.bytes;
@@ -221,7 +239,10 @@ impl Step for Databases<'_> {
             let mut noted = None;
             let mut note = |left: &Unfinished| {
                 let act = Act::Postgres { source: self.live.name.clone(), left: left.clone() };
-                noted = Some(Noted::begin(record, task.repository.monitor(), &act));
+                match &noted {
+                    Some(noted) => Noted::now(noted, &act),
+                    None => noted = Some(Noted::begin(record, task.repository.monitor(), &act)),
+                }
                 Ok(())
             };
             match restore_database_noting(&one.options, &mut from, &mut note) {

@@ -1,0 +1,215 @@
+//! What stands in a live database, and what of it the user that asks may drop: the plan of a restore in place.
+//!
+//! What belongs to roles that the user is a member of is exchanged; what belongs to others and to extensions stays. The same question
+//! is asked again inside the transaction, when nobody can change the answer any more.
+
+use crate::error::{Error, Result};
+use crate::postgres::archive::{ArchiveEntry, ArchiveList};
+use crate::postgres::client::Client;
+use crate::postgres::sql::literal;
+
+/// The question.
+const STANDING: &str = include_str!("standing.sql");
+/// Entries that name no owner.
+const OF_NOBODY: &[&str] = &["EXTENSION", "CAST", "TRANSFORM", "BLOBS", "ACCESS METHOD"];
+
+/// Which part of a database is meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Schemas with all that is in them.
+    pub schemas: Vec<String>,
+    /// Tables as `schema.name`.
+    pub tables: Vec<String>,
+}
+
+impl Part {
+    /// Whether everything is meant.
+    pub fn is_all(&self) -> bool {
+        self.schemas.is_empty() && self.tables.is_empty()
+    }
+}
+
+/// What a database was when it was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// A hash of what goes and of what is in the way.
+    objects: String,
+    /// How often rows of it were written, as the server counts.
+    written: String,
+}
+
+/// The answer.
+#[derive(Debug)]
+pub(super) struct Standing {
+    rows: Vec<Row>,
+    pub(super) seen: Seen,
+}
+
+#[derive(Debug)]
+struct Row {
+    what: String,
+    kind: String,
+    name: String,
+    statement: String,
+}
+
+/// The question about this part, for a database into which these extensions are going to be restored.
+fn question(archive: &ArchiveList, part: &Part) -> String {
+    let array = |names: &mut dyn Iterator<Item = &str>| {
+        let all: Vec<String> = names.map(literal).collect();
+        format!("ARRAY[{}]::pg_catalog.text[]", all.join(", "))
+    };
+    let extensions = archive.entries.iter().filter(|e| e.kind() == "EXTENSION");
+    let mut extensions = extensions.filter_map(|e| e.rest().strip_prefix("- ")).chain(["plpgsql"]);
+    STANDING
+        .replace("$extensions", &array(&mut extensions))
+        .replace("$schemas", &array(&mut part.schemas.iter().map(String::as_str)))
+        .replace("$tables", &array(&mut part.tables.iter().map(String::as_str)))
+        .replace("$all", if part.is_all() { "true" } else { "false" })
+}
+
+/// What asks for [`Seen`], as one line behind this mark.
+pub(super) fn glance(archive: &ArchiveList, part: &Part, mark: &str) -> String {
+    let mark = literal(mark);
+    format!(
+        "SELECT {mark} || name || ' ' || statement FROM (\n{}) s WHERE what = 'print';\n",
+        question(archive, part)
+    )
+}
+
+impl Seen {
+    /// What [`glance`] answers.
+    pub(super) fn parse(line: &str) -> Self {
+        let (objects, written) = line.split_once(' ').unwrap_or((line, ""));
+        Self { objects: objects.to_owned(), written: written.to_owned() }
+    }
+
+    /// What is different now, if anything is.
+    pub(super) fn moved(&self, now: &Self) -> Option<&'static str> {
+        if self.objects != now.objects {
+            Some("what is defined in it was changed")
+        } else if self.written != now.written {
+            Some("rows of it were written")
+        } else {
+            None
+        }
+    }
+}
+
+impl Standing {
+    /// Looks.
+    pub(super) fn look(client: &Client, database: &str, archive: &ArchiveList, part: &Part) -> Result<Self> {
+        let found = client.query(Some(database), &question(archive, part))?;
+        let row = |fields: &[String]| match fields {
+            [what, kind, name, statement] => {
+                let [what, kind, name, statement] = [what, kind, name, statement].map(String::clone);
+                Some(Row { what, kind, name, statement })
+            }
+            _ => None,
+        };
+        let rows: Vec<Row> = found.chunks(4).filter_map(row).collect();
+        let print = rows.iter().find(|row| row.what == "print").ok_or_else(|| Error::Upstream {
+            system: client.connection.shown(),
+            status: None,
+            why: format!("it does not say what is in database {database}"),
+        })?;
+        let seen = Seen { objects: print.name.clone(), written: print.statement.clone() };
+        Ok(Self { rows, seen })
+    }
+
+    fn of<'a>(&'a self, what: &'a str) -> impl Iterator<Item = &'a Row> {
+        self.rows.iter().filter(move |row| row.what == what)
+    }
+
+    /// Statements that lock what goes.
+    pub(super) fn locks(&self) -> impl Iterator<Item = &str> {
+        self.of("lock").map(|row| &*row.statement)
+    }
+
+    /// Statements that drop it, and give what stays the rights that it has in a new database.
+    pub(super) fn changes(&self) -> impl Iterator<Item = &str> {
+        self.of("drop").chain(self.of("reset")).map(|row| &*row.statement)
+    }
+
+    /// Names of what is dropped. Parts of what stays that go with it are among them.
+    pub(super) fn drops(&self) -> impl Iterator<Item = String> {
+        self.of("drop").map(|row| row.name.clone()).chain(self.of("part").map(|row| row.statement.clone()))
+    }
+
+    /// What needs something that goes, and cannot go with it; of a part of a database also what could be made again.
+    pub(super) fn in_way(&self, part: &Part) -> Vec<String> {
+        let parts = self.of("part").filter(|_| !part.is_all());
+        self.of("needed").chain(parts).map(|row| row.statement.clone()).collect()
+    }
+
+    /// What stays since it belongs to others, in sentences.
+    pub(super) fn stays(&self) -> impl Iterator<Item = String> {
+        self.of("stays").map(|row| format!("{}: {} objects stay as they are", row.kind, row.name))
+    }
+
+    /// Whether the database itself is the user's.
+    pub(super) fn has_database(&self) -> bool {
+        self.of("database").next().is_some()
+    }
+
+    /// Whether an entry of a list is of this user and not of a role that he is no member of. Also a part of something that stays is,
+    /// if it goes with what it needs.
+    fn is_mine(&self, entry: &ArchiveEntry) -> bool {
+        let is_of_nobody = OF_NOBODY.contains(&entry.kind()) || entry.rest().starts_with("- EXTENSION ");
+        let is_part = || {
+            let mut parts = self.of("part");
+            parts.any(|row| entry.kind() == row.kind && names(row, entry.rest()))
+        };
+        let owner = || {
+            let ends =
+                |row: &&Row| entry.line.strip_suffix(&*row.name).is_some_and(|rest| rest.ends_with(' '));
+            self.of("role").filter(ends).max_by_key(|row| row.name.len())
+        };
+        is_of_nobody || owner().is_some_and(|role| role.kind == "mine") || is_part()
+    }
+
+    /// Whether an entry of the archive can be restored when what goes is gone; or why not.
+    pub(super) fn takes(&self, entry: &ArchiveEntry, archive: &ArchiveList) -> Takes {
+        let rest = entry.rest();
+        let first = |beginning: &str| rest.strip_prefix(beginning).unwrap_or_default();
+        if entry.is_of_database() {
+            return Takes::There;
+        }
+        let is_kept = |row: &&Row| entry.kind() == "SCHEMA" && names(row, first("- "));
+        if self.of("kept").any(|row| is_kept(&row))
+            || self.of("extension").any(|row| names(row, first("- EXTENSION ")))
+        {
+            return Takes::There;
+        }
+        // It was dropped with a function, as a live one would be.
+        let of_trigger = |kind: &str| self.of("trigger").any(|row| row.kind == kind && names(row, rest));
+        if entry.kind() == "TRIGGER" && of_trigger("may") && !of_trigger("has") {
+            return Takes::Yes;
+        }
+        // Some extensions have tables whose rows are dumped.
+        let is_member = |row: &Row| names(row, rest);
+        if entry.kind() == "TABLE DATA"
+            && self.of("member").any(is_member)
+            && !archive.entries.iter().any(|e| e.kind() == "TABLE" && e.rest() == rest)
+        {
+            return Takes::Not("rows of a table of an extension");
+        }
+        if self.is_mine(entry) { Takes::Yes } else { Takes::Not("of a role that this user is no member of") }
+    }
+}
+
+/// Whether a text begins with the name that a row has.
+fn names(row: &Row, text: &str) -> bool {
+    text.strip_prefix(&*row.name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+}
+
+/// What becomes of an entry of an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// It is restored.
+    Yes,
+    /// It is there.
+    There,
+    /// It is left out, and why.
+    Not(&'static str),
+}
