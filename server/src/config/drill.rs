@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::hook::check_limit;
 use crate::config::problems::{Place, Problems};
+use crate::config::web::check_url;
+use crate::secret::SecretRef;
 
 /// Where restores are tried.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +24,13 @@ pub struct DrillConfig {
     /// Account that runs it, where the program itself runs as root; `nobody` if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// How long each restore into it and each query may take.
+    /// Address of an n8n that is nobody's, into which workflows are imported for trial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n8n_url: Option<String>,
+    /// The key of its public API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n8n_api_key: Option<SecretRef>,
+    /// How long each restore of a dump and each query may take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_limit: Option<String>,
 }
@@ -60,6 +68,15 @@ impl DrillConfig {
         if self.user.as_deref() == Some("root") {
             problems.value(&at.key("user"), "a PostgreSQL server does not run as root");
         }
+        if self.n8n_url.is_some() != self.n8n_api_key.is_some() {
+            problems.value(&at.key("n8n_url and n8n_api_key"), "belong together");
+        }
+        if let Some(url) = &self.n8n_url {
+            problems.check(&at.key("n8n_url"), check_url(url));
+        }
+        if let Some(why) = self.n8n_api_key.as_ref().and_then(SecretRef::wrong) {
+            problems.value(&at.key("n8n_api_key"), why);
+        }
         check_limit("time_limit", self.time_limit.as_deref(), at, problems);
     }
 
@@ -67,6 +84,7 @@ impl DrillConfig {
         for path in [&mut self.scratch, &mut self.postgres_programs].into_iter().flatten() {
             *path = folder.join(&*path);
         }
+        self.n8n_api_key.iter_mut().for_each(|key| key.make_absolute(folder));
     }
 }
 

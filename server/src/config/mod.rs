@@ -207,7 +207,7 @@ impl Config {
         let of_sources = sources.flat_map(Source::references).map(|(_, secret)| secret);
         let hooks = self.hooks.iter().filter_map(|hook| hook.token.as_ref());
         let notify = self.notify.iter().filter_map(|notify| notify.token.as_ref());
-        of_sources.chain(hooks).chain(notify).chain(&self.events.token)
+        of_sources.chain(hooks).chain(notify).chain(&self.events.token).chain(&self.drill.n8n_api_key)
     }
 
     /// Which secrets stand in the file itself.
@@ -221,7 +221,10 @@ impl Config {
         }
         let hooks = self.hooks.iter().map(|h| ("hook: token".to_owned(), &h.token));
         let notify = self.notify.iter().map(|n| (format!("notify {:?}: token", n.name), &n.token));
-        let events = std::iter::once(("events.token".to_owned(), &self.events.token));
+        let events = [
+            ("events.token".to_owned(), &self.events.token),
+            ("drill.n8n_api_key".to_owned(), &self.drill.n8n_api_key),
+        ];
         let is_plain =
             |(_, token): &(String, &Option<SecretRef>)| token.as_ref().is_some_and(SecretRef::is_plain);
         all.extend(hooks.chain(notify).chain(events).filter(is_plain).map(|(place, _)| place));

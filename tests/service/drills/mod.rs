@@ -4,6 +4,7 @@ mod caught;
 mod killed;
 mod proven;
 mod service;
+mod workflows;
 
 use std::fs;
 use std::path::PathBuf;

@@ -5,6 +5,8 @@
 
 mod databases;
 mod files;
+mod imported;
+mod keys;
 mod record;
 mod scratch;
 mod workflows;
@@ -307,7 +309,11 @@ impl<'w> Trial<'w> {
         let place = files::restored(self, number, source, found)?;
         match &*source.kind {
             "sqlite" => databases::lite(self, source, &place, found),
-            "n8n" => workflows::stored(&place, found),
+            "n8n" => {
+                workflows::stored(&place, found)?;
+                keys::tried(self, &place, found)?;
+                imported::tried(self, &place, found)
+            }
             "command" | "stdin" => databases::dumps(self, source, &place, found),
             _ => Ok(()),
         }

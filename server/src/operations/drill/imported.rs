@@ -1,0 +1,158 @@
+//! Stored workflows in the scratch n8n that is configured for drills.
+//!
+//! What always holds: it is none of the n8n that are configured as sources, by whatever name its address goes; and one that holds anything
+//! of somebody else's is left alone.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use chronos_connect::n8n::{Client, Limits, Server, id_of_file, try_workflows};
+use chronos_snapshot::counted;
+use reqwest::Url;
+use serde_json::Value;
+
+use crate::config::SourceKind;
+use crate::error::{Error, Result};
+use crate::operations::drill::files::Restored;
+use crate::operations::drill::{Findings, Trial};
+use crate::turn::Turn;
+
+/// Whose turn it is at the scratch n8n: one drill at a time.
+const TURN: &str = "scratch-n8n";
+/// Differences that are told.
+const SHOWN: usize = 5;
+
+/// Tries the workflows of a source, if there is a scratch n8n.
+pub(super) fn tried(trial: &Trial<'_>, place: &Restored, found: &mut Findings) -> Result<()> {
+    let config = &trial.workplace.config.drill;
+    let Some(url) = &config.n8n_url else { return Ok(()) };
+    if let Some(why) = is_live(trial, url) {
+        found.not_tried(format!("its workflows were not imported: {why}"));
+        return Ok(());
+    }
+    let Some(_turn) = Turn::try_take(&trial.workplace.places.state, TURN, TURN)? else {
+        found.not_tried("its workflows were not imported: another drill uses the scratch n8n");
+        return Ok(());
+    };
+    let key = config.n8n_api_key.as_ref().map(|key| trial.workplace.resolve(key)).transpose()?;
+    let client = Client::new(&Server { url: url.clone(), key, basic: None }, Limits::default());
+    let monitor = &**trial.catalog.repository.monitor();
+    let outcome =
+        client.map_err(Into::into).and_then(|client| try_workflows(&client, stored(place)?, monitor));
+    match outcome {
+        Ok(outcome) => {
+            found.holds(format!(
+                "{} imported into the scratch n8n and removed again",
+                counted(outcome.taken, "workflow")
+            ));
+            for (id, what) in outcome.differences.iter().take(SHOWN) {
+                found.holds(format!("workflow {id} is shown otherwise by the scratch n8n: {what}"));
+            }
+            for (id, why) in outcome.errors {
+                found.fails(format!("workflow {id} was not taken by the scratch n8n: {why}"));
+            }
+        }
+        // That it cannot be used says nothing of the snapshot.
+        Err(error) => found.not_tried(format!("its workflows were not imported: {error}")),
+    }
+    Ok(())
+}
+
+/// The stored workflows by their ids; what is none was told already.
+fn stored(place: &Restored) -> chronos_connect::Result<BTreeMap<String, Value>> {
+    let failed = |e: Error| chronos_connect::Error::Invalid(e.to_string());
+    let mut stored = BTreeMap::new();
+    for path in place.files().map_err(failed)? {
+        let Some(id) = path.file_name().and_then(|n| n.to_str()).and_then(id_of_file) else { continue };
+        let bytes = std::fs::read(&path).map_err(|e| failed(Error::local(&path, e)))?;
+        match serde_json::from_slice::<Value>(&bytes) {
+            Ok(workflow) if workflow.get("nodes").is_some() => drop(stored.insert(id, workflow)),
+            _ => {}
+        }
+    }
+    Ok(stored)
+}
+
+/// Why an address is, or may be, that of a source.
+fn is_live(trial: &Trial<'_>, scratch: &str) -> Option<String> {
+    let Some(own) = Place::of(scratch) else { return Some(format!("{scratch} is no address")) };
+    if own.addresses.is_empty() {
+        return Some(format!("nobody knows the host of the scratch n8n, {}", own.host));
+    }
+    for target in &trial.workplace.config.targets {
+        for source in target.sources.iter().filter(|s| s.kind == SourceKind::N8n) {
+            let Some(url) = &source.url else { continue };
+            let live = match trial.workplace.resolve(url) {
+                Ok(url) => Place::of(url.reveal()),
+                Err(error) => {
+                    return Some(format!(
+                        "whether it is that of target {} is not known: {error}",
+                        target.name
+                    ));
+                }
+            };
+            if live.is_some_and(|live| live.is(&own)) {
+                return Some(format!(
+                    "drill.n8n_url is the n8n of target {}, which a drill never touches: name one that is nobody's",
+                    target.name
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// Where a server is.
+#[derive(Debug)]
+struct Place {
+    host: String,
+    port: u16,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Place {
+    fn of(url: &str) -> Option<Self> {
+        let url = Url::parse(url).ok()?;
+        let (host, port) = (url.host_str()?.to_lowercase(), url.port_or_known_default()?);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let addresses = (bare, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+        Some(Self { host, port, addresses })
+    }
+
+    /// Whether both may be one server: by name, by an address, or because both are this host.
+    fn is(&self, other: &Self) -> bool {
+        if self.port != other.port {
+            return false;
+        }
+        let is_here =
+            |place: &Self| place.addresses.iter().any(|a| a.ip().is_loopback() || a.ip().is_unspecified());
+        self.host == other.host
+            || self.addresses.iter().any(|address| other.addresses.contains(address))
+            || (is_here(self) && is_here(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn one_server_is_known_by_every_name_of_it() {
+        let is = |a: &str, b: &str| Place::of(a).unwrap().is(&Place::of(b).unwrap());
+        for same in [
+            "http://localhost:5678/",
+            "http://LOCALHOST:5678/api/v1",
+            "http://127.0.0.1:5678",
+            "http://127.0.0.2:5678",
+            "http://[::1]:5678",
+            "http://0.0.0.0:5678",
+        ] {
+            assert!(is("http://localhost:5678", same), "{same}");
+        }
+        assert!(is("http://192.0.2.7", "http://192.0.2.7:80/x"));
+        for other in ["http://localhost:5679", "https://localhost", "http://192.0.2.7:5678"] {
+            assert!(!is("http://localhost:5678", other), "{other}");
+        }
+    }
+}
