@@ -2,7 +2,7 @@
 
 use crate::support::Home;
 
-const COMMANDS: [&str; 35] = [
+const COMMANDS: [&str; 36] = [
     "init",
     "backup",
     "snapshots",
@@ -35,6 +35,7 @@ const COMMANDS: [&str; 35] = [
     "keys",
     "config",
     "schedule",
+    "drill",
     "doctor",
     "completions",
     "man",

@@ -5,10 +5,12 @@
 
 use aws_lc_rs::cipher::{AES_256, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use md5::{Digest, Md5};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::n8n::md5::md5;
 use crate::n8n::workflow::text_of;
 use crate::secret::Secret;
 
@@ -44,7 +46,7 @@ fn opens(key: &Secret, data: &str) -> bool {
 }
 
 fn decrypted(passphrase: &Secret, data: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let bytes = base64(data)?;
+    let bytes = STANDARD.decode(data.trim()).ok()?;
     let (salt, sealed) = bytes.strip_prefix(MARK)?.split_at_checked(SALT)?;
     // As n8n does: the low byte of each letter.
     let passphrase: Zeroizing<Vec<u8>> =
@@ -53,7 +55,7 @@ fn decrypted(passphrase: &Secret, data: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut last: Vec<u8> = Vec::new();
     while made.len() < KEY + BLOCK {
         let input = Zeroizing::new([&*last, &**passphrase, salt].concat());
-        last = md5(&input).to_vec();
+        last = Md5::digest(&**input).to_vec();
         made.extend_from_slice(&last);
     }
     let (key, first) = made.split_at_checked(KEY)?;
@@ -64,28 +66,6 @@ fn decrypted(passphrase: &Secret, data: &str) -> Option<Zeroizing<Vec<u8>>> {
     let length = key.decrypt(&mut clear, context).ok()?.len();
     clear.truncate(length);
     Some(clear)
-}
-
-/// The bytes of a text in base64.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let value = |byte: u8| match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    };
-    let (mut bytes, mut held, mut bits) = (Vec::with_capacity(text.len()), 0_u32, 0);
-    for byte in text.trim().trim_end_matches('=').bytes() {
-        held = (held << 6) | u32::from(value(byte)?);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((held >> bits).to_le_bytes()[0]);
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

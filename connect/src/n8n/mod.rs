@@ -11,7 +11,6 @@ mod fetch;
 mod items;
 mod key;
 mod listing;
-mod md5;
 mod node;
 mod options;
 mod owner;
