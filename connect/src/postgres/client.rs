@@ -41,6 +41,14 @@ pub struct Server {
 }
 
 impl Client {
+    /// Makes the statistics of a database anew, which takes as long as reading a part of it.
+    pub(super) fn analyze(&self, database: &str, time_limit: Option<Duration>) -> Result<()> {
+        let sql = "SET client_min_messages = error; ANALYZE";
+        let psql =
+            self.program("psql", &["-X", "-w", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql], Some(database));
+        psql.time_limit(time_limit).output(ANSWER_MAX).map(drop).map_err(|e| self.of_server(e))
+    }
+
     /// A program that connects to `database`, or to that of the connection.
     pub(super) fn program(&self, name: &str, arguments: &[&str], database: Option<&str>) -> Process {
         let words = arguments.iter().map(OsString::from);

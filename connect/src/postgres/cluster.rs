@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::assertions::{Asked, Assertions, Proof};
 use crate::error::{Error, Result, shown};
+use crate::names::random_name;
 use crate::postgres::client::{Client, of_server};
 use crate::postgres::connection::Connection;
 use crate::postgres::sql::literal;
@@ -33,6 +34,8 @@ const PROGRAMS: [&str; 6] = ["initdb", "pg_ctl", "postgres", "psql", "pg_restore
 const ANSWER_MAX: usize = 16 << 20;
 /// How long it may take to be made, to start and to stop.
 const PATIENCE: Duration = Duration::from_mins(5);
+/// Longest line that is looked at as a whole.
+const LINE_MAX: usize = 4 << 10;
 /// How often it is looked whether one that was left behind has ended, and for how long.
 const LOOK: (Duration, u32) = (Duration::from_millis(50), 200);
 /// It is thrown away: nothing of it has to survive the power, and nothing of it may stay outside its folder.
@@ -128,7 +131,8 @@ impl Cluster {
         self.client.query(None, sql)
     }
 
-    /// Runs a script into a new database; it has to come to its end.
+    /// Runs a script into a new database; it has to come to its end. Whatever else than statements is in it is refused: a command of the
+    /// client could run programs here, or speak to another server.
     pub fn run_script(
         &self,
         database: &str,
@@ -139,7 +143,18 @@ impl Cluster {
         let arguments = ["-X", "-w", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", "-o", "/dev/null"];
         let psql =
             self.client.program("psql", &arguments, Some(database)).time_limit(self.options.time_limit);
-        psql.feed(ANSWER_MAX, content).map(drop).map_err(|e| self.client.of_server(e))
+        // It knows no server but this one, and may not do more than that.
+        let nothing = || Secret::new("/dev/null");
+        let psql = psql.account(self.options.account).working_directory(&self.options.folder);
+        let psql = psql.variable("HOME", Secret::new(&*self.options.folder.to_string_lossy()));
+        let psql = psql.variable("PGPASSFILE", nothing()).variable("PGSERVICEFILE", nothing());
+        let restricted = |into: &mut dyn Write| {
+            let key = random_name()?;
+            let mut statements = Statements::new(into, &key)?;
+            content(&mut statements)?;
+            statements.end()
+        };
+        psql.feed(ANSWER_MAX, restricted).map(drop).map_err(|e| self.client.of_server(e))
     }
 
     /// Looks at what a database has to hold.
@@ -178,6 +193,58 @@ impl Drop for Cluster {
     }
 }
 
+/// What the client does not take any more.
+fn untaken(error: io::Error) -> Error {
+    Error::file(Path::new("psql"), error)
+}
+
+/// A script on its way to a client that takes nothing but statements from it: the client is restricted before the first line, and the
+/// lines by which the script itself would end that are left out.
+struct Statements<'w> {
+    into: &'w mut dyn Write,
+    line: Vec<u8>,
+    /// The line is longer than what could be such a one, and its beginning has been passed on.
+    is_long: bool,
+}
+
+impl<'w> Statements<'w> {
+    fn new(into: &'w mut dyn Write, key: &str) -> Result<Self> {
+        writeln!(into, "\\restrict {key}").map_err(untaken)?;
+        Ok(Self { into, line: Vec::new(), is_long: false })
+    }
+
+    fn pass(&mut self) -> io::Result<()> {
+        let own = [&b"\\restrict "[..], b"\\unrestrict "];
+        if self.is_long || !own.iter().any(|word| self.line.starts_with(word)) {
+            self.into.write_all(&self.line)?;
+        }
+        self.line.clear();
+        Ok(())
+    }
+
+    fn end(mut self) -> Result<()> {
+        self.pass().and_then(|()| self.into.flush()).map_err(untaken)
+    }
+}
+
+impl Write for Statements<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(piece);
+            let is_whole = piece.ends_with(b"\n");
+            if is_whole || self.line.len() > LINE_MAX {
+                self.pass()?;
+                self.is_long = !is_whole;
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.into.flush()
+    }
+}
+
 /// The end of what the server wrote says why it did not start.
 fn with_log(error: Error, log: &str) -> Error {
     let written = fs::read_to_string(log).unwrap_or_default();
@@ -192,6 +259,11 @@ fn with_log(error: Error, log: &str) -> Error {
 /// Ends the server whose folder this is, if a process that was killed has left it running.
 pub fn stop_left(folder: &Path) {
     let data = folder.join("data");
+    // What somebody else has put there may lead to another server.
+    let is_own = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+    if !is_own(folder) || !is_own(&data) {
+        return;
+    }
     let first = fs::read_to_string(data.join("postmaster.pid")).ok();
     let id = first.and_then(|text| text.lines().next()?.trim().parse::<i32>().ok());
     let Some(id) = id.filter(|id| *id > 1) else { return };

@@ -182,7 +182,9 @@ pub(super) fn restore(
         }
     }
     compare(&definitions(&work.chosen), &definitions(&client.live_list(&options.database)?))?;
-    client.query(Some(&options.database), "SET client_min_messages = error; ANALYZE")?;
+    if let Err(error) = client.analyze(&options.database, options.time_limit) {
+        notes.push(format!("its statistics could not be made anew: {error}"));
+    }
     let (entries, tables) = (work.chosen.entries.len(), work.chosen.tables().len());
     Ok(DatabaseReport { entries, tables, roles: Vec::new(), old: None, notes })
 }
@@ -239,7 +241,7 @@ impl Work<'_> {
         let end = if self.options.ends_sessions == Some(true) { ENDING } else { "" };
         let locks: String = self.standing.locks().map(|lock| format!("{lock};\n")).collect();
         format!(
-            "BEGIN;\nSET LOCAL statement_timeout = 0;\nSET LOCAL idle_in_transaction_session_timeout = 0;\n\
+            "BEGIN;\nSET LOCAL search_path = '';\nSET LOCAL statement_timeout = 0;\nSET LOCAL idle_in_transaction_session_timeout = 0;\n\
              SET LOCAL lock_timeout = {limit};\nSET LOCAL client_min_messages = warning;\n{end}{locks}{}",
             glance(self.archive, &self.part, SEEN)
         )

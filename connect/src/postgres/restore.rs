@@ -276,7 +276,7 @@ fn fill(
     if !properties.is_empty() {
         client.query(Some(&maintenance), &properties.join(";\n"))?;
     }
-    client.query(Some(staging), "ANALYZE").map(drop)
+    client.analyze(staging, options.time_limit)
 }
 
 /// Fails unless everything that was stored is there.

@@ -36,6 +36,7 @@ const FINISH_MAX: Duration = Duration::from_mins(1);
 const RESUME_MAX: Duration = Duration::from_secs(45);
 /// How long it is waited before another try to bring restores to an end that could not be yet.
 const RESUME_PAUSE: Duration = Duration::from_secs(30);
+const RESUME_PAUSE_MAX: Duration = Duration::from_mins(15);
 /// How long work may take to stop once it was asked to.
 const STOP_MAX: Duration = Duration::from_secs(20);
 
@@ -163,9 +164,11 @@ fn resume(service: &Arc<Service>) -> Result<()> {
         resumed(&service, &mut told);
         drop(ends);
         // A server may be away, or start later than this one.
+        let mut pause = RESUME_PAUSE;
         while restore::is_unfinished(service.workplace()) {
-            std::thread::sleep(RESUME_PAUSE);
+            std::thread::sleep(pause);
             resumed(&service, &mut told);
+            pause = RESUME_PAUSE_MAX.min(pause * 2);
         }
     };
     let thread = std::thread::Builder::new().name("resume".to_owned()).spawn(work);

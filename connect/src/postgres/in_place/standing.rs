@@ -99,7 +99,9 @@ impl Seen {
 impl Standing {
     /// Looks.
     pub(super) fn look(client: &Client, database: &str, archive: &ArchiveList, part: &Part) -> Result<Self> {
-        let found = client.query(Some(database), &question(archive, part))?;
+        // Nothing that somebody has put into a schema may stand in for what is asked.
+        let sql = format!("SET search_path = ''; {}", question(archive, part));
+        let found = client.query(Some(database), &sql)?;
         let row = |fields: &[String]| match fields {
             [what, kind, name, statement] => {
                 let [what, kind, name, statement] = [what, kind, name, statement].map(String::clone);

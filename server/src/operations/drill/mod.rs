@@ -350,7 +350,7 @@ impl<'w> Trial<'w> {
 
     /// Where the files of a source are put.
     fn place(&self, number: usize) -> PathBuf {
-        self.scratch.path().join(format!("files-{number}"))
+        self.scratch.private().join(format!("files-{number}"))
     }
 }
 

@@ -21,6 +21,8 @@ use crate::workplace::Workplace;
 const BEGINNING: &str = "drill-";
 /// The folder of the server in one.
 const SERVER: &str = "pg";
+/// The folder of what is restored.
+const OWN: &str = "own";
 /// Others may go through, to a server that another account runs, and see nothing.
 const PASSABLE: u32 = 0o711;
 /// For the owner alone.
@@ -52,14 +54,16 @@ impl Scratch {
             flock(&lock, FlockOperation::LockExclusive).map_err(|e| failed(e.into()))?;
             // Before it was locked somebody may have taken it for a dead process's.
             if fs::metadata(&path).is_ok_and(|now| lock.metadata().is_ok_and(|own| own.ino() == now.ino())) {
+                let own = path.join(OWN);
+                DirBuilder::new().mode(PRIVATE).create(&own).map_err(|e| Error::local(&own, e))?;
                 return Ok(Self { path, monitor: Arc::clone(monitor), _lock: lock });
             }
         }
     }
 
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Where only this user gets in: what was safe in a folder of its owner alone comes back without it.
+    pub(super) fn private(&self) -> PathBuf {
+        self.path.join(OWN)
     }
 
     /// Where a server goes.
@@ -82,10 +86,19 @@ impl Drop for Scratch {
 /// The folder of such places cannot be listed.
 pub fn tidy(workplace: &Workplace, monitor: &dyn Monitor) -> Result<()> {
     let base = workplace.drill_scratch();
+    let is_configured = workplace.config.drill.scratch.is_some();
     match base.symlink_metadata() {
+        Ok(found) if is_configured || is_own(&found) => sweep(&base, monitor),
+        // A place that is somebody else's holds nothing of ours.
+        Ok(_) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        _ => sweep(&base, monitor),
+        Err(e) => Err(Error::local(&base, e)),
     }
+}
+
+/// Whether it is a folder of this user.
+fn is_own(found: &fs::Metadata) -> bool {
+    found.is_dir() && found.uid() == rustix::process::geteuid().as_raw()
 }
 
 /// Makes the folder of such places. One that nobody configured has a name that others could have taken.
@@ -99,7 +112,7 @@ fn prepare(base: &Path, is_configured: bool) -> Result<()> {
         return Ok(());
     }
     let found = base.symlink_metadata().map_err(failed)?;
-    if found.is_dir() && found.uid() == rustix::process::geteuid().as_raw() {
+    if is_own(&found) {
         fs::set_permissions(base, Permissions::from_mode(PASSABLE)).map_err(failed)
     } else {
         let why =
@@ -112,7 +125,7 @@ fn sweep(base: &Path, monitor: &dyn Monitor) -> Result<()> {
     for found in fs::read_dir(base).map_err(|e| Error::local(base, e))? {
         let found = found.map_err(|e| Error::local(base, e))?;
         let is_one = found.file_name().to_str().is_some_and(|name| name.starts_with(BEGINNING));
-        if !is_one || !found.file_type().is_ok_and(|kind| kind.is_dir()) {
+        if !is_one || !found.path().symlink_metadata().is_ok_and(|found| is_own(&found)) {
             continue;
         }
         let path = found.path();

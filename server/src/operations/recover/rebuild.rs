@@ -1,12 +1,13 @@
 //! A recovery from a repository that is named, onto a machine that may be empty: where no target is configured, the configuration comes back
 //! first.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use chronos_snapshot::{ByteRange, RestoreOptions, Snapshot, Strategy, TreePath, restore};
+use chronos_snapshot::{ByteRange, RestoreOptions, RestoreReport, Snapshot, Strategy, TreePath, restore};
 use chronos_store::Repository;
 
 use crate::catalog::Catalog;
@@ -66,6 +67,12 @@ pub fn rebuild(workplace: &Workplace, request: &RebuildRequest) -> Result<Recove
             "the configuration comes from {} and belongs at {file}: whatever runs with another one has to be started again with it",
             step.backup_id
         ));
+        if let Some(error) = &step.error {
+            recovery.message = format!("the configuration is not back: {error}; {}", recovery.message);
+            if recovery.status == "completed" {
+                "partial".clone_into(&mut recovery.status);
+            }
+        }
         recovery.steps.insert(0, step);
     }
     Ok(recovery)
@@ -76,6 +83,8 @@ struct Found {
     snapshot: Snapshot,
     /// Where it was.
     file: PathBuf,
+    /// What it says.
+    bytes: Vec<u8>,
     config: Config,
 }
 
@@ -92,6 +101,16 @@ impl Found {
             target: Some(OWN_TARGET.to_owned()),
             components: vec![OWN_CONFIG.to_owned()],
         };
+        let hosts: BTreeSet<&str> =
+            catalog.snapshots.iter().filter(of_config).map(|s| &*s.manifest.host).collect();
+        if hosts.len() > 1 {
+            let why = format!(
+                "it has configurations of several hosts ({}): bring back the one that is meant by `chronos restore ID --strategy merge`, \
+                 with an ID of `chronos snapshots --target {OWN_TARGET}`, and rebuild then",
+                hosts.into_iter().collect::<Vec<_>>().join(", ")
+            );
+            return Err(Error::Value { place: "backup_source".to_owned(), why });
+        }
         let snapshot =
             catalog.snapshots.iter().filter(of_config).max_by_key(|s| s.taken_at()).ok_or_else(none)?;
         let manifest = &snapshot.manifest;
@@ -109,7 +128,7 @@ impl Found {
             let file = Path::new("/").join(OsStr::from_bytes(path.as_bytes()));
             match Config::parse(&String::from_utf8_lossy(&bytes), &file) {
                 Ok(config) if !config.targets.is_empty() => {
-                    return Ok(Self { snapshot: snapshot.clone(), file, config });
+                    return Ok(Self { snapshot: snapshot.clone(), file, bytes, config });
                 }
                 Err(error) if path.as_bytes().ends_with(b".toml") => why = error,
                 _ => {}
@@ -127,7 +146,8 @@ impl Found {
             dry_run: mode.is_dry(),
             ..RestoreOptions::default()
         };
-        restore(repository, &self.snapshot, &options)?;
+        let report = restore(repository, &self.snapshot, &options)?;
+        let error = self.lacks(&report, mode);
         let manifest = &self.snapshot.manifest;
         Ok(StepReport {
             phase: Phase::Config,
@@ -135,14 +155,36 @@ impl Found {
             sources: vec![OWN_CONFIG.to_owned()],
             backup_id: manifest.backup_id.clone(),
             taken_at: Some(self.snapshot.taken_at().to_string()),
-            status: if mode.is_dry() { StepState::NotBegun } else { StepState::Completed },
+            status: match (mode, &error) {
+                (Mode::DryRun, _) => StepState::NotBegun,
+                (Mode::Apply, None) => StepState::Completed,
+                (Mode::Apply, Some(_)) => StepState::Partial,
+            },
             rollback_id: None,
             pre_rollback_backup: None,
             duration_ms: millis(began),
             health: None,
             restarted: None,
-            error: None,
+            error,
             restored: None,
         })
+    }
+
+    /// Why the configuration is not back as it was.
+    fn lacks(&self, report: &RestoreReport, mode: Mode) -> Option<String> {
+        if mode.is_dry() {
+            return None;
+        }
+        let file = shown(&self.file);
+        match std::fs::read(&self.file) {
+            Ok(bytes) if bytes == self.bytes => {}
+            Ok(_) => {
+                return Some(format!(
+                    "another configuration stands at {file} and was left: move it away, and rebuild again"
+                ));
+            }
+            Err(error) => return Some(format!("{file}: {error}")),
+        }
+        report.errors.first().map(|first| format!("{}: {}", first.path, first.error))
     }
 }

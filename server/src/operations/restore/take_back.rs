@@ -3,7 +3,7 @@
 //! What always holds: it is a restore of its own, with a snapshot of what is there now and a row in the history; it is done only if
 //! nobody has restored the target since, and not long after.
 
-use chronos_snapshot::{FileOptions, Strategy};
+use chronos_snapshot::{ErrorKind, FileOptions, Strategy};
 
 use crate::config::SourceKind;
 use crate::error::{Error, Kind, Result};
@@ -100,9 +100,9 @@ fn ended(place: &str, restored: &Restored) -> String {
     }
 }
 
-/// Whether another try comes to the same.
+/// Whether it is not tried again: its server had answered just before.
 fn is_final(error: &Error) -> bool {
-    matches!(error.kind(), Kind::NotFound | Kind::Invalid | Kind::Refused)
+    error.kind() != Kind::Library(ErrorKind::Busy)
 }
 
 /// Fails if the server lets nobody in: then nothing is begun.
