@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use chronos_snapshot::TreePath;
 
 use super::*;
+use crate::sqlite::Check;
 
 /// Reads `times` while another connection writes; gives what was read.
 fn under_writes(stage: &Stage, times: usize) -> Vec<Vec<u8>> {
