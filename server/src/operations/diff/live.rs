@@ -36,9 +36,10 @@ pub(super) fn parts(
         }
     }
     if parts.is_empty() && (base.is_root() || !not_compared.is_empty()) {
+        let named = printable(manifest.backup_id.as_bytes());
         let why = match &*not_compared {
-            [] => format!("{} does not say what it was made of", manifest.backup_id),
-            each => format!("{}: {}", manifest.backup_id, each.join("; ")),
+            [] => format!("{named} does not say what it was made of"),
+            each => format!("{named}: {}", each.join("; ")),
         };
         return Err(Error::Value { place: LIVE.to_owned(), why });
     }

@@ -25,7 +25,7 @@ mod workflows;
 
 use std::path::PathBuf;
 
-use chronos_snapshot::{Snapshot, SourceResult, Strategy, Tree, Undoes, file_name};
+use chronos_snapshot::{Snapshot, SourceResult, Strategy, Tree, Undoes, file_name, printable};
 use chronos_store::Repository;
 use jiff::Timestamp;
 
@@ -140,7 +140,8 @@ impl<'w> Task<'w> {
         if let Some(exact) = &request.sources {
             sources.retain(|source| exact.contains(&source.name));
             if sources.is_empty() {
-                let why = format!("{} has nothing of {}", manifest.backup_id, exact.join(", "));
+                let named = printable(manifest.backup_id.as_bytes());
+                let why = format!("{named} has nothing of {}", exact.join(", "));
                 return Err(Error::NothingToRestore { why });
             }
         }
