@@ -17,6 +17,8 @@ const CLIENTS: [(usize, u32); 3] = [(0, 0), (0, 1), (1, 2)];
 const HOSTS: usize = 2;
 /// Seeds that are always run, from 1.
 const SEEDS: u64 = 2;
+/// Seeds that are run beyond them, where nobody slept or was killed.
+const MORE: u64 = 20;
 /// Backups that each client makes in each.
 const BACKUPS: u32 = 10;
 /// What is left beside a fresh repository with the same snapshot.
@@ -30,7 +32,13 @@ fn setting(name: &str, otherwise: u64) -> u64 {
 fn whatever_sleeps_or_dies_every_listed_snapshot_restores_and_space_is_given_back() {
     let first = setting("CHRONOS_RACES_SEED", 1);
     let backups = setting("CHRONOS_RACES_BACKUPS", u64::from(BACKUPS)) as u32;
-    for seed in first..first + setting("CHRONOS_RACES", SEEDS) {
+    let wanted = first + setting("CHRONOS_RACES", SEEDS);
+    let (mut slept, mut killed) = (0, 0);
+    for seed in first..wanted + MORE {
+        // On a quick machine everybody may have ended before fate came to it.
+        if seed >= wanted && slept > 0 && killed > 0 {
+            break;
+        }
         let race = run(seed, backups);
         let told = race.board.look();
         let ledger = race.ledger.into_inner().unwrap();
@@ -44,8 +52,10 @@ fn whatever_sleeps_or_dies_every_listed_snapshot_restores_and_space_is_given_bac
         )
         .unwrap();
         settled(&race.world, &ledger);
-        assert!(told.slept > 0 && told.killed > 0, "{told:?}");
+        slept += told.slept;
+        killed += told.killed;
     }
+    assert!(slept > 0 && killed > 0, "{slept} slept, {killed} killed");
 }
 
 fn run(seed: u64, backups: u32) -> Race {
