@@ -99,9 +99,7 @@ fn not(row: &Rollback, why: &str) -> Error {
 
 /// The row of a rollback.
 fn found(state: &State, id: &str) -> Result<Rollback> {
-    let filter = RollbackFilter { rollback_id: Some(id), ..RollbackFilter::default() };
-    let found = state.rollbacks(&filter, 1)?.into_iter().next();
-    found.ok_or_else(|| Error::UnknownRollback { rollback_id: id.to_owned() })
+    state.rollback(id)?.ok_or_else(|| Error::UnknownRollback { rollback_id: id.to_owned() })
 }
 
 /// What a rollback answered; none if it did not live to do so.

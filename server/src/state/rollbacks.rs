@@ -337,6 +337,12 @@ impl State {
         found.optional().map(Option::flatten).map_err(|e| self.wrong(e))
     }
 
+    /// The rollback that has this id.
+    pub fn rollback(&self, id: &str) -> Result<Option<Rollback>> {
+        let filter = RollbackFilter { rollback_id: Some(id), ..RollbackFilter::default() };
+        Ok(self.rollbacks(&filter, 1)?.into_iter().next())
+    }
+
     /// Rollbacks that fit, newest first, at most `limit`.
     pub fn rollbacks(&self, filter: &RollbackFilter<'_>, limit: u32) -> Result<Vec<Rollback>> {
         let status = filter.status.map(RollbackStatus::word);

@@ -93,9 +93,7 @@ fn entry(service: &Service, id: String) -> Result<Entry, Error> {
     let rows = |filter: &RollbackFilter<'_>| -> Result<Vec<HistoryRow>, Error> {
         Ok(state.rollbacks(filter, PARTS_MAX)?.into_iter().rev().map(HistoryRow::from).collect())
     };
-    let filter = RollbackFilter { rollback_id: Some(&id), ..RollbackFilter::default() };
-    let found = state.rollbacks(&filter, 1)?.into_iter().next();
-    let found = found.ok_or_else(|| Error::UnknownRollback { rollback_id: id.clone() })?;
+    let found = state.rollback(&id)?.ok_or_else(|| Error::UnknownRollback { rollback_id: id.clone() })?;
     let report = state.report(found.number)?;
     Ok(Entry {
         report: report.and_then(|text| serde_json::from_str(&text).ok()),

@@ -1,7 +1,7 @@
 //! Everything back, in the fixed order: config, event bus, databases, files, the n8n of control, production and development, agents.
 //!
-//! What always holds: each step is one restore with its own safety snapshot and its own row in the history, and is confirmed by the
-//! health check of its target before the next; what cannot be brought back is named and keeps nothing else from coming back, but what
+//! What always holds: each step is one restore with its own safety snapshot and its own row in the history, and once the last of
+//! a target is back its health check confirms it; what cannot be brought back is named and keeps nothing else from coming back, but what
 //! belongs to the same target and comes later; a recovery that broke off can be taken up again where it ended.
 
 mod choose;
@@ -153,9 +153,7 @@ fn resumed(
         return Err(wrong("says itself what it is to bring back: leave the components out"));
     }
     let state = State::open(&workplace.places.state)?;
-    let filter = RollbackFilter { rollback_id: Some(id), ..RollbackFilter::default() };
-    let row = state.rollbacks(&filter, 1)?.into_iter().next();
-    let row = row.ok_or_else(|| Error::UnknownRollback { rollback_id: id.to_owned() })?;
+    let row = state.rollback(id)?.ok_or_else(|| Error::UnknownRollback { rollback_id: id.to_owned() })?;
     let kinds = [RollbackType::Recover, RollbackType::Rebuild, RollbackType::Emergency];
     let is_one = row.target == ALL && kinds.iter().any(|kind| kind.word() == row.rollback_type);
     if !is_one || row.repository != repository.id().to_string() {

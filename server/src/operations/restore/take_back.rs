@@ -13,7 +13,7 @@ use crate::operations::restore::record::short;
 use crate::operations::restore::undone::{Created, Gave};
 use crate::operations::restore::{RestoreRequest, Restored, Undone, restore};
 use crate::sources::n8n_client;
-use crate::state::{ActRow, Rollback, RollbackFilter, RollbackType, State};
+use crate::state::{ActRow, Rollback, RollbackType, State};
 use crate::workplace::Workplace;
 
 /// Nanoseconds after which a person has to say what is to become of it: others have worked with what is there.
@@ -32,8 +32,7 @@ pub(super) fn take_back(
         if !state.has_act(row.number)? {
             continue;
         }
-        let filter = RollbackFilter { rollback_id: Some(&row.rollback_id), ..RollbackFilter::default() };
-        let Some(rollback) = state.rollbacks(&filter, 1)?.into_iter().next() else { continue };
+        let Some(rollback) = state.rollback(&row.rollback_id)? else { continue };
         match one(workplace, &row, &act, &rollback) {
             Ok(line) => {
                 state.end_act(row.number, &line)?;

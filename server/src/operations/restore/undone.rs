@@ -117,7 +117,8 @@ impl Task<'_> {
             return Ok(Vec::new());
         };
         let (before, stored) = (of_tree(&self.tree, source)?, of_tree(restored, source)?);
-        let was_there = |id: &String| before.ids().contains(id);
+        let before: BTreeSet<String> = before.ids().into_iter().collect();
+        let was_there = |id: &String| before.contains(id);
         let mut live = client.workflow_names().map_err(chronos_connect::Error::from)?;
         live.retain(|id, _| !was_there(id));
         let mut made = Vec::new();
