@@ -202,6 +202,8 @@ fn advice(error: &chronos_server::Error) -> Option<String> {
         }
         Error::NoRepository { is_own: true, .. } => "`chronos backup FOLDER` makes it; -r names another one",
         Error::NoRepository { .. } => "check the name; `chronos init` makes a new repository there",
+        Error::KitNowhere { .. } => "give the place where it is now, or that of a copy, with -r",
+        Error::KitPassword => "give the right one with --kit-password-file or CHRONOS_KIT_PASSWORD",
         Error::NotEmpty { .. } => "nothing was changed; name a new or empty folder for the repository",
         Error::Unknown { near: Some(near), .. } => {
             return Some(format!("did you mean {near}? `chronos snapshots` lists what there is"));

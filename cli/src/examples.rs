@@ -77,6 +77,10 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
     ("stats", "chronos stats --json"),
     ("repair", "chronos repair packs --dry-run\nchronos repair index\nchronos repair snapshots"),
     ("keys", "chronos keys list\nchronos keys add --new-password-file ~/.backup-password --label office"),
+    (
+        "kit",
+        "chronos kit export -o /media/stick/chronos-kit.html --copy /mnt/offsite/backups\nchronos kit open /media/stick/chronos-kit.html\nchronos -r /mnt/copy kit open kit.txt",
+    ),
     ("config", "chronos config init\nchronos config check\nchronos config show"),
     ("targets", "chronos targets\nchronos targets --json"),
     (

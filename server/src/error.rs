@@ -112,6 +112,33 @@ pub enum Error {
         /// The folder of key files.
         keys: String,
     },
+    /// A file that was to be a recovery kit holds something else.
+    #[error("{path} is no recovery kit: {why}")]
+    NotAKit {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Another password than that of the recovery kit.
+    #[error("this is not the password of the recovery kit; nothing was touched")]
+    KitPassword,
+    /// The key of a recovery kit was removed from the repository.
+    #[error(
+        "the key {slot} of this kit was removed from the repository at {location}: use a newer kit, or a password or key file"
+    )]
+    KitRevoked {
+        /// The repository.
+        location: String,
+        /// The key.
+        slot: String,
+    },
+    /// None of the places that a recovery kit names has a repository.
+    #[error("there is no repository at {}", locations.join(", nor at "))]
+    KitNowhere {
+        /// The places.
+        locations: Vec<String>,
+    },
     /// There is no repository where one was expected.
     #[error("there is no repository at {location}")]
     NoRepository {

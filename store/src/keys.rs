@@ -15,6 +15,9 @@ use crate::repository::{Repository, Secret};
 /// Most key slots of a repository: each wrong password costs an Argon2id pass for every one.
 const SLOTS_MAX: usize = 64;
 
+/// What a sealed key is called where it is named.
+const SEALED: &str = "the sealed key";
+
 /// The keys that decide chunk ids and cut points; what `init --like` carries over.
 #[derive(Clone)]
 pub struct ChunkKeys([u8; 32]);
@@ -94,6 +97,26 @@ pub(crate) fn unlock(
         None if tried == 0 => Err(Error::missing("every key slot")),
         None => Err(Error::WrongKey { slots: tried }),
     }
+}
+
+/// A key that opens a repository, sealed with a password: the JSON of a key slot that wraps the key and 32 zero bytes.
+///
+/// # Errors
+/// No randomness is to be had, or no memory for Argon2id.
+pub fn seal_key(env: &Env, key: &[u8; 32], password: &str) -> Result<Vec<u8>> {
+    let secret = Secret::Password(password.to_owned());
+    let sealed = Secrets { master: *key, chunk: [0; 32] };
+    KeySlot::wrap(env, &sealed, &secret, Kdf::for_secret(&secret), SEALED, &timestamp(env))?.encode()
+}
+
+/// The key that [`seal_key`] sealed; `None` for another password.
+///
+/// # Errors
+/// [`Error::Damaged`] for what is not whole.
+pub fn unseal_key(sealed: &[u8], password: &str) -> Result<Option<[u8; 32]>> {
+    let slot = KeySlot::decode(SEALED, sealed)?;
+    let opened = slot.unwrap(SEALED, &Secret::Password(password.to_owned()))?;
+    Ok(opened.map(|secrets| secrets.master))
 }
 
 impl Repository {

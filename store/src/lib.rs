@@ -41,10 +41,11 @@ pub use check::{CheckReport, Finding, ReadData, RepairReport, StoreStats, Verify
 pub use chunker::{ChunkClass, ChunkStream, Chunker, DETECT_BYTES};
 pub use env::{Clock, Env, Random, SystemClock, SystemRandom};
 pub use error::{Error, ErrorKind, Result};
+pub use format::FORMAT_VERSION;
 pub use gc::{PruneOptions, PruneReport};
 pub use hashed::Hashed;
 pub use id::{BadName, ChunkId, ChunkKind, ChunkMark, PackName, RepositoryId, SessionId, SnapshotId};
-pub use keys::{ChunkKeys, SlotInfo};
+pub use keys::{ChunkKeys, SlotInfo, seal_key, unseal_key};
 pub use local::{CheckMemory, Folders, Host, Owner, SessionLock};
 pub use log::Change;
 pub use monitor::{Collect, Monitor, Silent, check_cancelled};

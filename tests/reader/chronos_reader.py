@@ -154,6 +154,21 @@ def parse_key_file(data):
     return bytes.fromhex(lines[0])
 
 
+def parse_kit(text, password):
+    """The key in a recovery kit, which opens the repository like that of a key file."""
+    _, begin, rest = text.partition('<script type="application/json" id="chronos-kit">')
+    kit = json.loads(rest.partition("</script>")[0] if begin else text)
+    need(kit["kind"] == "chronos recovery kit", "this is no kit")
+    if kit["version"] > 1:
+        raise TooNew(f"the kit is of version {kit['version']}")
+    plain = json.dumps(dict(kit, checksum=""), separators=(",", ":"), ensure_ascii=False)
+    need(hash_of(plain.encode()).hex() == kit["checksum"], "the kit does not match its checksum")
+    secrets = open_slot(kit["sealed_key"], "the sealed key", password, None)
+    if not secrets:
+        raise WrongKey("this is not the password of the kit")
+    return secrets[:32]
+
+
 class Repository:
     """An open repository: its keys, its listed snapshots, and where its chunks lie."""
 
@@ -558,6 +573,7 @@ def main():
     secret = parser.add_mutually_exclusive_group(required=True)
     secret.add_argument("--password")
     secret.add_argument("--key-file")
+    secret.add_argument("--kit", nargs=2, metavar=("FILE", "PASSWORD"))
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list")
     extract = commands.add_parser("extract")
@@ -569,6 +585,9 @@ def main():
         if args.key_file:
             with open(args.key_file, "rb") as file:
                 key = parse_key_file(file.read())
+        if args.kit:
+            with open(args.kit[0], encoding="utf-8") as file:
+                key = parse_kit(file.read(), args.kit[1])
         repository = Repository(args.repository, args.password, key)
         if args.command == "list":
             for id, manifest in repository.snapshots():

@@ -1,9 +1,10 @@
 //! The worst day: a machine with n8n and its database, PostgreSQL, an SQLite file and configuration is lost, and rebuilt in an empty
-//! folder from the repository and its key alone.
+//! folder from the repository and its recovery kit alone.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use chronos_tests::postgres::{ORDERS, Postgres};
 use chronos_tests::targets::QUIET;
@@ -76,7 +77,7 @@ fn state(server: &N8n, postgres: &Postgres, home: &Path) -> Value {
 }
 
 #[test]
-fn a_machine_is_rebuilt_from_its_repository_and_its_key() {
+fn a_machine_is_rebuilt_from_its_repository_and_its_kit() {
     let postgres = Postgres::start();
     postgres.sql("postgres", "CREATE DATABASE crm");
     postgres.sql("crm", ORDERS);
@@ -111,19 +112,25 @@ fn a_machine_is_rebuilt_from_its_repository_and_its_key() {
     program.run(["backup", "--target", "chronos"]).expect_code(0);
     let before = state(&server, &postgres, &home);
 
-    // All is lost but the repository and its key.
+    let password = home.join("kit-password");
+    fs::write(&password, "four plain words here\n").unwrap();
+    let kit = home.join("chronos-kit.html");
+    let (kit, password) = (kit.to_str().unwrap(), password.to_str().unwrap());
+    program.run(["kit", "export", "-o", kit, "--kit-password-file", password]).expect_code(0);
+
+    // All is lost but the repository, the kit and what its password is.
     n8n.destroy();
     postgres.sql("postgres", "DROP DATABASE crm WITH (FORCE)");
-    let keys = home.join(".config/chronos/keys");
-    fs::rename(&keys, home.join("kept-keys")).unwrap();
     for lost in [".config", ".local", ".cache", "env", "agents"] {
         drop(fs::remove_dir_all(home.join(lost)));
     }
     fs::remove_file(home.join("bus.db")).unwrap();
-    fs::create_dir_all(keys.parent().unwrap()).unwrap();
-    fs::rename(home.join("kept-keys"), &keys).unwrap();
 
+    let began = Instant::now();
     let source = program.repository().to_str().unwrap();
+    program.run(["snapshots"]).expect_code(12);
+    let opened = ["kit", "open", kit, "--kit-password-file", password, "--no-config"];
+    program.run(opened).expect_code(0);
     let dry = program.run(["rebuild", source, "--dry-run", "--json"]).expect_code(0).json();
     assert_eq!((&dry["status"], &dry["steps"][0]["target"]), (&json!("planned"), &json!("chronos")), "{dry}");
     assert!(!home.join("env").exists() && !home.join(".config/chronos/chronos.toml").exists());
@@ -146,6 +153,7 @@ fn a_machine_is_rebuilt_from_its_repository_and_its_key() {
     ];
     assert_eq!(order, expected);
     server.wait();
+    println!("from the kit to a running machine in {:.1} s", began.elapsed().as_secs_f64());
     assert_eq!(state(&server, &postgres, &home), before);
     // The machine goes on as it was: it knows its targets, and backs itself up.
     let again = program.run(["backup", "--target", "all", "--json"]).expect_code(0).json();

@@ -14,7 +14,7 @@ use chronos_snapshot::{
 };
 use chronos_store::backend::LocalBackend;
 use chronos_store::{Change, CreateOptions, Env, LocalDirs, OpenOptions, Repository, Secret, Silent};
-use chronos_tests::{compare, reader_python, repository_root};
+use chronos_tests::{Program, compare, reader_python, repository_root};
 
 const KEY: [u8; 32] = [11; 32];
 
@@ -40,14 +40,14 @@ fn snapshots(repository: &Repository) -> Vec<Snapshot> {
     listed(&repository.view().unwrap()).0
 }
 
-fn python(repository: &Path, secret: [&str; 2], args: &[&str]) -> Output {
+fn python(repository: &Path, secret: &[&str], args: &[&str]) -> Output {
     let mut command = Command::new(reader_python());
     command.arg(repository_root().join("tests/reader/chronos_reader.py")).arg(repository);
     command.args(secret).args(args).output().unwrap()
 }
 
 #[track_caller]
-fn read(repository: &Path, secret: [&str; 2], args: &[&str]) -> String {
+fn read(repository: &Path, secret: &[&str], args: &[&str]) -> String {
     let output = python(repository, secret, args);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -114,12 +114,12 @@ fn the_independent_reader_lists_and_extracts_what_we_write() {
     let place = home.join("repository");
     let key = home.join("key");
     let secret = ["--key-file", key.to_str().unwrap()];
-    let listing = read(&place, secret, &["list"]);
+    let listing = read(&place, &secret, &["list"]);
     let ids: Vec<&str> = listing.lines().map(|l| l.split(' ').next().unwrap()).collect();
     let mine: Vec<String> = snapshots(&repository).iter().map(|s| s.id.to_string()).collect();
     assert_eq!(ids, mine);
     let out = home.join("out");
-    read(&place, secret, &["extract", &last, out.to_str().unwrap()]);
+    read(&place, &secret, &["extract", &last, out.to_str().unwrap()]);
     assert_eq!(compare::differences(&tree, &below(&out, &tree)), Vec::<String>::new());
 }
 
@@ -131,7 +131,7 @@ fn the_independent_reader_tells_a_wrong_key_from_damage() {
     fs::write(tree.join("file"), noise(10_000)).unwrap();
     back_up(&create(home), &tree);
     let (place, key) = (home.join("repository"), home.join("key"));
-    let list = || python(&place, ["--key-file", key.to_str().unwrap()], &["list"]).status.code();
+    let list = || python(&place, &["--key-file", key.to_str().unwrap()], &["list"]).status.code();
     assert_eq!(list(), Some(0));
     let right = fs::read(&key).unwrap();
     fs::write(&key, "22".repeat(32)).unwrap();
@@ -141,6 +141,23 @@ fn the_independent_reader_tells_a_wrong_key_from_damage() {
     let text = fs::read_to_string(&slot).unwrap();
     fs::write(&slot, text.replacen('0', "1", 1)).unwrap();
     assert_eq!(list(), Some(4));
+}
+
+#[test]
+fn the_independent_reader_opens_a_repository_with_a_recovery_kit() {
+    let program = Program::with_repository();
+    let (home, place) = (program.home(), program.repository());
+    fs::write(home.join("file"), "text").unwrap();
+    program.run(["backup", home.join("file").to_str().unwrap()]).expect_code(0);
+    fs::write(home.join("password"), "zwölf Wörter\n").unwrap();
+    let [kit, password] = ["kit.html", "password"].map(|name| home.join(name).to_str().unwrap().to_owned());
+    program.run(["kit", "export", "-o", &kit, "--kit-password-file", &password]).expect_code(0);
+    let listed = read(place, &["--kit", &kit, "zwölf Wörter"], &["list"]);
+    assert_eq!(listed.lines().count(), 1, "{listed}");
+    assert_eq!(python(place, &["--kit", &kit, "another"], &["list"]).status.code(), Some(12));
+    let page = fs::read_to_string(&kit).unwrap();
+    fs::write(&kit, page.replace("\"host\":\"", "\"host\":\"x")).unwrap();
+    assert_eq!(python(place, &["--kit", &kit, "zwölf Wörter"], &["list"]).status.code(), Some(4));
 }
 
 /// The golden repositories, one for each version of the format.
@@ -196,7 +213,7 @@ fn repositories_of_every_version_read_the_same_for_ever() {
         let home = tempfile::tempdir().unwrap();
         let place = home.path().join("repository");
         copy(&folder.join("repository"), &place);
-        let listing = read(&place, ["--password", "golden"], &["list"]);
+        let listing = read(&place, &["--password", "golden"], &["list"]);
         assert_eq!(listing, fs::read_to_string(folder.join("listing.txt")).unwrap());
         let backend = Arc::new(LocalBackend::new(&place));
         let secret = Secret::Password("golden".to_owned());
@@ -210,7 +227,7 @@ fn repositories_of_every_version_read_the_same_for_ever() {
             assert!(listing.contains(&id));
             let to = RestoreOptions { to: Some(ours.clone()), ..RestoreOptions::default() };
             restore(&repository, snapshot, &to).unwrap();
-            read(&place, ["--password", "golden"], &["extract", &id, theirs.to_str().unwrap()]);
+            read(&place, &["--password", "golden"], &["extract", &id, theirs.to_str().unwrap()]);
             for root in [ours, theirs] {
                 assert_eq!(describe(&root.join("golden")), expected, "{}", root.display());
                 fs::remove_dir_all(root).unwrap();

@@ -22,6 +22,7 @@ mod hold;
 mod init;
 mod jobs;
 mod keys;
+mod kit;
 mod ls;
 mod man;
 mod marks;
@@ -83,6 +84,7 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     Repair(repair::Repair),
     Keys(keys::Keys),
+    Kit(kit::Kit),
     Config(config::Config),
     Targets(targets::Targets),
     Serve(serve::Serve),
@@ -129,6 +131,7 @@ impl Command {
             Self::Stats(stats::Stats {}) => stats::Stats::run(app),
             Self::Repair(c) => c.run(app),
             Self::Keys(c) => c.run(app),
+            Self::Kit(c) => c.run(app),
             Self::Config(c) => c.run(app),
             Self::Schedule(c) => c.run(app),
             Self::Jobs(c) => c.run(app),

@@ -121,7 +121,7 @@ impl App {
     pub(crate) fn note_key(&self, file: Option<&Path>) {
         if let Some(file) = file {
             self.output.note(format!("Its key is in {}", shown(file)));
-            self.output.note("Keep a copy of this file elsewhere: without it nothing can be restored.");
+            self.output.note("Keep a copy of it elsewhere, or a recovery kit (`chronos kit export`): without it nothing can be restored.");
         }
     }
 }

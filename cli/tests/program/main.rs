@@ -21,6 +21,7 @@ mod interrupted;
 mod keys;
 mod killed;
 mod killed_together;
+mod kit;
 mod odd_names;
 mod owners;
 mod races;

@@ -2,7 +2,7 @@
 
 use crate::support::Home;
 
-const COMMANDS: [&str; 36] = [
+const COMMANDS: [&str; 37] = [
     "init",
     "backup",
     "snapshots",
@@ -33,6 +33,7 @@ const COMMANDS: [&str; 36] = [
     "stats",
     "repair",
     "keys",
+    "kit",
     "config",
     "schedule",
     "drill",

@@ -55,8 +55,10 @@ impl Error {
             Self::Clock(_) | Self::StepFailed(_) | Self::Fault => Kind::Library(ErrorKind::Io),
             Self::Store(error) => Kind::Library(error.kind()),
             Self::Snapshot(error) | Self::NotInTrash(error) => Kind::Library(error.kind()),
-            Self::NoRepository { .. } => Kind::Library(ErrorKind::NoRepository),
-            Self::NoSecret { .. } => Kind::Library(ErrorKind::WrongKey),
+            Self::NoRepository { .. } | Self::KitNowhere { .. } => Kind::Library(ErrorKind::NoRepository),
+            Self::NoSecret { .. } | Self::KitPassword | Self::KitRevoked { .. } => {
+                Kind::Library(ErrorKind::WrongKey)
+            }
             Self::NotEmpty { .. } | Self::TooManyKeys { .. } => Kind::Library(ErrorKind::Refused),
             Self::Local { source, .. } => Kind::Library(match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,

@@ -11,6 +11,7 @@ pub mod failures;
 pub mod gathered;
 pub mod history;
 pub mod hold;
+pub mod kit;
 mod marks;
 pub mod prune;
 pub mod recover;

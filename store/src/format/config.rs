@@ -6,8 +6,8 @@ use crate::crypto::Keys;
 use crate::error::{Error, Result};
 use crate::id::RepositoryId;
 
-/// Newest format version that this program knows.
-const VERSION: u32 = 1;
+/// Version of the format that this program writes, and the newest that it knows.
+pub const FORMAT_VERSION: u32 = 1;
 /// Features that this program knows; none yet.
 const FEATURES: [&str; 0] = [];
 /// Largest config in bytes.
@@ -37,7 +37,7 @@ struct Versioned {
 impl Config {
     /// A new repository's config.
     pub(crate) fn new(id: RepositoryId, created_at: String) -> Self {
-        Self { version: VERSION, id, suite: crate::crypto::SUITE, features: Vec::new(), created_at }
+        Self { version: FORMAT_VERSION, id, suite: crate::crypto::SUITE, features: Vec::new(), created_at }
     }
 
     /// The stored bytes.
@@ -66,7 +66,7 @@ impl Config {
             .ok_or_else(|| damaged("its MAC is not hex"))?;
         // The checksum stands like this in every version, so a flipped digit is no later version.
         let versioned: Versioned = serde_json::from_slice(text).map_err(|e| damaged(&e.to_string()))?;
-        if versioned.version > VERSION {
+        if versioned.version > FORMAT_VERSION {
             return Err(too_new(format!("format version {}", versioned.version)));
         }
         let config: Self = serde_json::from_slice(text).map_err(|e| damaged(&e.to_string()))?;

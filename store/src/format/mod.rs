@@ -9,6 +9,7 @@ mod toc;
 mod wire;
 
 pub(crate) use config::Config;
+pub use config::FORMAT_VERSION;
 pub(crate) use header::{Header, ObjectKind};
 pub(crate) use pack::{
     FOOTER_BYTES, Footer, PackHash, PackHead, give_back, open_frame, pack_tail, seal_frame,

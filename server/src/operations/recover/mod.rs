@@ -5,6 +5,7 @@
 //! belongs to the same target and comes later; a recovery that broke off can be taken up again where it ended.
 
 mod choose;
+mod configuration;
 mod confirm;
 mod order;
 mod rebuild;
@@ -26,6 +27,7 @@ use crate::operations::restore::{ALL, About, Call, RestoreRequest, restore, sett
 use crate::state::{RollbackFilter, RollbackStatus, RollbackType, State};
 use crate::workplace::Workplace;
 
+pub(crate) use configuration::Configuration;
 pub use order::Phase;
 pub use rebuild::{RebuildRequest, rebuild};
 pub use report::{Recovery, StepReport, StepState};

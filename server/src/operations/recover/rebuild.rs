@@ -1,22 +1,10 @@
 //! A recovery from a repository that is named, onto a machine that may be empty: where no target is configured, the configuration comes back
 //! first.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
-
-use chronos_snapshot::{ByteRange, RestoreOptions, RestoreReport, Snapshot, Strategy, TreePath, restore};
-use chronos_store::Repository;
-
-use crate::catalog::Catalog;
-use crate::config::{Config, FILE_BYTES_MAX, OWN_CONFIG, OWN_TARGET};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::operations::Mode;
-use crate::operations::recover::order::Phase;
-use crate::operations::recover::report::{StepReport, StepState};
-use crate::operations::recover::{RecoverRequest, Recovery, millis, recover};
+use crate::operations::recover::configuration::Configuration;
+use crate::operations::recover::{RecoverRequest, Recovery, recover};
 use crate::state::RollbackType;
 use crate::values::shown;
 use crate::workplace::Workplace;
@@ -42,13 +30,13 @@ pub struct RebuildRequest {
 /// Recovers everything from a repository, or says what that would do. What opens it is what opens the usual one here.
 ///
 /// # Errors
-/// Those of opening it, and of [`recover`]; [`Error::NoneGood`] if no target is configured here and the repository has no configuration.
+/// Those of opening it, and of [`recover`]; [`crate::Error::NoneGood`] if no target is configured here and the repository has no configuration.
 pub fn rebuild(workplace: &Workplace, request: &RebuildRequest) -> Result<Recovery> {
     let mut there = workplace.at(&request.source)?;
     let repository = there.open()?.repository;
     let mut first = None;
     if there.config.targets.is_empty() {
-        let found = Found::newest(&there, &repository)?;
+        let found = Configuration::newest(&there, &repository)?;
         first = Some(found.put_back(&repository, request.mode)?);
         there = there.with_config(found.file.clone(), found.config)?;
     }
@@ -76,115 +64,4 @@ pub fn rebuild(workplace: &Workplace, request: &RebuildRequest) -> Result<Recove
         recovery.steps.insert(0, step);
     }
     Ok(recovery)
-}
-
-/// The configuration that the repository has of the machine.
-struct Found {
-    snapshot: Snapshot,
-    /// Where it was.
-    file: PathBuf,
-    /// What it says.
-    bytes: Vec<u8>,
-    config: Config,
-}
-
-impl Found {
-    fn newest(there: &Workplace, repository: &Repository) -> Result<Self> {
-        let catalog = Catalog::new(&there.config, repository.clone())?;
-        let of_config = |s: &&Snapshot| {
-            s.manifest.target == OWN_TARGET
-                && s.is_good()
-                && !s.is_before_rollback()
-                && s.manifest.sources.iter().any(|source| source.name == OWN_CONFIG && !source.failed)
-        };
-        let none = || Error::NoneGood {
-            target: Some(OWN_TARGET.to_owned()),
-            components: vec![OWN_CONFIG.to_owned()],
-        };
-        let hosts: BTreeSet<&str> =
-            catalog.snapshots.iter().filter(of_config).map(|s| &*s.manifest.host).collect();
-        if hosts.len() > 1 {
-            let why = format!(
-                "it has configurations of several hosts ({}): bring back the one that is meant by `chronos restore ID --strategy merge`, \
-                 with an ID of `chronos snapshots --target {OWN_TARGET}`, and rebuild then",
-                hosts.into_iter().collect::<Vec<_>>().join(", ")
-            );
-            return Err(Error::Value { place: "backup_source".to_owned(), why });
-        }
-        let snapshot =
-            catalog.snapshots.iter().filter(of_config).max_by_key(|s| s.taken_at()).ok_or_else(none)?;
-        let manifest = &snapshot.manifest;
-        let source = manifest.sources.iter().find(|source| source.name == OWN_CONFIG).ok_or_else(none)?;
-        let paths = if source.paths.is_empty() { &manifest.paths } else { &source.paths };
-        let tree = catalog.tree(snapshot);
-        let mut why = none();
-        // Beside the configuration itself there is what it names.
-        for path in paths.iter().flat_map(|shown| TreePath::of_shown(shown)) {
-            if tree.get(&path)?.is_none_or(|node| node.size() > FILE_BYTES_MAX) {
-                continue;
-            }
-            let mut bytes = Vec::new();
-            tree.cat(&path, ByteRange::ALL, &mut bytes)?;
-            let file = Path::new("/").join(OsStr::from_bytes(path.as_bytes()));
-            match Config::parse(&String::from_utf8_lossy(&bytes), &file) {
-                Ok(config) if !config.targets.is_empty() => {
-                    return Ok(Self { snapshot: snapshot.clone(), file, bytes, config });
-                }
-                Err(error) if path.as_bytes().ends_with(b".toml") => why = error,
-                _ => {}
-            }
-        }
-        Err(why)
-    }
-
-    /// Puts its files back to where they were; what is there stays.
-    fn put_back(&self, repository: &Repository, mode: Mode) -> Result<StepReport> {
-        let began = Instant::now();
-        let options = RestoreOptions {
-            sources: vec![OWN_CONFIG.to_owned()],
-            strategy: Strategy::Merge,
-            dry_run: mode.is_dry(),
-            ..RestoreOptions::default()
-        };
-        let report = restore(repository, &self.snapshot, &options)?;
-        let error = self.lacks(&report, mode);
-        let manifest = &self.snapshot.manifest;
-        Ok(StepReport {
-            phase: Phase::Config,
-            target: OWN_TARGET.to_owned(),
-            sources: vec![OWN_CONFIG.to_owned()],
-            backup_id: manifest.backup_id.clone(),
-            taken_at: Some(self.snapshot.taken_at().to_string()),
-            status: match (mode, &error) {
-                (Mode::DryRun, _) => StepState::NotBegun,
-                (Mode::Apply, None) => StepState::Completed,
-                (Mode::Apply, Some(_)) => StepState::Partial,
-            },
-            rollback_id: None,
-            pre_rollback_backup: None,
-            duration_ms: millis(began),
-            health: None,
-            restarted: None,
-            error,
-            restored: None,
-        })
-    }
-
-    /// Why the configuration is not back as it was.
-    fn lacks(&self, report: &RestoreReport, mode: Mode) -> Option<String> {
-        if mode.is_dry() {
-            return None;
-        }
-        let file = shown(&self.file);
-        match std::fs::read(&self.file) {
-            Ok(bytes) if bytes == self.bytes => {}
-            Ok(_) => {
-                return Some(format!(
-                    "another configuration stands at {file} and was left: move it away, and rebuild again"
-                ));
-            }
-            Err(error) => return Some(format!("{file}: {error}")),
-        }
-        report.errors.first().map(|first| format!("{}: {}", first.path, first.error))
-    }
 }

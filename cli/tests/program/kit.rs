@@ -1,0 +1,257 @@
+//! The recovery kit: what it brings back on an empty machine, from the page or from its QR code alone.
+
+use std::fs;
+use std::path::Path;
+
+use rqrr::PreparedImage;
+use serde_json::Value;
+
+use crate::support::{Home, Ran, finish};
+
+/// The password of every kit here.
+const PASSWORD: &str = "four plain words here";
+
+#[track_caller]
+fn kit(home: &Home, args: &[&str]) -> Ran {
+    kit_with(home, PASSWORD, args)
+}
+
+#[track_caller]
+fn kit_with(home: &Home, password: &str, args: &[&str]) -> Ran {
+    let mut command = home.command(args);
+    finish(command.env("CHRONOS_KIT_PASSWORD", password).spawn().unwrap())
+}
+
+/// A machine with a snapshot and a kit `kit.html`; the page.
+fn machine() -> (Home, String) {
+    let home = Home::with_snapshot();
+    kit(&home, &["kit", "export", "-o", "kit.html"]).code(0);
+    let page = fs::read_to_string(home.path("kit.html")).unwrap();
+    (home, page)
+}
+
+/// An empty machine with a file `kit.html`.
+fn empty(page: &str) -> Home {
+    let home = Home::new();
+    home.file("kit.html", page.as_bytes());
+    home
+}
+
+/// What is below a home, but for the kit.
+fn has_nothing(home: &Home) -> bool {
+    fs::read_dir(home.path("")).unwrap().all(|entry| entry.unwrap().file_name() == "kit.html")
+}
+
+/// The slots that the repository has.
+fn slots(home: &Home) -> Vec<Value> {
+    home.run(["keys", "list", "--json"]).code(0).json().as_array().unwrap().clone()
+}
+
+fn restores(home: &Home, repository: &str) {
+    home.run(["-r", repository, "restore", "latest:", "--to", "out"]).code(0);
+    let found = walk(&home.path("out"));
+    assert!(found.iter().any(|text| text == "first\n"), "{found:?}");
+}
+
+/// The texts of all files below a folder.
+fn walk(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(walk(&path)) } else { found.push(fs::read_to_string(path).unwrap()) }
+    }
+    found
+}
+
+/// The text of the QR code that is drawn on a page.
+fn scanned(page: &str) -> String {
+    let (_, drawing) = page.split_once("<path fill=\"#000\" d=\"").unwrap();
+    let (path, _) = drawing.split_once('"').unwrap();
+    let mut dark = Vec::new();
+    // Each is `M x y h width v height H x V y`.
+    for part in path.split('M').filter(|part| !part.is_empty()) {
+        let numbers: Vec<usize> =
+            part.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).take(4).collect();
+        let [x, y, width, height] = numbers[..] else { panic!("{part}") };
+        dark.push((x..x + width, y..y + height));
+    }
+    let size = dark.iter().map(|(x, _)| x.end).max().unwrap() + dark[0].0.start;
+    let mut pixels = vec![255_u8; size * size];
+    for (xs, ys) in dark {
+        for y in ys {
+            pixels[y * size + xs.start..y * size + xs.end].fill(0);
+        }
+    }
+    let mut image = PreparedImage::prepare_from_greyscale(size, size, |x, y| pixels[y * size + x]);
+    let grids = image.detect_grids();
+    assert_eq!(grids.len(), 1, "one code");
+    grids[0].decode().unwrap().1
+}
+
+#[test]
+fn a_kit_brings_key_configuration_and_catalogue_to_an_empty_machine() {
+    let home = Home::with_snapshot();
+    home.file("token", b"secret token\n");
+    let config = home.file(
+        ".config/chronos/chronos.toml",
+        b"[service]\ntoken_file = \"../../token\"\n[[target]]\nname = \"shop\"\npaths = [\"../../data\"]\n",
+    );
+    home.run(["backup", "--target", "shop"]).code(0);
+    kit(&home, &["kit", "export", "-o", "early.html"]).code(0).says("no configuration yet");
+    home.run(["backup", "--target", "chronos"]).code(0);
+    let made = kit(&home, &["kit", "export", "-o", "kit.html", "--json"]).code(0).json();
+    let slot = made["slot"].as_str().unwrap();
+    // Every other key is taken away after that.
+    let mut others = slots(&home);
+    others.retain(|s| s["slot"] != slot);
+    others.sort_by_key(|s| s["current"] == true);
+    for other in others {
+        home.run(["keys", "remove", other["slot"].as_str().unwrap()]).code(0);
+    }
+    let repository = home.path("moved");
+    fs::rename(home.repository(), &repository).unwrap();
+    let before = fs::read(&config).unwrap();
+    for lost in [".config", ".local", ".cache", "token"] {
+        let path = home.path(lost);
+        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { drop(fs::remove_file(path)) }
+    }
+
+    kit(&home, &["kit", "open", "kit.html"]).code(10).says("no repository at");
+    assert!(!home.path(".config").exists());
+    let at = repository.to_str().unwrap();
+    let opened = kit(&home, &["-r", at, "kit", "open", "kit.html", "--json"]).code(0).json();
+    assert_eq!((&opened["status"], &opened["snapshots"]), (&"opened".into(), &3.into()), "{opened}");
+    assert_eq!(opened["config"]["status"], "completed", "{opened}");
+    let targets: Vec<&str> =
+        opened["newest"].as_array().unwrap().iter().map(|n| n["target"].as_str().unwrap()).collect();
+    assert_eq!(targets, ["chronos", "files", "shop"]);
+    assert_eq!(fs::read(&config).unwrap(), before);
+    assert_eq!(fs::read_to_string(home.path("token")).unwrap(), "secret token\n");
+    assert!(home.run(["targets"]).code(0).stdout.contains("shop"));
+    restores(&home, at);
+    // Once more changes nothing.
+    let again = kit(&home, &["-r", at, "kit", "open", "kit.html", "--json"]).code(0).json();
+    assert_eq!((&again["config"], &again["key_file"]), (&Value::Null, &opened["key_file"]), "{again}");
+    // A configuration that is there stays, and one that is not wanted stays away.
+    fs::write(&config, b"[[target]]\nname = \"mine\"\npaths = [\"/srv\"]\n").unwrap();
+    kit(&home, &["-r", at, "kit", "open", "kit.html"]).code(0);
+    assert!(fs::read_to_string(&config).unwrap().contains("mine"));
+    fs::remove_file(&config).unwrap();
+    kit(&home, &["-r", at, "kit", "open", "kit.html", "--no-config"]).code(0);
+    assert!(!config.exists());
+}
+
+#[test]
+fn the_printed_code_alone_opens_the_repository() {
+    let (home, page) = machine();
+    let paper = empty(&scanned(&page));
+    kit(&paper, &["kit", "open", "kit.html"]).code(0);
+    restores(&paper, home.repository().to_str().unwrap());
+}
+
+#[test]
+fn a_repository_that_lost_its_keys_and_its_config_gets_them_back() {
+    let (home, page) = machine();
+    fs::remove_dir_all(home.repository().join("keys")).unwrap();
+    fs::remove_file(home.repository().join("config")).unwrap();
+    home.run(["snapshots"]).code(4);
+    let other = empty(&page);
+    let opened = kit(&other, &["kit", "open", "kit.html", "--json"]).code(0).json();
+    assert_eq!(opened["put_back"].as_array().unwrap().len(), 3, "{opened}");
+    restores(&other, home.repository().to_str().unwrap());
+    // What opened it before does so again.
+    home.run(["snapshots"]).code(0);
+    home.run(["check"]).code(0);
+}
+
+#[test]
+fn what_does_not_open_touches_nothing() {
+    let (home, page) = machine();
+    let at = home.repository();
+    let other = empty(&page);
+    kit_with(&other, "another", &["kit", "open", "kit.html"])
+        .code(12)
+        .says("not the password of the recovery kit");
+    other.run(["kit", "open", "kit.html"]).code(2).says("CHRONOS_KIT_PASSWORD");
+    kit(&other, &["-r", "nowhere", "kit", "open", "kit.html"]).code(10);
+    assert!(has_nothing(&other));
+    let stranger = Home::with_snapshot();
+    let elsewhere = stranger.repository();
+    kit(&other, &["-r", elsewhere.to_str().unwrap(), "kit", "open", "kit.html"])
+        .code(12)
+        .says("was removed from");
+    assert!(!other.path(".config").exists());
+    let slot = slots(&home)
+        .iter()
+        .find(|s| s["label"].as_str().unwrap().starts_with("recovery kit"))
+        .unwrap()["slot"]
+        .clone();
+    home.run(["keys", "remove", slot.as_str().unwrap()]).code(0);
+    kit(&other, &["kit", "open", "kit.html"]).code(12).says(slot.as_str().unwrap());
+    assert!(!other.path(".config").exists());
+    assert_eq!(slots(&home).len(), 1, "an open kit puts no key back that was removed");
+    assert!(at.join("config").exists());
+}
+
+#[test]
+fn a_kit_that_is_damaged_or_none_is_told_so() {
+    let (_, page) = machine();
+    let begin = page.find("id=\"chronos-kit\">").unwrap() + "id=\"chronos-kit\">".len();
+    let end = page.len()
+        - page
+            .chars()
+            .rev()
+            .collect::<String>()
+            .find(&"</script>".chars().rev().collect::<String>())
+            .unwrap();
+    for at in (begin..end).step_by(97) {
+        let mut bytes = page.clone().into_bytes();
+        bytes[at] ^= 1;
+        let other = Home::new();
+        other.file("kit.html", &bytes);
+        let ran = kit(&other, &["kit", "open", "kit.html"]);
+        assert!([2, 4].contains(&ran.code) && ran.stderr.contains("kit.html"), "byte {at}: {ran:?}");
+        assert!(has_nothing(&other), "byte {at}");
+    }
+    for (text, code) in [("", 2), ("{}", 2), (&page[..end - 40], 2), ("{\"kind\":\"cake\",\"version\":1}", 2)]
+    {
+        kit(&empty(text), &["kit", "open", "kit.html"]).code(code).says("no recovery kit");
+    }
+    let later = "{\"kind\":\"chronos recovery kit\",\"version\":2,\"more\":1}";
+    kit(&empty(later), &["kit", "open", "kit.html"]).code(2).says("newer chronos");
+}
+
+#[test]
+fn a_kit_is_private_holds_no_secret_and_leaves_no_key_where_it_fails() {
+    use std::os::unix::fs::PermissionsExt;
+    let (home, page) = machine();
+    assert_eq!(fs::metadata(home.path("kit.html")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!page.contains(PASSWORD));
+    let own = fs::read_dir(home.path(".config/chronos/keys")).unwrap().next().unwrap().unwrap().path();
+    let key = fs::read_to_string(own).unwrap();
+    assert!(!page.contains(key.lines().last().unwrap()));
+    let before = slots(&home);
+    kit(&home, &["kit", "export", "-o", "kit.html"]).code(2).says("already");
+    kit(&home, &["kit", "export", "-o", "data/a.txt/kit.html"]).code(1);
+    home.run(["kit", "export", "-o", "new.html"]).code(2).says("CHRONOS_KIT_PASSWORD");
+    let far = "/".repeat(2) + &"far".repeat(900);
+    kit(&home, &["kit", "export", "-o", "new.html", "--copy", &far]).code(2).says("too long");
+    assert_eq!(slots(&home), before);
+    assert!(!home.path("new.html").exists());
+    let second = kit(&home, &["kit", "export", "-o", "new.html"]).code(0).says("keys remove");
+    assert!(second.stderr.contains("Still valid"));
+}
+
+#[test]
+fn odd_places_stand_in_the_page_as_they_are() {
+    let (home, _) = machine();
+    let odd = "/srv/<script>alert('x')</script>{{data}}&\"";
+    kit(&home, &["kit", "export", "-o", "odd.html", "--copy", odd, "--copy", "s3://bucket/chronos"]).code(0);
+    let page = fs::read_to_string(home.path("odd.html")).unwrap();
+    assert_eq!(page.matches("<script").count(), 1, "the data and nothing else");
+    let other = empty(&page);
+    kit(&other, &["kit", "open", "kit.html"]).code(0);
+    let text: Value = serde_json::from_str(&scanned(&page)).unwrap();
+    assert_eq!(text["locations"][1], odd);
+    assert_eq!(text["locations"][2], "s3://bucket/chronos");
+}
