@@ -45,7 +45,8 @@ impl Repository {
         if bad.is_empty() {
             report.actions.push("merge all tables of contents and runs into new runs".into());
             if !dry_run {
-                merge(inner, true)?;
+                // Runs may go while they are read, replaced by another merge.
+                inner.in_view(&mut |_| merge(inner, true))?;
             }
             return Ok(report);
         }

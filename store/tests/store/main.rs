@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed step fails its test")]
 
 mod adopted;
-mod between;
 mod concurrent;
 mod crash;
 mod damage;

@@ -6,8 +6,8 @@ use chronos_store::backend::{BackendExt, MemoryBackend, Method};
 use chronos_store::{ChunkId, ChunkKind, PruneOptions, ReadData, RefList, Repository, Session, SessionId};
 
 use super::kept::{assert_sound, assert_whole, begin, chunks, commit, prune, snapshot};
-use crate::between::Between;
 use crate::fixture::Fixture;
+use crate::meanwhile::Meanwhile;
 
 /// Puts chunks, commits a list of them; returns what the list names.
 fn plain(session: Session, chunks: &[Vec<u8>]) -> (SessionId, Vec<ChunkId>) {
@@ -75,8 +75,8 @@ fn of_two_copies_two_prunes_condemn_one() {
         *told.lock().unwrap() = Some(kept);
     };
     // Planned by then, and not said yet: the second look at all packs is that of the first mark.
-    let slow = Between::new(fixture.shared(), (Method::List, "packs/", 1), deed);
-    let pending = fixture.open_through(Arc::new(slow)).prune(&PruneOptions::default()).unwrap();
+    let slow = Meanwhile::new(fixture.shared(), Method::List, "packs/", 1, deed);
+    let pending = fixture.open_through(slow).prune(&PruneOptions::default()).unwrap();
     assert!(chosen.lock().unwrap().is_some() && pending.packs_deleted == 0);
 
     let late = begin(&fixture.open());
@@ -125,8 +125,8 @@ fn an_index_made_anew_beside_a_prune_offers_nothing_that_is_about_to_go() {
             theirs.open().repair_index(false).unwrap();
             *told.lock().unwrap() = Some(commit(begin(&theirs.open()), &chunks(0..50)));
         };
-        let slow = Between::new(host.shared(), (Method::Remove, "packs/", 0), deed);
-        host.open_through(Arc::new(slow)).prune(&PruneOptions::default()).unwrap();
+        let slow = Meanwhile::new(host.shared(), Method::Remove, "packs/", 0, deed);
+        host.open_through(slow).prune(&PruneOptions::default()).unwrap();
         let relies = relies.lock().unwrap().take().unwrap();
         assert!(!host.backend.content().contains_key(&orphan));
         assert_whole(&host.open(), &[&kept, &relies]);
@@ -154,8 +154,9 @@ fn a_check_beside_a_prune_finds_no_damage() {
                 theirs.open().repair_index(false).unwrap();
                 prune(&theirs.open());
             };
-            let slow = Between::new(fixture.shared(), moment, deed);
-            let report = fixture.open_through(Arc::new(slow)).check(read).unwrap();
+            let (method, prefix, skip) = moment;
+            let slow = Meanwhile::new(fixture.shared(), method, prefix, skip, deed);
+            let report = fixture.open_through(slow).check(read).unwrap();
             assert!(report.errors.is_empty(), "{moment:?}: {:?}", report.errors);
             assert_eq!(
                 report.packs_read > 0,
@@ -166,6 +167,52 @@ fn a_check_beside_a_prune_finds_no_damage() {
             assert!(session.may_reuse(&kept.session), "nothing is in quarantine");
             session.close().unwrap();
             assert_whole(&fixture.open(), &[&kept]);
+        }
+    }
+}
+
+/// A repair of the index that stands still at any of its calls takes nothing for damage, and brings nothing back, that a prune has moved
+/// or deleted meanwhile.
+#[test]
+fn a_repair_of_the_index_beside_a_prune_finds_no_damage() {
+    let calls =
+        [(Method::Stat, "index/"), (Method::Read, "index/"), (Method::List, ""), (Method::Read, "snap/")];
+    for (method, prefix) in calls {
+        for n in 0.. {
+            let fixture = Arc::new(Fixture::new());
+            let kept = snapshot(&fixture.open(), 0..50);
+            let gone: Vec<_> = (0..4).map(|n| snapshot(&fixture.open(), 10 * n..10 * n + 30)).collect();
+            fixture.open().repair_index(false).unwrap();
+            let theirs = Arc::clone(&fixture);
+            let deed = move || {
+                gone.iter().for_each(|gone| super::kept::forget(&theirs.open(), gone));
+                theirs.open().repair_index(false).unwrap();
+                // With a new index, what was replaced goes, and with a later one the decisions of what was forgotten.
+                for _ in 0..2 {
+                    theirs.open().prune(&PruneOptions::default()).unwrap();
+                    snapshot(&theirs.open(), 60..70);
+                    theirs.open().repair_index(false).unwrap();
+                }
+                prune(&theirs.open());
+            };
+            let slow = Meanwhile::new(fixture.shared(), method, prefix, n, deed);
+            let report = fixture.open_through(slow.clone()).repair_index(false);
+            let report = report.unwrap_or_else(|e| panic!("{method:?} {prefix} {n}: {e}"));
+            assert!(report.errors.is_empty(), "{method:?} {prefix} {n}: {:?}", report.errors);
+            assert!(
+                report.actions.iter().all(|a| a.starts_with("merge all")),
+                "{method:?} {prefix} {n}: {:?}",
+                report.actions
+            );
+            assert_whole(&fixture.open(), &[&kept]);
+            assert!(
+                fixture.open().check(ReadData::All).unwrap().errors.is_empty(),
+                "{method:?} {prefix} {n}"
+            );
+            if !slow.is_done() {
+                assert!(n > 0, "{method:?} {prefix} is called");
+                break;
+            }
         }
     }
 }
