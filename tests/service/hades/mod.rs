@@ -6,6 +6,7 @@ mod diff;
 mod emergency;
 mod health;
 mod killed;
+mod killed_anywhen;
 mod recover;
 mod refused;
 mod rollback;
