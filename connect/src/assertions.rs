@@ -2,7 +2,8 @@
 //!
 //! What always holds: what does not hold is said in a sentence that names it, and so is what cannot even be asked.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::verdict::Verdict;
 
 /// What has to be there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Proof {
     pub facts: Vec<String>,
     /// What does not.
     pub failures: Vec<String>,
+    /// What could not be found out here, and what is missing for that.
+    pub not_tried: Vec<String>,
 }
 
 /// A database that can be asked.
@@ -38,39 +41,44 @@ impl Assertions {
     /// Looks at each of them.
     pub(crate) fn check(&self, of: &dyn Asked, proof: &mut Proof) {
         for (table, floor) in &self.rows {
-            let counted = of.rows(table);
-            let held = counted.as_ref().is_ok_and(|count| count >= floor);
-            proof.note(held, || match counted {
-                Ok(count) if held => {
-                    format!("table {table} has {count} rows, {floor} at least are asked for")
+            match of.rows(table) {
+                Ok(count) if count >= *floor => {
+                    proof
+                        .facts
+                        .push(format!("table {table} has {count} rows, {floor} at least are asked for"));
                 }
-                Ok(count) => format!("table {table} has {count} rows, and {floor} at least are asked for"),
-                Err(e) => format!("the rows of table {table} cannot be counted: {e}"),
-            });
+                Ok(count) => {
+                    proof
+                        .failures
+                        .push(format!("table {table} has {count} rows, and {floor} at least are asked for"));
+                }
+                Err(e) => proof.unanswered(&e, &format!("the rows of table {table} cannot be counted")),
+            }
         }
         for object in &self.objects {
-            let there = of.has(object);
-            let held = there.as_ref().is_ok_and(|there| *there);
-            proof.note(held, || match there {
-                Ok(true) => format!("{object} is there"),
-                Ok(false) => format!("{object} is asked for, and is not there"),
-                Err(e) => format!("{object} cannot be looked for: {e}"),
-            });
+            match of.has(object) {
+                Ok(true) => proof.facts.push(format!("{object} is there")),
+                Ok(false) => proof.failures.push(format!("{object} is asked for, and is not there")),
+                Err(e) => proof.unanswered(&e, &format!("{object} cannot be looked for")),
+            }
         }
         for (sql, wanted) in &self.queries {
-            let answer = of.answer(sql);
-            let held = answer.as_ref().is_ok_and(|answer| answer == wanted);
-            proof.note(held, || match answer {
-                Ok(answer) if held => format!("{sql} answers {answer:?}"),
-                Ok(answer) => format!("{sql} answers {answer:?} and should answer {wanted:?}"),
-                Err(e) => format!("{sql} cannot be asked: {e}"),
-            });
+            match of.answer(sql) {
+                Ok(answer) if answer == *wanted => proof.facts.push(format!("{sql} answers {answer:?}")),
+                Ok(answer) => {
+                    proof.failures.push(format!("{sql} answers {answer:?} and should answer {wanted:?}"));
+                }
+                Err(e) => proof.unanswered(&e, &format!("{sql} cannot be asked")),
+            }
         }
     }
 }
 
 impl Proof {
-    fn note(&mut self, held: bool, line: impl FnOnce() -> String) {
-        if held { self.facts.push(line()) } else { self.failures.push(line()) }
+    /// Notes a question that was not answered: for what this host lacks, or for what the database does.
+    fn unanswered(&mut self, error: &Error, what: &str) {
+        let Verdict { is_of_host, why } = Verdict::of(error);
+        let line = format!("{what}: {why}");
+        if is_of_host { self.not_tried.push(line) } else { self.failures.push(line) }
     }
 }

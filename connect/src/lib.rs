@@ -15,6 +15,7 @@ mod secret;
 pub mod sqlite;
 mod stream;
 mod unfinished;
+mod verdict;
 
 pub mod n8n;
 
@@ -27,3 +28,4 @@ pub use secret::{Secret, is_secret_variable};
 pub use sqlite::check_space;
 pub use stream::Pump;
 pub use unfinished::Stands;
+pub use verdict::Verdict;

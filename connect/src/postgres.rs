@@ -4,6 +4,7 @@ mod archive;
 mod client;
 mod cluster;
 mod connection;
+mod dump;
 mod in_place;
 mod restore;
 mod roles;
@@ -16,8 +17,9 @@ mod way;
 
 pub use archive::{ArchiveEntry, ArchiveList};
 pub use client::{Client, Server};
-pub use cluster::{Cluster, ClusterOptions, account, find_programs, is_open_to_all, stop_left};
+pub use cluster::{Cluster, ClusterOptions, Dump, account, find_programs, is_open_to_all, stop_left};
 pub use connection::Connection;
+pub use dump::{DumpFile, Form, Script};
 pub use in_place::{Begun, InPlace, Part, Seen};
 pub use restore::{
     Content, DatabasePlan, DatabaseReport, DatabaseRestore, plan_database, restore_database,

@@ -94,6 +94,12 @@ impl Process {
         self
     }
 
+    /// Keeps all variables of this process from it but these.
+    pub(crate) fn with_only(mut self, names: &'static [&'static str]) -> Self {
+        self.hidden.all_but = Some(names);
+        self
+    }
+
     /// Lets it have also those variables of this process that hold secrets: what was made to fetch or use them needs them.
     pub fn with_secrets(mut self) -> Self {
         self.hidden.keeps_secrets = false;
@@ -158,12 +164,29 @@ impl Process {
         self.feed_through(move |stdout| limited(stdout, bytes_max), fill)
     }
 
+    /// The same; gives the end of what it said on standard error.
+    pub(crate) fn feed_told(
+        &self,
+        bytes_max: usize,
+        fill: impl FnOnce(&mut dyn Write) -> Result<()>,
+    ) -> Result<String> {
+        self.fed(move |stdout| limited(stdout, bytes_max), fill).map(|(_, said)| said)
+    }
+
     /// The same; `take` gets what it writes while it is fed, and has to read it to its end.
     pub(crate) fn feed_through<T: Send + 'static>(
         &self,
         take: impl FnOnce(ChildStdout) -> Result<T, String> + Send + 'static,
         fill: impl FnOnce(&mut dyn Write) -> Result<()>,
     ) -> Result<T> {
+        self.fed(take, fill).map(|(taken, _)| taken)
+    }
+
+    fn fed<T: Send + 'static>(
+        &self,
+        take: impl FnOnce(ChildStdout) -> Result<T, String> + Send + 'static,
+        fill: impl FnOnce(&mut dyn Write) -> Result<()>,
+    ) -> Result<(T, String)> {
         let (running, stdout, stdin) = self.start(Input::Given)?;
         let reading = std::thread::spawn(move || take(stdout));
         let mut into = Inlet { stdin, is_gone: false };
@@ -177,7 +200,7 @@ impl Process {
         let read = reading.join().unwrap_or_else(|_| Err("its output could not be read".to_owned()));
         match filled {
             Err(error) if !is_gone => Err(error),
-            _ => finished.and_then(|_| read.map_err(|why| self.failed(why))),
+            _ => finished.and_then(|said| Ok((read.map_err(|why| self.failed(why))?, said))),
         }
     }
 
@@ -237,11 +260,13 @@ struct Hidden {
     /// Those whose names begin so.
     beginning: Option<&'static str>,
     names: Vec<String>,
+    /// All that are not these.
+    all_but: Option<&'static [&'static str]>,
 }
 
 impl Default for Hidden {
     fn default() -> Self {
-        Self { keeps_secrets: true, beginning: None, names: Vec::new() }
+        Self { keeps_secrets: true, beginning: None, names: Vec::new(), all_but: None }
     }
 }
 
@@ -250,6 +275,7 @@ impl Hidden {
         (self.keeps_secrets && is_secret_variable(name))
             || self.beginning.is_some_and(|beginning| name.as_bytes().starts_with(beginning.as_bytes()))
             || self.names.iter().any(|hidden| name == hidden.as_str())
+            || self.all_but.is_some_and(|kept| !kept.iter().any(|kept| name == *kept))
     }
 }
 

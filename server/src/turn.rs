@@ -34,7 +34,7 @@ impl Turn {
         while !try_lock(&file, &path)? {
             if !has_told {
                 monitor.phase("wait");
-                monitor.problem(&format!("another backup of {target} goes on; this one waits its turn"));
+                monitor.problem(&format!("another run of {target} goes on; this one waits its turn"));
                 has_told = true;
             }
             check_cancelled(monitor)?;

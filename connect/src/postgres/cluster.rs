@@ -3,22 +3,25 @@
 //! What always holds: it listens at no address; nobody but its account and root gets into its folder; what speaks to it is never told of
 //! another server. A server refuses to run as root, so root gives it to another account.
 
+mod ask;
+mod roles;
+mod script;
+
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::assertions::{Asked, Assertions, Proof};
 use crate::error::{Error, Result, shown};
-use crate::names::random_name;
 use crate::postgres::client::{Client, of_server};
 use crate::postgres::connection::Connection;
-use crate::postgres::sql::literal;
 use crate::process::{Account, Process};
 use crate::secret::Secret;
+
+pub use roles::Dump;
 
 /// Its superuser.
 const SUPERUSER: &str = "postgres";
@@ -34,13 +37,14 @@ const PROGRAMS: [&str; 6] = ["initdb", "pg_ctl", "postgres", "psql", "pg_restore
 const ANSWER_MAX: usize = 16 << 20;
 /// How long it may take to be made, to start and to stop.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// Longest line that is looked at as a whole.
-const LINE_MAX: usize = 4 << 10;
 /// How often it is looked whether one that was left behind has ended, and for how long.
 const LOOK: (Duration, u32) = (Duration::from_millis(50), 200);
 /// It is thrown away: nothing of it has to survive the power, and nothing of it may stay outside its folder.
 const SETTINGS: &str = "-c listen_addresses= -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c autovacuum=off \
-    -c max_connections=20 -c wal_level=minimal -c max_wal_senders=0 -c dynamic_shared_memory_type=mmap -c logging_collector=off";
+    -c max_connections=20 -c wal_level=minimal -c max_wal_senders=0 -c dynamic_shared_memory_type=mmap -c logging_collector=off \
+    -c max_locks_per_transaction=4096";
+/// Variables of this process that its programs get: what finds them and their libraries. Whatever a dump runs sees these and no other.
+const KEPT: [&str; 3] = ["PATH", "LD_LIBRARY_PATH", "TZ"];
 
 /// What a server is made with.
 #[derive(Clone, Debug)]
@@ -131,37 +135,6 @@ impl Cluster {
         self.client.query(None, sql)
     }
 
-    /// Runs a script into a new database; it has to come to its end. Whatever else than statements is in it is refused: a command of the
-    /// client could run programs here, or speak to another server.
-    pub fn run_script(
-        &self,
-        database: &str,
-        content: impl FnOnce(&mut dyn Write) -> Result<()>,
-    ) -> Result<()> {
-        let name = crate::postgres::sql::identifier(database);
-        self.client.query(None, &format!("CREATE DATABASE {name} TEMPLATE template0"))?;
-        let arguments = ["-X", "-w", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", "-o", "/dev/null"];
-        let psql =
-            self.client.program("psql", &arguments, Some(database)).time_limit(self.options.time_limit);
-        // It knows no server but this one, and may not do more than that.
-        let nothing = || Secret::new("/dev/null");
-        let psql = psql.account(self.options.account).working_directory(&self.options.folder);
-        let psql = psql.variable("HOME", Secret::new(&*self.options.folder.to_string_lossy()));
-        let psql = psql.variable("PGPASSFILE", nothing()).variable("PGSERVICEFILE", nothing());
-        let restricted = |into: &mut dyn Write| {
-            let key = random_name()?;
-            let mut statements = Statements::new(into, &key)?;
-            content(&mut statements)?;
-            statements.end()
-        };
-        psql.feed(ANSWER_MAX, restricted).map(drop).map_err(|e| self.client.of_server(e))
-    }
-
-    /// Looks at what a database has to hold.
-    pub fn prove(&self, database: &str, assertions: &Assertions, proof: &mut Proof) {
-        assertions.check(&Database { cluster: self, name: database }, proof);
-    }
-
     fn data(&self) -> String {
         self.options.folder.join("data").to_string_lossy().into_owned()
     }
@@ -171,8 +144,9 @@ impl Cluster {
         let path = self.options.programs.join(program).into_os_string();
         let words = arguments.iter().map(std::ffi::OsString::from);
         let process = Process::new(std::iter::once(path).chain(words))
-            .without_variables("PG")
+            .with_only(&KEPT)
             .variable("LC_ALL", Secret::new("C"))
+            .variable("HOME", Secret::new(&*self.options.folder.to_string_lossy()))
             .account(self.options.account)
             .working_directory(&self.options.folder)
             .time_limit(Some(PATIENCE));
@@ -190,58 +164,6 @@ impl Drop for Cluster {
             // It had not started, or is ended as one that was left behind.
             stop_left(&self.options.folder);
         }
-    }
-}
-
-/// What the client does not take any more.
-fn untaken(error: io::Error) -> Error {
-    Error::file(Path::new("psql"), error)
-}
-
-/// A script on its way to a client that takes nothing but statements from it: the client is restricted before the first line, and the
-/// lines by which the script itself would end that are left out.
-struct Statements<'w> {
-    into: &'w mut dyn Write,
-    line: Vec<u8>,
-    /// The line is longer than what could be such a one, and its beginning has been passed on.
-    is_long: bool,
-}
-
-impl<'w> Statements<'w> {
-    fn new(into: &'w mut dyn Write, key: &str) -> Result<Self> {
-        writeln!(into, "\\restrict {key}").map_err(untaken)?;
-        Ok(Self { into, line: Vec::new(), is_long: false })
-    }
-
-    fn pass(&mut self) -> io::Result<()> {
-        let own = [&b"\\restrict "[..], b"\\unrestrict "];
-        if self.is_long || !own.iter().any(|word| self.line.starts_with(word)) {
-            self.into.write_all(&self.line)?;
-        }
-        self.line.clear();
-        Ok(())
-    }
-
-    fn end(mut self) -> Result<()> {
-        self.pass().and_then(|()| self.into.flush()).map_err(untaken)
-    }
-}
-
-impl Write for Statements<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.line.extend_from_slice(piece);
-            let is_whole = piece.ends_with(b"\n");
-            if is_whole || self.line.len() > LINE_MAX {
-                self.pass()?;
-                self.is_long = !is_whole;
-            }
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.into.flush()
     }
 }
 
@@ -281,53 +203,6 @@ pub fn stop_left(folder: &Path) {
             return;
         }
         std::thread::sleep(LOOK.0);
-    }
-}
-
-struct Database<'c> {
-    cluster: &'c Cluster,
-    name: &'c str,
-}
-
-impl Database<'_> {
-    fn one(&self, sql: &str) -> Result<String> {
-        Ok(self.cluster.client.query(Some(self.name), sql)?.into_iter().next().unwrap_or_default())
-    }
-}
-
-impl Asked for Database<'_> {
-    fn rows(&self, table: &str) -> Result<u64> {
-        let named = self.one(&format!("SELECT to_regclass({})", literal(table)))?;
-        if named.is_empty() {
-            return Err(Error::NotFound { what: "table", name: table.to_owned() });
-        }
-        let counted = self.one(&format!("SELECT count(*) FROM {named}"))?;
-        Ok(counted.parse().unwrap_or(0))
-    }
-
-    fn has(&self, object: &str) -> Result<bool> {
-        let name = literal(object);
-        let sql = if object.contains('(') {
-            format!("SELECT to_regprocedure({name}) IS NOT NULL")
-        } else {
-            format!(
-                "SELECT to_regclass({name}) IS NOT NULL OR to_regtype({name}) IS NOT NULL OR to_regnamespace({name}) IS NOT NULL \
-                 OR EXISTS (SELECT FROM pg_catalog.pg_proc WHERE proname = {name}) \
-                 OR EXISTS (SELECT FROM pg_catalog.pg_policy WHERE polname = {name}) \
-                 OR EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgname = {name}) \
-                 OR EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = {name})"
-            )
-        };
-        Ok(self.one(&sql)? == "t")
-    }
-
-    fn answer(&self, sql: &str) -> Result<String> {
-        let arguments = ["-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql];
-        let client = &self.cluster.client;
-        let limit = self.cluster.options.time_limit.or(Some(PATIENCE));
-        let psql = client.program("psql", &arguments, Some(self.name)).time_limit(limit);
-        let said = psql.output(ANSWER_MAX).map_err(|e| client.of_server(e))?;
-        Ok(String::from_utf8_lossy(&said).trim_end_matches('\n').to_owned())
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::hook::check_limit;
 use crate::config::problems::{Place, Problems};
+use crate::config::share::Share;
 use crate::config::web::check_url;
 use crate::secret::SecretRef;
 
@@ -36,7 +37,7 @@ pub struct DrillConfig {
 }
 
 /// What a restored database has to hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DrillRules {
     /// The one of several databases that is meant; each of them if absent.
@@ -45,6 +46,10 @@ pub struct DrillRules {
     /// Tables, and how many rows each has at least.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rows: BTreeMap<String, u64>,
+    /// By which share the rows of each table may be fewer than in the last earlier snapshot that passed. If absent, a database that
+    /// had rows must have some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_drop: Option<Share>,
     /// Tables, views, functions and other objects that must be there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<String>,
@@ -90,18 +95,29 @@ impl DrillConfig {
 
 impl DrillRules {
     pub(super) fn check(&self, at: &Place, problems: &mut Problems<'_>) {
-        if self.rows.is_empty() && self.objects.is_empty() && self.queries.is_empty() {
-            problems.value(&at.key("rows"), "say nothing, nor do objects and queries");
+        let is_silent = self.rows.is_empty() && self.objects.is_empty() && self.queries.is_empty();
+        if is_silent && self.max_drop.is_none() {
+            problems.value(&at.key("rows"), "say nothing, nor do max_drop, objects and queries");
         }
         if self.queries.iter().any(|query| query.sql.trim().is_empty()) {
             problems.value(&at.key("queries"), "an sql is empty");
         }
     }
 
+    /// Those that are of a database.
+    fn of<'r>(rules: &'r [Self], name: &'r str) -> impl Iterator<Item = &'r Self> {
+        rules.iter().filter(move |r| r.database.as_deref().is_none_or(|d| d == name))
+    }
+
+    /// By which share the tables of a database of this name may shrink, if some rules say it; the smallest counts.
+    pub(crate) fn max_drop(rules: &[Self], name: &str) -> Option<f64> {
+        Self::of(rules, name).filter_map(|r| Some(r.max_drop?.get())).min_by(f64::total_cmp)
+    }
+
     /// What a database of this name has to hold by some rules.
     pub(crate) fn of_database(rules: &[Self], name: &str) -> Assertions {
         let mut all = Assertions::default();
-        for rules in rules.iter().filter(|r| r.database.as_deref().is_none_or(|d| d == name)) {
+        for rules in Self::of(rules, name) {
             all.rows.extend(rules.rows.iter().map(|(table, floor)| (table.clone(), *floor)));
             all.objects.extend(rules.objects.iter().cloned());
             all.queries.extend(rules.queries.iter().map(|q| (q.sql.clone(), q.answer.clone())));

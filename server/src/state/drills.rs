@@ -1,6 +1,6 @@
 //! The history of drills of this host: what was restored for trial, what came of it, and how long it took.
 
-use rusqlite::{Row, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,6 +25,20 @@ CREATE TABLE drills (
     report TEXT NOT NULL
 ) STRICT;
 CREATE INDEX drills_of_target ON drills (repository, target, number);
+";
+
+/// The table of what was counted in the databases of sources that passed, for later drills.
+pub(super) const COUNTED: &str = "
+CREATE TABLE counted_rows (
+    repository TEXT NOT NULL,
+    target TEXT NOT NULL,
+    source TEXT NOT NULL,
+    database TEXT NOT NULL,
+    backup_id TEXT NOT NULL,
+    taken INTEGER NOT NULL,
+    rows TEXT NOT NULL,
+    PRIMARY KEY (repository, target, source, database)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// What came of a drill, or of a part of it.
@@ -73,6 +87,23 @@ pub struct NewDrill<'a> {
     pub ended: i64,
     /// All of it.
     pub report: &'a str,
+}
+
+/// Rows of a database that passed.
+#[derive(Clone, Debug)]
+pub struct CountedRows<'a> {
+    /// Id of the repository, and target.
+    pub of: (String, &'a str),
+    /// Source.
+    pub source: &'a str,
+    /// Database.
+    pub database: &'a str,
+    /// The snapshot, by its name.
+    pub backup_id: &'a str,
+    /// When it was taken.
+    pub taken: i64,
+    /// Tables and their rows, as JSON.
+    pub rows: &'a str,
 }
 
 /// Which drills are listed.
@@ -129,5 +160,42 @@ impl State {
             statement.query_map(values, read)?.collect::<rusqlite::Result<Vec<_>>>()
         })();
         listed.map_err(|e| self.wrong(e))
+    }
+
+    /// Keeps what was counted, unless that is known of a later snapshot.
+    pub fn keep_counted_rows(&self, counted: &CountedRows<'_>) -> Result<()> {
+        let kept = self.connection().execute(
+            "INSERT INTO counted_rows (repository, target, source, database, backup_id, taken, rows)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT DO UPDATE SET backup_id = excluded.backup_id, taken = excluded.taken, rows = excluded.rows
+             WHERE excluded.taken >= taken",
+            params![
+                counted.of.0,
+                counted.of.1,
+                counted.source,
+                counted.database,
+                counted.backup_id,
+                counted.taken,
+                counted.rows
+            ],
+        );
+        kept.map(drop).map_err(|e| self.wrong(e))
+    }
+
+    /// The snapshot before `taken` that passed last, and what was counted in it.
+    pub fn counted_rows(
+        &self,
+        (repository, target): &(String, &str),
+        source: &str,
+        database: &str,
+        taken: i64,
+    ) -> Result<Option<(String, String)>> {
+        let found = self.connection().query_row(
+            "SELECT backup_id, rows FROM counted_rows
+             WHERE repository = ?1 AND target = ?2 AND source = ?3 AND database = ?4 AND taken < ?5",
+            params![repository, target, source, database, taken],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        );
+        found.optional().map_err(|e| self.wrong(e))
     }
 }

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::values::shown;
 
 pub use acts::ActRow;
-pub use drills::{DrillFilter, DrillStatus, NewDrill};
+pub use drills::{CountedRows, DrillFilter, DrillStatus, NewDrill};
 pub use jobs::{
     Attempt, Cancelled, Choice, JobEnding, JobFilter, JobNumber, JobProgress, JobRow, JobStatus, NewJob,
 };
@@ -58,6 +58,7 @@ const MIGRATIONS: &[&str] = &[
     acts::TABLE,
     rollbacks::LINKS,
     drills::TABLE,
+    drills::COUNTED,
 ];
 /// The version of the tables that this program works with.
 const VERSION: u32 = MIGRATIONS.len() as u32;

@@ -1,7 +1,9 @@
 //! Drills: the real program restores what it has stored, dumps into a PostgreSQL of its own, and finds what would not come back.
 
+mod blamed;
 mod caught;
 mod killed;
+mod lost;
 mod proven;
 mod service;
 mod workflows;
@@ -24,13 +26,14 @@ struct Stage {
 impl Stage {
     /// `HOME` in `targets` stands for the folder of the program's home; `drill` are further keys of that section.
     fn new(drill: &str, targets: &str) -> Self {
-        let program = Program::with_repository();
-        let scratch = tempfile::tempdir().unwrap();
-        let place = scratch.path().join("drills");
-        let section = format!("[drill]\nscratch = \"{}\"\n{drill}\n", place.display());
-        open_up(scratch.path());
-        configure(&program, &[&*section, QUIET, targets].concat());
-        Self { program, scratch }
+        let stage = Self { program: Program::with_repository(), scratch: tempfile::tempdir().unwrap() };
+        open_up(stage.scratch.path());
+        configure(&stage.program, &[&*stage.section(drill), QUIET, targets].concat());
+        stage
+    }
+
+    fn section(&self, drill: &str) -> String {
+        format!("[drill]\nscratch = \"{}\"\n{drill}\n", self.scratch.path().join("drills").display())
     }
 
     fn path(&self, below: &str) -> PathBuf {
@@ -79,6 +82,20 @@ fn dump(server: &Postgres, database: &str, arguments: &[&str]) -> Vec<u8> {
 /// All that a drill found wrong, in one text.
 fn errors(drilled: &Value) -> String {
     drilled["errors"].as_array().unwrap().iter().map(|e| e.as_str().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// What a drill could not try, in one text.
+fn not_tried(drilled: &Value) -> String {
+    let sources = drilled["sources"].as_array().unwrap().iter();
+    let lines = sources.flat_map(|source| source["not_tried"].as_array().into_iter().flatten());
+    lines.map(|line| line.as_str().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// A script as `pg_dump` writes it, with these statements.
+fn script(statements: &str) -> String {
+    format!(
+        "--\n-- PostgreSQL database dump\n--\n\n{statements}\n--\n-- PostgreSQL database dump complete\n--\n\n"
+    )
 }
 
 /// A target of one command that gives a file of the home.

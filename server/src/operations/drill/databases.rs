@@ -1,32 +1,38 @@
 //! Databases of a snapshot on trial: dumps of PostgreSQL in a server that the drill itself starts, SQLite files as they were restored.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::PathBuf;
 
 use chronos_connect::postgres::{
-    Client, Cluster, ClusterOptions, DatabaseRestore, Existing, account, find_programs, is_open_to_all,
-    restore_database,
+    Cluster, Content, DatabaseRestore, Dump, DumpFile, Existing, Form, Script, restore_database,
 };
-use chronos_connect::{Account, Error as Failed, Result as Outcome, sqlite};
+use chronos_connect::{Error as Failed, Result as Outcome, Verdict, check_space, sqlite};
 use chronos_snapshot::{ByteRange, SourceResult, counted};
 
 use crate::config::DrillRules;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::operations::drill::files::Restored;
-use crate::operations::drill::{Findings, Trial, folder};
+use crate::operations::drill::{DATABASE_FACTOR, Findings, Trial, folder};
 use crate::operations::restore::{archives, globals};
-use crate::values::{parse_duration, shown};
 
-/// How an archive of `pg_dump` begins.
-const ARCHIVE: &[u8] = b"PGDMP";
-/// How a script of it begins, behind a line of its own, and what stands near its end.
-const SCRIPT: &str = "-- PostgreSQL database dump";
-const SCRIPT_END: &str = "-- PostgreSQL database dump complete";
-/// Bytes that are looked at of both ends of a file.
-const END: u64 = 4 << 10;
-/// Accounts that a server may be given to by root, the one with the least rights first.
-const ACCOUNTS: [&str; 2] = ["nobody", "postgres"];
+/// The component of what should be a dump.
+const DATABASE: &str = "database";
+
+/// What a database is to be restored from.
+struct Stored<'c> {
+    /// Its name.
+    name: String,
+    /// How it is restored.
+    dump: Dump,
+    /// Into which database of the server of the drill.
+    into: String,
+    /// Roles that were stored with it.
+    globals: Option<String>,
+    /// Version of the server that it is of; empty where it is not known.
+    server: String,
+    content: &'c mut Content<'c>,
+}
 
 /// The databases of a server, as its source stored them.
 pub(super) fn stored(trial: &Trial<'_>, source: &SourceResult, found: &mut Findings) -> Result<()> {
@@ -37,13 +43,17 @@ pub(super) fn stored(trial: &Trial<'_>, source: &SourceResult, found: &mut Findi
     if all.is_empty() {
         found.fails("the snapshot has no dump of it");
     }
-    for (path, _, name) in all {
+    let names = all.iter().map(|(_, _, name)| name.clone()).collect();
+    for (path, bytes, name) in all {
         let mut content = |into: &mut dyn Write| {
             trial.tree.cat(&path, ByteRange::ALL, into).map(drop).map_err(Failed::from)
         };
-        let restored = trial.restore(cluster, source, globals.clone(), &mut content);
-        trial.judge(cluster, source, &name, restored, found);
+        let into = trial.next_database();
+        let (globals, dump, server) = (globals.clone(), Dump::Archive, String::new());
+        let stored = Stored { name, dump, into, globals, server, content: &mut content };
+        trial.try_one(cluster, source, stored, bytes, found);
     }
+    trial.name_what_is_missing(source, &names, found);
     Ok(())
 }
 
@@ -60,12 +70,16 @@ pub(super) fn lite(
     if databases.is_empty() {
         found.fails("the snapshot has no database of it");
     }
+    let mut names = BTreeSet::new();
     for path in databases {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let proof = sqlite::prove(path, &DrillRules::of_database(trial.rules(source), &name))?;
-        found.proof.facts.extend(proof.facts);
-        found.proof.failures.extend(proof.failures);
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let rules = DrillRules::of_database(trial.rules(source), &name);
+        let (proof, rows) = sqlite::prove(path, &rules)?;
+        found.add(proof);
+        trial.compare_rows(source, &name, rows, found);
+        names.insert(name);
     }
+    trial.name_what_is_missing(source, &names, found);
     Ok(())
 }
 
@@ -76,163 +90,179 @@ pub(super) fn dumps(
     place: &Restored,
     found: &mut Findings,
 ) -> Result<()> {
-    let mut has_any = false;
+    let mut names = BTreeSet::new();
     for path in place.files()? {
-        let (head, tail) = ends(&path).map_err(|e| Error::local(&path, e))?;
-        let is_archive = head.starts_with(ARCHIVE);
-        let is_script = String::from_utf8_lossy(&head).lines().any(|line| line == SCRIPT);
-        if !is_archive && !is_script {
-            continue;
-        }
-        has_any = true;
+        let file = DumpFile::look(&path)?;
+        let name = name_of(&path);
+        let (dump, into, server) = match &file.form {
+            Form::Archive => (Dump::Archive, None, String::new()),
+            Form::Script(script) => match refused(script) {
+                Some(Refused::Damaged(why)) => {
+                    found.fails(format!("database {name}: {why}"));
+                    names.insert(name);
+                    continue;
+                }
+                Some(Refused::NotTried(why)) => {
+                    found.not_tried(format!("database {name}: {why}"));
+                    names.insert(name);
+                    continue;
+                }
+                None => {
+                    (Dump::Script(script.connects.is_some()), script.connects.clone(), script.server.clone())
+                }
+            },
+            Form::Cluster => {
+                found.not_tried(format!(
+                    "{name} is a script of pg_dumpall, which is not restored for trial: back the server up as a source of kind \
+                     postgres, or write each database by pg_dump"
+                ));
+                names.insert(name);
+                continue;
+            }
+            Form::Packed(how) if source.component == DATABASE || !trial.rules(source).is_empty() => {
+                found.not_tried(format!(
+                    "{name} is packed with {how}, which is not unpacked for trial: let the command write it as it is (what is stored \
+                     is compressed anyway), or pack it with gzip"
+                ));
+                names.insert(name);
+                continue;
+            }
+            Form::Packed(_) | Form::Other => continue,
+        };
+        names.insert(name.clone());
         let Some(cluster) = trial.cluster(found) else { return Ok(()) };
-        let mut content = |into: &mut dyn Write| {
-            let copied = File::open(&path).and_then(|mut file| io::copy(&mut file, into));
-            copied.map(drop).map_err(|source| Failed::File { path: shown(&path), source })
-        };
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let restored = if is_archive {
-            trial.restore(cluster, source, None, &mut content)
-        } else if String::from_utf8_lossy(&tail).contains(SCRIPT_END) {
-            let database = trial.next_database();
-            cluster
-                .run_script(&database, |into| content(into))
-                .map(|()| (database, "its script ran".to_owned()))
-        } else {
-            let why = "it does not come to the end that pg_dump writes".to_owned();
-            Err(Failed::Damaged { what: "the dump".to_owned(), why })
-        };
-        trial.judge(cluster, source, &name, restored, found);
+        let mut content = |into: &mut dyn Write| file.copy(into);
+        let into = into.unwrap_or_else(|| trial.next_database());
+        let stored = Stored { name, dump, into, globals: None, server, content: &mut content };
+        trial.try_one(cluster, source, stored, file.bytes, found);
     }
-    if !has_any && !trial.rules(source).is_empty() {
+    if names.is_empty() && !trial.rules(source).is_empty() {
         found.fails(
             "what its database has to hold cannot be asked for: what it wrote is no dump as pg_dump makes it",
         );
+    } else {
+        trial.name_what_is_missing(source, &names, found);
     }
     Ok(())
 }
 
-/// The first and the last bytes of a file.
-fn ends(path: &Path) -> io::Result<(Vec<u8>, Vec<u8>)> {
-    let mut file = File::open(path)?;
-    let (mut head, mut tail) = (Vec::new(), Vec::new());
-    Read::by_ref(&mut file).take(END).read_to_end(&mut head)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
-    file.read_to_end(&mut tail)?;
-    Ok((head, tail))
+/// Why a script is not run.
+enum Refused {
+    Damaged(&'static str),
+    NotTried(&'static str),
+}
+
+fn refused(script: &Script) -> Option<Refused> {
+    if !script.is_whole {
+        return Some(Refused::Damaged(
+            "the dump is damaged: it does not come to the end that pg_dump writes",
+        ));
+    }
+    script.drops.then_some(Refused::NotTried(
+        "it begins with dropping what an empty database does not have: let pg_dump write it with --if-exists, or without --clean",
+    ))
+}
+
+/// The name of a database by its file: without what tells of its form.
+fn name_of(path: &std::path::Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let bare = name.strip_suffix(".gz").unwrap_or(&name);
+    bare.rsplit_once('.').map_or(bare, |(stem, _)| stem).to_owned()
 }
 
 impl Trial<'_> {
-    /// The server of this drill, started when it is first needed; that there can be none is noted.
-    fn cluster(&self, found: &mut Findings) -> Option<&Cluster> {
-        match self.cluster.get_or_init(|| self.start()) {
-            Ok(cluster) => Some(cluster),
-            Err(why) => {
-                found.not_tried(format!("its dump was not restored, so that it is not proven: {why}"));
-                None
-            }
-        }
-    }
-
-    fn start(&self) -> std::result::Result<Cluster, String> {
-        let config = &self.workplace.config.drill;
-        let programs = match &config.postgres_programs {
-            Some(folder) if folder.join("initdb").exists() => folder.clone(),
-            Some(folder) => {
-                return Err(format!("there is no initdb in {} (drill.postgres_programs)", shown(folder)));
-            }
-            None => find_programs(std::env::var_os("PATH").as_deref()).ok_or(
-                "no programs of a PostgreSQL server are found (initdb, pg_ctl): install them, or name their folder as \
-                 drill.postgres_programs in the configuration file",
-            )?,
-        };
-        let folder = self.scratch.server();
-        let account = self.account(&folder)?;
-        let time_limit = self.time_limit(None);
-        let options = ClusterOptions { programs, folder, account, time_limit };
-        Cluster::start(options).map_err(|e| format!("no server could be started: {e}"))
-    }
-
-    /// Whom root gives the server to.
-    fn account(&self, folder: &Path) -> std::result::Result<Option<Account>, String> {
-        if !rustix::process::geteuid().is_root() {
-            return Ok(None);
-        }
-        let above = folder.parent().unwrap_or(folder);
-        if !is_open_to_all(above).map_err(|e| format!("{}: {e}", shown(above)))? {
-            return Err(format!(
-                "a PostgreSQL server does not run as root, and other accounts do not get into {}: name a folder that they can \
-                 pass through as drill.scratch in the configuration file",
-                shown(above)
-            ));
-        }
-        let wanted: Vec<&str> = match self.workplace.config.drill.user.as_deref() {
-            Some(user) => vec![user],
-            None => ACCOUNTS.to_vec(),
-        };
-        for name in &wanted {
-            match account(name).map_err(|e| e.to_string())? {
-                Some(found) if found.user != 0 => return Ok(Some(found)),
-                _ => {}
-            }
-        }
-        Err(format!(
-            "a PostgreSQL server does not run as root, and there is no account {}: name one as drill.user in the configuration file",
-            wanted.join(" or ")
-        ))
-    }
-
-    fn time_limit(&self, source: Option<&SourceResult>) -> Option<std::time::Duration> {
-        let own = source.and_then(|s| self.configured(s)).and_then(crate::config::Source::limit);
-        let of_drills = self.workplace.config.drill.time_limit.as_deref();
-        let seconds = of_drills.and_then(|text| parse_duration(text).ok());
-        own.or(seconds.map(std::time::Duration::from_secs))
-    }
-
     fn next_database(&self) -> String {
         let number = self.databases.get() + 1;
         self.databases.set(number);
         format!("drill_{number}")
     }
 
-    /// Restores an archive into a new database; gives its name, and what it is made of.
-    fn restore(
+    /// Restores one database, looks at what it holds, and gives its room back.
+    fn try_one(
         &self,
         cluster: &Cluster,
         source: &SourceResult,
-        globals: Option<String>,
-        content: &mut dyn FnMut(&mut dyn Write) -> Outcome<()>,
-    ) -> Outcome<(String, String)> {
-        let database = self.next_database();
-        let client: Client = cluster.client().clone();
-        let time_limit = self.time_limit(Some(source));
-        let options = DatabaseRestore {
-            globals,
-            time_limit,
-            ..DatabaseRestore::new(client, &database, Existing::Refuse)
-        };
-        let report = restore_database(&options, content)?;
-        let (tables, objects) = (counted(report.tables, "table"), counted(report.entries, "object"));
-        Ok((database, format!("{tables}, {objects} restored and compared with the list of the dump")))
-    }
-
-    /// Notes what came of a restored database, and what it has to hold.
-    fn judge(
-        &self,
-        cluster: &Cluster,
-        source: &SourceResult,
-        name: &str,
-        restored: Outcome<(String, String)>,
+        stored: Stored<'_>,
+        bytes: u64,
         found: &mut Findings,
     ) {
-        match restored {
-            Ok((database, facts)) => {
+        let (name, into) = (stored.name.clone(), stored.into.clone());
+        let needed = bytes.saturating_mul(DATABASE_FACTOR);
+        match check_space(&self.scratch.private(), needed)
+            .and_then(|()| self.restored(cluster, source, stored, found))
+        {
+            Ok(facts) => {
                 found.holds(format!("database {name}: {facts}"));
-                let assertions = DrillRules::of_database(self.rules(source), name);
-                cluster.prove(&database, &assertions, &mut found.proof);
+                let rules = DrillRules::of_database(self.rules(source), &name);
+                cluster.prove(&into, &rules, &mut found.proof);
+                match cluster.rows(&into) {
+                    Ok(rows) => self.compare_rows(source, &name, rows, found),
+                    Err(error) => found.blame(&format!("the rows of database {name}"), &Verdict::of(&error)),
+                }
             }
-            Err(error) => found.fails(format!("database {name}: {error}")),
+            Err(error) => found.blame(&format!("database {name}"), &Verdict::of(&error)),
+        }
+        // It goes with the server at the latest.
+        let _ = cluster.drop_database(&into);
+    }
+
+    /// Restores it; gives what it is made of.
+    fn restored(
+        &self,
+        cluster: &Cluster,
+        source: &SourceResult,
+        stored: Stored<'_>,
+        found: &mut Findings,
+    ) -> Outcome<String> {
+        let Stored { name, dump, into, globals, server, content } = stored;
+        let mut restore = |content: &mut Content<'_>| match dump {
+            Dump::Archive => {
+                let options = DatabaseRestore {
+                    globals: globals.clone(),
+                    time_limit: self.time_limit(Some(source)),
+                    ..DatabaseRestore::new(cluster.client().clone(), &into, Existing::Refuse)
+                };
+                let report = restore_database(&options, content)?;
+                let (tables, objects) = (counted(report.tables, "table"), counted(report.entries, "object"));
+                Ok(format!("{tables}, {objects} restored and compared with the list of the dump"))
+            }
+            Dump::Script(connects) => {
+                cluster.run_script(&into, connects, content).map(|()| "its script ran".to_owned())
+            }
+        };
+        let (restored, roles) = cluster.with_roles(dump, content, &mut restore);
+        if !roles.is_empty() {
+            found.holds(format!(
+                "database {name}: the snapshot does not have the roles that it names, and they were made for the trial; a new server \
+                 needs them first: {}",
+                roles.join(", ")
+            ));
+        }
+        let Err(error) = restored else { return restored };
+        let server = match dump {
+            Dump::Archive => {
+                cluster.client().list(|into| content(into)).map(|list| list.server).unwrap_or_default()
+            }
+            Dump::Script(_) => server,
+        };
+        // What it does not know of a later version says nothing of the dump.
+        Err(match cluster.is_older_than(&server)? {
+            Some(own) if !Verdict::of(&error).is_of_host => Failed::Refused(format!(
+                "it is of PostgreSQL {server}, and the programs of this host are of {own}: install newer ones, or name their folder as \
+                 drill.postgres_programs ({})",
+                Verdict::of(&error).why
+            )),
+            _ => error,
+        })
+    }
+
+    /// Rules for a database that the snapshot does not have.
+    fn name_what_is_missing(&self, source: &SourceResult, names: &BTreeSet<String>, found: &mut Findings) {
+        let named = self.rules(source).iter().filter_map(|rules| rules.database.as_deref());
+        for missing in named.filter(|name| !names.contains(*name)).collect::<BTreeSet<_>>() {
+            found.fails(format!(
+                "what database {missing} has to hold is configured, and the snapshot has no such database"
+            ));
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Files of a source in the scratch place: restored by the engine, which reads back what it wrote, and laid beside what the snapshot says.
 
 use std::ffi::OsStr;
+use std::fs::{Permissions, set_permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use chronos_connect::Verdict;
 use chronos_snapshot::{
     Error as Failed, Node, NodeKind, RestoreOptions, RestoreStatus, SourceResult, Strategy, TreePath,
     counted, restore,
@@ -99,8 +101,11 @@ fn compare(trial: &Trial<'_>, place: &Restored, found: &mut Findings) -> Result<
                 continue;
             }
             entries += 1;
-            if let Some(why) = differs(&node, &place.at(&path), mask) {
+            let at = place.at(&path);
+            if let Some(why) = differs(&node, &at) {
                 found.fails(format!("{path}: {why}"));
+            } else if let Some((why, is_of_host)) = differs_in_mode(&node, &at, mask) {
+                found.blame(&path.to_string(), &Verdict { is_of_host, why });
             }
         }
     }
@@ -108,7 +113,7 @@ fn compare(trial: &Trial<'_>, place: &Restored, found: &mut Findings) -> Result<
 }
 
 /// What is not as the snapshot says.
-fn differs(node: &Node, at: &Path, mask: u32) -> Option<String> {
+fn differs(node: &Node, at: &Path) -> Option<String> {
     let is_compared = matches!(node.kind, NodeKind::File(_) | NodeKind::Dir | NodeKind::Symlink(_));
     if !is_compared {
         return None;
@@ -128,9 +133,22 @@ fn differs(node: &Node, at: &Path, mask: u32) -> Option<String> {
     if now.is_file() && now.len() != node.size() {
         return Some(format!("it has {} bytes instead of {}", now.len(), node.size()));
     }
-    let (is, wanted) = (now.mode() & mask, node.mode & mask);
-    (is != wanted && !now.is_symlink())
-        .then(|| format!("its mode is {is:o} instead of {wanted:o}, which this scratch place may not keep"))
+    None
+}
+
+/// What of a mode is not as the snapshot says, and whether that is because the scratch place does not keep it.
+fn differs_in_mode(node: &Node, at: &Path, mask: u32) -> Option<(String, bool)> {
+    let mode = || at.symlink_metadata().ok().filter(|now| !now.is_symlink()).map(|now| now.mode() & mask);
+    let (is, wanted) = (mode()?, node.mode & mask);
+    if !matches!(node.kind, NodeKind::File(_) | NodeKind::Dir) || is == wanted {
+        return None;
+    }
+    // Set once more, it is still another one where no mode is kept.
+    let is_kept = set_permissions(at, Permissions::from_mode(wanted)).is_ok() && mode() == Some(wanted);
+    let way_out = "name a folder that keeps modes as drill.scratch";
+    let why = format!("its mode is {is:o} instead of {wanted:o}");
+    let why = if is_kept { why } else { format!("{why}, as the scratch place keeps no other ({way_out})") };
+    Some((why, !is_kept))
 }
 
 impl Restored {

@@ -8,14 +8,16 @@ mod files;
 mod imported;
 mod keys;
 mod record;
+mod rows;
 mod scratch;
+mod server;
 mod workflows;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::PathBuf;
 
-use chronos_connect::Proof;
 use chronos_connect::postgres::Cluster;
+use chronos_connect::{Proof, Verdict};
 use chronos_snapshot::{ErrorKind, Snapshot, SourceResult, Tree, TreePath};
 use chronos_store::{Repository, check_cancelled};
 use serde::{Deserialize, Serialize};
@@ -24,8 +26,10 @@ use crate::catalog::{Catalog, Chosen, rfc3339, target_name};
 use crate::config::{DrillRules, Source};
 use crate::error::{Error, Kind, Result};
 use crate::state::{DrillFilter, DrillStatus, State};
+use crate::turn::Turn;
 use crate::workplace::Workplace;
 
+use rows::Rows;
 use scratch::Scratch;
 pub use scratch::tidy;
 
@@ -33,6 +37,8 @@ pub use scratch::tidy;
 const DATABASE_FACTOR: u64 = 3;
 /// What an empty server takes, in bytes.
 const CLUSTER_BYTES: u64 = 100 << 20;
+/// One drill at a time.
+const TURN: &str = "drill";
 /// Findings of one source that are told; the rest is counted.
 const ERRORS_MAX: usize = 20;
 
@@ -86,6 +92,9 @@ pub struct Drilled {
 /// # Errors
 /// What keeps a drill from being made at all: no room, no scratch place, an order to stop.
 pub fn drill(workplace: &Workplace, catalog: &Catalog, snapshot: &Snapshot) -> Result<Drilled> {
+    let monitor = &**catalog.repository.monitor();
+    // The room for it is looked at first, and nobody else is to take it.
+    let _turn = Turn::take(&workplace.places.state, TURN, TURN, monitor)?;
     let began = workplace.env.clock.now();
     match Trial::begin(workplace, catalog, snapshot).and_then(|trial| trial.run()) {
         Ok(sources) => Ok(record::ended(workplace, catalog, snapshot, began, sources)),
@@ -121,7 +130,7 @@ impl Drills {
 }
 
 /// Drills for whom nobody waits, by the names of targets and snapshots as in [`meant`]: one that cannot be made keeps no other from it, and
-/// is told like one that failed.
+/// is told like one that did not pass.
 ///
 /// # Errors
 /// Somebody wants it to stop.
@@ -139,7 +148,7 @@ pub fn each(workplace: &Workplace, catalog: &Catalog, wanted: &[String]) -> Resu
             Ok(drilled) => all.add(drilled),
             Err(error) if error.kind() == Kind::Library(ErrorKind::Interrupted) => return Err(error),
             Err(error) => {
-                all.status = DrillStatus::Failed;
+                all.status = all.status.max(of_error(&error));
                 all.errors.push(format!("{name}: {error}"));
             }
         }
@@ -204,6 +213,8 @@ struct Trial<'w> {
     cluster: OnceCell<std::result::Result<Cluster, String>>,
     /// Databases that were made in it.
     databases: Cell<usize>,
+    /// Rows of the databases of the source that is tried.
+    counted: RefCell<Vec<(String, Rows)>>,
     scratch: Scratch,
 }
 
@@ -211,7 +222,6 @@ struct Trial<'w> {
 #[derive(Debug, Default)]
 struct Findings {
     proof: Proof,
-    not_tried: Vec<String>,
 }
 
 impl Findings {
@@ -224,11 +234,23 @@ impl Findings {
     }
 
     fn not_tried(&mut self, why: impl Into<String>) {
-        self.not_tried.push(why.into());
+        self.proof.not_tried.push(why.into());
+    }
+
+    fn add(&mut self, proof: Proof) {
+        self.proof.facts.extend(proof.facts);
+        self.proof.failures.extend(proof.failures);
+        self.proof.not_tried.extend(proof.not_tried);
+    }
+
+    /// Notes an error of the snapshot, or of the host.
+    fn blame(&mut self, what: &str, verdict: &Verdict) {
+        let line = format!("{what}: {}", verdict.why);
+        if verdict.is_of_host { self.not_tried(line) } else { self.fails(line) }
     }
 
     fn status(&self) -> DrillStatus {
-        match (self.proof.failures.is_empty(), self.not_tried.is_empty()) {
+        match (self.proof.failures.is_empty(), self.proof.not_tried.is_empty()) {
             (false, _) => DrillStatus::Failed,
             (true, false) => DrillStatus::Partial,
             (true, true) => DrillStatus::Passed,
@@ -257,8 +279,8 @@ impl<'w> Trial<'w> {
         let needed = sources.iter().map(needed).fold(0, u64::saturating_add);
         let scratch = Scratch::new(workplace, catalog.repository.monitor(), needed)?;
         let tree = catalog.tree(snapshot);
-        let (cluster, databases) = (OnceCell::new(), Cell::new(0));
-        Ok(Self { workplace, catalog, snapshot, tree, sources, cluster, databases, scratch })
+        let (cluster, databases, counted) = (OnceCell::new(), Cell::new(0), RefCell::default());
+        Ok(Self { workplace, catalog, snapshot, tree, sources, cluster, databases, counted, scratch })
     }
 
     fn run(&self) -> Result<Vec<SourceProof>> {
@@ -272,25 +294,57 @@ impl<'w> Trial<'w> {
             let began = clock.now();
             let mut found = Findings::default();
             match self.prove(number, source, &mut found) {
-                Err(error) if is_of_this_host(&error) => return Err(error),
-                Err(error) => found.fails(error.to_string()),
+                Err(error) if error.kind() == Kind::Library(ErrorKind::Interrupted) => return Err(error),
+                Err(error) => found.blame("it was not restored", &verdict(&error)),
                 Ok(()) => {}
             }
             // What was stopped has proven nothing, in either way.
             check_cancelled(&**monitor)?;
             let status = found.status();
-            let Findings { proof, not_tried } = found;
+            if status == DrillStatus::Passed {
+                self.keep_rows(source);
+            } else {
+                self.forget_rows();
+            }
+            let proof = found.proof;
             proofs.push(SourceProof {
                 source: source.name.clone(),
                 kind: source.kind.clone(),
                 status,
                 duration_ms: milliseconds(began, clock.now()),
                 proven: proof.facts,
-                not_tried,
+                not_tried: shortened(proof.not_tried),
                 errors: shortened(proof.failures),
             });
         }
+        proofs.extend(self.unmet());
         Ok(proofs)
+    }
+
+    /// Sources that should be in the snapshot, as what they have to hold is configured, and are not.
+    fn unmet(&self) -> Vec<SourceProof> {
+        let manifest = &self.snapshot.manifest;
+        let Some(target) = self.workplace.config.target(&manifest.target) else { return Vec::new() };
+        let is_there = |source: &&Source| self.sources.iter().any(|s| s.name == source.name);
+        // A snapshot of some components alone is one of those.
+        let is_meant = |source: &&Source| {
+            manifest.scope.is_empty()
+                || manifest.scope.iter().any(|component| component == source.component())
+        };
+        let unmet = target.sources.iter().filter(|s| !s.drills.is_empty() && !is_there(s)).filter(is_meant);
+        let proof = |source: &Source| SourceProof {
+            source: source.name.clone(),
+            kind: source.kind.name().to_owned(),
+            status: DrillStatus::Partial,
+            duration_ms: 0,
+            proven: Vec::new(),
+            not_tried: vec![
+                "what it has to hold is configured, and this snapshot does not have it: back the target up"
+                    .to_owned(),
+            ],
+            errors: Vec::new(),
+        };
+        unmet.map(proof).collect()
     }
 
     fn prove(&self, number: usize, source: &SourceResult, found: &mut Findings) -> Result<()> {
@@ -368,10 +422,19 @@ fn amount(source: &SourceResult) -> u64 {
     }
 }
 
-/// Whether an error says nothing of the snapshot.
-fn is_of_this_host(error: &Error) -> bool {
-    let of_host = [ErrorKind::Interrupted, ErrorKind::NoSpace, ErrorKind::ReadOnly];
-    matches!(error.kind(), Kind::Library(kind) if of_host.contains(&kind))
+/// Whether an error says something of the snapshot, and what.
+fn verdict(error: &Error) -> Verdict {
+    if let Error::Connect(error) = error {
+        return Verdict::of(error);
+    }
+    let of_host = [ErrorKind::NoSpace, ErrorKind::ReadOnly, ErrorKind::Io, ErrorKind::Busy];
+    let is_of_host = matches!(error.kind(), Kind::Library(kind) if of_host.contains(&kind));
+    Verdict { is_of_host, why: error.to_string() }
+}
+
+/// What came of a drill that was not made.
+fn of_error(error: &Error) -> DrillStatus {
+    if verdict(error).is_of_host { DrillStatus::Partial } else { DrillStatus::Failed }
 }
 
 fn milliseconds(from: i128, to: i128) -> u64 {
@@ -385,6 +448,11 @@ fn shortened(mut errors: Vec<String>) -> Vec<String> {
         errors.push(format!("and {more} more"));
     }
     errors
+}
+
+/// A moment as it is stored; a clock beyond the years that 64 bits can tell has no time.
+fn short(nanos: i128) -> i64 {
+    i64::try_from(nanos).unwrap_or_default()
 }
 
 /// Nanoseconds as a time for people.

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::catalog::Catalog;
 use crate::error::{Error, Kind, Result};
 use crate::events::{Teller, drill_ended, record};
-use crate::operations::drill::{Drilled, SourceProof, milliseconds, shown_time};
+use crate::operations::drill::{Drilled, SourceProof, milliseconds, of_error, short, shown_time};
 use crate::operations::marks;
 use crate::state::{Alert, DrillStatus, NewDrill, State, Telling};
 use crate::workplace::Workplace;
@@ -50,7 +50,7 @@ pub(super) fn ended(
     drilled
 }
 
-/// A drill that could not be made: that is told like one that failed, unless somebody stopped it.
+/// A drill that could not be made: that is told like one that did not pass, unless somebody stopped it.
 pub(super) fn not_made(workplace: &Workplace, catalog: &Catalog, snapshot: &Snapshot, error: &Error) {
     if error.kind() == Kind::Library(ErrorKind::Interrupted) {
         return;
@@ -61,7 +61,7 @@ pub(super) fn not_made(workplace: &Workplace, catalog: &Catalog, snapshot: &Snap
         backup_id: manifest.backup_id.clone(),
         snapshot: snapshot.id.to_string(),
         target: manifest.target.clone(),
-        status: DrillStatus::Failed,
+        status: of_error(error),
         began_at: shown_time(now),
         duration_ms: 0,
         size_bytes: manifest.size_bytes,
@@ -128,9 +128,4 @@ fn keep(workplace: &Workplace, catalog: &Catalog, drilled: &Drilled, (began, end
     if let Err(error) = noted {
         workplace.monitor.problem(&format!("this drill is not in the history of this host: {error}"));
     }
-}
-
-/// A moment as it is stored; a clock beyond the years that 64 bits can tell has no time.
-fn short(nanos: i128) -> i64 {
-    i64::try_from(nanos).unwrap_or_default()
 }
