@@ -20,9 +20,9 @@ pub use client::{Client, Server};
 pub use cluster::{Cluster, ClusterOptions, Dump, account, find_programs, is_open_to_all, stop_left};
 pub use connection::Connection;
 pub use dump::{DumpFile, Form, Script};
-pub use in_place::{Begun, InPlace, Part, Seen};
+pub use in_place::{Begun, Held, InPlace, Part, Seen};
 pub use restore::{
-    Content, DatabasePlan, DatabaseReport, DatabaseRestore, plan_database, restore_database,
+    Content, DatabasePlan, DatabaseReport, DatabaseRestore, hold_database, plan_database, restore_database,
     restore_database_noting,
 };
 pub use source::{Databases, Failure, Outage, PostgresOptions, PostgresSource};

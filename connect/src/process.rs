@@ -305,6 +305,7 @@ impl Write for Inlet {
 }
 
 /// A started command; killed if it is dropped before its end.
+#[derive(Debug)]
 struct Running {
     child: Child,
     shown: String,
@@ -316,6 +317,7 @@ struct Running {
 }
 
 /// The processes of a command, which can be killed from any thread.
+#[derive(Debug)]
 struct Group {
     id: Pid,
     /// Whether the number is still that of our child.

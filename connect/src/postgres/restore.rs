@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::names::random_name;
 use crate::postgres::archive::{ArchiveEntry, ArchiveList};
 use crate::postgres::client::Client;
-use crate::postgres::in_place::{self, Begun, InPlace, InPlacePlan, Seen};
+use crate::postgres::in_place::{self, Begun, Held, InPlace, InPlacePlan, Part, Seen};
+use crate::postgres::roles::missing;
 use crate::postgres::sql::{forms, identifier, statements};
 use crate::postgres::swap::{Existing, Swap, written};
 use crate::postgres::unfinished::{Exchange, Unfinished, found};
@@ -52,6 +53,8 @@ pub struct DatabaseRestore {
     pub ends_sessions: Option<bool>,
     /// How it is done in place.
     pub in_place: InPlace,
+    /// Which part of it, in place.
+    pub part: Part,
 }
 
 /// What a restore would do.
@@ -90,6 +93,8 @@ pub struct DatabaseReport {
     pub old: Option<String>,
     /// What else there is to know.
     pub notes: Vec<String>,
+    /// In place: what is not as it was stored all the same, in sentences.
+    pub differences: Vec<String>,
 }
 
 /// Says what a restore would do, without changing anything.
@@ -108,7 +113,9 @@ pub fn plan_database(options: &DatabaseRestore, content: &mut Content<'_>) -> Re
         return Ok(plan);
     }
     if plan.way.way == Way::InPlace {
-        let found = in_place::plan(options, &plan.archive)?;
+        let made = options.globals.iter().filter(|_| server.is_superuser);
+        let made: Vec<String> = made.flat_map(|globals| missing(globals, &[]).roles).collect();
+        let found = in_place::plan(options, &plan.archive, &made)?;
         let InPlacePlan { drops, goes, comes, stays, seen } = found;
         return Ok(DatabasePlan { goes, comes, drops, stays, seen, ..plan });
     }
@@ -122,14 +129,30 @@ pub fn plan_database(options: &DatabaseRestore, content: &mut Content<'_>) -> Re
     Ok(plan)
 }
 
-/// Restores the archive that `content` writes.
-pub fn restore_database(options: &DatabaseRestore, content: &mut Content<'_>) -> Result<DatabaseReport> {
-    restore_database_noting(options, content, &mut |_| Ok(()))
+/// Keeps others from writing rows that a restore of the archive that `content` writes takes away, so that a snapshot that is made from
+/// now on has all of them; `None` where the database stays beside the restored one.
+pub fn hold_database(options: &DatabaseRestore, content: &mut Content<'_>) -> Result<Option<Held>> {
+    let client = &options.client;
+    let maintenance = options.maintenance();
+    let before = found(client, &maintenance, &options.database)?;
+    let way = options.way(&client.server(Some(&maintenance))?, &maintenance, before.as_ref())?;
+    if before.is_none() || way.way != Way::InPlace {
+        return Ok(None);
+    }
+    let archive = client.list(|into| content(into))?;
+    in_place::hold(options, &archive).map(Some)
 }
 
-/// The same. `note` is told what would be left if the process ended, before anything is changed; its error ends it.
+/// Restores the archive that `content` writes.
+pub fn restore_database(options: &DatabaseRestore, content: &mut Content<'_>) -> Result<DatabaseReport> {
+    restore_database_noting(options, None, content, &mut |_| Ok(()))
+}
+
+/// The same. `held` is what [`hold_database`] gave. `note` is told what would be left if the process ended, before anything is changed;
+/// its error ends it.
 pub fn restore_database_noting(
     options: &DatabaseRestore,
+    held: Option<Held>,
     content: &mut Content<'_>,
     note: &mut dyn FnMut(&Unfinished) -> Result<()>,
 ) -> Result<DatabaseReport> {
@@ -157,7 +180,7 @@ pub fn restore_database_noting(
             .map(|s| renamed(s, &archive.database, &options.database))
             .collect();
         let mut note = |begun: &Begun| note(&Unfinished::InPlace(begun.clone()));
-        let report = in_place::restore(options, &archive, &own, content, &mut note)?;
+        let report = in_place::restore(options, &archive, &own, held, content, &mut note)?;
         return Ok(DatabaseReport { roles, ..report });
     }
     let (staging, old) = (beside(&options.database, "new")?, beside(&options.database, "old")?);
@@ -177,6 +200,7 @@ pub fn restore_database_noting(
             roles,
             old: swap.old,
             notes: swap.notes,
+            differences: Vec::new(),
         }),
         Err(cause) => Err(options.give_up(&staging, cause)),
     }
@@ -195,6 +219,7 @@ impl DatabaseRestore {
             way: None,
             ends_sessions: None,
             in_place: InPlace::default(),
+            part: Part::default(),
         }
     }
 
@@ -280,18 +305,20 @@ fn fill(
 }
 
 /// Fails unless everything that was stored is there.
-pub(super) fn compare(stored: &BTreeMap<String, usize>, now: &BTreeMap<String, usize>) -> Result<()> {
-    let lacking: Vec<&str> = stored
-        .iter()
-        .filter(|(name, count)| now.get(*name).is_none_or(|n| n < count))
-        .map(|(name, _)| name.as_str())
-        .collect();
+fn compare(stored: &BTreeMap<String, usize>, now: &BTreeMap<String, usize>) -> Result<()> {
+    let lacking = lacking(stored, now);
     if lacking.is_empty() {
         return Ok(());
     }
-    let shown = lacking.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let shown = lacking.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
     let why = format!("{} of its objects were not restored: {shown}", lacking.len());
     Err(Error::Damaged { what: "the restored database".to_owned(), why })
+}
+
+/// What was stored and is not there.
+pub(super) fn lacking(stored: &BTreeMap<String, usize>, now: &BTreeMap<String, usize>) -> Vec<String> {
+    let is_less = |(name, count): &(&String, &usize)| now.get(*name).is_none_or(|n| n < *count);
+    stored.iter().filter(is_less).map(|(name, _)| name.clone()).collect()
 }
 
 /// What is defined in a database, with how many of each there are.

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::process::{Input, Process, Running};
 
 /// A started command; killed if it is dropped before its end.
+#[derive(Debug)]
 pub(crate) struct Dialogue {
     process: Process,
     running: Running,

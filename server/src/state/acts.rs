@@ -55,6 +55,13 @@ impl State {
         noted.map(drop).map_err(|e| self.wrong(e))
     }
 
+    /// Notes that it failed and nobody knows in which state that left the system: its rollback is not over with that.
+    pub fn leave_act(&self, number: i64) -> Result<()> {
+        let connection = self.connection();
+        let noted = connection.execute("UPDATE acts SET is_done = -1 WHERE number = ?1", params![number]);
+        noted.map(drop).map_err(|e| self.wrong(e))
+    }
+
     /// Whether it is there, of a rollback that is over without a word.
     pub fn has_act(&self, number: i64) -> Result<bool> {
         let connection = self.connection();
@@ -86,7 +93,7 @@ impl State {
         let connection = self.connection();
         let listed = (|| {
             let mut statement = connection.prepare(
-                "SELECT acts.number, what, is_done, rollback_id FROM acts JOIN rollbacks ON rollbacks.number = acts.rollback
+                "SELECT acts.number, what, is_done > 0, rollback_id FROM acts JOIN rollbacks ON rollbacks.number = acts.rollback
                  WHERE repository = ?1 AND target = ?2 ORDER BY acts.number",
             )?;
             let read = |row: &rusqlite::Row<'_>| {

@@ -281,7 +281,8 @@ impl State {
         noted.map(drop).map_err(|e| self.wrong(e))
     }
 
-    /// Notes how a rollback ended, and with it what others are told of that: both, or none.
+    /// Notes how a rollback ended, and with it what others are told of that: both, or none. One that left an act behind is interrupted:
+    /// whoever brings that to an end says what it did.
     pub fn end_rollback(
         &self,
         number: i64,
@@ -291,17 +292,23 @@ impl State {
         let mut connection = self.connection();
         let ended = (|| {
             let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            change.execute(
-                "UPDATE rollbacks SET status = ?2, completed_at = ?3, error_message = ?4, report = ?5 WHERE number = ?1",
-                params![
-                    number,
-                    ending.status.word(),
-                    ending.completed_at,
-                    ending.error_message,
-                    ending.report
-                ],
+            let is_left = change.query_row(
+                "SELECT count(*) > 0 FROM acts WHERE rollback = ?1 AND is_done < 0",
+                [number],
+                |row| row.get::<_, bool>(0),
             )?;
-            change.execute("DELETE FROM acts WHERE rollback = ?1", params![number])?;
+            let status = if is_left { RollbackStatus::Interrupted } else { ending.status };
+            change.execute(
+                "UPDATE rollbacks SET status = ?2, completed_at = ?3, error_message = ?4 WHERE number = ?1",
+                params![number, status.word(), ending.completed_at, ending.error_message],
+            )?;
+            if !is_left {
+                change.execute(
+                    "UPDATE rollbacks SET report = ?2 WHERE number = ?1",
+                    params![number, ending.report],
+                )?;
+                change.execute("DELETE FROM acts WHERE rollback = ?1", params![number])?;
+            }
             outbox::write(&change, telling)?;
             change.commit()
         })();

@@ -5,6 +5,7 @@ mod commands;
 mod diff;
 mod emergency;
 mod health;
+mod in_place;
 mod killed;
 mod killed_anywhen;
 mod recover;

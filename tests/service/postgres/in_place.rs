@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin};
 use std::time::Duration;
 
 use chronos_connect::postgres::{
-    DatabasePlan, DatabaseReport, DatabaseRestore, Existing, Unfinished, Way, plan_database,
+    DatabasePlan, DatabaseReport, DatabaseRestore, Existing, Unfinished, Way, hold_database, plan_database,
     restore_database, restore_database_noting,
 };
 use chronos_connect::{ErrorKind, Result as Outcome};
@@ -283,17 +283,223 @@ fn a_database_that_is_used_is_not_swapped_where_nobody_may_be_ended() {
 #[test]
 fn what_moved_since_the_plan_is_not_touched() {
     let hosted = Hosted::new();
-    for change in
-        ["UPDATE orders SET amount = 5 WHERE id = 1", "CREATE VIEW unplanned AS SELECT * FROM orders"]
-    {
-        let mut to = hosted.to();
-        to.in_place.seen = hosted.plan().seen;
-        hosted.own(change);
-        let changed = hosted.dump();
-        let said = hosted.restore(&to).unwrap_err();
-        assert!(said.kind() == ErrorKind::Busy && said.to_string().contains("was planned"), "{said}");
-        same(&hosted.dump(), &changed);
+    let mut to = hosted.to();
+    to.in_place.seen = hosted.plan().seen;
+    hosted.own("CREATE VIEW unplanned AS SELECT * FROM orders");
+    let changed = hosted.dump();
+    let said = hosted.restore(&to).unwrap_err();
+    assert!(said.kind() == ErrorKind::Busy && said.to_string().contains("was planned"), "{said}");
+    same(&hosted.dump(), &changed);
+    // Nor what is made after the snapshot of before.
+    to.in_place.seen = hosted.plan().seen;
+    let held = hold_database(&to, &mut hosted.content()).unwrap();
+    hosted.own("CREATE TABLE unplanned_too(id int)");
+    let changed = hosted.dump();
+    let said = restore_database_noting(&to, held, &mut hosted.content(), &mut |_| Ok(())).unwrap_err();
+    assert!(said.kind() == ErrorKind::Busy && said.to_string().contains("was planned"), "{said}");
+    same(&hosted.dump(), &changed);
+}
+
+/// A session that stays, as those of a pool do, and whose rows the server counts late.
+struct Pooled {
+    child: Child,
+    into: ChildStdin,
+    said: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Pooled {
+    fn new(server: &Postgres, database: &str) -> Self {
+        let mut child = server
+            .client("psql", &["-X", "-q", "-A", "-t", "-d", database])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (into, said) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut pooled = Self { child, into, said: BufReader::new(said).lines() };
+        pooled.runs("SET lock_timeout = 100");
+        pooled
     }
+
+    /// Whether the server carries it out.
+    fn runs(&mut self, sql: &str) -> bool {
+        writeln!(self.into, "{sql};\n\\echo ran :ERROR").unwrap();
+        let line = self.said.find_map(|line| line.unwrap().strip_prefix("ran ").map(str::to_owned));
+        line.unwrap() == "false"
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_row_of_a_pooled_session_is_in_the_snapshot_of_before_or_not_written() {
+    let hosted = Hosted::new();
+    let before = hosted.dump();
+    let mut pooled = Pooled::new(&hosted.stage.server, &hosted.database);
+    let rows = [
+        "INSERT INTO public.orders(customer, state, amount) VALUES (1, 'new', 1)",
+        "INSERT INTO stock.goods_a VALUES ('a', 9)",
+    ];
+    let mut to = hosted.to();
+    to.in_place.seen = hosted.plan().seen;
+    // Until it is held, rows are written: the snapshot of before is made later.
+    assert!(rows.iter().all(|row| pooled.runs(row)));
+    let held = hold_database(&to, &mut hosted.content()).unwrap();
+    let kept = hosted.dump();
+    assert!(rows.iter().all(|row| !pooled.runs(row)), "it is held, and nobody may write");
+    assert!(pooled.runs("SELECT count(*) FROM public.orders"), "whoever reads goes on");
+    assert!(pooled.runs("INSERT INTO auth.users VALUES (2, 'two')"), "what stays is not held");
+    pooled.runs("DELETE FROM auth.users WHERE id = 2");
+    same(&hosted.dump(), &kept);
+    restore_database_noting(&to, held, &mut hosted.content(), &mut |_| Ok(())).unwrap();
+    same(&hosted.dump(), &before);
+    // One that is given up lets everybody go on.
+    drop(hold_database(&hosted.to(), &mut hosted.content()).unwrap());
+    pooled.runs("SET lock_timeout = 0");
+    assert!(rows.iter().all(|row| pooled.runs(row)));
+}
+
+#[test]
+fn large_objects_that_come_after_the_snapshot_of_before_are_not_lost() {
+    let hosted = Hosted::new();
+    let stays = |to: &DatabaseRestore| plan_database(to, &mut hosted.content()).unwrap().stays;
+    assert!(stays(&hosted.to()).iter().any(|line| line.contains("may not lock them")));
+    let held = hold_database(&hosted.to(), &mut hosted.content()).unwrap();
+    hosted.own("SELECT lo_from_bytea(0, 'after')");
+    let changed = hosted.dump();
+    let said =
+        restore_database_noting(&hosted.to(), held, &mut hosted.content(), &mut |_| Ok(())).unwrap_err();
+    assert_eq!(said.kind(), ErrorKind::Busy, "{said}");
+    same(&hosted.dump(), &changed);
+    // Whoever may do all locks them.
+    let client = hosted.stage.client(&hosted.database);
+    let to = DatabaseRestore { client, way: Some(Way::InPlace), ..hosted.to() };
+    assert!(!stays(&to).iter().any(|line| line.contains("may not lock them")));
+    let held = hold_database(&to, &mut hosted.content()).unwrap();
+    let mut pooled = Pooled::new(&hosted.stage.server, &hosted.database);
+    assert!(!pooled.runs("SELECT lo_put(oid, 0, 'other') FROM pg_largeobject_metadata"));
+    drop(held);
+    assert!(pooled.runs("SELECT lo_put(oid, 0, 'other') FROM pg_largeobject_metadata"));
+}
+
+#[test]
+fn what_is_lacking_after_the_commit_is_told_as_a_difference() {
+    let hosted = Hosted::new();
+    hosted.stage.server.sql(&hosted.database, LOSES_AN_INDEX);
+    let report = hosted.restore(&hosted.to()).unwrap();
+    let [one] = report.differences.as_slice() else { panic!("{:?}", report.differences) };
+    assert!(one.contains("INDEX public by_state") && one.ends_with("is not there"), "{one}");
+}
+
+/// What a superuser has put there that drops an index as soon as it is made.
+const LOSES_AN_INDEX: &str = "
+    CREATE FUNCTION auth.loses() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS
+        $$ BEGIN DROP INDEX IF EXISTS public.by_state; END $$;
+    CREATE EVENT TRIGGER loses ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION auth.loses();";
+
+#[test]
+fn what_has_another_owner_since_is_named_and_nothing_is_dropped() {
+    for (change, named) in [
+        // It was the owner's and is another's: it stays in the way.
+        (
+            "ALTER TABLE customers OWNER TO {provider}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {owner};
+             GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {owner}",
+            "TABLE public customers",
+        ),
+        // It was another's and is the owner's: it would go and not come back.
+        ("ALTER TABLE auth.users OWNER TO {owner}", "TABLE auth users"),
+    ] {
+        let hosted = Hosted::new();
+        hosted.stage.server.sql(&hosted.database, &hosted.filled(change));
+        let before = hosted.dump();
+        for said in [
+            plan_database(&hosted.to(), &mut hosted.content()).unwrap_err().to_string(),
+            hosted.restore(&hosted.to()).unwrap_err().to_string(),
+        ] {
+            assert!(said.contains(named) && said.contains("nothing was changed"), "{said}");
+        }
+        same(&hosted.dump(), &before);
+        // Whoever has the rights of both makes it as it was.
+        let client = hosted.stage.client(&hosted.database);
+        hosted.restore(&DatabaseRestore { client, way: Some(Way::InPlace), ..hosted.to() }).unwrap();
+        let sql = format!("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = '{}'::regclass", {
+            named.trim_start_matches("TABLE ").replace(' ', ".")
+        });
+        let owner = if named.contains("auth") { &hosted.provider } else { &hosted.owner };
+        assert_eq!(hosted.stage.server.sql(&hosted.database, &sql), **owner);
+    }
+}
+
+#[test]
+fn what_belongs_to_a_role_that_gives_no_rights_by_itself_stays() {
+    let hosted = Hosted::new();
+    let sql = "CREATE ROLE {owner}_team; ALTER ROLE {owner} NOINHERIT; GRANT {owner}_team TO {owner};
+        CREATE SCHEMA team AUTHORIZATION {owner}_team; CREATE TABLE team.notes(id int); ALTER TABLE team.notes OWNER TO {owner}_team;
+        GRANT USAGE ON SCHEMA team TO {owner}; GRANT SELECT ON team.notes TO {owner};
+        GRANT ALL ON SCHEMA public TO {owner}";
+    hosted.stage.server.sql(&hosted.database, &hosted.filled(sql));
+    let before = hosted.dump();
+    hosted.own("DELETE FROM orders");
+    let report = hosted.restore(&hosted.to()).unwrap();
+    same(&hosted.dump(), &before);
+    assert!(report.notes.iter().any(|note| note.starts_with("schema team, of ")), "{:?}", report.notes);
+}
+
+#[test]
+fn user_mappings_come_back_where_they_can_be_read_and_are_named_where_not() {
+    let hosted = Hosted::new();
+    let server = &hosted.stage.server;
+    let sql = "CREATE EXTENSION postgres_fdw SCHEMA extensions; GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO {owner}";
+    server.sql(&hosted.database, &hosted.filled(sql));
+    hosted.own(
+        "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host 'far');
+         CREATE USER MAPPING FOR {owner} SERVER far OPTIONS (user 'me', password 'mine');
+         CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (user 'all');
+         CREATE FOREIGN TABLE goods_there(id int) SERVER far",
+    );
+    hosted.stage.backup(options(hosted.client())).unwrap();
+    let before = hosted.dump();
+    hosted.own("ALTER USER MAPPING FOR {owner} SERVER far OPTIONS (SET user 'other'); DELETE FROM orders");
+    hosted.restore(&hosted.to()).unwrap();
+    same(&hosted.dump(), &before);
+    hosted.own("CREATE USER MAPPING FOR {provider} SERVER far OPTIONS (user 'secret')");
+    let before = hosted.dump();
+    let said = hosted.restore(&hosted.to()).unwrap_err().to_string();
+    assert!(said.contains("user mapping for provider") && said.contains("nothing was changed"), "{said}");
+    same(&hosted.dump(), &before);
+}
+
+#[test]
+fn a_subscription_stays_as_it_is() {
+    let server = Arc::new(Postgres::start());
+    let stage = Stage::over(Arc::clone(&server));
+    let make = |name: &str| {
+        format!(
+            "CREATE SUBSCRIPTION {name} CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false, slot_name = NONE)"
+        )
+    };
+    server.sql("postgres", "CREATE TABLE a(id int)");
+    server.sql("postgres", &make("follows"));
+    stage.backup(stage.options("postgres")).unwrap();
+    let before = dump(&server, "postgres");
+    server.sql("postgres", "INSERT INTO a VALUES (1)");
+    let to = DatabaseRestore::new(stage.client("postgres"), "postgres", Existing::Keep);
+    let report = restore_database(&to, &mut stage.content("shop/postgres.dump")).unwrap();
+    same(&dump(&server, "postgres"), &before);
+    assert!(
+        report.notes.iter().any(|note| note.contains("follows REFRESH PUBLICATION")),
+        "{:?}",
+        report.notes
+    );
+    server.sql("postgres", "DROP SUBSCRIPTION follows");
+    restore_database(&to, &mut stage.content("shop/postgres.dump")).unwrap();
+    same(&dump(&server, "postgres"), &before);
 }
 
 #[test]
@@ -342,7 +548,7 @@ fn the_server_tells_what_became_of_one_that_was_interrupted() {
         noted.push(left.clone());
         Ok(())
     };
-    restore_database_noting(&hosted.to(), &mut hosted.content(), &mut note).unwrap();
+    restore_database_noting(&hosted.to(), None, &mut hosted.content(), &mut note).unwrap();
     let stands: Vec<_> = noted.iter().map(|left| left.resume(&hosted.client()).unwrap()).collect();
     let (old, new) = (chronos_connect::Stands::Old, chronos_connect::Stands::New { old: None });
     assert_eq!(stands, [old.clone(), new]);
@@ -361,7 +567,7 @@ fn the_server_tells_what_became_of_one_that_was_interrupted() {
         }
     };
     let before = hosted.dump();
-    let said = restore_database_noting(&hosted.to(), &mut hosted.content(), &mut end).unwrap_err();
+    let said = restore_database_noting(&hosted.to(), None, &mut hosted.content(), &mut end).unwrap_err();
     assert_eq!(said.kind(), ErrorKind::Interrupted);
     assert_eq!(last.unwrap().resume(&hosted.client()).unwrap(), old);
     same(&hosted.dump(), &before);

@@ -1,6 +1,6 @@
 //! What stands in a live database, and what of it the user that asks may drop: the plan of a restore in place.
 //!
-//! What belongs to roles that the user is a member of is exchanged; what belongs to others and to extensions stays. The same question
+//! What belongs to roles whose rights the user has is exchanged; what belongs to others and to extensions stays. The same question
 //! is asked again inside the transaction, when nobody can change the answer any more.
 
 use crate::error::{Error, Result};
@@ -34,8 +34,6 @@ impl Part {
 pub struct Seen {
     /// A hash of what goes and of what is in the way.
     objects: String,
-    /// How often rows of it were written, as the server counts.
-    written: String,
 }
 
 /// The answer.
@@ -71,28 +69,13 @@ fn question(archive: &ArchiveList, part: &Part) -> String {
 /// What asks for [`Seen`], as one line behind this mark.
 pub(super) fn glance(archive: &ArchiveList, part: &Part, mark: &str) -> String {
     let mark = literal(mark);
-    format!(
-        "SELECT {mark} || name || ' ' || statement FROM (\n{}) s WHERE what = 'print';\n",
-        question(archive, part)
-    )
+    format!("SELECT {mark} || name FROM (\n{}) s WHERE what = 'print';\n", question(archive, part))
 }
 
 impl Seen {
     /// What [`glance`] answers.
     pub(super) fn parse(line: &str) -> Self {
-        let (objects, written) = line.split_once(' ').unwrap_or((line, ""));
-        Self { objects: objects.to_owned(), written: written.to_owned() }
-    }
-
-    /// What is different now, if anything is.
-    pub(super) fn moved(&self, now: &Self) -> Option<&'static str> {
-        if self.objects != now.objects {
-            Some("what is defined in it was changed")
-        } else if self.written != now.written {
-            Some("rows of it were written")
-        } else {
-            None
-        }
+        Self { objects: line.to_owned() }
     }
 }
 
@@ -115,7 +98,7 @@ impl Standing {
             status: None,
             why: format!("it does not say what is in database {database}"),
         })?;
-        let seen = Seen { objects: print.name.clone(), written: print.statement.clone() };
+        let seen = Seen::parse(&print.name);
         Ok(Self { rows, seen })
     }
 
@@ -123,9 +106,25 @@ impl Standing {
         self.rows.iter().filter(move |row| row.what == what)
     }
 
-    /// Statements that lock what goes.
+    /// Takes roles that are going to be made for the user's own.
+    pub(super) fn add_roles(&mut self, names: &[String]) {
+        let row = |name: &String| Row {
+            what: "role".to_owned(),
+            kind: "mine".to_owned(),
+            name: name.clone(),
+            statement: String::new(),
+        };
+        self.rows.extend(names.iter().map(row));
+    }
+
+    /// Beginnings of statements that lock what goes.
     pub(super) fn locks(&self) -> impl Iterator<Item = &str> {
-        self.of("lock").map(|row| &*row.statement)
+        self.of("lock").filter(|row| row.kind.is_empty()).map(|row| &*row.statement)
+    }
+
+    /// The same of tables of the server itself, in which what goes has its rows: these are only kept from being written.
+    pub(super) fn catalogs(&self) -> impl Iterator<Item = &str> {
+        self.of("lock").filter(|row| !row.kind.is_empty()).map(|row| &*row.statement)
     }
 
     /// Statements that drop it, and give what stays the rights that it has in a new database.
@@ -144,9 +143,12 @@ impl Standing {
         self.of("needed").chain(parts).map(|row| row.statement.clone()).collect()
     }
 
-    /// What stays since it belongs to others, in sentences.
+    /// What stays, and what of others is not seen, in sentences.
     pub(super) fn stays(&self) -> impl Iterator<Item = String> {
-        self.of("stays").map(|row| format!("{}: {} objects stay as they are", row.kind, row.name))
+        let objects =
+            self.of("stays").map(|row| format!("{}: {} objects stay as they are", row.kind, row.name));
+        let others = self.of("subscription").chain(self.of("unseen")).map(|row| row.statement.clone());
+        objects.chain(others)
     }
 
     /// Whether the database itself is the user's.
@@ -154,7 +156,7 @@ impl Standing {
         self.of("database").next().is_some()
     }
 
-    /// Whether an entry of a list is of this user and not of a role that he is no member of. Also a part of something that stays is,
+    /// Whether an entry of a list is of this user and not of a role whose rights he does not have. Also a part of something that stays is,
     /// if it goes with what it needs.
     fn is_mine(&self, entry: &ArchiveEntry) -> bool {
         let is_of_nobody = OF_NOBODY.contains(&entry.kind()) || entry.rest().starts_with("- EXTENSION ");
@@ -162,12 +164,18 @@ impl Standing {
             let mut parts = self.of("part");
             parts.any(|row| entry.kind() == row.kind && names(row, entry.rest()))
         };
-        let owner = || {
-            let ends =
-                |row: &&Row| entry.line.strip_suffix(&*row.name).is_some_and(|rest| rest.ends_with(' '));
-            self.of("role").filter(ends).max_by_key(|row| row.name.len())
-        };
-        is_of_nobody || owner().is_some_and(|role| role.kind == "mine") || is_part()
+        is_of_nobody || self.owner(entry).is_some_and(|role| role.kind == "mine") || is_part()
+    }
+
+    fn owner(&self, entry: &ArchiveEntry) -> Option<&Row> {
+        let ends = |row: &&Row| entry.line.strip_suffix(&*row.name).is_some_and(|rest| rest.ends_with(' '));
+        self.of("role").filter(ends).max_by_key(|row| row.name.len())
+    }
+
+    /// Kind, schema and name of an entry of a live list.
+    pub(super) fn without_owner<'e>(&self, entry: &'e ArchiveEntry) -> &'e str {
+        let owner = self.owner(entry).and_then(|role| entry.line.strip_suffix(&*role.name));
+        owner.unwrap_or(&entry.line).trim_end_matches(' ')
     }
 
     /// Whether an entry of the archive can be restored when what goes is gone; or why not.
@@ -178,7 +186,9 @@ impl Standing {
             return Takes::There;
         }
         let is_kept = |row: &&Row| entry.kind() == "SCHEMA" && names(row, first("- "));
+        let is_subscribed = |row: &Row| entry.kind() == "SUBSCRIPTION" && names(row, first("- "));
         if self.of("kept").any(|row| is_kept(&row))
+            || self.of("subscription").any(is_subscribed)
             || self.of("extension").any(|row| names(row, first("- EXTENSION ")))
         {
             return Takes::There;
@@ -196,7 +206,11 @@ impl Standing {
         {
             return Takes::Not("rows of a table of an extension");
         }
-        if self.is_mine(entry) { Takes::Yes } else { Takes::Not("of a role that this user is no member of") }
+        if self.is_mine(entry) {
+            Takes::Yes
+        } else {
+            Takes::Not("of a role whose rights this user does not have")
+        }
     }
 }
 

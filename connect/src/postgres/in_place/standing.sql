@@ -1,7 +1,8 @@
 -- What stands in a database, as the user that asks may change it: rows of (what, kind, name, statement).
 -- $extensions, $schemas and $tables are arrays of text; $all is whether everything is meant or only what $schemas and $tables name.
 WITH RECURSIVE mine AS (
-    SELECT oid FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(oid, 'MEMBER')
+    -- Whose rights the user has without taking the role: a member that inherits nothing has none.
+    SELECT oid FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(oid, 'USAGE')
 ), spaces AS (
     SELECT oid, nspname, nspowner, nspacl, $all OR nspname = ANY ($schemas) AS is_meant
     FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
@@ -50,7 +51,10 @@ WITH RECURSIVE mine AS (
     -- With all that belongs to them.
     SELECT classid, objid FROM goes
     UNION SELECT d.classid, d.objid FROM taken t JOIN pg_catalog.pg_depend d ON d.refclassid = t.classid AND d.refobjid = t.objid
-        WHERE d.deptype IN ('a', 'i', 'e', 'P', 'S')
+        WHERE (d.deptype IN ('a', 'i', 'e', 'P', 'S') OR d.classid = 'pg_catalog.pg_user_mapping'::pg_catalog.regclass AND EXISTS (
+            -- Those whose options this user can read, and so has stored.
+            SELECT FROM pg_catalog.pg_user_mappings m WHERE m.umid = d.objid AND (m.umuser = 0 OR m.usename = current_user
+                OR pg_catalog.current_setting('is_superuser') = 'on')))
         AND NOT (d.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_publication_rel r JOIN goes g ON g.objid = r.prpubid WHERE r.oid = d.objid))
 ), others AS (
@@ -90,6 +94,10 @@ WITH RECURSIVE mine AS (
     WHERE $all AND datname = pg_catalog.current_database() AND datdba IN (SELECT oid FROM mine)
 ), grantees AS (
     SELECT oid, pg_catalog.quote_ident(rolname) AS name FROM pg_catalog.pg_roles UNION ALL SELECT 0, 'PUBLIC'
+), large AS (
+    SELECT count(*) AS count, coalesce(sum(pg_catalog.hashint8(xmin::text::bigint)), 0) AS print,
+        pg_catalog.has_table_privilege('pg_catalog.pg_largeobject', 'UPDATE') AS is_locked
+    FROM pg_catalog.pg_largeobject_metadata WHERE $all AND lomowner IN (SELECT oid FROM mine) HAVING count(*) > 0
 ), rows AS (
     SELECT 1 AS rank, 'role' AS what, CASE WHEN oid IN (SELECT oid FROM mine) THEN 'mine' ELSE 'other' END AS kind, rolname::text AS name, '' AS statement
         FROM pg_catalog.pg_roles
@@ -106,17 +114,25 @@ WITH RECURSIVE mine AS (
     UNION ALL SELECT 1, 'kept', CASE WHEN is_mine THEN 'mine' ELSE 'other' END, nspname, '' FROM kept
     UNION ALL SELECT 2, 'stays', 'schema ' || coalesce(schema, '-') || ', of ' || pg_catalog.pg_get_userbyid(owner), count(*)::text, ''
         FROM objects WHERE is_meant AND NOT is_mine GROUP BY schema, owner
+    UNION ALL SELECT 2, 'subscription', '', subname, 'subscription ' || pg_catalog.quote_ident(subname) || ' stays as it is, and knows the tables that come only after ALTER SUBSCRIPTION '
+            || pg_catalog.quote_ident(subname) || ' REFRESH PUBLICATION'
+        FROM pg_catalog.pg_subscription JOIN pg_catalog.pg_database d ON d.oid = subdbid WHERE $all AND d.datname = pg_catalog.current_database()
+    UNION ALL SELECT 2, 'unseen', '', '', 'what others write into large objects that are there while these are restored is lost: this user may not lock them' FROM large WHERE NOT is_locked
     UNION ALL SELECT 3, 'part', kind, coalesce(space || ' ' || relation || ' ' || name, ''), pg_catalog.pg_describe_object(classid, objid, objsubid) FROM in_way WHERE kind IS NOT NULL
     UNION ALL SELECT 3, 'needed', '', '', pg_catalog.pg_describe_object(classid, objid, objsubid) FROM in_way WHERE kind IS NULL
-    UNION ALL SELECT 4, 'lock', '', identity, 'LOCK TABLE ONLY ' || identity || ' IN ACCESS EXCLUSIVE MODE' FROM goes WHERE type IN ('table', 'partitioned table')
+    UNION ALL SELECT 4, 'lock', '', '', 'LOCK TABLE ONLY ' || pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(c.relname)
+        FROM taken t JOIN pg_catalog.pg_class c ON c.oid = t.objid JOIN spaces s ON s.oid = c.relnamespace
+        WHERE t.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.relkind IN ('r', 'p') AND c.relowner IN (SELECT oid FROM mine)
+    UNION ALL SELECT 4, 'lock', 'catalog', '', 'LOCK TABLE ONLY pg_catalog.pg_largeobject, ONLY pg_catalog.pg_largeobject_metadata'
+        FROM large WHERE is_locked
     UNION ALL SELECT 5, 'drop', type, type || ' ' || identity, CASE
             WHEN classid = 'pg_catalog.pg_proc'::pg_catalog.regclass THEN 'DROP ROUTINE IF EXISTS ' || identity
             WHEN classid = 'pg_catalog.pg_transform'::pg_catalog.regclass THEN 'DROP TRANSFORM IF EXISTS ' || replace(identity, ' on language ', ' LANGUAGE ')
             ELSE 'DROP ' || CASE type WHEN 'foreign-data wrapper' THEN type ELSE upper(type) END || ' IF EXISTS ' || identity
         END || ' CASCADE' FROM goes
-    UNION ALL SELECT 5, 'drop', 'large objects', count(*) || ' large objects',
-            'DO ''BEGIN PERFORM pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata WHERE pg_catalog.pg_has_role(lomowner, ''''MEMBER''''); END'''
-        FROM pg_catalog.pg_largeobject_metadata WHERE $all AND lomowner IN (SELECT oid FROM mine) HAVING count(*) > 0
+    UNION ALL SELECT 5, 'drop', 'large objects', count || ' large objects',
+            'DO ''BEGIN PERFORM pg_catalog.lo_unlink(oid) FROM pg_catalog.pg_largeobject_metadata WHERE pg_catalog.pg_has_role(lomowner, ''''USAGE''''); END'''
+        FROM large
     UNION ALL SELECT 6, 'drop', 'schema', 'schema ' || pg_catalog.quote_ident(nspname), 'DROP SCHEMA ' || pg_catalog.quote_ident(nspname) FROM gone
     UNION ALL SELECT 7, 'reset', '', nspname, 'REVOKE ALL ON SCHEMA ' || pg_catalog.quote_ident(nspname) || ' FROM ' || g.name
         FROM (SELECT DISTINCT nspname, a.grantee FROM kept, LATERAL pg_catalog.aclexplode(nspacl) a WHERE is_mine) a JOIN grantees g ON g.oid = a.grantee
@@ -146,11 +162,7 @@ WITH RECURSIVE mine AS (
 )
 SELECT what, kind, name, statement FROM (
     SELECT * FROM rows
-    -- What it all comes to, and how often its rows were written.
-    UNION ALL SELECT 9, 'print', '',
-        (SELECT coalesce(pg_catalog.md5(pg_catalog.string_agg(what || ' ' || name || ' ' || statement, ';' ORDER BY rank, what, name, statement)), '')
-            FROM rows WHERE rank > 2),
-        (SELECT coalesce(sum(pg_catalog.pg_stat_get_tuples_inserted(objid) + pg_catalog.pg_stat_get_tuples_updated(objid)
-            + pg_catalog.pg_stat_get_tuples_deleted(objid)), 0)::text
-            FROM taken WHERE classid = 'pg_catalog.pg_class'::pg_catalog.regclass)
+    -- What it all comes to.
+    UNION ALL SELECT 9, 'print', '', (SELECT coalesce(pg_catalog.md5(pg_catalog.string_agg(what || ' ' || name || ' ' || statement, ';' ORDER BY rank, what, name, statement)), '')
+            FROM rows WHERE rank > 2) || coalesce((SELECT ' ' || print FROM large), ''), ''
 ) AS all_rows ORDER BY rank, what, name, statement

@@ -67,6 +67,13 @@ impl Noted {
         }
     }
 
+    /// Notes that it failed, if nobody knows in which state that left the system: it is brought to an end later.
+    pub(super) fn failed(&self, error: &chronos_connect::Error) {
+        if let (Some((state, number)), chronos_connect::Error::NotUndone { .. }) = (&self.row, error) {
+            self.told(state.leave_act(*number));
+        }
+    }
+
     fn told<T>(&self, noted: Result<T>) -> Option<T> {
         let told = |e| self.monitor.problem(&format!("what is being restored could not be noted: {e}"));
         noted.map_err(told).ok()

@@ -3,10 +3,12 @@
 //! Each is restored into a new database first, compared, and takes the name when it is whole; where that cannot be, in place in one
 //! transaction. So each succeeds or fails alone.
 
+use std::cell::RefCell;
 use std::io::Write;
 
 use chronos_connect::postgres::{
-    Client, DatabasePlan, DatabaseRestore, Existing, Unfinished, Way, plan_database, restore_database_noting,
+    Client, DatabasePlan, DatabaseRestore, Existing, Held, Unfinished, Way, hold_database, plan_database,
+    restore_database_noting,
 };
 use chronos_connect::{Error as Failed, Result as Outcome};
 use chronos_snapshot::{ByteRange, FileOptions, Source, SourceResult, Strategy, Tree, TreePath};
@@ -52,6 +54,8 @@ struct One {
     bytes: u64,
     options: DatabaseRestore,
     exists: bool,
+    /// What keeps others from writing it.
+    held: RefCell<Option<Held>>,
 }
 
 /// The step of a source of databases.
@@ -103,7 +107,7 @@ pub(super) fn databases<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
             ends_sessions: live.end_sessions,
             ..DatabaseRestore::new(client.clone(), database, existing)
         };
-        step.look(One { archive, bytes, options, exists: false })?;
+        step.look(One { archive, bytes, options, exists: false, held: RefCell::default() })?;
     }
     if step.all.is_empty() {
         return left_out(
@@ -230,6 +234,14 @@ impl Step for Databases<'_> {
         Ok(of_target(&alone, &Selection::default(), &self.setting)?.sources)
     }
 
+    fn hold(&self) -> Result<()> {
+        for one in self.all.iter().filter(|one| one.exists) {
+            let mut from = |into: &mut dyn Write| content(&self.task.tree, &one.archive, into);
+            one.held.replace(hold_database(&one.options, &mut from)?);
+        }
+        Ok(())
+    }
+
     fn apply(&self, _safety: Option<&Safety>, record: &Record) -> Result<StepDone> {
         let mut done = StepDone::of(&self.plan);
         for one in &self.all {
@@ -245,7 +257,7 @@ impl Step for Databases<'_> {
                 }
                 Ok(())
             };
-            match restore_database_noting(&one.options, &mut from, &mut note) {
+            match restore_database_noting(&one.options, one.held.take(), &mut from, &mut note) {
                 Ok(report) => {
                     noted.iter().for_each(Noted::done);
                     done.restored += 1;
@@ -254,9 +266,15 @@ impl Step for Databases<'_> {
                     done.notes.push(format!("database {name}: {} tables", report.tables));
                     done.notes.extend(report.roles.into_iter().map(|role| format!("role {role} was made")));
                     done.notes.extend(report.notes);
+                    for difference in report.differences {
+                        done.lacks(format!("database {name}"), format!("it is restored, but {difference}"));
+                    }
                 }
-                Err(error) if done.restored == 0 => return Err(Error::from(error)),
                 Err(error) => {
+                    noted.iter().for_each(|noted| noted.failed(&error));
+                    if done.restored == 0 {
+                        return Err(Error::from(error));
+                    }
                     let why = format!(
                         "{} of its databases are back; then {}: {error}",
                         done.restored, one.options.database
@@ -265,6 +283,7 @@ impl Step for Databases<'_> {
                 }
             }
         }
-        Ok(done.ended(StepStatus::Completed))
+        let status = if done.error_count == 0 { StepStatus::Completed } else { StepStatus::Partial };
+        Ok(done.ended(status))
     }
 }

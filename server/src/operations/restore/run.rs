@@ -208,6 +208,7 @@ impl Task<'_> {
         check_cancelled(monitor)?;
         let mut restored = self.blank(Some(record));
         let has_work = steps.iter().any(|step| step.plan().has_work());
+        steps.iter().try_for_each(|step| step.hold())?;
         let safety = if has_work { Safety::make(self, steps) } else { Ok(None) };
         let safety = match safety {
             Err(error) if self.force => {

@@ -20,6 +20,11 @@ pub(super) trait Step: fmt::Debug {
         Ok(Vec::new())
     }
 
+    /// Keeps others from changing what is going to be changed, so that the snapshot of it has all of it.
+    fn hold(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// What stands there now, in a few bytes: others if it is changed. Nothing where it changes all the time and goes as a whole.
     fn standing(&self) -> Vec<u8> {
         Vec::new()
