@@ -203,6 +203,10 @@ fn advice(error: &chronos_server::Error) -> Option<String> {
         Error::NoRepository { is_own: true, .. } => "`chronos backup FOLDER` makes it; -r names another one",
         Error::NoRepository { .. } => "check the name; `chronos init` makes a new repository there",
         Error::KitNowhere { .. } => "give the place where it is now, or that of a copy, with -r",
+        Error::KitDamaged { .. } => "use another copy of it, or the QR code of its page",
+        Error::KitRevoked { .. } => {
+            "name the right place with -r, or use a newer kit; a password or key file of it opens it without a kit"
+        }
         Error::KitPassword => "give the right one with --kit-password-file or CHRONOS_KIT_PASSWORD",
         Error::NotEmpty { .. } => "nothing was changed; name a new or empty folder for the repository",
         Error::Unknown { near: Some(near), .. } => {

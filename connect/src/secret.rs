@@ -6,10 +6,11 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// Environment variables in which this program and its neighbours take secrets; each also with `_FILE`, which names the file of one.
-const VARIABLES: [&str; 11] = [
+const VARIABLES: [&str; 12] = [
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "CHRONOS_KEY",
+    "CHRONOS_KIT_PASSWORD",
     "CHRONOS_PASSWORD",
     "CHRONOS_TOKEN",
     "DATABASE_URL",

@@ -120,12 +120,20 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A recovery kit that is not whole.
+    #[error("the recovery kit {path} is damaged: {why}")]
+    KitDamaged {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Another password than that of the recovery kit.
     #[error("this is not the password of the recovery kit; nothing was touched")]
     KitPassword,
     /// The key of a recovery kit was removed from the repository.
     #[error(
-        "the key {slot} of this kit was removed from the repository at {location}: use a newer kit, or a password or key file"
+        "the key {slot} of this kit does not open the repository at {location}: it was removed there, or that is another repository; nothing was touched"
     )]
     KitRevoked {
         /// The repository.

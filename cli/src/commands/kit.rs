@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use chronos_server::operations::kit::{
-    ExportRequest, Exported, Kit as Recovery, Newest, OpenRequest, OpenedKit, export, open,
+    ExportRequest, Exported, Kit as Recovery, Newest, OpenRequest, OpenedKit, export, open, quoted,
 };
 use chronos_server::operations::recover::StepReport;
 use chronos_server::shown;
-use chronos_server::workplace::secret::password_file;
+use chronos_server::workplace::Given;
+use chronos_server::workplace::secret::{first_line, password_file};
 use chronos_snapshot::counted;
-use chronos_store::Secret;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -87,6 +87,7 @@ struct Opened<'a> {
     put_back: &'a [String],
     config: Option<&'a StepReport>,
     config_file: Option<String>,
+    errors: &'a [String],
     warnings: &'a [String],
     snapshots: usize,
     newest: &'a [Newest],
@@ -123,13 +124,11 @@ enum Asked {
 
 /// The password of a kit: from the file, the variable, or whoever sits there.
 fn password(app: &App, file: Option<&Path>, asked: Asked) -> Result<String, Failure> {
-    if let Some(file) = file {
-        return match password_file(file)?.secret()? {
-            Secret::Password(text) => Ok(text),
-            Secret::Key(_) => Err(Failure::usage("a key file is no password of a kit")),
-        };
-    }
-    if let Some(text) = variable(PASSWORD) {
+    let given = match file {
+        Some(file) => Some(password_file(file)?),
+        None => variable(PASSWORD).map(|text| first_line(&text, PASSWORD)).transpose()?,
+    };
+    if let Some(Given::Password(text)) = given {
         return Ok(text);
     }
     if !prompt::possible() {
@@ -150,10 +149,10 @@ fn made(app: &App, output: &Path, exported: &Exported) -> Result<Exit, Failure> 
     for (slot, label) in &exported.others {
         app.output.note(format!("Still valid: {slot} ({label}); `chronos keys remove {slot}` ends it."));
     }
-    if exported.lacks_config {
-        app.output.warning(
-            "the repository has no configuration yet, so none would come back: `chronos backup --target chronos` makes a snapshot of it",
-        );
+    if let Some(why) = &exported.lacks_config {
+        app.output.warning(format!(
+            "the configuration would not come back as it is: {why}; `chronos backup --target chronos` makes a snapshot of it"
+        ));
     }
     app.output.document(&Made {
         status: "exported",
@@ -167,7 +166,7 @@ fn made(app: &App, output: &Path, exported: &Exported) -> Result<Exit, Failure> 
 
 fn opened(app: &App, file: &Path, kit: &Recovery, opened: &OpenedKit) -> Result<Exit, Failure> {
     app.output.finish();
-    for warning in &opened.warnings {
+    for warning in opened.errors.iter().chain(&opened.warnings) {
         app.output.warning(warning);
     }
     for name in &opened.put_back {
@@ -181,10 +180,6 @@ fn opened(app: &App, file: &Path, kit: &Recovery, opened: &OpenedKit) -> Result<
             opened.config.as_ref().map(|step| format!(" (from {})", step.backup_id)).unwrap_or_default();
         app.output.summary(format!("Configuration: {}{from}", shown(config)))?;
     }
-    let problem = opened.config.as_ref().and_then(|step| step.error.as_ref());
-    if let Some(problem) = problem {
-        app.output.warning(format!("the configuration is not back: {problem}"));
-    }
     let mut table = Table::new(&["TARGET", "NEWEST GOOD SNAPSHOT", "TAKEN"]);
     for newest in &opened.newest {
         table.row([newest.target.clone(), newest.backup_id.clone(), local_time(&newest.taken_at)]);
@@ -192,11 +187,11 @@ fn opened(app: &App, file: &Path, kit: &Recovery, opened: &OpenedKit) -> Result<
     app.output.table(&table)?;
     app.output.summary(format!("The kit is open: {}", counted(opened.snapshots, "snapshot")))?;
     app.output.note(format!(
-        "`chronos rebuild {0} --dry-run` says what would bring everything back.",
-        opened.location
+        "`chronos rebuild {} --dry-run` says what would bring everything back.",
+        quoted(&opened.location)
     ));
     app.output.document(&Opened {
-        status: if problem.is_some() { "partial" } else { "opened" },
+        status: if opened.errors.is_empty() { "opened" } else { "partial" },
         path: shown(file),
         repository: &kit.repository,
         location: &opened.location,
@@ -205,9 +200,10 @@ fn opened(app: &App, file: &Path, kit: &Recovery, opened: &OpenedKit) -> Result<
         put_back: &opened.put_back,
         config: opened.config.as_ref(),
         config_file: opened.config_file.as_deref().map(shown),
+        errors: &opened.errors,
         warnings: &opened.warnings,
         snapshots: opened.snapshots,
         newest: &opened.newest,
     })?;
-    Ok(if problem.is_some() { Exit::Partial } else { Exit::Done })
+    Ok(if opened.errors.is_empty() { Exit::Done } else { Exit::Partial })
 }

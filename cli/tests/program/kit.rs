@@ -48,7 +48,7 @@ fn slots(home: &Home) -> Vec<Value> {
 }
 
 fn restores(home: &Home, repository: &str) {
-    home.run(["-r", repository, "restore", "latest:", "--to", "out"]).code(0);
+    home.run(["-r", repository, "restore", "latest:files", "--to", "out"]).code(0);
     let found = walk(&home.path("out"));
     assert!(found.iter().any(|text| text == "first\n"), "{found:?}");
 }
@@ -58,7 +58,11 @@ fn walk(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(walk(&path)) } else { found.push(fs::read_to_string(path).unwrap()) }
+        if path.is_dir() {
+            found.extend(walk(&path))
+        } else {
+            found.push(String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned())
+        }
     }
     found
 }
@@ -97,7 +101,7 @@ fn a_kit_brings_key_configuration_and_catalogue_to_an_empty_machine() {
         b"[service]\ntoken_file = \"../../token\"\n[[target]]\nname = \"shop\"\npaths = [\"../../data\"]\n",
     );
     home.run(["backup", "--target", "shop"]).code(0);
-    kit(&home, &["kit", "export", "-o", "early.html"]).code(0).says("no configuration yet");
+    kit(&home, &["kit", "export", "-o", "early.html"]).code(0).says("would not come back");
     home.run(["backup", "--target", "chronos"]).code(0);
     let made = kit(&home, &["kit", "export", "-o", "kit.html", "--json"]).code(0).json();
     let slot = made["slot"].as_str().unwrap();
@@ -179,7 +183,7 @@ fn what_does_not_open_touches_nothing() {
     let elsewhere = stranger.repository();
     kit(&other, &["-r", elsewhere.to_str().unwrap(), "kit", "open", "kit.html"])
         .code(12)
-        .says("was removed from");
+        .says("that is another repository");
     assert!(!other.path(".config").exists());
     let slot = slots(&home)
         .iter()
@@ -191,6 +195,87 @@ fn what_does_not_open_touches_nothing() {
     assert!(!other.path(".config").exists());
     assert_eq!(slots(&home).len(), 1, "an open kit puts no key back that was removed");
     assert!(at.join("config").exists());
+}
+
+#[test]
+fn another_repository_gets_nothing_of_the_kit() {
+    let (_, page) = machine();
+    let stranger = Home::with_snapshot();
+    let at = stranger.repository();
+    let kept = fs::read(at.join("config")).unwrap();
+    let other = empty(&page);
+    for lost in ["config", "keys"] {
+        let path = at.join(lost);
+        if path.is_dir() {
+            fs::remove_dir_all(&path).unwrap()
+        } else {
+            fs::remove_file(&path).unwrap()
+        }
+        let ran = kit(&other, &["-r", at.to_str().unwrap(), "kit", "open", "kit.html"]);
+        assert!([4, 12].contains(&ran.code), "{ran:?}");
+        assert!(
+            !path.exists() || fs::read_dir(&path).is_ok_and(|mut slots| slots.next().is_none()),
+            "{lost}"
+        );
+        assert!(!other.path(".config").exists());
+    }
+    fs::write(at.join("config"), kept).unwrap();
+    let ran = kit(&other, &["-r", at.to_str().unwrap(), "kit", "open", "kit.html"]);
+    assert!([4, 12].contains(&ran.code) && !at.join("keys").exists(), "{ran:?}");
+}
+
+#[test]
+fn the_first_place_where_the_repository_opens_is_taken() {
+    let (home, _) = machine();
+    let copy = home.path("copy");
+    kit(&home, &["kit", "export", "-o", "two.html", "--copy", copy.to_str().unwrap()]).code(0);
+    let copied = std::process::Command::new("cp").arg("-a").args([&home.repository(), &copy]).status();
+    assert!(copied.unwrap().success());
+    let stranger = Home::with_snapshot();
+    fs::remove_dir_all(home.repository()).unwrap();
+    fs::rename(stranger.repository(), home.repository()).unwrap();
+    let other = empty(&fs::read_to_string(home.path("two.html")).unwrap());
+    let opened = kit(&other, &["kit", "open", "kit.html", "--json"]).code(0).json();
+    assert_eq!(opened["location"], copy.to_str().unwrap());
+    restores(&other, copy.to_str().unwrap());
+}
+
+#[test]
+fn a_configuration_behind_a_link_and_with_a_password_file_comes_back_and_the_repository_opens() {
+    let home = Home::new();
+    home.file("data/a", b"first\n");
+    home.file("secret/password", b"sesame\n");
+    home.file("real/chronos.toml", format!(
+        "[repository]\nlocation = \"{}\"\npassword_file = \"{}\"\n[service]\ntoken_file = \"{}\"\n[[target]]\nname = \"shop\"\npaths = [\"{}\"]\n",
+        home.path("repo").display(), home.path("secret/password").display(), home.path("secret/other").display(), home.path("data").display()
+    ).as_bytes());
+    home.file("secret/other", b"token\n");
+    fs::create_dir_all(home.path(".config/chronos")).unwrap();
+    std::os::unix::fs::symlink(home.path("real/hop.toml"), home.path(".config/chronos/chronos.toml"))
+        .unwrap();
+    std::os::unix::fs::symlink("chronos.toml", home.path("real/hop.toml")).unwrap();
+    home.run(["init"]).code(0);
+    home.run(["backup", "--target", "shop"]).code(0);
+    // What opens it is named as a secret of the service as well.
+    home.run(["backup", "--target", "chronos", "--password-file", "secret/password"]).code(0);
+    let other_host = ["backup", "--target", "chronos", "--host", "elsewhere", "--tier", "daily"];
+    home.run(other_host).code(0);
+    kit(&home, &["kit", "export", "-o", "kit.html"]).code(0);
+    for lost in ["real", "secret", ".config", ".cache", ".local"] {
+        fs::remove_dir_all(home.path(lost)).unwrap();
+    }
+    let opened = kit(&home, &["kit", "open", "kit.html", "--json"]).code(0).json();
+    assert_eq!(opened["errors"], serde_json::json!([]), "{opened}");
+    assert_eq!(opened["config_file"], home.path(".config/chronos/chronos.toml").to_str().unwrap());
+    assert!(!home.path("secret/password").exists() && home.path("secret/other").exists());
+    // The password file is gone for good: the kit's key opens it.
+    home.run(["snapshots"]).code(0);
+    assert!(home.run(["targets"]).code(0).stdout.contains("shop"));
+    let mut command = home.command(["kit", "open", "kit.html"]);
+    let ran = finish(
+        command.env("CHRONOS_KIT_PASSWORD", PASSWORD).env("CHRONOS_PASSWORD", "wrong").spawn().unwrap(),
+    );
+    ran.code(3).says("do not open the repository yet");
 }
 
 #[test]
@@ -217,6 +302,13 @@ fn a_kit_that_is_damaged_or_none_is_told_so() {
     {
         kit(&empty(text), &["kit", "open", "kit.html"]).code(code).says("no recovery kit");
     }
+    // Whoever changes a page can make its checksum fit.
+    let kit_of: Value = serde_json::from_str(&scanned(&page)).unwrap();
+    let text = scanned(&page).replace(&format!("\"slot\":{}", kit_of["slot"]), "\"slot\":\"../../evil\"");
+    let sum = text.rsplit("\"checksum\":\"").next().unwrap().trim_end_matches("\"}").to_owned();
+    let bare = text.replace(&sum, "");
+    let text = text.replace(&sum, &blake3::hash(bare.as_bytes()).to_hex());
+    kit(&empty(&text), &["kit", "open", "kit.html"]).code(4).says("a name that no key");
     let later = "{\"kind\":\"chronos recovery kit\",\"version\":2,\"more\":1}";
     kit(&empty(later), &["kit", "open", "kit.html"]).code(2).says("newer chronos");
 }

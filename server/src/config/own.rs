@@ -26,18 +26,16 @@ const KEPT: [(&str, Option<u32>, Option<&str>); 6] = [
 ];
 
 impl Config {
-    /// Adds the target `chronos` for a configuration that was read from `file`; `keys` is the folder of this user's key files, `state`
-    /// the file of this host's state.
-    pub(crate) fn add_own(&mut self, file: &Path, keys: &Path, state: PathBuf) {
-        let opens = [&self.repository.key_file, &self.repository.password_file];
-        let is_key =
-            |path: &PathBuf| opens.iter().any(|o| o.as_ref() == Some(path)) || path.starts_with(keys);
+    /// Adds the target `chronos` for a configuration that was read from `file`; `keys` are the folder of this user's key files and
+    /// the files that open the repository whatever the configuration says, `state` is the file of this host's state.
+    pub(crate) fn add_own(&mut self, file: &Path, keys: &[PathBuf], state: PathBuf) {
+        let opens = [&self.repository.key_file, &self.repository.password_file].into_iter().flatten();
+        let opens: Vec<PathBuf> = opens.chain(keys).map(|path| real(path)).collect();
+        let is_key = |path: &PathBuf| opens.iter().any(|key| real(path).starts_with(key));
         let named = self.files().into_iter().filter(|path| !is_key(path) && path.is_file());
         let mut paths: Vec<PathBuf> = std::iter::once(file.to_owned()).chain(named).collect();
         // Of a link only the link is taken.
-        let behind =
-            paths.iter().filter(|path| path.is_symlink()).filter_map(|path| path.canonicalize().ok());
-        let behind: Vec<PathBuf> = behind.filter(|path| !is_key(path)).collect();
+        let behind: Vec<PathBuf> = paths.iter().flat_map(|path| behind(path)).collect();
         paths.extend(behind);
         let config = Source {
             name: OWN_CONFIG.to_owned(),
@@ -74,6 +72,25 @@ impl Config {
         });
         service.into_iter().flatten().chain(secrets).cloned().collect()
     }
+}
+
+/// A path with no link in it, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// What a link leads to, link by link; nothing for what is none.
+fn behind(path: &Path) -> Vec<PathBuf> {
+    /// As many as the kernel follows.
+    const LINKS_MAX: usize = 40;
+    let next = |path: &PathBuf| {
+        let to = std::fs::read_link(path).ok()?;
+        Some(path.parent()?.join(to))
+    };
+    std::iter::successors(next(&path.to_owned()), next)
+        .take(LINKS_MAX)
+        .filter(|path| path.symlink_metadata().is_ok())
+        .collect()
 }
 
 fn kept() -> Retention {

@@ -44,7 +44,9 @@ impl Error {
             | Self::NoSafety { cause: Some(error), .. } => error.kind(),
             Self::Connect(error) => Kind::Library(connected(error.kind())),
             Self::TooLong { .. } => Kind::Library(ErrorKind::Interrupted),
-            Self::StateDamaged { .. } | Self::VersionsUnread { .. } => Kind::Library(ErrorKind::Damaged),
+            Self::StateDamaged { .. } | Self::KitDamaged { .. } | Self::VersionsUnread { .. } => {
+                Kind::Library(ErrorKind::Damaged)
+            }
             Self::StateTooNew { .. } => Kind::Library(ErrorKind::TooNew),
             Self::State { source, .. } => Kind::Library(match source.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::Busy,

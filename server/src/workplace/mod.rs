@@ -72,7 +72,7 @@ impl Workplace {
         let mut config = config_file.as_deref().map(Config::load).transpose()?.unwrap_or_default();
         if let Some(file) = &config_file {
             let file = std::path::absolute(file).map_err(|e| Error::local(file, e))?;
-            config.add_own(&file, &places.keys(), State::file(&places.state));
+            config.add_own(&file, &keys(&choices, &variables, &places), State::file(&places.state));
         }
         let overrides = environment.lay_over(&mut config)?;
         let named = variables.text("CHRONOS_REPO");
@@ -110,9 +110,16 @@ impl Workplace {
     /// # Errors
     /// Those of what the environment says beside it.
     pub(crate) fn with_config(&self, file: PathBuf, mut config: Config) -> Result<Self> {
-        config.add_own(&file, &self.places.keys(), State::file(&self.places.state));
+        let keys = keys(&self.choices, &self.variables, &self.places);
+        config.add_own(&file, &keys, State::file(&self.places.state));
         let overrides = self.environment.lay_over(&mut config)?;
         Ok(Self { config, config_file: Some(file), overrides, ..self.clone() })
+    }
+
+    /// The configuration file that is taken if none is named now: it may have come meanwhile.
+    pub(crate) fn usual_config(&self) -> Option<PathBuf> {
+        config_file(&self.choices, &self.variables, &self.places)
+            .and_then(|file| std::path::absolute(file).ok())
     }
 
     /// The storage of the repository that is meant, with the limits of speed.
@@ -147,7 +154,18 @@ impl Workplace {
 
     /// The secret that somebody named, if anybody did.
     pub fn given(&self) -> Result<Option<Given>> {
-        secret::given(&self.choices, &self.variables, &self.config.repository)
+        match self.named()? {
+            None => self.configured(),
+            named => Ok(named),
+        }
+    }
+
+    fn named(&self) -> Result<Option<Given>> {
+        secret::named(&self.choices, &self.variables)
+    }
+
+    fn configured(&self) -> Result<Option<Given>> {
+        secret::configured(&self.config.repository)
     }
 
     /// Name of the user that runs the program, or the number.
@@ -196,6 +214,13 @@ pub fn user_places(choices: &Choices, variables: &Variables) -> Result<Places> {
         places.cache = std::path::absolute(dir).map_err(|e| Error::local(dir, e))?;
     }
     Ok(places)
+}
+
+/// What opens repositories, wherever it is named but in the configuration.
+fn keys(choices: &Choices, variables: &Variables, places: &Places) -> Vec<PathBuf> {
+    let mut keys = secret::files(choices, variables);
+    keys.push(places.keys());
+    keys
 }
 
 /// The configuration file: the one that was named, else the first of the usual ones that is there.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chronos_store::backend::{Backend, BackendError};
 use chronos_store::{CreateOptions, ErrorKind, OpenOptions, Repository, Secret};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::values::shown;
 use crate::workplace::location::{Origin, check_free};
 use crate::workplace::secret::Given;
@@ -77,19 +77,34 @@ impl Workplace {
     }
 
     /// Opens the repository at a place where there is one.
+    ///
+    /// A secret that an option, a variable or a credential names is the one that is meant. One of the configuration may be of another
+    /// repository, or not be there any more: then a key file of this user opens it too.
     pub fn open_at(&self, path: &Path) -> Result<Opened> {
-        if let Some(given) = self.given()? {
-            let key = match &given {
-                Given::Key(file) if key_file::is_exposed(file) => Key::Exposed(file.clone()),
-                _ => Key::Given,
-            };
-            return Ok(Opened { repository: self.open_with(path, &given.secret()?)?, key });
+        if let Some(named) = self.named()? {
+            return self.open_given(path, &named);
         }
+        let configured = self.configured().transpose().map(|given| self.open_given(path, &given?));
+        let unopened = match configured {
+            None => None,
+            Some(Err(error)) if is_no_secret(&error) => Some(error),
+            Some(opened) => return opened,
+        };
         let backend = self.backend_at(path)?;
         if let Some(opened) = self.open_with_own_keys(&backend, &self.open_options())? {
             return Ok(opened);
         }
-        Err(Error::NoSecret { repository: shown(path), keys: self.places.keys().display().to_string() })
+        let none =
+            || Error::NoSecret { repository: shown(path), keys: self.places.keys().display().to_string() };
+        Err(unopened.unwrap_or_else(none))
+    }
+
+    fn open_given(&self, path: &Path, given: &Given) -> Result<Opened> {
+        let key = match given {
+            Given::Key(file) if key_file::is_exposed(file) => Key::Exposed(file.clone()),
+            _ => Key::Given,
+        };
+        Ok(Opened { repository: self.open_with(path, &given.secret()?)?, key })
     }
 
     /// Opens the repository at a place with this secret.
@@ -174,6 +189,12 @@ fn create_with_key(
             Err(error.into())
         }
     }
+}
+
+/// Whether a secret was not to be had, or opens something else.
+fn is_no_secret(error: &Error) -> bool {
+    matches!(error, Error::Secret { .. } | Error::EmptyPassword { .. } | Error::NoKeyFile { .. })
+        || error.kind() == Kind::Library(ErrorKind::WrongKey)
 }
 
 /// Whether there is a repository. One that has lost its config is damaged, which is not the same as none.

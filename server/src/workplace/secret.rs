@@ -15,6 +15,9 @@ use crate::workplace::key_file;
 /// Longest password that is read, in bytes.
 const PASSWORD_BYTES_MAX: usize = 4096;
 
+/// Names of the credentials of a service: a password, and a key file.
+const CREDENTIALS: [&str; 2] = ["chronos-password", "chronos-key"];
+
 /// Where a secret comes from, in words that follow "the".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Given {
@@ -24,12 +27,17 @@ pub enum Given {
     Key(PathBuf),
 }
 
-/// The secret that somebody named, if anybody did: options, then variables, then credentials, then configuration.
-pub(super) fn given(
-    choices: &Choices,
-    variables: &Variables,
-    repository: &RepositoryConfig,
-) -> Result<Option<Given>> {
+/// The files that options, variables and credentials take what opens the repository from.
+pub(super) fn files(choices: &Choices, variables: &Variables) -> Vec<PathBuf> {
+    let named = ["CHRONOS_PASSWORD_FILE", "CHRONOS_KEY_FILE"].map(|name| variables.path(name));
+    let folder = variables.path("CREDENTIALS_DIRECTORY");
+    let credentials = folder.into_iter().flat_map(|folder| CREDENTIALS.map(|name| folder.join(name)));
+    let chosen = [choices.password_file.clone(), choices.key_file.clone()];
+    chosen.into_iter().chain(named).flatten().chain(credentials).collect()
+}
+
+/// The secret that somebody named, if anybody did: options, then variables, then credentials.
+pub(super) fn named(choices: &Choices, variables: &Variables) -> Result<Option<Given>> {
     if let Some(path) = &choices.password_file {
         return password_file(path).map(Some);
     }
@@ -50,13 +58,19 @@ pub(super) fn given(
     }
     if let Some(folder) = variables.text("CREDENTIALS_DIRECTORY") {
         let file = |name: &str| Some(Path::new(&folder).join(name)).filter(|p| p.is_file());
-        if let Some(path) = file("chronos-password") {
+        let [password, key] = CREDENTIALS;
+        if let Some(path) = file(password) {
             return password_file(&path).map(Some);
         }
-        if let Some(path) = file("chronos-key") {
+        if let Some(path) = file(key) {
             return Ok(Some(Given::Key(path)));
         }
     }
+    Ok(None)
+}
+
+/// The secret that the configuration names.
+pub(super) fn configured(repository: &RepositoryConfig) -> Result<Option<Given>> {
     if let Some(path) = &repository.password_file {
         return password_file(path).map(Some);
     }
@@ -108,7 +122,8 @@ pub fn password_command(command: &str) -> Result<Given> {
     first_line(&text, &name)
 }
 
-fn first_line(text: &str, name: &str) -> Result<Given> {
+/// The first line of a text, which is a password.
+pub fn first_line(text: &str, name: &str) -> Result<Given> {
     let line = text.lines().next().unwrap_or_default();
     match line.len() {
         0 => Err(Error::EmptyPassword { place: name.to_owned() }),

@@ -1,6 +1,7 @@
 //! Making a kit: a key of its own in the repository, sealed in a page.
 
-use std::path::{Path, PathBuf};
+use std::cell::OnceCell;
+use std::path::PathBuf;
 
 use chronos_store::backend::Backend;
 use chronos_store::{FORMAT_VERSION, Repository, Secret, durable, seal_key};
@@ -38,8 +39,8 @@ pub struct Exported {
     pub kit: Kit,
     /// Kits whose keys still open the repository: slot and label.
     pub others: Vec<(String, String)>,
-    /// Whether the repository lacks the configuration that there is.
-    pub lacks_config: bool,
+    /// Why the configuration that there is would not come back as it is.
+    pub lacks_config: Option<String>,
 }
 
 /// Writes the kit of an open repository. If that fails, the repository is as it was.
@@ -61,16 +62,14 @@ pub fn export(
     let label = format!("{LABEL} {}", now.strftime("%Y-%m-%d"));
     let others = repository.key_slots()?.into_iter().filter(|slot| slot.label.starts_with(LABEL));
     let others = others.map(|slot| (slot.slot, slot.label)).collect();
-    let lacks_config = match Configuration::newest(workplace, repository) {
-        Err(Error::NoneGood { .. }) => workplace.config.own().is_some(),
-        _ => false,
-    };
+    let lacks_config = lacks_config(workplace, repository);
     let mut locations = vec![workplace.location.shown()];
     for copy in request.copies {
         locations.push(place(copy)?);
     }
     let key = Zeroizing::new(workplace.env.random_bytes()?);
     let slot = repository.add_key(&Secret::Key(*key), &label)?;
+    let page = OnceCell::new();
     let made = || {
         let sealed = seal_key(&workplace.env, &key, request.password)?;
         let kit = Kit {
@@ -87,12 +86,21 @@ pub fn export(
             checksum: String::new(),
         };
         let kit = kit.summed();
-        write(output, &kit)?;
+        let text = page::write(&kit)?;
+        let page = page.get_or_init(|| text);
+        durable::create_new(output, page.as_bytes())?;
         Ok(kit)
     };
     match made() {
         Ok(kit) => Ok(Exported { kit, others, lacks_config }),
         Err(error) => {
+            // It may be there and not safe: a page whose key is gone must not be taken for a kit.
+            if page
+                .get()
+                .is_some_and(|page| std::fs::read(output).is_ok_and(|there| there == page.as_bytes()))
+            {
+                drop(std::fs::remove_file(output));
+            }
             // Why no kit was made is told first; a key that nobody has opens nothing.
             drop(repository.remove_key(&slot));
             Err(error)
@@ -109,9 +117,13 @@ fn place(text: &str) -> Result<String> {
     }
 }
 
-fn write(output: &Path, kit: &Kit) -> Result<()> {
-    let page = page::write(kit)?;
-    Ok(durable::create_new(output, page.as_bytes())?)
+fn lacks_config(workplace: &Workplace, repository: &Repository) -> Option<String> {
+    let file = workplace.config_file.as_ref().filter(|_| workplace.config.own().is_some())?;
+    match Configuration::newest(workplace, repository, Some(&host())) {
+        Ok(found) if std::fs::read(file).is_ok_and(|now| now == found.bytes) => None,
+        Ok(found) => Some(format!("what {} has of it is another one", found.snapshot.manifest.backup_id)),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// The config and the key slots, as they are.

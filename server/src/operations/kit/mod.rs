@@ -6,6 +6,7 @@
 mod export;
 mod open;
 mod page;
+mod place;
 
 use std::fs::File;
 use std::io::Read;
@@ -21,6 +22,7 @@ use crate::workplace::key_file::Key;
 
 pub use export::{ExportRequest, Exported, export};
 pub use open::{Newest, OpenRequest, OpenedKit, open};
+pub use page::quoted;
 
 /// What a kit says that it is.
 const KIND: &str = "chronos recovery kit";
@@ -92,7 +94,7 @@ impl Kit {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self> {
-        let damaged = |why: String| Error::from(chronos_store::Error::damaged(shown(path), why));
+        let damaged = |why: String| Error::KitDamaged { path: shown(path), why };
         let said: Versioned = serde_json::from_str(text).map_err(|e| Error::NotAKit {
             path: shown(path),
             why: format!("nothing in it reads as one ({e})"),
@@ -110,10 +112,14 @@ impl Kit {
             );
             return Err(Error::Value { place: shown(path), why });
         }
-        let again = "use another copy of it, or the QR code of its page";
-        let kit: Self = serde_json::from_str(text).map_err(|e| damaged(format!("{e}; {again}")))?;
+        let kit: Self = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
         if kit.checksum != kit.sum() {
-            return Err(damaged(format!("its checksum does not fit; {again}")));
+            return Err(damaged("its checksum does not fit".to_owned()));
+        }
+        // They become names of files. Whoever can change a page can make its checksum fit.
+        let slots = kit.objects.iter().filter_map(|object| object.name.strip_prefix(SLOTS));
+        if !slots.chain([&*kit.slot, &*kit.repository]).all(is_plain) {
+            return Err(damaged("it has a name that no key or repository has".to_owned()));
         }
         Ok(kit)
     }
@@ -143,4 +149,9 @@ impl Kit {
         let bare = Self { checksum: String::new(), ..self.clone() };
         blake3::hash(bare.text().as_bytes()).to_hex().to_string()
     }
+}
+
+/// Whether it is hex and nothing else.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_hexdigit())
 }

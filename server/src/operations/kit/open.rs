@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use chronos_store::backend::{Backend, BackendError, BackendExt, Durability};
-use chronos_store::{ErrorKind, Repository, Secret};
+use chronos_store::Repository;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::operations::Mode;
-use crate::operations::kit::{CONFIG, Kit, SLOTS};
+use crate::operations::kit::Kit;
+use crate::operations::kit::place::{Place, find};
 use crate::operations::recover::{Configuration, StepReport};
+use crate::values::shown;
+use crate::workplace::Workplace;
 use crate::workplace::key_file::{self, Key};
-use crate::workplace::{Origin, Workplace, exists};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +41,10 @@ pub struct OpenedKit {
     pub put_back: Vec<String>,
     /// The configuration; `None` if it was not brought back.
     pub config: Option<StepReport>,
-    /// Its file, which holds also where none was brought back.
+    /// The configuration that holds from now on.
     pub config_file: Option<PathBuf>,
+    /// What is not back, or does not work yet.
+    pub errors: Vec<String>,
     /// What a person should know.
     pub warnings: Vec<String>,
     /// How many snapshots there are.
@@ -64,124 +67,77 @@ pub struct Newest {
 /// Opens a kit: what is there stays, and can be opened again.
 ///
 /// # Errors
-/// [`Error::KitPassword`], before anything is touched; [`Error::KitNowhere`]; what cannot be read or written.
+/// [`Error::KitPassword`], [`Error::KitNowhere`], [`Error::KitRevoked`], and what is of another repository, before anything is touched;
+/// what cannot be read or written.
 pub fn open(workplace: &Workplace, request: &OpenRequest<'_>) -> Result<OpenedKit> {
     let kit = request.kit;
     let key = kit.unseal(request.password)?;
-    let there = place(workplace, kit)?;
-    let put_back = kit.put_back(&*there.backend()?)?;
-    let repository = kit.opened(&there, &key)?;
+    let Place { there, repository, put_back } = find(workplace, kit, &key)?;
     let (key_file, is_known) = keep(&there, kit, &key)?;
-    let mut warnings = Vec::new();
-    let mut config = None;
-    let mut config_file = there.config_file.clone();
-    if request.has_config && there.config.targets.is_empty() {
-        match Configuration::newest(&there, &repository) {
-            Ok(found) => {
-                config = Some(found.put_back(&repository, Mode::Apply)?);
-                config_file = Some(found.file.clone());
-                let named = found.config.repository.location.as_deref();
-                if named.is_some_and(|named| {
-                    there.at(named).is_ok_and(|at| at.location.path != there.location.path)
-                }) {
-                    warnings.push(format!(
-                        "the configuration names {} as the repository: change that, or give -r {}",
-                        named.unwrap_or_default(),
-                        there.location.shown()
-                    ));
-                }
-            }
-            Err(Error::NoneGood { .. }) => warnings.push(
-                "the repository has no configuration: none was there, or target chronos was never backed up"
-                    .to_owned(),
-            ),
-            Err(error) => warnings.push(format!("the configuration is not back: {error}")),
-        }
-    }
-    let catalog = Catalog::new(&there.config, repository)?;
-    warnings.extend(catalog.problems.iter().map(ToString::to_string));
-    Ok(OpenedKit {
+    let mut opened = OpenedKit {
         location: there.location.shown(),
         key_file,
         is_known,
         put_back,
-        config,
-        config_file,
-        warnings,
-        snapshots: catalog.snapshots.len(),
-        newest: newest(&catalog),
-    })
+        config: None,
+        config_file: there.config_file.clone(),
+        errors: Vec::new(),
+        warnings: Vec::new(),
+        snapshots: 0,
+        newest: Vec::new(),
+    };
+    let after = if request.has_config && there.config.targets.is_empty() {
+        opened.bring_config(&there, &repository, kit)?
+    } else {
+        there
+    };
+    // What opens it without a word from now on is what the next command takes.
+    if let Err(error) = after.open() {
+        opened.errors.push(format!(
+            "other commands do not open the repository yet: {error}; give --key-file {}, or mend what names another secret",
+            shown(&opened.key_file)
+        ));
+    }
+    let catalog = Catalog::new(&after.config, repository)?;
+    opened.errors.extend(catalog.problems.iter().map(ToString::to_string));
+    opened.snapshots = catalog.snapshots.len();
+    opened.newest = newest(&catalog);
+    Ok(opened)
 }
 
-/// Where the repository is: the place that was named, or the first of the kit's where one is.
-fn place(workplace: &Workplace, kit: &Kit) -> Result<Workplace> {
-    if matches!(workplace.location.origin, Origin::Option | Origin::Variable) {
-        if is_there(workplace)? {
-            return Ok(workplace.clone());
-        }
-        return Err(Error::NoRepository { location: workplace.location.shown(), is_own: false });
-    }
-    for location in &kit.locations {
-        // A place of a kind that cannot be used here is passed over like one that is not reached.
-        if let Ok(there) = workplace.at(location)
-            && is_there(&there)?
-        {
-            return Ok(there);
-        }
-    }
-    Err(Error::KitNowhere { locations: kit.locations.clone() })
-}
-
-/// Whether there is a repository, perhaps one that has lost its config.
-fn is_there(workplace: &Workplace) -> Result<bool> {
-    match exists(&*workplace.backend()?) {
-        Err(Error::Store(error)) if error.kind() == ErrorKind::Damaged => Ok(true),
-        found => found,
-    }
-}
-
-impl Kit {
-    /// Puts back what the repository has lost of its config and its key slots; gives their names. A slot that is not there while others
-    /// are was removed on purpose.
-    fn put_back(&self, backend: &dyn Backend) -> Result<Vec<String>> {
-        let store = |e| Error::from(chronos_store::Error::from(e));
-        let has_slots = !backend.list(SLOTS, None, 1).map_err(store)?.is_empty();
-        let mut made = Vec::new();
-        for object in &self.objects {
-            let is_slot = object.name.strip_prefix(SLOTS).is_some_and(is_plain);
-            let is_wanted = if is_slot { !has_slots } else { object.name == CONFIG };
-            if !is_wanted {
-                continue;
+impl OpenedKit {
+    /// Brings the configuration back; the place with it.
+    fn bring_config(&mut self, there: &Workplace, repository: &Repository, kit: &Kit) -> Result<Workplace> {
+        let found = match Configuration::newest(there, repository, Some(&kit.host)) {
+            Ok(found) => found,
+            Err(error @ Error::NoneGood { .. }) => {
+                self.warnings.push(format!("the repository has no configuration: {error}"));
+                return Ok(there.clone());
             }
-            match backend.create(&object.name, object.text.as_bytes(), Durability::Now) {
-                Ok(()) => made.push(object.name.clone()),
-                Err(BackendError::AlreadyExists(_)) => {}
-                Err(error) => return Err(store(error)),
+            Err(error) => {
+                self.errors.push(format!("the configuration is not back: {error}"));
+                return Ok(there.clone());
             }
-        }
-        Ok(made)
-    }
-
-    /// Opens the repository with the kit's own key.
-    fn opened(&self, there: &Workplace, key: &Key) -> Result<Repository> {
-        let opened = there.open_with(&there.location.path, &Secret::Key(*key));
-        let location = there.location.shown();
-        let repository = match opened {
-            Err(Error::Store(error)) if error.kind() == ErrorKind::WrongKey => {
-                return Err(Error::KitRevoked { location, slot: self.slot.clone() });
-            }
-            opened => opened?,
         };
-        if repository.id().to_string() != self.repository {
-            let why = format!("it holds repository {}, the kit is of {}", repository.id(), self.repository);
-            return Err(Error::Value { place: location, why });
+        let step = found.put_back(repository, Mode::Apply)?;
+        self.errors.extend(step.error.iter().map(|error| format!("the configuration is not back: {error}")));
+        self.config = Some(step);
+        let usual = there.usual_config();
+        if usual.as_ref() != Some(&found.file) {
+            let file = shown(&found.file);
+            self.warnings
+                .push(format!("the configuration is not where it is looked for: give --config {file}"));
         }
-        Ok(repository)
+        self.config_file = Some(found.file.clone());
+        let named = found.config.repository.location.as_deref().unwrap_or_default();
+        if there.at(named).is_ok_and(|at| at.location.path != there.location.path) {
+            self.warnings.push(format!(
+                "the configuration names {named} as the repository: change that, or give -r {}",
+                self.location
+            ));
+        }
+        there.with_config(found.file, found.config)
     }
-}
-
-fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// Writes the key file, unless it is there.

@@ -6,7 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use chronos_snapshot::{ByteRange, RestoreOptions, RestoreReport, Snapshot, Strategy, TreePath, restore};
+use chronos_snapshot::{
+    ByteRange, NodeKind, RestoreOptions, RestoreReport, Snapshot, Strategy, TreePath, restore,
+};
 use chronos_store::Repository;
 
 use crate::catalog::Catalog;
@@ -21,21 +23,21 @@ use crate::workplace::Workplace;
 
 /// The configuration that the repository has of the machine.
 pub(crate) struct Configuration {
-    snapshot: Snapshot,
+    pub(crate) snapshot: Snapshot,
     /// Where it was.
     pub(crate) file: PathBuf,
     /// What it says.
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// What that means.
     pub(crate) config: Config,
 }
 
 impl Configuration {
-    /// The newest good one that the repository has.
+    /// The newest good one that the repository has; of several hosts that of `host`.
     ///
     /// # Errors
     /// [`Error::NoneGood`]; several hosts' configurations.
-    pub(crate) fn newest(there: &Workplace, repository: &Repository) -> Result<Self> {
+    pub(crate) fn newest(there: &Workplace, repository: &Repository, host: Option<&str>) -> Result<Self> {
         let catalog = Catalog::new(&there.config, repository.clone())?;
         let of_config = |s: &&Snapshot| {
             s.manifest.target == OWN_TARGET
@@ -47,8 +49,11 @@ impl Configuration {
             target: Some(OWN_TARGET.to_owned()),
             components: vec![OWN_CONFIG.to_owned()],
         };
-        let hosts: BTreeSet<&str> =
+        let mut hosts: BTreeSet<&str> =
             catalog.snapshots.iter().filter(of_config).map(|s| &*s.manifest.host).collect();
+        if host.is_some_and(|host| hosts.contains(host)) {
+            hosts.retain(|one| Some(*one) == host);
+        }
         if hosts.len() > 1 {
             let why = format!(
                 "it has configurations of several hosts ({}): bring back the one that is meant by `chronos restore ID --strategy merge`, \
@@ -57,21 +62,34 @@ impl Configuration {
             );
             return Err(Error::Value { place: "backup_source".to_owned(), why });
         }
-        let snapshot =
-            catalog.snapshots.iter().filter(of_config).max_by_key(|s| s.taken_at()).ok_or_else(none)?;
+        let snapshot = catalog
+            .snapshots
+            .iter()
+            .filter(of_config)
+            .filter(|s| hosts.contains(&*s.manifest.host))
+            .max_by_key(|s| s.taken_at())
+            .ok_or_else(none)?;
         let manifest = &snapshot.manifest;
         let source = manifest.sources.iter().find(|source| source.name == OWN_CONFIG).ok_or_else(none)?;
         let paths = if source.paths.is_empty() { &manifest.paths } else { &source.paths };
         let tree = catalog.tree(snapshot);
         let mut why = none();
-        // Beside the configuration itself there is what it names.
-        for path in paths.iter().flat_map(|shown| TreePath::of_shown(shown)) {
-            if tree.get(&path)?.is_none_or(|node| node.size() > FILE_BYTES_MAX) {
-                continue;
+        let mut link = None;
+        // Beside the configuration itself there is what it names, and what stands behind links.
+        for (at, path) in paths.iter().flat_map(|shown| TreePath::of_shown(shown)).enumerate() {
+            let place = || Path::new("/").join(OsStr::from_bytes(path.as_bytes()));
+            match tree.get(&path)?.map(|node| node.kind) {
+                Some(NodeKind::File(content)) if content.size <= FILE_BYTES_MAX => {}
+                // The configuration stands first: where it is a link, its content is somewhere behind.
+                Some(NodeKind::Symlink(_)) if at == 0 => {
+                    link = Some(place());
+                    continue;
+                }
+                _ => continue,
             }
             let mut bytes = Vec::new();
             tree.cat(&path, ByteRange::ALL, &mut bytes)?;
-            let file = Path::new("/").join(OsStr::from_bytes(path.as_bytes()));
+            let file = link.clone().unwrap_or_else(place);
             match Config::parse(&String::from_utf8_lossy(&bytes), &file) {
                 Ok(config) if !config.targets.is_empty() => {
                     return Ok(Self { snapshot: snapshot.clone(), file, bytes, config });

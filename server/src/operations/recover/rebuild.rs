@@ -36,7 +36,7 @@ pub fn rebuild(workplace: &Workplace, request: &RebuildRequest) -> Result<Recove
     let repository = there.open()?.repository;
     let mut first = None;
     if there.config.targets.is_empty() {
-        let found = Configuration::newest(&there, &repository)?;
+        let found = Configuration::newest(&there, &repository, None)?;
         first = Some(found.put_back(&repository, request.mode)?);
         there = there.with_config(found.file.clone(), found.config)?;
     }
