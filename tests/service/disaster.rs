@@ -2,6 +2,7 @@
 //! folder from the repository and its recovery kit alone.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -153,7 +154,8 @@ fn a_machine_is_rebuilt_from_its_repository_and_its_kit() {
     ];
     assert_eq!(order, expected);
     server.wait();
-    println!("from the kit to a running machine in {:.1} s", began.elapsed().as_secs_f64());
+    let took = began.elapsed().as_secs_f64();
+    writeln!(std::io::stderr(), "from the kit to a running machine in {took:.1} s").unwrap();
     assert_eq!(state(&server, &postgres, &home), before);
     // The machine goes on as it was: it knows its targets, and backs itself up.
     let again = program.run(["backup", "--target", "all", "--json"]).expect_code(0).json();

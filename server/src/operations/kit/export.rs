@@ -133,7 +133,7 @@ fn copies(backend: &dyn Backend) -> Result<Vec<Copied>> {
     let names = std::iter::once(CONFIG.to_owned()).chain(slots.into_iter().map(|entry| entry.name));
     let copied = names.map(|name| {
         let bytes = backend.read(&name, None).map_err(store)?;
-        let text = text(&name, bytes.to_vec())?;
+        let text = text(&name, bytes)?;
         Ok(Copied { name, text })
     });
     copied.collect()
