@@ -43,7 +43,7 @@ enum Action {
         #[arg(long = "copy", value_name = "LOCATION")]
         copies: Vec<String>,
 
-        /// File whose first line is the password of the kit (or in CHRONOS_KIT_PASSWORD)
+        /// File whose first line is the password of the kit (or in `CHRONOS_KIT_PASSWORD`)
         #[arg(long, value_name = "FILE")]
         kit_password_file: Option<PathBuf>,
     },
@@ -55,7 +55,7 @@ enum Action {
         #[arg(value_name = "FILE")]
         kit: PathBuf,
 
-        /// File whose first line is the password of the kit (or in CHRONOS_KIT_PASSWORD)
+        /// File whose first line is the password of the kit (or in `CHRONOS_KIT_PASSWORD`)
         #[arg(long, value_name = "FILE")]
         kit_password_file: Option<PathBuf>,
 

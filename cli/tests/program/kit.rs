@@ -59,9 +59,9 @@ fn walk(folder: &Path) -> Vec<String> {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(walk(&path))
+            found.extend(walk(&path));
         } else {
-            found.push(String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned())
+            found.push(String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned());
         }
     }
     found
@@ -207,9 +207,9 @@ fn another_repository_gets_nothing_of_the_kit() {
     for lost in ["config", "keys"] {
         let path = at.join(lost);
         if path.is_dir() {
-            fs::remove_dir_all(&path).unwrap()
+            fs::remove_dir_all(&path).unwrap();
         } else {
-            fs::remove_file(&path).unwrap()
+            fs::remove_file(&path).unwrap();
         }
         let ran = kit(&other, &["-r", at.to_str().unwrap(), "kit", "open", "kit.html"]);
         assert!([4, 12].contains(&ran.code), "{ran:?}");
