@@ -49,6 +49,33 @@ fn two_snapshots_are_compared_json_value_by_value() {
 }
 
 #[test]
+fn what_is_too_much_to_be_compared_value_by_value_is_told() {
+    let service = service(SHOP);
+    service.file("dump.sql", "one");
+    let long = |value: &str| format!("[\"{value}\", \"{}\"]", "x".repeat(9 << 20));
+    let write =
+        |value: &str| ["one", "two"].map(|file| service.file(&format!("shop/{file}.json"), long(value)));
+    write("a");
+    let first = backed_up(&service, "shop");
+    write("b");
+    let second = backed_up(&service, "shop");
+    let at = |file: &str| service.path(file).display().to_string();
+    let both = format!("from={first}&to={second}&path={}", at("shop"));
+    let answer = compared(&service, &both);
+    let [one, two] = &answer["changed"].as_array().unwrap()[..] else { panic!("{answer}") };
+    let changed = json!([{ "pointer": "/0", "before": "a", "after": "b" }]);
+    assert_eq!((&one["values"], &one["values_omitted"]), (&changed, &Value::Null));
+    assert_eq!((&two["values"], &two["values_omitted"]), (&Value::Null, &json!(true)));
+    assert!(
+        answer["warnings"].to_string().contains("1 JSON file would be too much"),
+        "{}",
+        answer["warnings"]
+    );
+    let named = compared(&service, &format!("from={first}&to={second}&path={}", at("shop/two.json")));
+    assert_eq!(named["changed"][0]["values"], changed);
+}
+
+#[test]
 fn live_files_are_those_that_the_target_takes_now_and_a_dump_is_told() {
     let service = service(&SHOP.replace("paths =", "exclude = [\"*.log\"]\npaths ="));
     service.file("dump.sql", "one");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use chronos_snapshot::{Change, Error as Failed};
+use chronos_snapshot::{Change, Error as Failed, counted};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -96,6 +96,7 @@ fn found(service: &Service, request: &DiffRequest, limit: usize) -> Result<Listi
         warnings: found.notes.clone(),
         ..Listing::default()
     };
+    let mut omitted = 0;
     for row in found {
         chronos_store::check_cancelled(&*workplace.monitor)?;
         if listing.count + listing.errors.len() == limit {
@@ -105,6 +106,7 @@ fn found(service: &Service, request: &DiffRequest, limit: usize) -> Result<Listi
         match row {
             Ok(row) => {
                 listing.count += 1;
+                omitted += usize::from(row.values_omitted);
                 match row.change {
                     Change::Added => listing.added.push(row),
                     Change::Removed => listing.removed.push(row),
@@ -117,6 +119,12 @@ fn found(service: &Service, request: &DiffRequest, limit: usize) -> Result<Listi
             }
             Err(error) => listing.errors.push(error.to_string()),
         }
+    }
+    if omitted > 0 {
+        let files = counted(omitted, "JSON file");
+        listing.warnings.push(format!(
+            "{files} would be too much to compare value by value (values_omitted): name the path of one"
+        ));
     }
     Ok(listing)
 }

@@ -74,6 +74,9 @@ pub struct Row {
     /// Of a JSON file: what differs inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<ValueChange>>,
+    /// Of a JSON file: it was not compared inside, since that would be too much to hold. Named by its path it is, up to 16 MiB.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub values_omitted: bool,
 }
 
 /// One value of a JSON file that differs.
@@ -214,7 +217,9 @@ impl Iterator for Comparison {
 
 impl Comparison {
     fn row(&mut self, found: Difference) -> Result<Row> {
-        let values = if self.is_wanted_inside(&found) { self.inside(&found)? } else { None };
+        let is_wanted = self.is_wanted_inside(&found);
+        let values_omitted = is_wanted && !self.has_room(&found);
+        let values = if is_wanted && !values_omitted { self.inside(&found)? } else { None };
         let found = if self.is_turned { turned(found) } else { found };
         let entry = |node: &Option<chronos_snapshot::Node>| node.as_ref().map(|n| Entry::new(&found.path, n));
         Ok(Row {
@@ -224,7 +229,17 @@ impl Comparison {
             after: entry(&found.after),
             aspects: found.aspects.clone(),
             values,
+            values_omitted,
         })
+    }
+
+    /// Whether a file may be held to be compared; takes the room for it.
+    fn has_room(&mut self, found: &Difference) -> bool {
+        let size =
+            |node: &Option<chronos_snapshot::Node>| node.as_ref().map_or(0, chronos_snapshot::Node::size);
+        let left = self.inside_left.checked_sub(size(&found.before).max(size(&found.after)));
+        self.inside_left = left.unwrap_or(self.inside_left);
+        left.is_some()
     }
 
     /// Whether a JSON file is to be compared value by value.
@@ -234,13 +249,8 @@ impl Comparison {
             && (self.is_compared_inside == Values::All || found.path == self.base)
     }
 
-    /// What differs inside a file of both sides; `None` if it is too long, or no JSON.
-    fn inside(&mut self, found: &Difference) -> Result<Option<Vec<ValueChange>>> {
-        let size =
-            |node: &Option<chronos_snapshot::Node>| node.as_ref().map_or(0, chronos_snapshot::Node::size);
-        let longest = size(&found.before).max(size(&found.after));
-        let Some(left) = self.inside_left.checked_sub(longest) else { return Ok(None) };
-        self.inside_left = left;
+    /// What differs inside a file of both sides; `None` if it has become too long meanwhile, or is no JSON.
+    fn inside(&self, found: &Difference) -> Result<Option<Vec<ValueChange>>> {
         let mut stored = Vec::new();
         self.tree.cat(&found.path, ByteRange::ALL, &mut stored)?;
         let opened = self.current.as_ref();
