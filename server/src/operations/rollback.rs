@@ -19,10 +19,10 @@ use crate::error::{Error, Kind, Result};
 use crate::operations::Mode;
 use crate::operations::backup::setting;
 use crate::operations::restore::{
-    Plan, RestoreRequest, Restored, WorkflowDone, note_unbegun, note_without_version, restore,
+    Plan, RestoreRequest, Restored, WorkflowDone, note_unbegun, note_without_version, restore, way_back,
 };
 use crate::operations::versions::{Workflow, WorkflowVersion, load, of_workflow};
-use crate::sources::{n8n_client, n8n_way_back};
+use crate::sources::n8n_client;
 use crate::state::RollbackType;
 use crate::workplace::Workplace;
 
@@ -235,7 +235,7 @@ fn find(
         found => Some(found?),
     };
     let source = stored.as_ref().map(|stored| &*stored.source);
-    let (client, options) = way_in(workplace, configured, source)?;
+    let (client, options) = way_in(workplace, repository, configured, source)?;
     let now = live(&client, id)?;
     let of_server = |now: Value| now.get("versionId").and_then(Value::as_str).unwrap_or("unknown").to_owned();
     let from = now.map(of_server);
@@ -267,6 +267,7 @@ fn find(
 /// The n8n of a target: that of the source that has the workflow, or the only one.
 fn way_in(
     workplace: &Workplace,
+    repository: &Repository,
     target: &TargetConfig,
     source: Option<&str>,
 ) -> Result<(Client, chronos_connect::n8n::restore::RestoreOptions)> {
@@ -279,7 +280,7 @@ fn way_in(
     let found = found.ok_or_else(|| none(""))?;
     let client = n8n_client(found, &setting(workplace, &FileOptions::default()))?;
     let client = client.ok_or_else(|| none(": give its source a url and an api_key"))?;
-    Ok((client, n8n_way_back(found)))
+    Ok((client, way_back(workplace, repository, &target.name, found)))
 }
 
 /// The newest version that differs from what is there. What only safety snapshots of restores have is what somebody wanted to be rid

@@ -103,7 +103,7 @@ fn found(state: &State, id: &str) -> Result<Rollback> {
 }
 
 /// What a rollback answered; none if it did not live to do so.
-fn report(state: &State, row: &Rollback) -> Result<Option<Value>> {
+pub(super) fn report(state: &State, row: &Rollback) -> Result<Option<Value>> {
     Ok(state.report(row.number)?.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
@@ -213,7 +213,7 @@ fn undone_of(state: &State, row: &Rollback, report: Option<&Value>) -> Result<Un
 }
 
 /// The source of the target and what became of each workflow.
-fn workflows(report: Option<&Value>) -> Vec<(String, &Value)> {
+pub(super) fn workflows(report: Option<&Value>) -> Vec<(String, &Value)> {
     let mut all = Vec::new();
     for step in steps(report) {
         let source = into(step).first().copied().unwrap_or_default();

@@ -58,7 +58,7 @@ fn deadly(server: &N8n) -> (HttpServer, Arc<Plan>) {
 }
 
 /// A service whose control plane is this address.
-fn service_of(url: &str, key: &str) -> Service {
+pub(super) fn service_of(url: &str, key: &str) -> Service {
     service(&format!(
         "[[target]]\nname = \"control-plane\"\n[[target.source]]\nname = \"flows\"\nkind = \"n8n\"\nurl = \"{url}\"\napi_key = \"{key}\"\n"
     ))

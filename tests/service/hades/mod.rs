@@ -11,6 +11,7 @@ mod killed_anywhen;
 mod recover;
 mod refused;
 mod rollback;
+mod thirty;
 mod undo;
 mod workflows;
 

@@ -6,7 +6,7 @@ mod command;
 mod faults;
 mod listing;
 mod many;
-mod restore;
+pub(crate) mod restore;
 pub(crate) mod workflows;
 
 /// Runs a test on each version.

@@ -125,7 +125,13 @@ fn edited_deactivated_and_deleted_workflows_come_back(server: &N8n) {
         let now = server.workflow(&row(&report, id).live_id).unwrap();
         assert_eq!(essence(&was), essence(&now), "{report:#?}");
         // Settings are merged: what was set since stays, and that is told.
-        let expected: &[&str] = if id == hook { &["setting saveManualExecutions is there too"] } else { &[] };
+        let expected = match id {
+            _ if id == hook => vec!["setting saveManualExecutions is there too".to_owned()],
+            _ if id == parent && !keeps_ids => {
+                vec![format!("names workflow {child}, which is {child_now} now")]
+            }
+            _ => Vec::new(),
+        };
         assert_eq!(row(&report, id).differences, expected, "{id}");
     }
     assert_eq!(server.workflow(hook).unwrap()["settings"]["timezone"], "Europe/Paris");

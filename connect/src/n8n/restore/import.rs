@@ -6,8 +6,7 @@ use crate::error::Result;
 use crate::process::Process;
 
 /// Fields that the command line takes over.
-const FIELDS: [&str; 14] = [
-    "id",
+const FIELDS: [&str; 13] = [
     "name",
     "nodes",
     "connections",
@@ -25,8 +24,8 @@ const FIELDS: [&str; 14] = [
 /// What it may say; more is no use to anybody.
 const SAID_BYTES_MAX: usize = 1 << 20;
 
-/// What the command line takes of a stored workflow. It is inactive afterwards whatever stands here.
-pub(super) fn entity(stored: &Value) -> Value {
+/// What the command line takes of a stored workflow, to be found under this id. It is inactive afterwards whatever stands here.
+fn entity(stored: &Value, live_id: &str) -> Value {
     let mut kept = Map::new();
     for (key, value) in stored.as_object().into_iter().flatten() {
         if FIELDS.contains(&key.as_str()) {
@@ -35,20 +34,25 @@ pub(super) fn entity(stored: &Value) -> Value {
     }
     let tags = stored.get("tags").and_then(Value::as_array).into_iter().flatten();
     let tags: Vec<_> = tags.map(|t| json!({"id": t.get("id"), "name": t.get("name")})).collect();
+    kept.insert("id".to_owned(), json!(live_id));
     kept.insert("tags".to_owned(), json!(tags));
     kept.insert("active".to_owned(), json!(false));
     Value::Object(kept)
 }
 
-/// Gives workflows to `n8n import:workflow`, one after the other.
-pub(super) fn import(n8n: &Process, workflows: impl Iterator<Item = Result<Value>>) -> Result<()> {
+/// Gives workflows, each with its id on the server, to `n8n import:workflow`, one after the other.
+pub(super) fn import<'i>(
+    n8n: &Process,
+    workflows: impl Iterator<Item = Result<(Value, &'i str)>>,
+) -> Result<()> {
     let command = n8n.and(["import:workflow", "--input=/dev/stdin"]);
     let mut is_first = true;
     command.feed(SAID_BYTES_MAX, |to| {
         let broken =
             |e: std::io::Error| crate::error::Error::Command { command: n8n.shown(), why: e.to_string() };
         for workflow in workflows {
-            let text = entity(&workflow?).to_string();
+            let (stored, live_id) = workflow?;
+            let text = entity(&stored, live_id).to_string();
             to.write_all(if is_first { b"[" } else { b"," }).map_err(broken)?;
             to.write_all(text.as_bytes()).map_err(broken)?;
             is_first = false;

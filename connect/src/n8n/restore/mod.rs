@@ -50,7 +50,7 @@ impl Stored for BTreeMap<String, Value> {
 pub struct RestoreOptions {
     /// `n8n` on its host, behind a prefix if it has one: keeps ids and all fields.
     pub command: Option<Process>,
-    /// Workflows that an earlier restore made again: stored id, id now.
+    /// Workflows that earlier restores made again: their id before, their id afterwards.
     pub known_ids: BTreeMap<String, String>,
 }
 
@@ -96,6 +96,8 @@ pub struct Planned {
 pub struct Plan {
     /// The server.
     pub version: ServerVersion,
+    /// Of [`RestoreOptions::known_ids`] what holds now: stored id, id on the server.
+    pub ids: BTreeMap<String, String>,
     /// Each workflow.
     pub workflows: Vec<Planned>,
     /// What could not be planned: id and why.

@@ -26,10 +26,13 @@ pub fn plan(
     let ids = stored.ids();
     monitor.phase("plan");
     monitor.total(ids.len() as u64, 0);
-    let mut plan = Plan { version, workflows: Vec::new(), errors: Vec::new() };
+    let known = &options.known_ids;
+    let there = if known.is_empty() { BTreeMap::new() } else { client.workflow_names()? };
+    let known = ids_now(known, &|id| there.contains_key(id));
+    let mut plan = Plan { version, ids: known, workflows: Vec::new(), errors: Vec::new() };
     for id in ids {
         check_cancelled(monitor).map_err(chronos_snapshot::Error::from)?;
-        match planned(client, plan.version.era, stored, &id, options) {
+        match planned(client, &plan, stored, &id, options) {
             Ok(planned) => plan.workflows.push(planned),
             Err(PlanError::Server(error)) if error.is_of_the_server() => return Err(error.into()),
             Err(PlanError::Server(error)) => plan.errors.push((id, error.to_string())),
@@ -51,26 +54,23 @@ enum PlanError {
 
 fn planned(
     client: &Client,
-    era: Era,
+    plan: &Plan,
     stored: &dyn Stored,
     id: &str,
     options: &RestoreOptions,
 ) -> Result<Planned, PlanError> {
     let mut wanted = stored.load(id).map_err(PlanError::Stored)?;
     let mut live_id = id.to_owned();
-    let mut live = calls::get(client, id).map_err(PlanError::Server)?;
-    if let (None, Some(known)) = (&live, options.known_ids.get(id)) {
-        live = calls::get(client, known).map_err(PlanError::Server)?;
-        if live.is_some() {
-            live_id.clone_from(known);
-        }
+    if let Some(known) = plan.ids.get(id) {
+        live_id.clone_from(known);
     }
+    let live = calls::get(client, &live_id).map_err(PlanError::Server)?;
     let (calls, names) = (called(&wanted), referenced(&wanted));
-    rewrite(&mut wanted, &options.known_ids);
+    rewrite(&mut wanted, &plan.ids);
     let (action, differences) = match &live {
         None => (Action::Created, Vec::new()),
         Some(live) => {
-            let found = differences(&wanted, live, era);
+            let found = differences(&wanted, live, plan.version.era);
             let can = |d: &Difference| d.can_change || options.command.is_some();
             let action = if found.iter().any(can) { Action::Updated } else { Action::Unchanged };
             (action, found.into_iter().map(|d| d.what).collect())
@@ -80,6 +80,23 @@ fn planned(
     let active = wanted.get("active").and_then(Value::as_bool).unwrap_or_default();
     let live = live.map(|live| blake3::hash(&to_bytes(&canonical(live))).to_hex().to_string());
     Ok(Planned { id: id.to_owned(), live_id, live, name, action, differences, active, calls, names })
+}
+
+/// Under which ids the workflows are there that are not there under their own: one that was made again may have been made again since.
+fn ids_now(known: &BTreeMap<String, String>, is_there: &dyn Fn(&str) -> bool) -> BTreeMap<String, String> {
+    let gone = known.keys().filter(|id| !is_there(id));
+    let found = gone.filter_map(|id| {
+        let mut now = id;
+        // A chain is no longer than there are links; a ring ends too.
+        for _ in 0..known.len() {
+            now = known.get(now)?;
+            if is_there(now) {
+                return Some((id.clone(), now.clone()));
+            }
+        }
+        None
+    });
+    found.collect()
 }
 
 /// What names a workflow that will get a new id is written too.
@@ -148,6 +165,19 @@ mod tests {
         );
         assert_eq!(order(&[("a", &["b"]), ("b", &["c"]), ("c", &["a"])]), ["c", "b", "a"]);
         assert_eq!(order(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_workflow_is_found_under_the_last_id_that_is_there() {
+        let known = [("a", "b"), ("b", "c"), ("d", "e"), ("e", "d"), ("f", "g")];
+        let known = known.map(|(id, new)| (id.to_owned(), new.to_owned())).into();
+        let now = |there: &[&str]| ids_now(&known, &|id| there.contains(&id));
+        let ids = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(id, new)| ((*id).to_owned(), (*new).to_owned())).collect::<BTreeMap<_, _>>()
+        };
+        assert_eq!(now(&["c", "f", "g"]), ids(&[("a", "c"), ("b", "c")]));
+        assert_eq!(now(&["a", "b", "e"]), ids(&[("d", "e")]));
+        assert_eq!(now(&[]), ids(&[]));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::n8n::calls;
 use crate::n8n::client::Client;
 use crate::n8n::restore::compare::{differences, flag};
 use crate::n8n::restore::import::import;
-use crate::n8n::restore::references::rewrite;
+use crate::n8n::restore::references::{referenced, rewrite};
 use crate::n8n::restore::write::{NotWritten, Writer, Written};
 use crate::n8n::restore::{Action, Plan, Planned, RestoreOptions, RestoreReport, Restored, Stored};
 
@@ -24,15 +24,8 @@ pub fn restore(
     monitor: &dyn Monitor,
 ) -> Result<RestoreReport> {
     let writer = Writer { client, era: plan.version.era, tags: calls::tags(client)? };
-    let mut run = Run {
-        writer,
-        stored,
-        options,
-        monitor,
-        ids: options.known_ids.clone(),
-        rows: Vec::new(),
-        is_broken: false,
-    };
+    let mut run =
+        Run { writer, stored, options, monitor, ids: plan.ids.clone(), rows: Vec::new(), is_broken: false };
     run.rows = plan.workflows.iter().map(Row::of).collect();
     monitor.phase("restore");
     monitor.total(plan.workflows.len() as u64, 0);
@@ -47,7 +40,7 @@ pub fn restore(
         run.read_back();
     }
     let mut new_ids = run.ids;
-    new_ids.retain(|old, new| old != new && !options.known_ids.contains_key(old));
+    new_ids.retain(|old, new| old != new && !plan.ids.contains_key(old));
     let mut workflows: Vec<_> = run.rows.into_iter().map(|row| row.result).collect();
     workflows.extend(plan.errors.iter().map(|(id, error)| Restored {
         id: id.clone(),
@@ -210,8 +203,8 @@ impl Run<'_> {
     /// By the command line, all at once. What is active must be made inactive before, or its triggers go on.
     fn import(&mut self) {
         let Some(command) = &self.options.command else { return };
-        let written: Vec<_> =
-            self.rows.iter().filter(|r| r.is_to_be_written()).map(|r| r.result.id.clone()).collect();
+        let written = self.rows.iter().filter(|r| r.is_to_be_written()).map(|r| &r.result);
+        let written: Vec<_> = written.map(|row| (row.id.clone(), row.live_id.clone())).collect();
         if written.is_empty() {
             return;
         }
@@ -219,10 +212,9 @@ impl Run<'_> {
             row.result.touched = true;
         }
         let mut stopped = Vec::new();
-        let imported = self
-            .deactivate(&mut stopped)
-            .and_then(|()| self.check())
-            .and_then(|()| import(command, written.iter().map(|id| self.load(id))));
+        let imported = self.deactivate(&mut stopped).and_then(|()| self.check()).and_then(|()| {
+            import(command, written.iter().map(|(id, live_id)| Ok((self.load(id)?, &**live_id))))
+        });
         let Err(error) = imported else { return };
         let left: Vec<_> = stopped
             .iter()
@@ -279,12 +271,16 @@ impl Run<'_> {
         for at in 0..self.rows.len() {
             let Some(row) = self.rows.get(at) else { continue };
             let (id, live_id) = (row.result.id.clone(), row.result.live_id.clone());
-            let found = self.load(&id).and_then(|stored| {
+            let mut renamed = Vec::new();
+            let found = self.stored.load(&id).and_then(|mut stored| {
+                renamed = self.renamed(&stored);
+                rewrite(&mut stored, &self.ids);
                 let live = calls::get(self.writer.client, &live_id)?;
                 Ok(live.map(|live| differences(&stored, &live, self.writer.era)))
             });
             let Some(row) = self.rows.get_mut(at) else { continue };
             row.result.differences = std::mem::take(&mut row.lost);
+            row.result.differences.extend(renamed);
             match found {
                 Ok(Some(found)) => row.result.differences.extend(found.into_iter().map(|d| d.what)),
                 Ok(None) if row.result.error.is_some() => {}
@@ -295,6 +291,13 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    /// What a stored workflow names that has another id now.
+    fn renamed(&self, stored: &Value) -> Vec<String> {
+        let new = |id: String| self.ids.get(&id).filter(|new| **new != id).map(|new| (id, new));
+        let told = |(id, new)| format!("names workflow {id}, which is {new} now");
+        referenced(stored).into_iter().filter_map(|id| new(id).map(told)).collect()
     }
 
     /// A stored workflow with the ids that hold now.

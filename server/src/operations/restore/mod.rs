@@ -14,6 +14,7 @@ mod lite;
 mod place;
 mod plan;
 mod record;
+mod renamed;
 mod run;
 mod safety;
 mod step;
@@ -45,6 +46,7 @@ pub(crate) use files::roots;
 pub use place::Reach;
 pub use plan::{Names, Plan, StepPlan};
 pub use record::{note_unbegun, note_without_version, settle};
+pub(crate) use renamed::way_back;
 pub use undone::{Created, Gave, Undone};
 
 /// What is asked for.

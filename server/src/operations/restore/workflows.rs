@@ -14,11 +14,12 @@ use crate::operations::restore::acts::{Act, Noted};
 use crate::operations::restore::done::{StepDone, StepStatus, WorkflowDone};
 use crate::operations::restore::plan::StepPlan;
 use crate::operations::restore::record::Record;
+use crate::operations::restore::renamed::way_back;
 use crate::operations::restore::safety::{Safety, Width};
 use crate::operations::restore::step::{LeftOut, Step};
 use crate::operations::restore::undone::Gone;
 use crate::operations::versions::FOLDER;
-use crate::sources::{Selection, n8n_client, n8n_way_back, of_target};
+use crate::sources::{Selection, n8n_client, of_target};
 
 /// Everything.
 const WHOLE: ByteRange = ByteRange::ALL;
@@ -152,7 +153,7 @@ pub(super) fn workflows<'t>(
         let why = "it is read by its command line; workflows are put back over its API: give it a url and an api_key";
         return left_out(why.to_owned());
     };
-    let options = n8n_way_back(live);
+    let options = way_back(task.workplace, task.repository, &task.target, live);
     let planned = look(task, &client, &stored, &options)?;
     let gone = match &task.undone {
         Some(undone) => task.made(undone, source, &client)?,
