@@ -29,7 +29,7 @@ pub(crate) struct Rollback {
     #[arg(long = "component", value_name = "NAME", conflicts_with = "workflow")]
     components: Vec<String>,
 
-    /// How files are put back: overwrite, replace (and remove what the snapshot does not have) or merge (only what is
+    /// How files and workflows are put back: overwrite, replace (and remove what the snapshot does not have) or merge (only what is
     /// missing)
     #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy, conflicts_with = "workflow")]
     strategy: Option<Strategy>,

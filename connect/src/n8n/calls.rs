@@ -161,9 +161,16 @@ impl Client {
         Ok(listing.items.into_keys().collect())
     }
 
-    /// Names of all workflows by their ids.
+    /// Names of all workflows by their ids. That a server did not hold still while they were listed is an error.
     pub fn workflow_names(&self) -> Result<BTreeMap<String, String>> {
         let listing = list::<Named>(self, &["workflows"], &[("excludePinnedData", "true")])?;
+        if !listing.is_settled {
+            return Err(Error::Unexpected {
+                server: self.server().to_owned(),
+                what: "GET /workflows".to_owned(),
+                why: "workflows were added and deleted all the while they were listed; try again".to_owned(),
+            });
+        }
         Ok(listing.items.into_iter().map(|(id, workflow)| (id, workflow.name)).collect())
     }
 

@@ -29,6 +29,7 @@ pub use credentials::Credential;
 pub use error::{Error, Result};
 pub use key::closed_to;
 pub use options::{Limits, PAGE, Parts, Server};
+pub use owner::SEES_NOT_ALL;
 pub use source::{Failure, N8nOptions, N8nSource, Way};
 pub use trial::{Trial, try_workflows};
 pub use version::{Era, ServerVersion};

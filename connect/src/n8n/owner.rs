@@ -6,6 +6,8 @@ use crate::n8n::client::{Call, Client};
 use crate::n8n::error::Error;
 use crate::n8n::version::base64;
 
+/// Stands in each warning of a key that may not see everything.
+pub const SEES_NOT_ALL: &str = "workflows of others are missing here";
 /// Roles whose keys see everything.
 const SEE_EVERYTHING: [&str; 2] = ["global:owner", "global:admin"];
 
@@ -29,14 +31,13 @@ pub(super) fn warning(client: &Client) -> Option<String> {
     match client.json::<User>(&call) {
         Ok(User { role: Some(role) }) if SEE_EVERYTHING.contains(&role.as_str()) => None,
         Ok(User { role: Some(role) }) => Some(format!(
-            "the API key is of a user whose role is {}: workflows of others are missing here; a key of the owner sees all",
+            "the API key is of a user whose role is {}: {SEES_NOT_ALL}; a key of the owner sees all",
             client.clean(&role)
         )),
         // Only the owner and administrators may look at users.
-        Err(Error::Forbidden { .. }) => Some(
-            "the API key may not look at users: unless it is a key of the owner, workflows of others are missing here"
-                .to_owned(),
-        ),
+        Err(Error::Forbidden { .. }) => Some(format!(
+            "the API key may not look at users: unless it is a key of the owner, {SEES_NOT_ALL}"
+        )),
         // Whatever else comes says nothing of the key, and what matters more is read next.
         Ok(_) | Err(_) => None,
     }

@@ -65,14 +65,14 @@ pub(super) fn service_of(url: &str, key: &str) -> Service {
 }
 
 /// Asks for all workflows of a snapshot; whether there was an answer.
-fn is_answered(service: &Service, backup: &str) -> bool {
+fn is_answered(service: &Service, backup: &str, strategy: &str) -> bool {
     let url = format!("{}/restore/workflow", service.hades().url());
-    let body = json!({ "backup_id": backup }).to_string();
+    let body = json!({ "backup_id": backup, "strategy": strategy }).to_string();
     spawn(move || chronos_tests::http_client().post(url).body(body).send().is_ok()).join().unwrap()
 }
 
 /// Name and whether it is active, of each workflow.
-fn all(server: &N8n) -> Vec<(String, bool)> {
+pub(super) fn all(server: &N8n) -> Vec<(String, bool)> {
     let listed = server.call("GET", "workflows", None);
     let of = |w: &Value| (w["name"].as_str().unwrap().to_owned(), w["active"] == true);
     let mut all: Vec<_> = listed["data"].as_array().unwrap().iter().map(of).collect();
@@ -100,7 +100,7 @@ fn taken_back(service: &Service) -> String {
     }
 }
 
-fn is_as_before_after_a_kill_at_each_call(version: &'static str) {
+fn is_as_before_after_a_kill_at_each_call(version: &'static str, strategy: &str) {
     let server = chronos_tests::n8n(version);
     let (proxy, plan) = deadly(&server);
     let (edited, gone) = (made(&server, "Edited"), made(&server, "Gone"));
@@ -111,16 +111,20 @@ fn is_as_before_after_a_kill_at_each_call(version: &'static str) {
     let backup = backed_up(&service, "control-plane");
     rename(&server, &edited, "Edited since");
     server.delete(&gone);
+    let later = made(&server, "Later");
+    server.call("POST", &format!("workflows/{later}/activate"), None);
     let before = all(&server);
-    assert_eq!(before, [("Edited since".to_owned(), true)]);
+    assert_eq!(before, [("Edited since".to_owned(), true), ("Later".to_owned(), true)]);
+    let mut after = vec![("Edited".to_owned(), true), ("Gone".to_owned(), true)];
+    after.extend((strategy != "replace").then(|| ("Later".to_owned(), true)));
     let mut stops = 0;
     for at in 1.. {
         for is_heard in [false, true] {
             *plan.kill.lock().unwrap() = Some(Kill { pid: service.pid(), at, is_heard });
-            let was_answered = is_answered(&service, &backup);
+            let was_answered = is_answered(&service, &backup, strategy);
             if plan.kill.lock().unwrap().take().is_some() {
                 assert!(was_answered);
-                assert_eq!(all(&server), [("Edited".to_owned(), true), ("Gone".to_owned(), true)]);
+                assert_eq!(all(&server), after);
                 assert!(stops >= 8, "only {stops} stops");
                 return;
             }
@@ -135,12 +139,22 @@ fn is_as_before_after_a_kill_at_each_call(version: &'static str) {
 
 #[test]
 fn is_as_before_after_a_kill_at_each_call_1_123() {
-    is_as_before_after_a_kill_at_each_call("1.123.81");
+    is_as_before_after_a_kill_at_each_call("1.123.81", "overwrite");
+}
+
+#[test]
+fn is_as_before_after_a_kill_at_each_call_of_replace_1_123() {
+    is_as_before_after_a_kill_at_each_call("1.123.81", "replace");
+}
+
+#[test]
+fn is_as_before_after_a_kill_at_each_call_of_replace_2_40() {
+    is_as_before_after_a_kill_at_each_call("2.40.7", "replace");
 }
 
 #[test]
 fn is_as_before_after_a_kill_at_each_call_2_40() {
-    is_as_before_after_a_kill_at_each_call("2.40.7");
+    is_as_before_after_a_kill_at_each_call("2.40.7", "overwrite");
 }
 
 #[test]
@@ -157,7 +171,7 @@ fn what_is_killed_while_it_is_taken_back_is_taken_back_all_the_same() {
     for at in 1..=4 {
         // Both are written, and one of them is not active yet.
         *plan.kill.lock().unwrap() = Some(Kill { pid: service.pid(), at: 6, is_heard: true });
-        is_answered(&service, &backup);
+        is_answered(&service, &backup, "overwrite");
         assert!(plan.kill.lock().unwrap().is_none());
         let program = service.killed();
         assert_ne!(all(&server), before);

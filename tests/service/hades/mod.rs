@@ -10,6 +10,7 @@ mod killed;
 mod killed_anywhen;
 mod recover;
 mod refused;
+mod replace;
 mod rollback;
 mod thirty;
 mod undo;

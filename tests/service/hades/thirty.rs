@@ -195,6 +195,45 @@ fn works(server: &N8n, thirty: &Thirty, now: &dyn Fn(usize) -> String, since: &s
     });
 }
 
+/// Checks that each is as it was, and that what is not is told; gives how many were written.
+fn are_back(server: &N8n, thirty: &Thirty, before: &[Value], rows: &[Value]) -> usize {
+    let ids = &thirty.ids;
+    let keeps_ids = server.version.starts_with("2.40");
+    let row_of = |number: usize| rows.iter().find(|row| row["id"] == ids[number]).unwrap();
+    let now = |number: usize| row_of(number)["live_id"].as_str().unwrap_or(&ids[number]).to_owned();
+    let mut written = 0;
+    for (number, was) in before.iter().enumerate() {
+        let row = row_of(number);
+        let live = server.workflow(&now(number)).unwrap();
+        let mut wanted = essence(was).to_string();
+        ids.iter().enumerate().for_each(|(other, id)| wanted = wanted.replace(id, &now(other)));
+        assert_eq!(wanted, essence(&live).to_string(), "{number}: {row}");
+        for (key, value) in
+            was["settings"].as_object().unwrap().iter().filter(|(key, _)| *key != "errorWorkflow")
+        {
+            assert_eq!(live["settings"][key], *value, "{number}: {key}");
+        }
+        assert_eq!(row["live_id"].is_string(), number < DELETED && !keeps_ids, "{row}");
+        let mut told = Vec::new();
+        if number == DELETED && !keeps_ids {
+            told.extend([4, 3].map(|n| format!("names workflow {}, which is {} now", ids[n], now(n))));
+        }
+        if EDITED.contains(&number) {
+            told.push("setting saveManualExecutions is there too".to_owned());
+        }
+        assert_eq!(row["differences"], if told.is_empty() { Value::Null } else { json!(told) }, "{row}");
+        let is_spared = !thirty.active.contains(&number) && was["tags"] == json!([]) && number >= EDITED.end;
+        let action = match number {
+            _ if number < DELETED => "created",
+            _ if is_spared => "unchanged",
+            _ => "updated",
+        };
+        assert_eq!(row["action"], action, "{number}: {row}");
+        written += usize::from(action != "unchanged");
+    }
+    written
+}
+
 fn come_back_by_one_call_and_work(version: &'static str) {
     let server = chronos_tests::n8n(version);
     let endpoint = HttpServer::start(|_| Response::json(200, &json!({})));
@@ -216,39 +255,7 @@ fn come_back_by_one_call_and_work(version: &'static str) {
     let row = |number: usize| rows.iter().find(|row| row["id"] == ids[number]).unwrap();
     let now = |number: usize| row(number)["live_id"].as_str().unwrap_or(&ids[number]).to_owned();
     let keeps_ids = version.starts_with("2.40");
-    let mut written = 0;
-    for (number, was) in before.iter().enumerate() {
-        let live = server.workflow(&now(number)).unwrap();
-        let mut wanted = essence(was).to_string();
-        ids.iter().enumerate().for_each(|(other, id)| wanted = wanted.replace(id, &now(other)));
-        assert_eq!(wanted, essence(&live).to_string(), "{number}: {done}");
-        for (key, value) in
-            was["settings"].as_object().unwrap().iter().filter(|(key, _)| *key != "errorWorkflow")
-        {
-            assert_eq!(live["settings"][key], *value, "{number}: {key}");
-        }
-        assert_eq!(row(number)["live_id"].is_string(), number < DELETED && !keeps_ids, "{done}");
-        let mut told = Vec::new();
-        if number == DELETED && !keeps_ids {
-            told.extend([4, 3].map(|n| format!("names workflow {}, which is {} now", ids[n], now(n))));
-        }
-        if EDITED.contains(&number) {
-            told.push("setting saveManualExecutions is there too".to_owned());
-        }
-        assert_eq!(
-            row(number)["differences"],
-            if told.is_empty() { Value::Null } else { json!(told) },
-            "{done}"
-        );
-        let is_spared = !thirty.active.contains(&number) && was["tags"] == json!([]) && number >= EDITED.end;
-        let action = match number {
-            _ if number < DELETED => "created",
-            _ if is_spared => "unchanged",
-            _ => "updated",
-        };
-        assert_eq!(row(number)["action"], action, "{number}: {done}");
-        written += usize::from(action != "unchanged");
-    }
+    let written = are_back(&server, &thirty, &before, rows);
     assert_eq!(server.ids().len(), MANY);
     let created = if keeps_ids { "POST n8n-packages/import" } else { "POST workflows" };
     let expected = [

@@ -130,6 +130,8 @@ pub struct RestoreReport {
     pub workflows: Vec<Restored>,
     /// Those that have another id now: stored id, id now.
     pub new_ids: BTreeMap<String, String>,
+    /// The server failed, or somebody asked to stop: what comes later in the plan was not begun.
+    pub is_broken: bool,
 }
 
 impl RestoreReport {

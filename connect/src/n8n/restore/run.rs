@@ -39,6 +39,7 @@ pub fn restore(
         run.activate();
         run.read_back();
     }
+    let is_broken = run.is_broken;
     let mut new_ids = run.ids;
     new_ids.retain(|old, new| old != new && !plan.ids.contains_key(old));
     let mut workflows: Vec<_> = run.rows.into_iter().map(|row| row.result).collect();
@@ -51,7 +52,7 @@ pub fn restore(
         touched: false,
         error: Some(error.clone()),
     }));
-    Ok(RestoreReport { workflows, new_ids })
+    Ok(RestoreReport { workflows, new_ids, is_broken })
 }
 
 struct Run<'r> {

@@ -48,8 +48,10 @@ pub(super) fn complete(document: &mut OpenApi) {
     if let Some(strategy) = field(components.schemas.get_mut("Restore"), "strategy") {
         strategy.pattern = Some(words(STRATEGIES.iter()));
     }
-    if let Some(strategy) = field(components.schemas.get_mut("Rollback"), "strategy") {
-        strategy.pattern = Some(words(STRATEGIES.iter().filter(|word| **word != NEW_LOCATION)));
+    for holder in ["Rollback", "WorkflowRestore"] {
+        if let Some(strategy) = field(components.schemas.get_mut(holder), "strategy") {
+            strategy.pattern = Some(words(STRATEGIES.iter().filter(|word| **word != NEW_LOCATION)));
+        }
     }
     if let Some(RefOr::T(Schema::Object(mut new))) = components.schemas.get(SCHEDULE_CHANGE).cloned() {
         if let Some(RefOr::T(Schema::Object(cron))) = new.properties.get_mut("cron") {

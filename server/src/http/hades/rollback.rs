@@ -29,7 +29,8 @@ pub(super) struct Asked {
     component: Option<String>,
     /// Only say what would be done.
     dry_run: Option<bool>,
-    /// How files are put back: `overwrite` (usual), `replace` or `merge`.
+    /// How files and workflows are put back: `overwrite` (usual), `replace` (what the snapshot does not have goes) or `merge` (only what
+    /// is missing).
     strategy: Option<String>,
     /// Also where no snapshot of what is there can be made first.
     force: Option<bool>,
@@ -68,13 +69,19 @@ pub(super) async fn post(
     Ok(Json(RolledBack { rolled_back_at: restored.completed_at.clone(), restored }).into_response())
 }
 
-fn meant(asked: Asked) -> Result<RestoreRequest, Problem> {
-    let strategy = given(asked.strategy).map(|word| one_of("strategy", &word, &STRATEGIES)).transpose()?;
+/// A strategy that writes to where things came from.
+pub(super) fn in_place(word: Option<String>) -> Result<Option<Strategy>, Problem> {
+    let strategy = given(word).map(|word| one_of("strategy", &word, &STRATEGIES)).transpose()?;
     let strategy = strategy.and_then(|word| word.parse::<Strategy>().ok());
     if strategy == Some(Strategy::NewLocation) {
         let why = "strategy: a rollback writes to where things came from; POST /restore/{id} of CHRONOS makes a new place";
         return Err(Problem::invalid("strategy", why));
     }
+    Ok(strategy)
+}
+
+fn meant(asked: Asked) -> Result<RestoreRequest, Problem> {
+    let strategy = in_place(asked.strategy)?;
     Ok(RestoreRequest {
         backup: required("backup_id", asked.backup_id)?,
         components: given(asked.component).into_iter().collect(),

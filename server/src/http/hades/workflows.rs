@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::http::blocking::work;
 use crate::http::body::Body;
 use crate::http::common::words::{given, required};
+use crate::http::hades::rollback::in_place;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
 use crate::operations::Mode;
@@ -53,6 +54,9 @@ pub(super) struct FromBackup {
     target: Option<String>,
     /// Only these, by ids or names; all if absent.
     workflow_filter: Option<Vec<String>>,
+    /// `overwrite` (usual): those that came later stay; `replace`: they go, which needs a whole snapshot and no filter; `merge`: only
+    /// those that are gone come back.
+    strategy: Option<String>,
     /// Only say what would be done.
     dry_run: Option<bool>,
     /// The fingerprint of the plan of a dry run: if another one holds now, nothing is touched.
@@ -115,7 +119,7 @@ pub(super) async fn version(
 /// Put workflows back from a snapshot
 ///
 /// Those that are there are written over, those that are gone are made again; each is read back and compared. Nothing else of the
-/// snapshot is touched, and no workflow that came later is removed.
+/// snapshot is touched, and no workflow that came later is removed, unless `strategy` is `replace`.
 #[utoipa::path(post, path = "/restore/workflow", tag = "rollback", request_body = FromBackup, responses(
     (status = 200, description = "What was done, or would be", body = WorkflowsBack),
 ))]
@@ -132,6 +136,7 @@ pub(super) async fn from_backup(
         backup: required("backup_id", asked.backup_id)?,
         components: vec![WORKFLOWS.to_owned()],
         target: given(asked.target),
+        strategy: in_place(asked.strategy)?,
         mode: Mode::dry(asked.dry_run.unwrap_or_default()),
         workflows,
         fingerprint: given(asked.fingerprint),

@@ -172,6 +172,16 @@ impl StepDone {
         }
     }
 
+    /// Adds what became of a workflow.
+    pub(super) fn note(&mut self, workflow: WorkflowDone) {
+        match &workflow.error {
+            Some(error) => self.lacks(format!("{} ({})", workflow.name, workflow.id), error.clone()),
+            None if workflow.action == Action::Unchanged => {}
+            None => self.restored += 1,
+        }
+        self.workflows.push(workflow);
+    }
+
     /// Whether it wrote something, or had nothing to write.
     fn is_good(&self) -> bool {
         self.restored > 0

@@ -10,6 +10,7 @@ mod chosen;
 mod databases;
 mod done;
 mod files;
+mod later;
 mod lite;
 mod place;
 mod plan;

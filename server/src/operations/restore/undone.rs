@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::operations::restore::Task;
+use crate::operations::restore::later::Gone;
 use crate::operations::restore::workflows::of_tree;
 
 /// A restore that is undone.
@@ -60,15 +61,6 @@ impl Default for Created {
     }
 }
 
-/// A workflow that is removed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Gone {
-    /// Its id on the server.
-    pub(super) id: String,
-    /// Its name.
-    pub(super) name: String,
-}
-
 impl Undone {
     /// Whether it wrote over a workflow, as far as is known.
     pub(super) fn wrote(&self, source: &SourceResult, id: &str) -> bool {
@@ -99,7 +91,7 @@ impl Task<'_> {
         let mut made = Vec::new();
         for (_, id) in created.iter().filter(|(of, _)| *of == source.name) {
             let live = client.workflow(id).map_err(chronos_connect::Error::from)?;
-            made.extend(live.map(|live| Gone { id: id.clone(), name: text(&live, "name") }));
+            made.extend(live.map(|live| Gone::of(id, &live)));
         }
         Ok(made)
     }
@@ -131,14 +123,13 @@ impl Task<'_> {
             let wanted = stored.load(&id)?;
             let name = text(&wanted, "name");
             for (live_id, live_name) in &live {
-                let is_it = *live_id == id
-                    || *live_name == name && {
-                        let now = client.workflow(live_id).map_err(chronos_connect::Error::from)?;
-                        now.is_some_and(|now| !nodes(&now).is_empty() && nodes(&now) == nodes(&wanted))
-                    };
-                if is_it {
-                    made.push(Gone { id: live_id.clone(), name: live_name.clone() });
+                if *live_id != id && *live_name != name {
+                    continue;
                 }
+                let now = client.workflow(live_id).map_err(chronos_connect::Error::from)?;
+                let is_it =
+                    |now: &Value| *live_id == id || (!nodes(now).is_empty() && nodes(now) == nodes(&wanted));
+                made.extend(now.filter(is_it).map(|now| Gone::of(live_id, &now)));
             }
         }
         Ok(made)

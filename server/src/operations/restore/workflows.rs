@@ -12,12 +12,12 @@ use crate::operations::backup::setting;
 use crate::operations::restore::Task;
 use crate::operations::restore::acts::{Act, Noted};
 use crate::operations::restore::done::{StepDone, StepStatus, WorkflowDone};
+use crate::operations::restore::later::{Gone, remove, start, stay, stop};
 use crate::operations::restore::plan::StepPlan;
 use crate::operations::restore::record::Record;
 use crate::operations::restore::renamed::way_back;
 use crate::operations::restore::safety::{Safety, Width};
 use crate::operations::restore::step::{LeftOut, Step};
-use crate::operations::restore::undone::Gone;
 use crate::operations::versions::FOLDER;
 use crate::sources::{Selection, n8n_client, of_target};
 
@@ -29,6 +29,7 @@ const WHOLE: ByteRange = ByteRange::ALL;
 struct Workflows<'t> {
     task: &'t Task<'t>,
     plan: StepPlan,
+    source: SourceResult,
     live: config::Source,
     client: Client,
     options: RestoreOptions,
@@ -131,9 +132,11 @@ pub(super) fn workflows<'t>(
     let left_out = |why: String| -> Result<Option<Box<dyn Step + 't>>> {
         Ok(Some(Box::new(LeftOut(task.left_out(source, why)))))
     };
-    if task.strategy == Strategy::Replace && task.undone.is_none() {
-        let why = "workflows that came later cannot be removed by strategy replace in this version: choose overwrite";
-        return left_out(why.to_owned());
+    let replaces = task.strategy == Strategy::Replace && task.undone.is_none();
+    if replaces && !task.workflows.is_empty() {
+        let why = "strategy replace removes all workflows that the snapshot does not have, and only some are named: leave the filter \
+                   out, or choose overwrite";
+        return Err(Error::Value { place: "workflow_filter".to_owned(), why: why.to_owned() });
     }
     let Some(live) = task.source(source, SourceKind::N8n) else {
         return left_out(format!("target {} has no n8n that is named {}", task.target, source.name));
@@ -157,13 +160,37 @@ pub(super) fn workflows<'t>(
     let planned = look(task, &client, &stored, &options)?;
     let gone = match &task.undone {
         Some(undone) => task.made(undone, source, &client)?,
+        None if replaces => match task.came_later(source, &planned, &client)? {
+            Ok(later) => later,
+            Err(why) => return left_out(why),
+        },
         None => Vec::new(),
     };
+    let plan = StepPlan {
+        into: vec![live.name.clone()],
+        place: client.server().to_owned(),
+        removes: gone.iter().map(Gone::named).collect(),
+        ..step_plan(task, source, &stored, &planned)?
+    };
+    let live = live.clone();
+    Ok(Some(Box::new(Workflows {
+        task,
+        plan,
+        source: source.clone(),
+        live,
+        client,
+        options,
+        stored,
+        planned,
+        gone,
+    })))
+}
+
+/// What is going to be done with the workflows of a source, wherever they go.
+fn step_plan(task: &Task<'_>, source: &SourceResult, stored: &OfTree, planned: &Plan) -> Result<StepPlan> {
     let mut step = StepPlan {
         sources: vec![source.name.clone()],
-        into: vec![live.name.clone()],
         kind: "n8n".to_owned(),
-        place: client.server().to_owned(),
         not_exact: source.error.iter().cloned().collect(),
         ..StepPlan::default()
     };
@@ -180,9 +207,7 @@ pub(super) fn workflows<'t>(
         }
     }
     step.not_exact.extend(planned.errors.iter().map(|(id, why)| format!("workflow {id}: {why}")));
-    step.removes = gone.iter().map(|gone| format!("{} ({})", gone.name, gone.id)).collect();
-    let live = live.clone();
-    Ok(Some(Box::new(Workflows { task, plan: step, live, client, options, stored, planned, gone })))
+    Ok(step)
 }
 
 /// The workflows of a source that the snapshot has.
@@ -225,22 +250,59 @@ fn named(workflow: &Planned) -> String {
 }
 
 impl Workflows<'_> {
-    /// Removes a workflow, and notes what became of it.
-    fn remove(&self, gone: &Gone, done: &mut StepDone) {
-        let error = self.client.remove_workflow(&gone.id).err().map(|error| error.to_string());
-        match &error {
-            Some(error) => done.lacks(format!("{} ({})", gone.name, gone.id), error.clone()),
-            None => done.restored += 1,
+    /// Fails if what was looked at is not so any more.
+    fn check_moved(&self) -> Result<()> {
+        let is_same = look(self.task, &self.client, &self.stored, &self.options)? == self.planned
+            && (self.task.undone.is_some()
+                || self.task.strategy != Strategy::Replace
+                || self.task.came_later(&self.source, &self.planned, &self.client)?.as_ref()
+                    == Ok(&self.gone));
+        if is_same {
+            return Ok(());
         }
-        done.workflows.push(WorkflowDone {
-            id: gone.id.clone(),
-            name: gone.name.clone(),
-            action: Action::Removed,
-            live_id: None,
-            differences: Vec::new(),
-            touched: true,
-            error,
-        });
+        let why = "workflows were changed since the restore was planned; nothing was touched".to_owned();
+        Err(Failed::Refused(why).into())
+    }
+
+    /// What is about to be done.
+    fn act(&self) -> Act {
+        let updated = self.planned.workflows.iter().filter(|w| w.action == Action::Updated);
+        let written = updated.map(|w| &w.live_id).chain(self.gone.iter().map(|gone| &gone.id));
+        let created = self.planned.workflows.iter().filter(|w| w.action == Action::Created);
+        Act::Workflows {
+            place: self.plan.place.clone(),
+            source: self.live.name.clone(),
+            written: written.cloned().collect(),
+            created: created.map(|w| w.id.clone()).collect(),
+        }
+    }
+
+    /// Puts everything back, and removes what goes.
+    fn write(&self, done: &mut StepDone) -> Result<()> {
+        let monitor = &**self.task.repository.monitor();
+        stop(&self.client, &self.gone)?;
+        let report = restore(&self.client, &self.stored, &self.planned, &self.options, monitor);
+        let report = report.inspect_err(|_| drop(start(&self.client, &self.gone)))?;
+        for workflow in report.workflows {
+            let live_id = Some(workflow.live_id).filter(|live| *live != workflow.id);
+            let name = format!("{} ({})", workflow.name, workflow.id);
+            if workflow.error.is_none() && workflow.action != Action::Unchanged {
+                done.notes.extend(workflow.differences.iter().map(|d| format!("{name}: {d}")));
+                done.notes.extend(live_id.iter().map(|live| format!("{name}: its id is {live} now")));
+            }
+            done.note(WorkflowDone {
+                id: workflow.id,
+                name: workflow.name,
+                action: workflow.action,
+                live_id,
+                differences: workflow.differences,
+                touched: workflow.touched,
+                error: workflow.error,
+            });
+        }
+        let went = if report.is_broken { stay } else { remove };
+        went(&self.client, &self.gone).into_iter().for_each(|gone| done.note(gone));
+        Ok(())
     }
 }
 
@@ -250,7 +312,8 @@ impl Step for Workflows<'_> {
     }
 
     fn standing(&self) -> Vec<u8> {
-        self.planned.workflows.iter().filter_map(|w| w.live.as_deref()).collect::<String>().into_bytes()
+        let written = self.planned.workflows.iter().filter_map(|w| w.live.as_deref());
+        written.chain(self.gone.iter().map(|gone| &*gone.live)).collect::<String>().into_bytes()
     }
 
     fn live(&self, _width: Width) -> Result<Vec<Box<dyn Source>>> {
@@ -286,47 +349,9 @@ impl Step for Workflows<'_> {
             done.workflows.extend(self.planned.workflows.iter().map(as_planned));
             return Ok(done.ended(StepStatus::Unchanged));
         }
-        if look(self.task, &self.client, &self.stored, &self.options)? != self.planned {
-            let why = "workflows were changed since the restore was planned; nothing was touched".to_owned();
-            return Err(Failed::Refused(why).into());
-        }
-        let monitor = &**self.task.repository.monitor();
-        let updated = self.planned.workflows.iter().filter(|w| w.action == Action::Updated);
-        let written = updated.map(|w| &w.live_id).chain(self.gone.iter().map(|gone| &gone.id));
-        let created = self.planned.workflows.iter().filter(|w| w.action == Action::Created);
-        let act = Act::Workflows {
-            place: self.plan.place.clone(),
-            source: self.live.name.clone(),
-            written: written.cloned().collect(),
-            created: created.map(|w| w.id.clone()).collect(),
-        };
-        let noted = Noted::begin(record, self.task.repository.monitor(), &act);
-        let report = restore(&self.client, &self.stored, &self.planned, &self.options, monitor)?;
-        for workflow in report.workflows {
-            let name = format!("{} ({})", workflow.name, workflow.id);
-            let live_id = Some(workflow.live_id).filter(|live| *live != workflow.id);
-            match &workflow.error {
-                Some(error) => done.lacks(name, error.clone()),
-                None if workflow.action == Action::Unchanged => {}
-                None => {
-                    done.restored += 1;
-                    done.notes.extend(workflow.differences.iter().map(|d| format!("{name}: {d}")));
-                    done.notes.extend(live_id.iter().map(|live| format!("{name}: its id is {live} now")));
-                }
-            }
-            done.workflows.push(WorkflowDone {
-                id: workflow.id,
-                name: workflow.name,
-                action: workflow.action,
-                live_id,
-                differences: workflow.differences,
-                touched: workflow.touched,
-                error: workflow.error,
-            });
-        }
-        for gone in &self.gone {
-            self.remove(gone, &mut done);
-        }
+        self.check_moved()?;
+        let noted = Noted::begin(record, self.task.repository.monitor(), &self.act());
+        self.write(&mut done)?;
         done.bytes_written = if done.error_count == 0 { self.plan.bytes } else { 0 };
         if done.error_count == 0 {
             noted.done();

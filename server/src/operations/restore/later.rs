@@ -1,0 +1,147 @@
+//! Workflows that go: those that a snapshot does not have, where strategy `replace` asks for that, and those that a restore made which is
+//! undone. What is active among them is made inactive before anything is written, so that it keeps no webhook that others need; removed
+//! they are last, when everything else is there.
+
+use std::collections::BTreeSet;
+
+use chronos_connect::n8n::restore::{Action, Plan};
+use chronos_connect::n8n::{Client, SEES_NOT_ALL};
+use chronos_snapshot::SourceResult;
+use serde_json::Value;
+
+use crate::error::Result;
+use crate::operations::restore::Task;
+use crate::operations::restore::done::WorkflowDone;
+
+/// What a workflow changes by itself.
+const RESTLESS: [&str; 3] = ["staticData", "updatedAt", "versionCounter"];
+
+/// A workflow that goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Gone {
+    /// Its id on the server.
+    pub(super) id: String,
+    /// Its name.
+    pub(super) name: String,
+    /// Hash of what it is, so that a plan that was made before an edit is another one.
+    pub(super) live: String,
+    /// Whether it is active.
+    is_active: bool,
+}
+
+impl Gone {
+    /// What a server shows.
+    pub(super) fn of(id: &str, live: &Value) -> Self {
+        let mut shown = live.clone();
+        if let Some(fields) = shown.as_object_mut() {
+            fields.retain(|key, _| !RESTLESS.contains(&key.as_str()));
+        }
+        Self {
+            id: id.to_owned(),
+            name: live.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            live: blake3::hash(shown.to_string().as_bytes()).to_hex().to_string(),
+            is_active: live.get("active").and_then(Value::as_bool).unwrap_or_default(),
+        }
+    }
+
+    /// For people.
+    pub(super) fn named(&self) -> String {
+        format!("{} ({})", self.name, self.id)
+    }
+
+    fn done(&self, error: Option<String>) -> WorkflowDone {
+        WorkflowDone {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            action: Action::Removed,
+            live_id: None,
+            differences: Vec::new(),
+            touched: true,
+            error,
+        }
+    }
+}
+
+impl Task<'_> {
+    /// The workflows that are there and that the snapshot does not have; or why that cannot be told.
+    pub(super) fn came_later(
+        &self,
+        source: &SourceResult,
+        planned: &Plan,
+        client: &Client,
+    ) -> Result<std::result::Result<Vec<Gone>, String>> {
+        let of_plan = planned.workflows.iter().flat_map(|w| [&w.id, &w.live_id]);
+        let stored: BTreeSet<&String> = of_plan.chain(planned.errors.iter().map(|(id, _)| id)).collect();
+        let there = client.workflow_names().map_err(chronos_connect::Error::from)?;
+        let later: Vec<&String> = there.keys().filter(|id| !stored.contains(id)).collect();
+        if let Some(why) = self.may_lack(source).filter(|_| !later.is_empty()) {
+            return Ok(Err(format!(
+                "strategy replace removes what came later, and {why}, so that this cannot be told: choose overwrite"
+            )));
+        }
+        let mut gone = Vec::new();
+        for id in later {
+            let live = client.workflow(id).map_err(chronos_connect::Error::from)?;
+            gone.extend(live.map(|live| Gone::of(id, &live)));
+        }
+        Ok(Ok(gone))
+    }
+
+    /// Why workflows may have been there that the snapshot does not have.
+    fn may_lack(&self, source: &SourceResult) -> Option<String> {
+        let manifest = &self.snapshot.manifest;
+        let paths = if source.paths.is_empty() { &manifest.paths } else { &source.paths };
+        let (all, workflows) = (format!("/{}", source.name), format!("/{}/workflows", source.name));
+        let id = &manifest.backup_id;
+        if !paths.iter().any(|path| *path == all || *path == workflows) {
+            return Some(format!("{id} is of some workflows only"));
+        }
+        if source.notes.iter().any(|note| note.contains(SEES_NOT_ALL)) {
+            return Some(format!("{id} was read with a key that may not see all workflows"));
+        }
+        if !self.snapshot.is_good() || source.failed {
+            return Some(format!("{id} is {}", self.snapshot.status()));
+        }
+        None
+    }
+}
+
+/// Makes those that are active inactive; if that fails all are as they were.
+pub(super) fn stop(client: &Client, gone: &[Gone]) -> Result<()> {
+    for (at, one) in gone.iter().enumerate().filter(|(_, one)| one.is_active) {
+        if let Err(error) = client.deactivate_workflow(&one.id) {
+            let left = start(client, gone.get(..=at).unwrap_or_default());
+            let error = chronos_connect::Error::from(error);
+            return Err(match &*left {
+                [] => error.into(),
+                left => chronos_connect::Error::Refused(format!(
+                    "{error}; these were active and are not: {}",
+                    left.join(", ")
+                ))
+                .into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Makes those active again that were; gives those that are not.
+pub(super) fn start(client: &Client, gone: &[Gone]) -> Vec<String> {
+    let active = gone.iter().filter(|one| one.is_active);
+    active.filter(|one| client.activate_workflow(&one.id).is_err()).map(Gone::named).collect()
+}
+
+/// Removes them, each with its own result.
+pub(super) fn remove(client: &Client, gone: &[Gone]) -> Vec<WorkflowDone> {
+    gone.iter().map(|one| one.done(client.remove_workflow(&one.id).err().map(|e| e.to_string()))).collect()
+}
+
+/// What is told of them when the restore broke off: they stay.
+pub(super) fn stay(client: &Client, gone: &[Gone]) -> Vec<WorkflowDone> {
+    let inactive = start(client, gone);
+    let stays = |one: &Gone| {
+        let state = if inactive.contains(&one.named()) { ", and is inactive now" } else { "" };
+        one.done(Some(format!("it was not removed, since the restore broke off{state}")))
+    };
+    gone.iter().map(stays).collect()
+}
