@@ -119,7 +119,7 @@ fn a_scratch_place_that_keeps_no_modes_is_told_and_no_failure() {
     stage.back_up("notes");
     let _stick = Mounted::exfat(&stage.scratch.path().join("drills"));
     let drilled = stage.drill("notes", 3);
-    assert!(not_tried(&drilled).contains("keeps no other"), "{drilled}");
+    assert!(not_tried(&drilled).contains("not permitted"), "{drilled}");
 }
 
 #[test]
