@@ -63,7 +63,7 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
          chronos emergency reactivate --confirm\nchronos emergency restart-services --target all --confirm",
     ),
     ("verify", "chronos verify latest\nchronos verify latest:shop --quick"),
-    ("drill", "chronos drill\nchronos drill shop\nchronos drill --list --json"),
+    ("drill", "chronos drill\nchronos drill shop\nchronos drill all\nchronos drill --list --json"),
     ("check", "chronos check\nchronos check --read-data=5%"),
     ("forget", "chronos forget --dry-run\nchronos forget --keep-daily 7 --keep-weekly 4 --target shop"),
     ("prune", "chronos prune\nchronos prune --keep-deleted 7d --max-repack 2G"),

@@ -1,6 +1,7 @@
 //! `chronos drill`: restores snapshots for trial, and says whether they are proven.
 
-use chronos_server::operations::drill::{Drilled, drill, history, meant, tidy};
+use chronos_server::operations::backup::ALL;
+use chronos_server::operations::drill::{Drilled, drill, drill_recovery, history, meant, tidy};
 use chronos_server::state::DrillStatus;
 use chronos_snapshot::printable;
 use clap::Args;
@@ -19,7 +20,8 @@ const LISTED: u32 = 100;
 /// read as n8n does. Nothing live is touched, and the scratch place is gone afterwards. A snapshot that passes counts as proven.
 #[derive(Debug, Args)]
 pub(crate) struct Drill {
-    /// Targets, whose latest snapshots are meant, or snapshots; without any the latest of every configured target
+    /// Targets, whose latest snapshots are meant, or snapshots; `all`: the whole recovery, in its order; without any the latest of every
+    /// configured target
     #[arg(value_name = "TARGET|SNAP")]
     names: Vec<String>,
 
@@ -37,16 +39,24 @@ impl Drill {
             return self.list(app, &catalog);
         }
         tidy(workplace, &*app.output.monitor())?;
-        let chosen = meant(workplace, &catalog, &self.names)?;
-        chosen.notes.iter().for_each(|note| app.output.warning(note));
+        let (whole, named): (Vec<String>, Vec<String>) =
+            self.names.iter().cloned().partition(|name| name == ALL);
+        let snapshots = if whole.is_empty() || !named.is_empty() {
+            let chosen = meant(workplace, &catalog, &named)?;
+            chosen.notes.iter().for_each(|note| app.output.warning(note));
+            chosen.snapshots
+        } else {
+            Vec::new()
+        };
         let mut exit = catalog.exit();
         let mut answers = Vec::new();
-        for snapshot in &chosen.snapshots {
-            let drilled = drill(workplace, &catalog, snapshot)?;
+        let recovery = whole.first().map(|_| drill_recovery(workplace, &catalog));
+        for drilled in recovery.into_iter().chain(snapshots.iter().map(|s| drill(workplace, &catalog, s))) {
+            let drilled = drilled?;
             app.output.finish();
             exit = exit.worst(match drilled.status {
                 DrillStatus::Passed => Exit::Done,
-                DrillStatus::Partial => Exit::Partial,
+                DrillStatus::Partial | DrillStatus::Interrupted => Exit::Partial,
                 DrillStatus::Failed => Exit::Damage,
             });
             show(app, &drilled)?;
@@ -90,13 +100,15 @@ impl Drill {
 fn show(app: &App, drilled: &Drilled) -> Result<(), Failure> {
     for source in &drilled.sources {
         for fact in &source.proven {
-            app.output.detail(format!("{}: {fact}", source.source));
+            app.output.detail(format!("{}: {fact}", source.shown()));
         }
     }
     for why in &drilled.errors {
         app.output.warning(printable(why.as_bytes()));
     }
-    let (id, took) = (&drilled.backup_id, duration(drilled.duration_ms));
+    let is_recovery = drilled.target == ALL;
+    let id = if is_recovery { "the whole recovery" } else { &drilled.backup_id };
+    let took = duration(drilled.duration_ms);
     match drilled.status {
         DrillStatus::Passed => {
             app.output.summary(format!("{id} is proven: everything was restored in {took}"))
@@ -104,6 +116,7 @@ fn show(app: &App, drilled: &Drilled) -> Result<(), Failure> {
         DrillStatus::Partial => app
             .output
             .line(format!("{id} is not proven: some of it could not be tried here; what was tried holds")),
+        DrillStatus::Interrupted => app.output.line(format!("{id} is not proven: the trial came to no end")),
         DrillStatus::Failed => app.output.line(format!("{id} is not proven: the trial failed after {took}")),
     }
 }

@@ -139,6 +139,9 @@ pub(crate) fn drill_ended(
         DrillStatus::Partial => event
             .on(Occasion::Failure)
             .saying(format!("not all of {of} of {target} could be restored for trial: {first}")),
+        DrillStatus::Interrupted => event
+            .on(Occasion::Failure)
+            .saying(format!("the trial of {of} of {target} came to no end: {first}")),
         DrillStatus::Failed => {
             event.on(Occasion::Failure).saying(format!("the trial of {of} of {target} failed: {first}"))
         }

@@ -155,6 +155,7 @@ fn drilling(task: &DrillTask, workplace: &Workplace, repository: &Repository) ->
     let status = match all.status {
         DrillStatus::Passed => JobStatus::Completed,
         DrillStatus::Partial => JobStatus::Partial,
+        DrillStatus::Interrupted => JobStatus::Interrupted,
         DrillStatus::Failed => JobStatus::Failed,
     };
     Ok(Done { status, error: all.first_error().cloned(), result: document(&all) })

@@ -36,12 +36,17 @@ pub struct DrillTask {
     /// This snapshot, by its own name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backup_id: Option<String>,
-    /// The latest of this target.
+    /// The latest of this target; `all`: the whole recovery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
 }
 
 impl DrillTask {
+    /// Whether it is the whole recovery.
+    pub(crate) fn is_recovery(&self) -> bool {
+        self.target.as_deref() == Some(ALL)
+    }
+
     /// The names that it stands for; none: every target.
     pub(crate) fn names(&self) -> Vec<String> {
         self.backup_id.iter().chain(&self.target).take(1).cloned().collect()

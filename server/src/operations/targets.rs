@@ -44,6 +44,9 @@ pub struct LastProven {
     pub age_seconds: u64,
 }
 
+/// Drills that are looked at for the last one that came to its end.
+const LOOKED_MAX: u32 = 20;
+
 /// The last drill of a target on this host.
 #[derive(Clone, Debug, Serialize)]
 pub struct LastDrill {
@@ -166,9 +169,11 @@ impl History<'_> {
     fn last_drill(&self, target: &str) -> Option<LastDrill> {
         let (state, repository) = self.state.as_ref()?;
         let filter = DrillFilter { repository: Some(repository), target: Some(target), status: None };
-        let report = state.drills(&filter, 1).map_err(|e| untold(self.workplace, &e)).ok()?.pop()?;
+        let reports = state.drills(&filter, LOOKED_MAX).map_err(|e| untold(self.workplace, &e)).ok()?;
         // What a later version wrote in another way is left to it.
-        let drilled: Drilled = serde_json::from_str(&report).ok()?;
+        let mut drills = reports.iter().filter_map(|report| serde_json::from_str::<Drilled>(report).ok());
+        // One that came to no end says nothing, and hides nothing.
+        let drilled = drills.find(|drilled| drilled.status != DrillStatus::Interrupted)?;
         Some(LastDrill {
             backup_id: drilled.backup_id,
             status: drilled.status,

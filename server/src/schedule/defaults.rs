@@ -42,6 +42,9 @@ const UPKEEP: [(&str, Job, &str); 3] = [
     ("drill", Job::Drill, "0 7 1 * *"),
 ];
 
+/// The whole recovery, each quarter: name, when, and whose it is.
+const RECOVERY: (&str, &str, &str) = ("recovery-drill", "0 8 1 1,4,7,10 *", "all");
+
 /// The usual schedule of these targets, and of the built-in one of this name, on a clock that hangs in `timezone` (UTC if absent).
 ///
 /// # Errors
@@ -70,6 +73,11 @@ pub fn built_in(
     }
     for (id, job, cron) in UPKEEP {
         schedules.push(schedule(id, job, cron, timezone)?);
+    }
+    if !targets.is_empty() {
+        let (id, cron, target) = RECOVERY;
+        let schedule = schedule(id, Job::Drill, cron, timezone)?;
+        schedules.push(Schedule { targets: vec![target.to_owned()], ..schedule });
     }
     Ok(schedules)
 }

@@ -41,6 +41,16 @@ CREATE TABLE counted_rows (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// The table of drills that have begun; one that has come to its end is in the other.
+pub(super) const BEGUN: &str = "
+CREATE TABLE begun_drills (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    repository TEXT NOT NULL,
+    began INTEGER NOT NULL,
+    report TEXT NOT NULL
+) STRICT;
+";
+
 /// What came of a drill, or of a part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -50,19 +60,22 @@ pub enum DrillStatus {
     Passed,
     /// What was tried holds, and something could not be tried here.
     Partial,
+    /// It was ended before it came to its end.
+    Interrupted,
     /// Something does not hold.
     Failed,
 }
 
 impl DrillStatus {
     /// All of them, the best first.
-    pub const ALL: [Self; 3] = [Self::Passed, Self::Partial, Self::Failed];
+    pub const ALL: [Self; 4] = [Self::Passed, Self::Partial, Self::Interrupted, Self::Failed];
 
     /// Its word.
     pub fn word(self) -> &'static str {
         match self {
             Self::Passed => "passed",
             Self::Partial => "partial",
+            Self::Interrupted => "interrupted",
             Self::Failed => "failed",
         }
     }
@@ -106,6 +119,19 @@ pub struct CountedRows<'a> {
     pub rows: &'a str,
 }
 
+/// A drill that has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BegunDrill {
+    /// Its number.
+    pub number: i64,
+    /// Id of the repository.
+    pub repository: String,
+    /// When it began.
+    pub began: i64,
+    /// What is to be told of it if it comes to no end.
+    pub report: String,
+}
+
 /// Which drills are listed.
 #[derive(Clone, Debug, Default)]
 pub struct DrillFilter<'a> {
@@ -118,8 +144,38 @@ pub struct DrillFilter<'a> {
 }
 
 impl State {
-    /// Notes a drill, and with it what others are told of it: both, or none.
-    pub fn add_drill(&self, drill: &NewDrill<'_>, telling: &Telling<'_>) -> Result<()> {
+    /// Notes that a drill begins, and what is to be told of it if it comes to no end; gives its number.
+    pub fn begin_drill(&self, repository: &str, began: i64, report: &str) -> Result<i64> {
+        let connection = self.connection();
+        let noted = connection.execute(
+            "INSERT INTO begun_drills (repository, began, report) VALUES (?1, ?2, ?3)",
+            params![repository, began, report],
+        );
+        noted.map(|_| connection.last_insert_rowid()).map_err(|e| self.wrong(e))
+    }
+
+    /// Drills that have begun and not come to their end.
+    pub fn begun_drills(&self) -> Result<Vec<BegunDrill>> {
+        let connection = self.connection();
+        let listed = (|| {
+            let mut statement = connection.prepare_cached(
+                "SELECT number, repository, began, report FROM begun_drills ORDER BY number",
+            )?;
+            let read = |row: &Row<'_>| {
+                Ok(BegunDrill {
+                    number: row.get(0)?,
+                    repository: row.get(1)?,
+                    began: row.get(2)?,
+                    report: row.get(3)?,
+                })
+            };
+            statement.query_map([], read)?.collect::<rusqlite::Result<Vec<_>>>()
+        })();
+        listed.map_err(|e| self.wrong(e))
+    }
+
+    /// Notes how a drill ended that had begun under this number, and with it what others are told of it: all of that, or none.
+    pub fn add_drill(&self, begun: Option<i64>, drill: &NewDrill<'_>, telling: &Telling<'_>) -> Result<()> {
         let mut connection = self.connection();
         let noted = (|| {
             let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -138,6 +194,7 @@ impl State {
                 ],
             )?;
             let number = change.last_insert_rowid();
+            change.execute("DELETE FROM begun_drills WHERE number = ?1", [begun])?;
             change.execute("DELETE FROM drills WHERE number <= ?1", [number - i64::from(DRILLS_MAX)])?;
             outbox::write(&change, telling)?;
             change.commit()

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::values::shown;
 
 pub use acts::ActRow;
-pub use drills::{CountedRows, DrillFilter, DrillStatus, NewDrill};
+pub use drills::{BegunDrill, CountedRows, DrillFilter, DrillStatus, NewDrill};
 pub use jobs::{
     Attempt, Cancelled, Choice, JobEnding, JobFilter, JobNumber, JobProgress, JobRow, JobStatus, NewJob,
 };
@@ -59,6 +59,7 @@ const MIGRATIONS: &[&str] = &[
     rollbacks::LINKS,
     drills::TABLE,
     drills::COUNTED,
+    drills::BEGUN,
 ];
 /// The version of the tables that this program works with.
 const VERSION: u32 = MIGRATIONS.len() as u32;

@@ -143,6 +143,8 @@ fn a_script_sees_nothing_of_the_environment_of_the_program() {
     stage.back_up("looking");
     let mut command = stage.program.command(["drill", "looking", "--json"]);
     command.env("PGSECRET", "of-the-program").env("MY_TOKEN", "of-the-program");
+    // What would lead its programs to another server.
+    command.env("PGHOSTADDR", "127.0.0.1").env("PGSERVICE", "live");
     let drilled = Program::finish(command.spawn().unwrap()).expect_code(0).json();
     assert_eq!(drilled[0]["status"], "passed", "{drilled}");
 }

@@ -6,6 +6,7 @@ mod killed;
 mod lost;
 mod proven;
 mod service;
+mod whole;
 mod workflows;
 
 use std::fs;

@@ -19,7 +19,7 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::service::Service;
 use crate::jobs::{DrillTask, JobView, Task};
-use crate::operations::drill::{Drilled, Drills, drill, history, meant};
+use crate::operations::drill::{Drilled, Drills, drill, drill_recovery, history, meant};
 use crate::state::DrillStatus;
 
 /// What is restored for trial; without either the latest snapshot of every target.
@@ -29,7 +29,7 @@ use crate::state::DrillStatus;
 pub(super) struct Asked {
     /// A snapshot, by any of its names.
     backup_id: Option<String>,
-    /// The latest snapshot of this target.
+    /// The latest snapshot of this target; `all`: the whole recovery, in its order.
     target: Option<String>,
     /// Whether the answer waits for the outcome. `false`: it is a job.
     wait: Option<bool>,
@@ -60,6 +60,10 @@ pub(super) async fn post(
     let drills = work(&service, move |service| {
         let catalog = service.catalog()?;
         let mut all = Drills::default();
+        if task.is_recovery() {
+            all.add(drill_recovery(service.workplace(), &catalog)?);
+            return Ok(all);
+        }
         for snapshot in meant(service.workplace(), &catalog, &task.names())?.snapshots {
             all.add(drill(service.workplace(), &catalog, &snapshot)?);
         }
@@ -70,6 +74,9 @@ pub(super) async fn post(
 
 /// Which snapshot is meant is found out now; of a target the latest then.
 fn named(service: &Service, task: DrillTask) -> Outcome<DrillTask> {
+    if task.is_recovery() {
+        return Ok(task);
+    }
     let found = meant(service.workplace(), &service.catalog()?, &task.names())?.snapshots;
     let own = |_: String| found.first().map(|s| s.manifest.backup_id.clone());
     let target = task.target.and_then(|_| found.first().map(|s| s.manifest.target.clone()));
@@ -85,9 +92,9 @@ pub(super) struct Parameters {
     #[serde(deserialize_with = "fields::number")]
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
-    /// Of this target alone.
+    /// Of this target alone; `all`: of the whole recovery.
     target: Option<String>,
-    /// `passed`, `partial` or `failed`.
+    /// `passed`, `partial`, `interrupted` or `failed`.
     status: Option<String>,
 }
 

@@ -8,6 +8,7 @@ mod files;
 mod imported;
 mod keys;
 mod record;
+mod recovery;
 mod rows;
 mod scratch;
 mod server;
@@ -19,19 +20,22 @@ use std::path::PathBuf;
 use chronos_connect::postgres::Cluster;
 use chronos_connect::{Proof, Verdict};
 use chronos_snapshot::{ErrorKind, Snapshot, SourceResult, Tree, TreePath};
-use chronos_store::{Repository, check_cancelled};
+use chronos_store::{Monitor, Repository, check_cancelled};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, Chosen, rfc3339, target_name};
 use crate::config::{DrillRules, Source};
 use crate::error::{Error, Kind, Result};
+use crate::operations::recover::Phase;
+use crate::operations::restore::ALL;
 use crate::state::{DrillFilter, DrillStatus, State};
 use crate::turn::Turn;
 use crate::workplace::Workplace;
 
+use record::{Begun, mark, settle};
+pub use recovery::drill_recovery;
 use rows::Rows;
 use scratch::Scratch;
-pub use scratch::tidy;
 
 /// How much of a scratch place a database takes for each byte of its dump, indexes and logs included.
 const DATABASE_FACTOR: u64 = 3;
@@ -43,7 +47,7 @@ const TURN: &str = "drill";
 const ERRORS_MAX: usize = 20;
 
 /// What came of one source.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SourceProof {
     /// Its name.
     pub source: String,
@@ -60,16 +64,40 @@ pub struct SourceProof {
     pub not_tried: Vec<String>,
     /// What does not hold.
     pub errors: Vec<String>,
+    /// Of a drill of the whole recovery: where it comes in its order, and from what.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub part: Option<RecoveryPart>,
+}
+
+impl SourceProof {
+    /// For people.
+    pub fn shown(&self) -> String {
+        match &self.part {
+            Some(part) => format!("{}: {}", part.target, self.source),
+            None => self.source.clone(),
+        }
+    }
+}
+
+/// A source in a drill of the whole recovery.
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RecoveryPart {
+    /// Its place in the order.
+    pub phase: Phase,
+    /// Its target.
+    pub target: String,
+    /// The snapshot that it came from; empty if there is none.
+    pub backup_id: String,
 }
 
 /// What came of a drill. What is serialised are the fields of `drill --json`.
-#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Drilled {
-    /// The snapshot, by its name.
+    /// The snapshot, by its name; `latest` of the whole recovery.
     pub backup_id: String,
-    /// Its content id.
+    /// Its content id; empty of the whole recovery.
     pub snapshot: String,
-    /// Its target.
+    /// Its target; `all` of the whole recovery.
     pub target: String,
     /// What came of it.
     pub status: DrillStatus,
@@ -92,17 +120,50 @@ pub struct Drilled {
 /// # Errors
 /// What keeps a drill from being made at all: no room, no scratch place, an order to stop.
 pub fn drill(workplace: &Workplace, catalog: &Catalog, snapshot: &Snapshot) -> Result<Drilled> {
-    let monitor = &**catalog.repository.monitor();
-    // The room for it is looked at first, and nobody else is to take it.
-    let _turn = Turn::take(&workplace.places.state, TURN, TURN, monitor)?;
-    let began = workplace.env.clock.now();
-    match Trial::begin(workplace, catalog, snapshot).and_then(|trial| trial.run()) {
-        Ok(sources) => Ok(record::ended(workplace, catalog, snapshot, began, sources)),
+    let _turn = turn(workplace, catalog)?;
+    let manifest = &snapshot.manifest;
+    let begun = Begun::new(
+        workplace,
+        &catalog.repository,
+        Drilled {
+            backup_id: manifest.backup_id.clone(),
+            snapshot: snapshot.id.to_string(),
+            target: manifest.target.clone(),
+            size_bytes: manifest.size_bytes,
+            ..Drilled::default()
+        },
+    );
+    match Trial::begin(workplace, catalog, snapshot, &[]).and_then(|trial| trial.run()) {
+        Ok(sources) => {
+            Ok(begun.ended(workplace, sources, |status, now| mark(catalog, snapshot, status, now)))
+        }
         Err(error) => {
-            record::not_made(workplace, catalog, snapshot, &error);
+            begun.not_made(workplace, &error);
             Err(error)
         }
     }
+}
+
+/// Waits until no other drill of this host goes on: the room for one is looked at first, and nobody else is to take it.
+fn turn(workplace: &Workplace, catalog: &Catalog) -> Result<Turn> {
+    let turn = Turn::take(&workplace.places.state, TURN, TURN, &**catalog.repository.monitor())?;
+    if let Err(error) = settle(workplace) {
+        workplace.monitor.problem(&format!("what became of earlier drills is not told: {error}"));
+    }
+    Ok(turn)
+}
+
+/// Removes what killed drills have left, and tells of them.
+///
+/// # Errors
+/// The folder of their places cannot be listed, or the state of this host not be written.
+pub fn tidy(workplace: &Workplace, monitor: &dyn Monitor) -> Result<()> {
+    if Turn::try_take(&workplace.places.state, TURN, TURN)?.is_some()
+        && State::is_there(&workplace.places.state)
+    {
+        settle(workplace)?;
+    }
+    scratch::tidy(workplace, monitor)
 }
 
 /// What came of several drills.
@@ -129,7 +190,7 @@ impl Drills {
     }
 }
 
-/// Drills for whom nobody waits, by the names of targets and snapshots as in [`meant`]: one that cannot be made keeps no other from it, and
+/// Drills for whom nobody waits, by the names of targets and snapshots as in [`meant`], and of the whole recovery by `all`: one that cannot be made keeps no other from it, and
 /// is told like one that did not pass.
 ///
 /// # Errors
@@ -138,6 +199,7 @@ pub fn each(workplace: &Workplace, catalog: &Catalog, wanted: &[String]) -> Resu
     let mut all = Drills::default();
     for name in names(workplace, catalog, wanted) {
         let made = match catalog.resolve(&name) {
+            _ if name == ALL => drill_recovery(workplace, catalog),
             Ok(found) => drill(workplace, catalog, &found.snapshot),
             Err(error) => {
                 record::not_found(workplace, name.trim_start_matches("latest:"), &error);
@@ -209,6 +271,8 @@ struct Trial<'w> {
     snapshot: &'w Snapshot,
     tree: Tree,
     sources: Vec<SourceResult>,
+    /// These are all of them.
+    is_whole: bool,
     // Ends before its folder goes.
     cluster: OnceCell<std::result::Result<Cluster, String>>,
     /// Databases that were made in it.
@@ -259,7 +323,13 @@ impl Findings {
 }
 
 impl<'w> Trial<'w> {
-    fn begin(workplace: &'w Workplace, catalog: &'w Catalog, snapshot: &'w Snapshot) -> Result<Self> {
+    /// `only`: these sources of it; empty: all.
+    fn begin(
+        workplace: &'w Workplace,
+        catalog: &'w Catalog,
+        snapshot: &'w Snapshot,
+        only: &[String],
+    ) -> Result<Self> {
         let manifest = &snapshot.manifest;
         let sources = match &*manifest.sources {
             // A snapshot of before there were several.
@@ -270,7 +340,7 @@ impl<'w> Trial<'w> {
                 size: manifest.size_bytes,
                 ..SourceResult::default()
             }],
-            named => named.to_vec(),
+            named => named.iter().filter(|s| only.is_empty() || only.contains(&s.name)).cloned().collect(),
         };
         let needed = |source: &SourceResult| match &*source.kind {
             "postgres" => source.size.saturating_mul(DATABASE_FACTOR).saturating_add(CLUSTER_BYTES),
@@ -280,7 +350,19 @@ impl<'w> Trial<'w> {
         let scratch = Scratch::new(workplace, catalog.repository.monitor(), needed)?;
         let tree = catalog.tree(snapshot);
         let (cluster, databases, counted) = (OnceCell::new(), Cell::new(0), RefCell::default());
-        Ok(Self { workplace, catalog, snapshot, tree, sources, cluster, databases, counted, scratch })
+        let is_whole = only.is_empty();
+        Ok(Self {
+            workplace,
+            catalog,
+            snapshot,
+            tree,
+            sources,
+            is_whole,
+            cluster,
+            databases,
+            counted,
+            scratch,
+        })
     }
 
     fn run(&self) -> Result<Vec<SourceProof>> {
@@ -315,9 +397,12 @@ impl<'w> Trial<'w> {
                 proven: proof.facts,
                 not_tried: shortened(proof.not_tried),
                 errors: shortened(proof.failures),
+                part: None,
             });
         }
-        proofs.extend(self.unmet());
+        if self.is_whole {
+            proofs.extend(self.unmet());
+        }
         Ok(proofs)
     }
 
@@ -342,7 +427,7 @@ impl<'w> Trial<'w> {
                 "what it has to hold is configured, and this snapshot does not have it: back the target up"
                     .to_owned(),
             ],
-            errors: Vec::new(),
+            ..SourceProof::default()
         };
         unmet.map(proof).collect()
     }

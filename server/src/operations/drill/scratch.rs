@@ -84,7 +84,7 @@ impl Drop for Scratch {
 ///
 /// # Errors
 /// The folder of such places cannot be listed.
-pub fn tidy(workplace: &Workplace, monitor: &dyn Monitor) -> Result<()> {
+pub(super) fn tidy(workplace: &Workplace, monitor: &dyn Monitor) -> Result<()> {
     let base = workplace.drill_scratch();
     let is_configured = workplace.config.drill.scratch.is_some();
     match base.symlink_metadata() {

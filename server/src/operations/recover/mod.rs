@@ -143,6 +143,20 @@ fn planned(workplace: &Workplace, repository: &Repository, request: &RecoverRequ
     })
 }
 
+/// The steps by which everything would come back now, and what no good snapshot has.
+///
+/// # Errors
+/// No target is configured, or nothing would come back.
+pub(crate) fn steps(workplace: &Workplace, catalog: &Catalog) -> Result<(Vec<StepReport>, Vec<StepReport>)> {
+    let config = &workplace.config;
+    if config.targets.is_empty() {
+        return Err(Error::NoTargets);
+    }
+    let (steps, missing) = choose::steps(catalog, &Moment::default(), order::all(config));
+    choose::check(&steps, &missing)?;
+    Ok((steps, missing))
+}
+
 /// What is left of a recovery that broke off, from the same snapshots.
 fn resumed(
     workplace: &Workplace,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::{ScheduleConfig, TargetConfig};
 use crate::error::{Error, Result};
+use crate::operations::backup::ALL;
 use crate::operations::schedules::Schedules;
 use crate::schedule::{Job, Origin, Schedule, TargetParts, Times, built_in};
 use crate::sources::{Selection, components_of, has_any};
@@ -28,10 +29,12 @@ pub(super) fn merged(
         configured => configured.iter().map(|s| of_config(workplace, s)).collect::<Result<_>>()?,
     };
     let mut whole: Vec<String> = match &*workplace.config.schedules {
-        [] => all.iter().map(|s| s.id.clone()).collect(),
-        configured => {
-            configured.iter().filter(|s| is_whole(s.target.as_deref())).map(|s| s.name.clone()).collect()
-        }
+        [] => all.iter().filter(|s| !is_recovery(s)).map(|s| s.id.clone()).collect(),
+        configured => configured
+            .iter()
+            .filter(|s| is_whole(s.job, s.target.as_deref()))
+            .map(|s| s.name.clone())
+            .collect(),
     };
     for stored in stored {
         if all.iter().any(|s| s.id == stored.id) {
@@ -44,7 +47,7 @@ pub(super) fn merged(
         }
         match of_stored(workplace, &stored) {
             Ok(schedule) => {
-                whole.extend(is_whole(stored.target.as_deref()).then_some(stored.id));
+                whole.extend(is_whole(schedule.job, stored.target.as_deref()).then_some(stored.id));
                 all.push(schedule);
             }
             Err(e) => workplace.monitor.problem(&format!("schedule {:?} is not carried out: {e}", stored.id)),
@@ -53,8 +56,13 @@ pub(super) fn merged(
     Ok(Schedules { all, rows, whole })
 }
 
-fn is_whole(target: Option<&str>) -> bool {
-    target.is_none_or(|name| name == "all")
+/// Whether all targets are meant, or the repository as a whole. A drill of `all` is one of the whole recovery.
+fn is_whole(job: Job, target: Option<&str>) -> bool {
+    target.is_none_or(|name| name == ALL && job != Job::Drill)
+}
+
+fn is_recovery(schedule: &Schedule) -> bool {
+    schedule.job == Job::Drill && schedule.targets == [ALL]
 }
 
 fn usual(workplace: &Workplace, rows: &BTreeMap<String, ScheduleRow>) -> Result<Vec<Schedule>> {
@@ -122,7 +130,7 @@ pub(super) fn of_stored(workplace: &Workplace, stored: &StoredSchedule) -> Resul
 /// The targets that are meant: the one that is named, or those that have what a backup takes.
 fn targets(workplace: &Workplace, job: Job, backup_type: &str, name: Option<&str>) -> Vec<String> {
     let config = &workplace.config;
-    if let Some(name) = name.filter(|name| !is_whole(Some(name))) {
+    if let Some(name) = name.filter(|name| !is_whole(job, Some(name))) {
         // One that is no longer configured fails when it is due, and is seen.
         return vec![config.target(name).map_or_else(|| name.to_owned(), |target| target.name.clone())];
     }

@@ -75,7 +75,10 @@ fn one(workplace: &Workplace, id: &str) -> ScheduleState {
 fn the_usual_ones_are_there_until_the_configuration_has_its_own() {
     let home = tempfile::tempdir().unwrap();
     let mut place = place(home.path(), "2026-06-01T12:30");
-    assert_eq!(ids(&place), ["hourly", "daily", "weekly", "monthly", "cleanup", "verify", "drill"]);
+    assert_eq!(
+        ids(&place),
+        ["hourly", "daily", "weekly", "monthly", "cleanup", "verify", "drill", "recovery-drill"]
+    );
     let hourly = one(&place, "hourly");
     assert_eq!((hourly.target, hourly.targets.len()), (None, 2));
     assert_eq!(hourly.next_run.as_deref(), Some("2026-06-01T13:00:00Z"));

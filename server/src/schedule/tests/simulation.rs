@@ -269,6 +269,7 @@ fn a_year() {
         ("cleanup", 365),
         ("verify", 52),
         ("drill", 12),
+        ("recovery-drill", 4),
     ];
     for (id, number) in wanted {
         assert_eq!(counts[id], number, "{id}");
