@@ -41,6 +41,7 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
         "rollback",
         "chronos rollback --workflow rzAW3UffRJBgpyXS\n\
          chronos rollback latest --component shop --dry-run\n\
+         chronos rollback latest:shop --table public.accounts --schema app\n\
          chronos rollback shop_daily_20260101_020000 --strategy replace",
     ),
     ("history", "chronos history\nchronos history --target shop --status failed"),

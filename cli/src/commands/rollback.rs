@@ -1,7 +1,7 @@
 //! `chronos rollback`: a target, a source or one workflow back to an earlier state, over what is there.
 
 use chronos_server::operations::Mode;
-use chronos_server::operations::restore::{RestoreRequest, restore};
+use chronos_server::operations::restore::{Part, RestoreRequest, restore};
 use chronos_server::operations::rollback::{Outcome, VersionBack, WorkflowRollback, rollback_workflow};
 use chronos_server::operations::versions::FIRST;
 use chronos_server::state::RollbackType;
@@ -29,6 +29,14 @@ pub(crate) struct Rollback {
     #[arg(long = "component", value_name = "NAME", conflicts_with = "workflow")]
     components: Vec<String>,
 
+    /// Only this table of a database, as schema.name, with all that belongs to it; may be given several times
+    #[arg(long = "table", value_name = "TABLE", conflicts_with = "workflow")]
+    tables: Vec<String>,
+
+    /// Only this schema of a database, with all that is in it; may be given several times
+    #[arg(long = "schema", value_name = "SCHEMA", conflicts_with = "workflow")]
+    schemas: Vec<String>,
+
     /// How files and workflows are put back: overwrite, replace (and remove what the snapshot does not have) or merge (only what is
     /// missing)
     #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy, conflicts_with = "workflow")]
@@ -46,8 +54,9 @@ pub(crate) struct Rollback {
     #[arg(id = "wanted", long = "version", value_name = "VERSION", conflicts_with = "snapshot")]
     version: Option<String>,
 
-    /// The target whose n8n has the workflow; control-plane if not given
-    #[arg(long, value_name = "TARGET", value_parser = parse_target, conflicts_with = "snapshot")]
+    /// The target that is written to, if not that of the snapshot; with --workflow the one whose n8n has it, control-plane if
+    /// not given
+    #[arg(long, value_name = "TARGET", value_parser = parse_target)]
     target: Option<String>,
 
     /// The fingerprint of the plan of a dry run: if another one holds now, nothing is touched
@@ -117,6 +126,8 @@ impl Rollback {
         let request = RestoreRequest {
             backup: self.snapshot.clone().unwrap_or_default(),
             components: self.components.clone(),
+            part: Part { tables: self.tables.clone(), schemas: self.schemas.clone() },
+            target: self.target.clone(),
             strategy: self.strategy,
             mode: Mode::dry(self.dry_run),
             kind: RollbackType::Rollback,

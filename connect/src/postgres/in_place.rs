@@ -20,13 +20,15 @@ mod session;
 mod standing;
 
 pub use session::{Begun, Held};
-pub use standing::{Part, Seen};
+pub use standing::Seen;
 
 /// Things that are named in an error; more are only counted.
 const SHOWN: usize = 20;
 
-/// Without the second of them large objects come in a transaction of their own, which would end that of the session.
-const ARGUMENTS: [&str; 3] = ["--exit-on-error", "--single-transaction", "--file=-"];
+/// Large objects come in a transaction of their own otherwise, which would end that of the session.
+const WHOLE: [&str; 3] = ["--exit-on-error", "--single-transaction", "--file=-"];
+/// A part has no large objects, and more is said before the commit.
+const PART: [&str; 2] = ["--exit-on-error", "--file=-"];
 
 /// How a database is restored in place.
 #[derive(Clone, Debug)]
@@ -53,18 +55,26 @@ pub(super) struct InPlacePlan {
     pub(super) seen: Option<Seen>,
 }
 
-/// Says it, and fails if something is in the way that may not go. `made`: roles that a restore makes first, for whoever may do all.
-pub(super) fn plan(options: &DatabaseRestore, archive: &ArchiveList, made: &[String]) -> Result<InPlacePlan> {
+/// Says it, and fails if something is in the way that may not go. `meant`: what of the archive is meant. `made`: roles that a restore
+/// makes first, for whoever may do all.
+pub(super) fn plan(
+    options: &DatabaseRestore,
+    archive: &ArchiveList,
+    meant: &ArchiveList,
+    made: &[String],
+) -> Result<InPlacePlan> {
     let client = &options.client;
     let mut standing = Standing::look(client, &options.database, archive, &options.part)?;
     standing.add_roles(made);
-    let live = client.live_list(&options.database)?;
-    let chosen = Chosen::of(options, archive, &live, &standing)?;
+    let live = client.live_part(&options.database, &options.part)?;
+    let chosen = Chosen::of(options, meant, &live, &standing)?;
     let now = definitions(&live);
     let comes = definitions(&chosen.list).into_keys().filter(|line| !now.contains_key(line)).collect();
-    let goes = chosen.goes(archive);
-    let stays = standing.stays().chain(chosen.left).chain(of_database(archive, &standing)).collect();
-    Ok(InPlacePlan { drops: standing.drops().collect(), goes, comes, stays, seen: Some(standing.seen) })
+    let goes = chosen.goes(meant);
+    let stays = standing.stays().chain(chosen.left).chain(of_database(meant, &standing)).collect();
+    let drops = standing.drops().map(|what| format!("{what} is dropped"));
+    let again = standing.comes_again().map(|what| format!("{what} is made again as it is"));
+    Ok(InPlacePlan { drops: drops.chain(again).collect(), goes, comes, stays, seen: Some(standing.seen) })
 }
 
 /// What is told of rights and settings of a database that belongs to others.
@@ -99,10 +109,11 @@ pub(super) fn restore(
 ) -> Result<DatabaseReport> {
     let client = &options.client;
     let standing = Standing::look(client, &options.database, archive, &options.part)?;
-    let live = client.live_list(&options.database)?;
-    let chosen = Chosen::of(options, archive, &live, &standing)?;
+    let meant = options.part.of(client, archive, content)?;
+    let live = client.live_part(&options.database, &options.part)?;
+    let chosen = Chosen::of(options, &meant, &live, &standing)?;
     let mut notes: Vec<String> = standing.stays().chain(chosen.left).collect();
-    notes.extend(of_database(archive, &standing));
+    notes.extend(of_database(&meant, &standing));
     let script: &[String] = if standing.has_database() { script } else { &[] };
     let mut held = match held {
         Some(held) => held,
@@ -115,7 +126,7 @@ pub(super) fn restore(
     let exchanged = held.change(options, archive, &standing, &changes).and_then(|number| {
         begun.transaction = Some(number);
         note(&begun)?;
-        fill(options, held, &chosen.list, content)
+        fill(options, held, &chosen.list, &standing, content)
     });
     if let Err(cause) = exchanged {
         match begun.resume(client) {
@@ -143,20 +154,33 @@ pub(super) fn restore(
     Ok(DatabaseReport { entries, tables, roles: Vec::new(), old: None, notes, differences })
 }
 
-/// The statements of the archive into the session, with the commit that stands at their end if the archive is whole; then its end.
+/// The statements of the archive into the session, with the commit if the archive is whole; then its end.
 fn fill(
     options: &DatabaseRestore,
     mut held: Held,
     chosen: &ArchiveList,
+    standing: &Standing,
     content: &mut Content<'_>,
 ) -> Result<()> {
     let of_server = |e| options.client.of_server(e);
-    let input = held.session.take_input();
-    let numbers: Vec<u32> = chosen.entries.iter().map(|e| e.number).collect();
-    let restore = options.client.choosing(&numbers, &ARGUMENTS, None);
-    let take = move |statements: ChildStdout| copy(statements, input).map_err(|e| e.to_string());
-    let input = restore.time_limit(options.time_limit).feed_through(take, |into| content(into));
-    held.session.finish(input.map_err(of_server)?).map_err(of_server)
+    let mut input = held.session.take_input();
+    if options.part.is_all() || !chosen.entries.is_empty() {
+        let numbers: Vec<u32> = chosen.entries.iter().map(|e| e.number).collect();
+        let arguments: &[&str] = if options.part.is_all() { &WHOLE } else { &PART };
+        let restore = options.client.choosing(&numbers, arguments, None).time_limit(options.time_limit);
+        let take = move |statements: ChildStdout| copy(statements, input).map_err(|e| e.to_string());
+        input = restore.feed_through(take, |into| content(into)).map_err(of_server)?;
+    }
+    if !options.part.is_all() {
+        let again: String = standing.made_again().map(|statement| format!("{statement};\n")).collect();
+        let statements = format!("{again}COMMIT;\n");
+        match input.as_mut().map_or(Ok(()), |into| into.write_all(statements.as_bytes())) {
+            // Nobody takes it any more: why is told by who took it.
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
+            written => written.map_err(|e| Error::file("the session", e))?,
+        }
+    }
+    held.session.finish(input).map_err(of_server)
 }
 
 /// Copies statements, but for the limits of time that a dump sets at its beginning. If nobody takes them any more, the rest is read and

@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::names::random_name;
 use crate::postgres::archive::{ArchiveEntry, ArchiveList};
 use crate::postgres::client::Client;
-use crate::postgres::in_place::{self, Begun, Held, InPlace, InPlacePlan, Part, Seen};
+use crate::postgres::in_place::{self, Begun, Held, InPlace, InPlacePlan, Seen};
+use crate::postgres::part::Part;
 use crate::postgres::roles::missing;
 use crate::postgres::sql::{forms, identifier, statements};
 use crate::postgres::swap::{Existing, Swap, written};
@@ -53,14 +54,14 @@ pub struct DatabaseRestore {
     pub ends_sessions: Option<bool>,
     /// How it is done in place.
     pub in_place: InPlace,
-    /// Which part of it, in place.
+    /// Which part of it; anything but all of it is restored in place.
     pub part: Part,
 }
 
 /// What a restore would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatabasePlan {
-    /// What is in the archive.
+    /// What is in the archive, of the part that is meant.
     pub archive: ArchiveList,
     /// Whether there is a database of that name.
     pub exists: bool,
@@ -72,7 +73,7 @@ pub struct DatabasePlan {
     pub comes: Vec<String>,
     /// How it takes its place, and why so if nobody chose it and it is not by a swap.
     pub way: Chosen,
-    /// In place: what is dropped.
+    /// In place: what is dropped, and what is made again, in sentences.
     pub drops: Vec<String>,
     /// In place: what stays as it is or is not restored, in sentences.
     pub stays: Vec<String>,
@@ -115,9 +116,10 @@ pub fn plan_database(options: &DatabaseRestore, content: &mut Content<'_>) -> Re
     if plan.way.way == Way::InPlace {
         let made = options.globals.iter().filter(|_| server.is_superuser);
         let made: Vec<String> = made.flat_map(|globals| missing(globals, &[]).roles).collect();
-        let found = in_place::plan(options, &plan.archive, &made)?;
+        let meant = options.part.of(client, &plan.archive, content)?;
+        let found = in_place::plan(options, &plan.archive, &meant, &made)?;
         let InPlacePlan { drops, goes, comes, stays, seen } = found;
-        return Ok(DatabasePlan { goes, comes, drops, stays, seen, ..plan });
+        return Ok(DatabasePlan { archive: meant, goes, comes, drops, stays, seen, ..plan });
     }
     plan.rows = written(client, &maintenance, &options.database)?;
     let live = client.live_list(&options.database)?;
@@ -333,10 +335,18 @@ pub(super) fn definitions(list: &ArchiveList) -> BTreeMap<String, usize> {
 impl Client {
     /// The definitions of a live database, as a list of an archive.
     pub(super) fn live_list(&self, database: &str) -> Result<ArchiveList> {
+        self.live_part(database, &Part::default())
+    }
+
+    /// The same of a part of it.
+    pub(super) fn live_part(&self, database: &str, part: &Part) -> Result<ArchiveList> {
         let dump =
             self.program("pg_dump", &["--format=custom", "--schema-only", "--no-password"], Some(database));
         let archive = dump.output(ANSWER_MAX).map_err(|e| self.of_server(e))?;
-        self.list(|into| into.write_all(&archive).map_err(|e| Error::file("the list", e)))
+        let mut content =
+            |into: &mut dyn Write| into.write_all(&archive).map_err(|e| Error::file("the list", e));
+        let list = self.list(content)?;
+        part.of(self, &list, &mut content)
     }
 
     /// The statements that make the database itself, and give it its settings, rights and comment.

@@ -43,6 +43,15 @@ impl DatabaseRestore {
                 self.database
             )))
         };
+        if !self.part.is_all() {
+            return match before {
+                Some(_) => Ok(Chosen { way: Way::InPlace, why: None }),
+                None => Err(Error::Refused(format!(
+                    "there is no database {} that a part could be put back into: restore all of it",
+                    self.database
+                ))),
+            };
+        }
         match (before, self.way) {
             (None, _) | (_, Some(Way::Swap)) => makes(),
             (_, Some(Way::InPlace)) => Ok(Chosen { way: Way::InPlace, why: None }),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use chronos_connect::postgres::Part;
 use chronos_snapshot::{FileOptions, Outcome, Strategy};
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +65,9 @@ pub struct RestoreTask {
     /// Only these components, sources or targets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<String>,
+    /// Only this part of a database.
+    #[serde(skip_serializing_if = "Part::is_all")]
+    pub part: Part,
     /// How.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
@@ -209,6 +213,7 @@ impl RestoreTask {
             backup: self.backup_id.clone(),
             components: self.components.clone(),
             target: Some(self.target.clone()),
+            part: self.part.clone(),
             strategy: self.strategy,
             path: self.path.clone(),
             fingerprint: self.fingerprint.clone(),

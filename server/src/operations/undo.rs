@@ -1,6 +1,7 @@
 //! What a rollback did, undone: what was there before comes back from its safety snapshot, and what it made is removed. What came since
 //! stays, and an undo has a safety snapshot of its own, so that it can be undone too.
 
+use chronos_connect::postgres::Part;
 use chronos_snapshot::Strategy;
 use chronos_store::Repository;
 use serde::Serialize;
@@ -121,6 +122,9 @@ fn one(
     if row.strategy.as_deref() == Some(Strategy::NewLocation.name()) {
         return Err(not(row, "it made a new place and changed nothing else: remove that place"));
     }
+    let part = meant_part(report);
+    // One that did not live to say what it did has said at most which part that was of.
+    let report = report.filter(|report| report.get("steps").is_some());
     let written = report.map(written);
     if written.as_ref().is_some_and(Vec::is_empty) {
         return Err(not(row, "it changed nothing"));
@@ -137,6 +141,7 @@ fn one(
             sources: written.clone(),
             target: Some(row.target.clone()),
             strategy: Some(Strategy::Replace),
+            part,
             mode: request.mode,
             kind: RollbackType::Undo,
             fingerprint: request.fingerprint.clone(),
@@ -153,6 +158,15 @@ fn one(
         Some(written) => restored.warnings.extend(stays(&written, &restored)),
     }
     Ok(restored)
+}
+
+/// The part of a database that a restore was of.
+fn meant_part(report: Option<&Value>) -> Part {
+    let names = |key: &str| {
+        let list = report.and_then(|report| report.get(key)).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    Part { schemas: names("schemas"), tables: names("tables") }
 }
 
 /// The sources of the target that a restore wrote to.
@@ -269,7 +283,8 @@ fn several(
     for part in parts {
         let report = report(state, part)?;
         // What changed nothing has nothing to be undone.
-        if report.as_ref().is_some_and(|report| written(report).is_empty()) {
+        let report_of_end = report.as_ref().filter(|report| report.get("steps").is_some());
+        if report_of_end.is_some_and(|report| written(report).is_empty()) {
             continue;
         }
         match one(workplace, repository, request, (state, part, report.as_ref()), done.rollback_id.as_deref())

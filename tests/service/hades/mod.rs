@@ -12,6 +12,7 @@ mod recover;
 mod refused;
 mod replace;
 mod rollback;
+mod tables;
 mod thirty;
 mod undo;
 mod workflows;

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::postgres::archive::{ArchiveEntry, ArchiveList};
 use crate::postgres::in_place::some_of;
 use crate::postgres::in_place::standing::{Standing, Takes};
+use crate::postgres::part::Part;
 use crate::postgres::restore::{DatabaseRestore, definitions};
 
 /// What is said of others, and goes with what they are said of.
@@ -24,7 +25,7 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    /// `archive`: what is meant of it; `live`: what is in the database. Fails if something needs what goes and cannot go with it, would
+    /// `archive` and `live`: what is stored and what is there, of the part that is meant. Fails if something needs what goes and cannot go with it, would
     /// be lost, or is in the way.
     pub(super) fn of(
         options: &DatabaseRestore,
@@ -39,7 +40,7 @@ impl Chosen {
                 some_of(lines)
             )))
         };
-        let in_way = standing.in_way(&options.part);
+        let in_way = standing.in_way(&options.part, archive);
         if !in_way.is_empty() {
             let lines: Vec<&str> = in_way.iter().map(String::as_str).collect();
             return refused("These need what would go and would stay", &lines);
@@ -55,6 +56,11 @@ impl Chosen {
                 Takes::There => {}
                 Takes::Not(why) => left.entry(why).or_default().push(entry),
             }
+        }
+        let foreign: Vec<&str> =
+            left.values().flatten().filter(|e| is_named(e, &options.part)).map(|e| &*e.line).collect();
+        if !foreign.is_empty() {
+            return refused("These belong to roles whose rights this user does not have", &foreign);
         }
         let goes = names(standing, own.entries.iter());
         let lost: Vec<&str> = left.values().flatten().filter(|e| has(&goes, e)).map(|e| &*e.line).collect();
@@ -86,6 +92,11 @@ impl Chosen {
         let all = definitions(archive);
         definitions(&self.own).into_keys().filter(|line| !all.contains_key(line)).collect()
     }
+}
+
+/// Whether an entry is one of the tables that were named.
+fn is_named(entry: &ArchiveEntry, part: &Part) -> bool {
+    entry.table().is_some_and(|(schema, name)| part.tables.contains(&format!("{schema}.{name}")))
 }
 
 /// Kinds and names of what is defined, without owners.

@@ -6,28 +6,13 @@
 use crate::error::{Error, Result};
 use crate::postgres::archive::{ArchiveEntry, ArchiveList};
 use crate::postgres::client::Client;
+use crate::postgres::part::Part;
 use crate::postgres::sql::literal;
 
 /// The question.
 const STANDING: &str = include_str!("standing.sql");
 /// Entries that name no owner.
 const OF_NOBODY: &[&str] = &["EXTENSION", "CAST", "TRANSFORM", "BLOBS", "ACCESS METHOD"];
-
-/// Which part of a database is meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Part {
-    /// Schemas with all that is in them.
-    pub schemas: Vec<String>,
-    /// Tables as `schema.name`.
-    pub tables: Vec<String>,
-}
-
-impl Part {
-    /// Whether everything is meant.
-    pub fn is_all(&self) -> bool {
-        self.schemas.is_empty() && self.tables.is_empty()
-    }
-}
 
 /// What a database was when it was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,10 +122,24 @@ impl Standing {
         self.of("drop").map(|row| row.name.clone()).chain(self.of("part").map(|row| row.statement.clone()))
     }
 
-    /// What needs something that goes, and cannot go with it; of a part of a database also what could be made again.
-    pub(super) fn in_way(&self, part: &Part) -> Vec<String> {
-        let parts = self.of("part").filter(|_| !part.is_all());
+    /// What needs something that goes, and cannot go with it. If only a part is meant, also what could be made again and is not in it.
+    pub(super) fn in_way(&self, part: &Part, meant: &ArchiveList) -> Vec<String> {
+        let comes = |row: &Row| {
+            part.is_all()
+                || meant.entries.iter().any(|entry| entry.kind() == row.kind && names(row, entry.rest()))
+        };
+        let parts = self.of("part").filter(|row| !comes(row));
         self.of("needed").chain(parts).map(|row| row.statement.clone()).collect()
+    }
+
+    /// Statements that make again what goes with a part and is not of it: foreign keys of other tables.
+    pub(super) fn made_again(&self) -> impl Iterator<Item = &str> {
+        self.of("again").map(|row| &*row.statement)
+    }
+
+    /// Their names.
+    pub(super) fn comes_again(&self) -> impl Iterator<Item = &str> {
+        self.of("again").filter(|row| !row.name.is_empty()).map(|row| &*row.name)
     }
 
     /// What stays, and what of others is not seen, in sentences.

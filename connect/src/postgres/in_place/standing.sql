@@ -70,11 +70,20 @@ WITH RECURSIVE mine AS (
             WHERE o.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND oid = o.objid
         UNION ALL SELECT 'FK CONSTRAINT', conrelid, conname FROM pg_catalog.pg_constraint
             WHERE o.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND oid = o.objid AND contype = 'f'
+        -- Of a part of a database: a publication that stays.
+        UNION ALL SELECT 'PUBLICATION TABLE', prrelid, pubname FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = prpubid
+            WHERE NOT $all AND o.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass AND r.oid = o.objid AND pubowner IN (SELECT oid FROM mine)
     ) q ON true LEFT JOIN LATERAL (
         SELECT q.kind, q.name, r.relname AS relation, n.nspname AS space FROM pg_catalog.pg_class r
         JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace WHERE r.oid = q.relation) p ON true
     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN others w ON w.classid = d.refclassid AND w.objid = d.refobjid
-        WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'i')
+        WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype IN ('i', 'P', 'S'))
+), again AS (
+    -- Of a part of a database: foreign keys of own tables that stay, and are made again.
+    SELECT c.oid, c.conname, r.relkind, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(r.relname) AS relation
+    FROM in_way w JOIN pg_catalog.pg_constraint c ON c.oid = w.objid JOIN pg_catalog.pg_class r ON r.oid = c.conrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = r.relnamespace
+    WHERE NOT $all AND w.kind = 'FK CONSTRAINT' AND r.relowner IN (SELECT oid FROM mine)
 ), gone AS (
     SELECT s.* FROM spaces s WHERE s.is_meant AND s.oid >= 16384 AND s.nspowner IN (SELECT oid FROM mine)
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.objid = s.oid AND d.deptype = 'e')
@@ -118,7 +127,14 @@ WITH RECURSIVE mine AS (
             || pg_catalog.quote_ident(subname) || ' REFRESH PUBLICATION'
         FROM pg_catalog.pg_subscription JOIN pg_catalog.pg_database d ON d.oid = subdbid WHERE $all AND d.datname = pg_catalog.current_database()
     UNION ALL SELECT 2, 'unseen', '', '', 'what others write into large objects that are there while these are restored is lost: this user may not lock them' FROM large WHERE NOT is_locked
-    UNION ALL SELECT 3, 'part', kind, coalesce(space || ' ' || relation || ' ' || name, ''), pg_catalog.pg_describe_object(classid, objid, objsubid) FROM in_way WHERE kind IS NOT NULL
+    UNION ALL SELECT 3, 'part', kind, coalesce(CASE kind WHEN 'PUBLICATION TABLE' THEN space || ' ' || name || ' ' || relation ELSE space || ' ' || relation || ' ' || name END, ''),
+            pg_catalog.pg_describe_object(classid, objid, objsubid)
+        FROM in_way WHERE kind IS NOT NULL AND objid NOT IN (SELECT oid FROM again)
+    UNION ALL SELECT 3, 'again', '', pg_catalog.pg_describe_object('pg_catalog.pg_constraint'::pg_catalog.regclass, oid, 0), 'ALTER TABLE ' || CASE relkind WHEN 'p' THEN '' ELSE 'ONLY ' END || relation
+            || ' ADD CONSTRAINT ' || pg_catalog.quote_ident(conname) || ' ' || pg_catalog.pg_get_constraintdef(oid) FROM again
+    UNION ALL SELECT 4, 'again', '', '', 'COMMENT ON CONSTRAINT ' || pg_catalog.quote_ident(conname) || ' ON ' || relation || ' IS ' || pg_catalog.quote_literal(d.said)
+        FROM again, LATERAL (SELECT pg_catalog.obj_description(oid, 'pg_constraint') AS said) d WHERE d.said IS NOT NULL
+    UNION ALL SELECT 4, 'lock', '', '', 'LOCK TABLE ONLY ' || relation FROM again
     UNION ALL SELECT 3, 'needed', '', '', pg_catalog.pg_describe_object(classid, objid, objsubid) FROM in_way WHERE kind IS NULL
     UNION ALL SELECT 4, 'lock', '', '', 'LOCK TABLE ONLY ' || pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(c.relname)
         FROM taken t JOIN pg_catalog.pg_class c ON c.oid = t.objid JOIN spaces s ON s.oid = c.relnamespace
@@ -158,7 +174,7 @@ WITH RECURSIVE mine AS (
             UNION ALL SELECT 8, ' GRANT ' || e.privilege_type || ' ON ' || w.word || ' TO ' || g.name
                 FROM pg_catalog.aclexplode(pg_catalog.acldefault(CASE a.defaclobjtype WHEN 'S' THEN 's' ELSE a.defaclobjtype END, a.defaclrole)) e
                 JOIN grantees g ON g.oid = e.grantee WHERE a.defaclnamespace = 0) p
-        WHERE $all AND a.defaclrole IN (SELECT oid FROM mine) AND (a.defaclnamespace = 0 OR k.oid IS NOT NULL)
+        WHERE coalesce(k.is_meant, $all) AND a.defaclrole IN (SELECT oid FROM mine) AND (a.defaclnamespace = 0 OR k.oid IS NOT NULL)
 )
 SELECT what, kind, name, statement FROM (
     SELECT * FROM rows

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use chronos_connect::postgres::Part;
 use chronos_snapshot::Strategy;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -34,6 +35,10 @@ pub(in crate::http) const NAMES_MAX: usize = 1000;
 pub(in crate::http) struct Asked {
     /// Only these kinds of sources (`files`, `config`, `database`, `workflows`, …), sources or targets; everything if absent.
     components: Option<Vec<String>>,
+    /// Only these tables of a database, as `schema.name`, or by their names where one schema alone has it.
+    tables: Option<Vec<String>>,
+    /// Only these schemas of a database.
+    schemas: Option<Vec<String>>,
     /// Only say what would be done.
     dry_run: Option<bool>,
     /// The target that is written to; the snapshot's own if absent.
@@ -86,11 +91,26 @@ fn later(service: &Service, request: RestoreRequest) -> Result<RestoreTask, Erro
         target: target_name(config, named),
         backup_id: snapshot.manifest.backup_id,
         components: request.components,
+        part: request.part,
         strategy: request.strategy,
         path: request.path,
         fingerprint: request.fingerprint,
         anywhere: request.reach == Reach::Anywhere,
     })
+}
+
+/// The part of a database that is asked for.
+pub(in crate::http) fn part(
+    tables: Option<Vec<String>>,
+    schemas: Option<Vec<String>>,
+) -> Result<Part, Problem> {
+    let (tables, schemas) = (tables.unwrap_or_default(), schemas.unwrap_or_default());
+    for (place, names) in [("tables", &tables), ("schemas", &schemas)] {
+        if names.len() > NAMES_MAX {
+            return Err(Problem::invalid(place, format!("{place} has more than {NAMES_MAX} entries")));
+        }
+    }
+    Ok(Part { tables, schemas })
 }
 
 fn read(backup: String, asked: Asked, caller: &Caller) -> Result<RestoreRequest, Problem> {
@@ -108,6 +128,7 @@ fn read(backup: String, asked: Asked, caller: &Caller) -> Result<RestoreRequest,
         backup,
         components,
         target: given(asked.target),
+        part: part(asked.tables, asked.schemas)?,
         strategy,
         path,
         reach: if caller.name.is_some() { Reach::Anywhere } else { Reach::Root },

@@ -30,13 +30,17 @@ const NEEDED: [(&str, &str); 6] = [
 /// The schema of what is done in an emergency.
 const EMERGENCY: &str = "EmergencyAction";
 /// Lists, and how long they may be.
-const LISTS: [(&str, &str, usize); 8] = [
+const LISTS: [(&str, &str, usize); 12] = [
     ("Backup", "components", LIST_MAX),
     ("Backup", "include_patterns", LIST_MAX),
     ("Backup", "exclude_patterns", LIST_MAX),
     ("Backup", "target_modules", LIST_MAX),
     ("Backup", "tags", TAGS_MAX),
     ("Restore", "components", NAMES_MAX),
+    ("Restore", "tables", NAMES_MAX),
+    ("Restore", "schemas", NAMES_MAX),
+    ("Rollback", "tables", NAMES_MAX),
+    ("Rollback", "schemas", NAMES_MAX),
     ("Recover", "components", NAMES_MAX),
     ("Rebuild", "components", NAMES_MAX),
 ];

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::http::blocking::work;
 use crate::http::body::Body;
+use crate::http::chronos::restore::part;
 use crate::http::common::words::{STRATEGIES, given, one_of, required};
 use crate::http::problem::Problem;
 use crate::http::service::Service;
@@ -27,6 +28,12 @@ pub(super) struct Asked {
     backup_id: Option<String>,
     /// Only this source, component or target; everything if absent.
     component: Option<String>,
+    /// Only these tables of a database, as `schema.name`, or by their names where one schema alone has it.
+    tables: Option<Vec<String>>,
+    /// Only these schemas of a database.
+    schemas: Option<Vec<String>>,
+    /// The target that is written to; the snapshot's own if absent.
+    target: Option<String>,
     /// Only say what would be done.
     dry_run: Option<bool>,
     /// How files and workflows are put back: `overwrite` (usual), `replace` (what the snapshot does not have goes) or `merge` (only what
@@ -85,6 +92,8 @@ fn meant(asked: Asked) -> Result<RestoreRequest, Problem> {
     Ok(RestoreRequest {
         backup: required("backup_id", asked.backup_id)?,
         components: given(asked.component).into_iter().collect(),
+        target: given(asked.target),
+        part: part(asked.tables, asked.schemas)?,
         strategy,
         mode: Mode::dry(asked.dry_run.unwrap_or_default()),
         kind: RollbackType::Rollback,

@@ -68,6 +68,9 @@ fn covers(manifest: &Manifest, request: &RestoreRequest, config: &Config) -> boo
     let Ok(sources) = chosen(manifest, names, config) else { return false };
     let wants_all = names.is_empty() || names.iter().any(|name| means_all(name, manifest, config));
     let has_workflows = !request.workflows.is_empty() && request.workflows.iter().all(|w| scope.contains(w));
+    if !request.part.is_all() && !sources.iter().any(|source| source.kind == "postgres") {
+        return false;
+    }
     let has_parts = || sources.iter().all(|s| scope.iter().any(|part| part == s.component()));
     !sources.is_empty() && (scope.is_empty() || has_workflows || !wants_all && has_parts())
 }

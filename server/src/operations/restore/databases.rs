@@ -7,8 +7,8 @@ use std::cell::RefCell;
 use std::io::Write;
 
 use chronos_connect::postgres::{
-    Client, DatabasePlan, DatabaseRestore, Existing, Held, Unfinished, Way, hold_database, plan_database,
-    restore_database_noting,
+    Client, DatabasePlan, DatabaseRestore, Existing, Held, Part, Unfinished, Way, hold_database,
+    plan_database, restore_database_noting,
 };
 use chronos_connect::{Error as Failed, Result as Outcome};
 use chronos_snapshot::{ByteRange, FileOptions, Source, SourceResult, Strategy, Tree, TreePath};
@@ -58,8 +58,70 @@ struct One {
     held: RefCell<Option<Held>>,
 }
 
+/// The step of a part of a database: which one that is is told by what it has.
+pub(super) fn part<'t>(task: &'t Task<'t>) -> Result<Box<dyn Step + 't>> {
+    let wrong = |why: String| wrong_part(&task.part, why);
+    let mut found = Vec::new();
+    for source in &task.sources {
+        let Some(live) = task.source(source, SourceKind::Postgres) else { continue };
+        let client = postgres_client(live, &setting(task.workplace, &FileOptions::default()))?;
+        for (archive, _, name) in archives(&task.tree, &client, &TreePath::new(source.name.as_str())?)? {
+            let list = client.list(|into| content(&task.tree, &archive, into))?;
+            let part = task.part.within(&list).map_err(|e| wrong(e.to_string()))?;
+            // What was not there before goes.
+            let part = if task.undone.is_some() { task.part.clone() } else { part };
+            if !part.is_all() {
+                found.push((source, archive, name, part));
+            }
+        }
+    }
+    let backup = &task.snapshot.manifest.backup_id;
+    match found.as_slice() {
+        [(source, archive, name, part)] => {
+            let lacks =
+                task.part.tables.len() > part.tables.len() || task.part.schemas.len() > part.schemas.len();
+            if lacks {
+                let has = part
+                    .schemas
+                    .iter()
+                    .chain(&part.tables)
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                return Err(wrong(format!(
+                    "database {name} of {backup} has only {has} of what is asked for"
+                )));
+            }
+            step_of(task, source, Some((archive, part)))
+        }
+        [] => Err(wrong(format!("no database of {backup} that target {} has too has it", task.target))),
+        several => {
+            let names: Vec<&str> = several.iter().map(|(_, _, name, _)| &**name).collect();
+            let names = names.join(", ");
+            Err(wrong(format!(
+                "it is in several databases: {names}. One restore takes a part of one; components names its source"
+            )))
+        }
+    }
+}
+
+/// What is wrong with the part that was asked for.
+pub(super) fn wrong_part(part: &Part, why: String) -> Error {
+    let place = if part.tables.is_empty() { "schemas" } else { "tables" };
+    Error::Value { place: place.to_owned(), why }
+}
+
 /// The step of a source of databases.
 pub(super) fn databases<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result<Box<dyn Step + 't>> {
+    step_of(task, source, None)
+}
+
+/// The same; `only`: this part of one of them.
+fn step_of<'t>(
+    task: &'t Task<'t>,
+    source: &SourceResult,
+    only: Option<(&TreePath, &Part)>,
+) -> Result<Box<dyn Step + 't>> {
     let left_out =
         |why: String| -> Result<Box<dyn Step + 't>> { Ok(Box::new(LeftOut(task.left_out(source, why)))) };
     let Some(live) = task.source(source, SourceKind::Postgres) else {
@@ -76,6 +138,8 @@ pub(super) fn databases<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
             into: vec![live.name.clone()],
             kind: "postgres".to_owned(),
             place: client.connection.shown(),
+            tables: only.map(|(_, part)| part.tables.clone()).unwrap_or_default(),
+            schemas: only.map(|(_, part)| part.schemas.clone()).unwrap_or_default(),
             not_exact: source.error.iter().cloned().collect(),
             ..StepPlan::default()
         },
@@ -90,6 +154,9 @@ pub(super) fn databases<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
     }
     let is_alone = stored.len() == 1;
     for (archive, bytes, name) in stored {
+        if only.is_some_and(|(meant, _)| *meant != archive) {
+            continue;
+        }
         let Some(database) = step.place_of(&client, &name, is_alone) else {
             return left_out(format!(
                 "database {name} is none of target {}: {}",
@@ -105,6 +172,7 @@ pub(super) fn databases<'t>(task: &'t Task<'t>, source: &SourceResult) -> Result
             globals: globals.clone(),
             way,
             ends_sessions: live.end_sessions,
+            part: only.map(|(_, part)| part.clone()).unwrap_or_default(),
             ..DatabaseRestore::new(client.clone(), database, existing)
         };
         step.look(One { archive, bytes, options, exists: false, held: RefCell::default() })?;
@@ -202,11 +270,12 @@ impl Databases<'_> {
                 (Way::InPlace, None) => ", in place in one transaction".to_owned(),
                 (Way::InPlace, Some(why)) => format!(", in place in one transaction, since {why}"),
             };
-            self.plan.overwrites.push(|| format!("database {name}, with {tables} tables{how}"));
+            let what = if one.options.part.is_all() { "" } else { "part of " };
+            self.plan.overwrites.push(|| format!("{what}database {name}, with {tables} tables{how}"));
         } else {
             self.plan.creates.push(|| format!("database {name}"));
         }
-        drops.into_iter().for_each(|what| self.plan.overwrites.push(|| of(format!("{what} is dropped"))));
+        drops.into_iter().for_each(|what| self.plan.overwrites.push(|| of(what)));
         self.plan.not_exact.extend(stays.into_iter().map(of));
         comes.into_iter().for_each(|what| self.plan.creates.push(|| of(what)));
         goes.into_iter().for_each(|what| self.plan.removes.push(|| of(what)));

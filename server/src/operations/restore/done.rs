@@ -113,6 +113,12 @@ pub struct Restored {
     pub component: String,
     /// How: `new_location`, `overwrite`, `replace` or `merge`.
     pub strategy: String,
+    /// The tables that were meant, if only a part of a database was, by their full names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// The schemas.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<String>,
     /// The new place, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -190,6 +196,12 @@ impl StepDone {
 }
 
 impl Restored {
+    /// Takes over which part of a database is meant.
+    pub(super) fn take_part(&mut self, plan: &StepPlan) {
+        self.tables.extend(plan.tables.iter().cloned());
+        self.schemas.extend(plan.schemas.iter().cloned());
+    }
+
     /// Sums up what became of the steps.
     pub(super) fn sum_up(&mut self) {
         self.restored_count = self.steps.iter().map(|s| s.restored).sum();
@@ -204,7 +216,11 @@ impl Restored {
         };
         status.clone_into(&mut self.status);
         self.message = match status {
-            "completed" => format!("{} is as in {}", self.target, self.backup_id),
+            "completed" => {
+                let part: Vec<&str> = self.schemas.iter().chain(&self.tables).map(String::as_str).collect();
+                let part = if part.is_empty() { String::new() } else { format!("{} of ", part.join(", ")) };
+                format!("{part}{} is as in {}", self.target, self.backup_id)
+            }
             _ => self.why_not().unwrap_or_else(|| format!("not all of {} is back", self.backup_id)),
         };
     }

@@ -41,6 +41,7 @@ use crate::workplace::Workplace;
 pub use acts::{is_unfinished, resume};
 pub(crate) use call::{ALL, About, Call};
 pub use chosen::meant;
+pub use chronos_connect::postgres::Part;
 pub(crate) use databases::{archives, globals};
 pub use done::{NotBack, Restored, StepDone, StepStatus, WorkflowDone};
 pub(crate) use files::roots;
@@ -75,6 +76,8 @@ pub struct RestoreRequest {
     pub force: bool,
     /// Only these workflows, by their ids or names; empty: all.
     pub workflows: Vec<String>,
+    /// Only this part of a database.
+    pub part: Part,
     /// The version of the one workflow that is put back.
     pub version: Option<String>,
     /// The fingerprint of the plan that somebody has seen: if it is another one now, nothing is touched.
@@ -110,6 +113,8 @@ pub struct Task<'w> {
     force: bool,
     /// Only these workflows; empty: all.
     workflows: Vec<String>,
+    /// Only this part of a database.
+    part: Part,
     version: Option<String>,
     fingerprint: Option<String>,
     part_of: Option<String>,
@@ -125,6 +130,23 @@ pub struct Task<'w> {
 /// What cannot be begun; [`Error::NotRestored`] if nothing is back, with what became of each part.
 pub fn restore(workplace: &Workplace, repository: &Repository, request: &RestoreRequest) -> Result<Restored> {
     Task::find(workplace, repository, request)?.run()
+}
+
+/// Leaves databases alone, if a part of one is asked for.
+fn check_part(request: &RestoreRequest, sources: &mut Vec<SourceResult>) -> Result<()> {
+    if request.part.is_all() {
+        return Ok(());
+    }
+    if request.strategy == Some(Strategy::NewLocation) {
+        let why = "a part goes into a database that is there: strategy new_location makes new ones, of all that was stored";
+        return Err(databases::wrong_part(&request.part, why.to_owned()));
+    }
+    sources.retain(|source| source.kind == "postgres");
+    if sources.is_empty() {
+        let why = "what is asked for of the snapshot has no database of a PostgreSQL in it".to_owned();
+        return Err(databases::wrong_part(&request.part, why));
+    }
+    Ok(())
 }
 
 impl<'w> Task<'w> {
@@ -148,6 +170,7 @@ impl<'w> Task<'w> {
                 return Err(Error::NothingToRestore { why });
             }
         }
+        check_part(request, &mut sources)?;
         let named = request.target.as_deref().unwrap_or(&manifest.target);
         let (target, live) = (target_name(config, named), config.target(named));
         let strategy = request.strategy.unwrap_or(Strategy::Overwrite);
@@ -172,6 +195,7 @@ impl<'w> Task<'w> {
             kind: request.kind,
             force: request.force,
             workflows: request.workflows.clone(),
+            part: request.part.clone(),
             version: request.version.clone(),
             fingerprint: request.fingerprint.clone(),
             part_of: request.part_of.clone(),

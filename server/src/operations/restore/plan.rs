@@ -35,6 +35,12 @@ pub struct StepPlan {
     pub kind: String,
     /// Where it goes.
     pub place: String,
+    /// The tables that are meant, if only a part of a database is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// The schemas.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<String>,
     /// What is not there and comes.
     pub creates: Names,
     /// What is there and is written anew.

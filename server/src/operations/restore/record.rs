@@ -67,6 +67,19 @@ impl Record {
         self.noted.as_ref()
     }
 
+    /// Notes which part of a database is put back, so that no more of it is undone if the process dies.
+    pub(super) fn part(&self, task: &Task<'_>, restored: &Restored) {
+        let Some((state, number)) = &self.noted else { return };
+        let (tables, schemas) = (&restored.tables, &restored.schemas);
+        if tables.is_empty() && schemas.is_empty() {
+            return;
+        }
+        let report = json!({ "tables": tables, "schemas": schemas }).to_string();
+        if let Err(error) = state.note_report(*number, &report) {
+            task.repository.monitor().problem(&format!("the history does not say which part it is: {error}"));
+        }
+    }
+
     /// Notes the snapshot of what was there before.
     pub(super) fn safety(&self, task: &Task<'_>, backup_id: &str) {
         let Some((state, number)) = &self.noted else { return };

@@ -174,6 +174,9 @@ impl Task<'_> {
             }
             return Ok(steps);
         }
+        if !self.part.is_all() {
+            return Ok(vec![databases::part(self)?]);
+        }
         let mut missing = workflows::Missing::default();
         let mut steps = files::in_place(self)?;
         for source in self.sources.iter().filter(|s| s.kind != "files") {
@@ -207,6 +210,8 @@ impl Task<'_> {
         let monitor = &**self.repository.monitor();
         check_cancelled(monitor)?;
         let mut restored = self.blank(Some(record));
+        steps.iter().for_each(|step| restored.take_part(step.plan()));
+        record.part(self, &restored);
         let has_work = steps.iter().any(|step| step.plan().has_work());
         steps.iter().try_for_each(|step| step.hold())?;
         let safety = if has_work { Safety::make(self, steps) } else { Ok(None) };
@@ -259,7 +264,9 @@ impl Task<'_> {
             count(|s| s.removes.count),
             self.target,
         );
-        Restored { status: "planned".to_owned(), message, plan: Some(plan), ..self.blank(None) }
+        let mut planned = Restored { status: "planned".to_owned(), message, ..self.blank(None) };
+        plan.steps.iter().for_each(|step| planned.take_part(step));
+        Restored { plan: Some(plan), ..planned }
     }
 
     fn blank(&self, record: Option<&Record>) -> Restored {

@@ -49,6 +49,9 @@ FIELDS = {
     # Names of targets, components and sources that are configured; a recovery that is resumed says itself what it brings back.
     "components": "POST /recover, POST /rebuild",
     "resume": "POST /recover, POST /rebuild",
+    # Names of what is in the databases of a snapshot.
+    "tables": "POST /rollback, POST /restore/{id}",
+    "schemas": "POST /rollback, POST /restore/{id}",
 }
 
 # Words at which a rule without a field is known.
