@@ -28,7 +28,9 @@ pub fn plan(
     monitor.total(ids.len() as u64, 0);
     let known = &options.known_ids;
     let there = if known.is_empty() { BTreeMap::new() } else { client.workflow_names()? };
-    let known = ids_now(known, &|id| there.contains_key(id));
+    let mut known = ids_now(known, &|id| there.contains_key(id));
+    // One that the snapshot has under the id of another is that one.
+    known.retain(|_, now| !ids.contains(now));
     let mut plan = Plan { version, ids: known, workflows: Vec::new(), errors: Vec::new() };
     for id in ids {
         check_cancelled(monitor).map_err(chronos_snapshot::Error::from)?;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use chronos_connect::n8n::restore::{Action, Plan};
 use chronos_connect::n8n::{Client, SEES_NOT_ALL};
 use chronos_snapshot::SourceResult;
+use chronos_store::Monitor;
 use serde_json::Value;
 
 use crate::error::Result;
@@ -15,6 +16,9 @@ use crate::operations::restore::done::WorkflowDone;
 
 /// What a workflow changes by itself.
 const RESTLESS: [&str; 3] = ["staticData", "updatedAt", "versionCounter"];
+
+/// What somebody edits.
+const CONTENT: [&str; 6] = ["name", "nodes", "connections", "settings", "tags", "isArchived"];
 
 /// A workflow that goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub(super) struct Gone {
     pub(super) live: String,
     /// Whether it is active.
     is_active: bool,
+    /// What it says.
+    content: Value,
 }
 
 impl Gone {
@@ -40,6 +46,7 @@ impl Gone {
             id: id.to_owned(),
             name: live.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
             live: blake3::hash(shown.to_string().as_bytes()).to_hex().to_string(),
+            content: Self::content(live),
             is_active: live.get("active").and_then(Value::as_bool).unwrap_or_default(),
         }
     }
@@ -47,6 +54,20 @@ impl Gone {
     /// For people.
     pub(super) fn named(&self) -> String {
         format!("{} ({})", self.name, self.id)
+    }
+
+    /// It stays.
+    pub(super) fn stays(&self, why: &str) -> WorkflowDone {
+        WorkflowDone { touched: false, ..self.done(Some(format!("it was not removed, {why}"))) }
+    }
+
+    /// What it is, but for being active, which was taken from it.
+    fn content(live: &Value) -> Value {
+        let mut content = live.clone();
+        if let Some(fields) = content.as_object_mut() {
+            fields.retain(|key, _| CONTENT.contains(&key.as_str()));
+        }
+        content
     }
 
     fn done(&self, error: Option<String>) -> WorkflowDone {
@@ -71,7 +92,8 @@ impl Task<'_> {
         client: &Client,
     ) -> Result<std::result::Result<Vec<Gone>, String>> {
         let of_plan = planned.workflows.iter().flat_map(|w| [&w.id, &w.live_id]);
-        let stored: BTreeSet<&String> = of_plan.chain(planned.errors.iter().map(|(id, _)| id)).collect();
+        let of_errors = planned.errors.iter().map(|(id, _)| id);
+        let stored: BTreeSet<&String> = of_plan.chain(of_errors).chain(planned.ids.values()).collect();
         let there = client.workflow_names().map_err(chronos_connect::Error::from)?;
         let later: Vec<&String> = there.keys().filter(|id| !stored.contains(id)).collect();
         if let Some(why) = self.may_lack(source).filter(|_| !later.is_empty()) {
@@ -102,6 +124,13 @@ impl Task<'_> {
         if !self.snapshot.is_good() || source.failed {
             return Some(format!("{id} is {}", self.snapshot.status()));
         }
+        // As many as `read_errors_max` allows make no partial snapshot.
+        let is_of_workflows =
+            |path: &str| path.trim_start_matches('/').starts_with(&*format!("{}/", source.name));
+        let is_whole_list = manifest.error_count == manifest.errors.len() as u64;
+        if !is_whole_list || manifest.errors.iter().any(|e| is_of_workflows(&e.path)) {
+            return Some(format!("{id} lacks what could not be read when it was made"));
+        }
         None
     }
 }
@@ -131,9 +160,22 @@ pub(super) fn start(client: &Client, gone: &[Gone]) -> Vec<String> {
     active.filter(|one| client.activate_workflow(&one.id).is_err()).map(Gone::named).collect()
 }
 
-/// Removes them, each with its own result.
-pub(super) fn remove(client: &Client, gone: &[Gone]) -> Vec<WorkflowDone> {
-    gone.iter().map(|one| one.done(client.remove_workflow(&one.id).err().map(|e| e.to_string()))).collect()
+/// Removes them, each with its own result; what was edited since it was looked at stays.
+pub(super) fn remove(client: &Client, gone: &[Gone], monitor: &dyn Monitor) -> Vec<WorkflowDone> {
+    let removed = |one: &Gone| {
+        if monitor.cancelled() {
+            return Err("it was not removed, since the restore was stopped".to_owned());
+        }
+        match client.workflow(&one.id) {
+            Ok(Some(live)) if Gone::content(&live) != one.content => {
+                Err("it was not removed, since it was edited meanwhile".to_owned())
+            }
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => client.remove_workflow(&one.id).map(drop).map_err(|e| e.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    gone.iter().map(|one| one.done(removed(one).err())).collect()
 }
 
 /// What is told of them when the restore broke off: they stay.
@@ -141,7 +183,10 @@ pub(super) fn stay(client: &Client, gone: &[Gone]) -> Vec<WorkflowDone> {
     let inactive = start(client, gone);
     let stays = |one: &Gone| {
         let state = if inactive.contains(&one.named()) { ", and is inactive now" } else { "" };
-        one.done(Some(format!("it was not removed, since the restore broke off{state}")))
+        WorkflowDone {
+            touched: one.is_active,
+            ..one.stays(&format!("since not everything else is back{state}"))
+        }
     };
     gone.iter().map(stays).collect()
 }

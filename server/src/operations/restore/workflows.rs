@@ -23,6 +23,8 @@ use crate::sources::{Selection, n8n_client, of_target};
 
 /// Everything.
 const WHOLE: ByteRange = ByteRange::ALL;
+/// What no undo brings back of a workflow that was removed.
+const LOST_WITH: &str = "executions of removed workflows, their history in n8n and with whom they are shared do not come back by an undo";
 
 /// The workflows of a source.
 #[derive(Debug)]
@@ -166,12 +168,15 @@ pub(super) fn workflows<'t>(
         },
         None => Vec::new(),
     };
-    let plan = StepPlan {
+    let mut plan = StepPlan {
         into: vec![live.name.clone()],
         place: client.server().to_owned(),
         removes: gone.iter().map(Gone::named).collect(),
         ..step_plan(task, source, &stored, &planned)?
     };
+    if !gone.is_empty() {
+        plan.not_exact.push(LOST_WITH.to_owned());
+    }
     let live = live.clone();
     Ok(Some(Box::new(Workflows {
         task,
@@ -277,12 +282,12 @@ impl Workflows<'_> {
         }
     }
 
-    /// Puts everything back, and removes what goes.
-    fn write(&self, done: &mut StepDone) -> Result<()> {
+    /// Puts everything back, and removes `gone`.
+    fn write(&self, gone: &[Gone], done: &mut StepDone) -> Result<()> {
         let monitor = &**self.task.repository.monitor();
-        stop(&self.client, &self.gone)?;
+        stop(&self.client, gone)?;
         let report = restore(&self.client, &self.stored, &self.planned, &self.options, monitor);
-        let report = report.inspect_err(|_| drop(start(&self.client, &self.gone)))?;
+        let report = report.inspect_err(|_| drop(start(&self.client, gone)))?;
         for workflow in report.workflows {
             let live_id = Some(workflow.live_id).filter(|live| *live != workflow.id);
             let name = format!("{} ({})", workflow.name, workflow.id);
@@ -300,8 +305,11 @@ impl Workflows<'_> {
                 error: workflow.error,
             });
         }
-        let went = if report.is_broken { stay } else { remove };
-        went(&self.client, &self.gone).into_iter().for_each(|gone| done.note(gone));
+        // What came later goes only if all that was there before is there again.
+        let is_all_back = done.error_count == 0 && self.planned.errors.is_empty() && !monitor.cancelled();
+        let stays = report.is_broken || self.task.undone.is_none() && !is_all_back;
+        let went = if stays { stay(&self.client, gone) } else { remove(&self.client, gone, monitor) };
+        went.into_iter().for_each(|gone| done.note(gone));
         Ok(())
     }
 }
@@ -343,7 +351,7 @@ impl Step for Workflows<'_> {
         Ok(())
     }
 
-    fn apply(&self, _safety: Option<&Safety>, record: &Record) -> Result<StepDone> {
+    fn apply(&self, safety: Option<&Safety>, record: &Record) -> Result<StepDone> {
         let mut done = StepDone::of(&self.plan);
         if !self.plan.has_work() && self.planned.errors.is_empty() {
             done.workflows.extend(self.planned.workflows.iter().map(as_planned));
@@ -351,7 +359,11 @@ impl Step for Workflows<'_> {
         }
         self.check_moved()?;
         let noted = Noted::begin(record, self.task.repository.monitor(), &self.act());
-        self.write(&mut done)?;
+        let is_kept = safety.is_some() || self.task.undone.is_some();
+        self.write(if is_kept { &self.gone } else { &[] }, &mut done)?;
+        for gone in self.gone.iter().filter(|_| !is_kept) {
+            done.note(gone.stays("since there is no snapshot of it"));
+        }
         done.bytes_written = if done.error_count == 0 { self.plan.bytes } else { 0 };
         if done.error_count == 0 {
             noted.done();
