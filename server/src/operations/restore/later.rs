@@ -93,7 +93,11 @@ impl Task<'_> {
     ) -> Result<std::result::Result<Vec<Gone>, String>> {
         let of_plan = planned.workflows.iter().flat_map(|w| [&w.id, &w.live_id]);
         let of_errors = planned.errors.iter().map(|(id, _)| id);
-        let stored: BTreeSet<&String> = of_plan.chain(of_errors).chain(planned.ids.values()).collect();
+        let mut stored: BTreeSet<&String> = of_plan.chain(of_errors).collect();
+        // Also one that cannot be read from the snapshot is there, perhaps under another id.
+        let elsewhere: Vec<&String> =
+            planned.ids.iter().filter(|(id, _)| stored.contains(id)).map(|(_, now)| now).collect();
+        stored.extend(elsewhere);
         let there = client.workflow_names().map_err(chronos_connect::Error::from)?;
         let later: Vec<&String> = there.keys().filter(|id| !stored.contains(id)).collect();
         if let Some(why) = self.may_lack(source).filter(|_| !later.is_empty()) {
