@@ -268,6 +268,9 @@ pub enum Error {
         /// The fingerprint of the plan now.
         now: String,
     },
+    /// Workflows were changed by others between a look at them and the first call that changes them.
+    #[error("workflows were changed since the restore was planned; nothing was touched")]
+    WorkflowsMoved,
     /// Something of a rollback keeps it from being undone.
     #[error("{rollback_id} cannot be undone: {why}")]
     NotUndoable {

@@ -99,9 +99,14 @@ fn ended(place: &str, restored: &Restored) -> String {
     }
 }
 
-/// Whether it is not tried again: its server had answered just before.
+/// Whether it is not tried again: its server had answered just before. One that is still about to publish what the dead process asked it
+/// for, as new ones do it beside, changes a little longer.
 fn is_final(error: &Error) -> bool {
-    error.kind() != Kind::Library(ErrorKind::Busy)
+    let has_moved = match error {
+        Error::NotRestored { cause, .. } => matches!(**cause, Error::WorkflowsMoved),
+        error => matches!(error, Error::WorkflowsMoved),
+    };
+    !has_moved && error.kind() != Kind::Library(ErrorKind::Busy)
 }
 
 /// Fails if the server lets nobody in: then nothing is begun.

@@ -262,11 +262,7 @@ impl Workflows<'_> {
                 || self.task.strategy != Strategy::Replace
                 || self.task.came_later(&self.source, &self.planned, &self.client)?.as_ref()
                     == Ok(&self.gone));
-        if is_same {
-            return Ok(());
-        }
-        let why = "workflows were changed since the restore was planned; nothing was touched".to_owned();
-        Err(Failed::Refused(why).into())
+        if is_same { Ok(()) } else { Err(Error::WorkflowsMoved) }
     }
 
     /// What is about to be done.
