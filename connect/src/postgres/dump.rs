@@ -217,7 +217,7 @@ mod tests {
         let mut unpacked = Vec::new();
         found.copy(&mut unpacked).unwrap();
         assert_eq!(unpacked, whole.as_bytes());
-        let cut = look(&packed[..packed.len() - 20]).unwrap_err();
+        let cut = look(packed.get(..packed.len() - 20).unwrap()).unwrap_err();
         assert!(matches!(&cut, Error::Damaged { .. }), "{cut}");
         let Form::Script(cut) = look(format!("{head}{rows}").as_bytes()).unwrap().form else {
             panic!("a script")
