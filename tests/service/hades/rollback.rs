@@ -178,3 +178,35 @@ fn versions_of_a_target_a_source_and_a_path_are_listed() {
     assert!(refused("?workflow_id=x", 404).contains("workflow x"));
     assert!(refused("?workflow_id=x&path=/x", 422).contains("both"));
 }
+
+#[test]
+fn a_whole_database_goes_into_that_of_another_target_and_is_undone_there() {
+    let server = Postgres::shared();
+    let [live, staging] = ["rollback_live", "rollback_staging"];
+    let target = |name: &str, database: &str| {
+        let url = server.superuser(database);
+        format!(
+            "[[target]]\nname = \"{name}\"\n[[target.source]]\nname = \"crm\"\nkind = \"postgres\"\nurl = \"{url}\"\n"
+        )
+    };
+    for name in [live, staging] {
+        server.sql("postgres", &format!("CREATE DATABASE {name}"));
+    }
+    server.sql(live, ORDERS);
+    server.sql(staging, "CREATE TABLE own(text text); INSERT INTO own VALUES ('kept')");
+    let service = service(&[target("shop", live), target("staging", staging)].concat());
+    let id = backed_up(&service, "shop");
+    server.sql(live, "UPDATE orders SET item = 'coffee'");
+
+    let done = asked(&service, "/rollback", &json!({ "backup_id": id, "target": "staging" }));
+    assert_eq!((&done["status"], &done["target"]), (&json!("completed"), &json!("staging")), "{done}");
+    assert!(done["pre_rollback_backup"].as_str().unwrap().starts_with("staging_emergency"), "{done}");
+    let seen = "SELECT item, to_regclass('own') IS NULL FROM orders";
+    assert_eq!(
+        (&*server.sql(staging, seen), &*server.sql(live, "SELECT item FROM orders")),
+        ("tea|t", "coffee")
+    );
+    let undone = asked(&service, "/undo", &json!({ "rollback_id": done["rollback_id"] }));
+    assert_eq!(undone["status"], "completed", "{undone}");
+    assert_eq!(server.sql(staging, "SELECT text, to_regclass('orders') IS NULL FROM own"), "kept|t");
+}
