@@ -10,6 +10,8 @@ use std::io::Read;
 use chronos_snapshot::Time;
 use serde_json::{Map, Value};
 
+use crate::n8n::restore::references::referenced;
+
 /// Longest file name of a workflow before `.json`, in bytes: file systems take 255.
 const NAME_BYTES_MAX: usize = 240;
 /// What ends the name of a workflow's file.
@@ -110,6 +112,8 @@ pub struct Facts {
     pub is_active: bool,
     /// Number of nodes.
     pub nodes: usize,
+    /// Ids of the other workflows that it names: those that it calls, that are told of its errors, and that may call it.
+    pub names: Vec<String>,
 }
 
 /// Reads a stored workflow and says whether it is one: an object with id, name, nodes that are fit for being written back,
@@ -134,7 +138,9 @@ pub fn check(content: impl Read) -> Result<Facts, String> {
         return Err("settings are no object".to_owned());
     }
     let is_active = value.get("active").and_then(Value::as_bool).ok_or("active is neither true nor false")?;
-    Ok(Facts { id, name, is_active, nodes })
+    let mut names = referenced(&value);
+    names.retain(|other| *other != id);
+    Ok(Facts { id, name, is_active, nodes, names })
 }
 
 /// The number of nodes, if nodes and connections are what they should be.

@@ -9,7 +9,7 @@ mod compare;
 mod import;
 mod package;
 mod plan;
-mod references;
+pub(in crate::n8n) mod references;
 mod run;
 mod write;
 

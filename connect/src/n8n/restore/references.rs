@@ -8,7 +8,7 @@ use serde_json::Value;
 const CALLERS: [&str; 2] = ["executeWorkflow", "toolWorkflow"];
 
 /// Ids that stand in a workflow, each once: what its nodes call, what handles its errors, who may call it.
-pub(super) fn referenced(workflow: &Value) -> Vec<String> {
+pub(in crate::n8n) fn referenced(workflow: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let mut copy = workflow.clone();
     each(&mut copy, &mut |id| {

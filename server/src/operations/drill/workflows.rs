@@ -16,9 +16,12 @@ const FOLDER: &str = "workflows";
 /// The list of credentials.
 const CREDENTIALS: &str = "credentials_metadata.json";
 
+/// Most references that are told one by one.
+const LOST_SHOWN: usize = 10;
+
 /// Looks at every stored workflow of a source, and at the list of its credentials.
 pub(super) fn stored(place: &Restored, found: &mut Findings) -> Result<()> {
-    let (mut ids, mut nodes, mut active) = (BTreeSet::new(), 0, 0);
+    let (mut ids, mut nodes, mut active, mut named) = (BTreeSet::new(), 0, 0, Vec::new());
     for path in place.files()? {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
         if name == CREDENTIALS {
@@ -37,6 +40,7 @@ pub(super) fn stored(place: &Restored, found: &mut Findings) -> Result<()> {
             Ok(facts) => {
                 nodes += facts.nodes;
                 active += usize::from(facts.is_active);
+                named.extend(facts.names.into_iter().map(|other| (id.clone(), other)));
                 ids.insert(id);
             }
         }
@@ -46,7 +50,21 @@ pub(super) fn stored(place: &Restored, found: &mut Findings) -> Result<()> {
         counted(ids.len(), "workflow"),
         counted(nodes, "node")
     ));
+    // They may lead nowhere on the live server too: the snapshot is what that was.
+    let lost: Vec<String> = named.iter().filter(|(_, other)| !ids.contains(other)).map(arrow).collect();
+    if let Some(some) = lost.get(..lost.len().min(LOST_SHOWN)).filter(|some| !some.is_empty()) {
+        found.holds(format!(
+            "{} lead to workflows that the snapshot does not have: {}{}",
+            counted(lost.len(), "reference"),
+            some.join(", "),
+            if some.len() < lost.len() { ", …" } else { "" }
+        ));
+    }
     Ok(())
+}
+
+fn arrow((from, to): &(String, String)) -> String {
+    format!("{from} → {to}")
 }
 
 fn open(path: &Path) -> Result<File> {
@@ -91,6 +109,21 @@ mod tests {
         let good = found();
         assert_eq!(good.failures, Vec::<String>::new());
         assert!(good.facts.iter().any(|f| f.contains("1 workflow with 1 node") && f.contains("1 active")));
+        assert!(!good.facts.iter().any(|f| f.contains("does not have")));
+        let caller = |id: &str| {
+            let node = r#"{"name": "C", "type": "n8n-nodes-base.executeWorkflow", "parameters": {"workflowId": {"value": "ID"}}}"#;
+            workflow("e", &format!("[{}]", node.replace("ID", id)))
+        };
+        put("workflows/e.json", &caller("a"));
+        assert!(!found().facts.iter().any(|f| f.contains("does not have")));
+        put("workflows/e.json", &caller("gone"));
+        let led = found();
+        assert_eq!(led.failures, Vec::<String>::new());
+        assert!(
+            led.facts.iter().any(|f| f.starts_with("1 reference") && f.ends_with("e → gone")),
+            "{:?}",
+            led.facts
+        );
         put("workflows/b.json", &workflow("other", "[]"));
         put("workflows/c.json", &workflow("c", "{}"));
         put("workflows/d.json", "{\"id\": \"d\"");
