@@ -263,7 +263,8 @@ mod tests {
         let good = json!({"id": "a", "name": "n", "active": false, "connections": {}, "settings": {},
             "nodes": [{"name": "N", "type": "t", "parameters": {}}]});
         let of = |value: &Value| check(to_bytes(value).as_slice());
-        let facts = Facts { id: "a".to_owned(), name: "n".to_owned(), is_active: false, nodes: 1 };
+        let facts =
+            Facts { id: "a".to_owned(), name: "n".to_owned(), is_active: false, nodes: 1, names: Vec::new() };
         assert_eq!(of(&good), Ok(facts));
         assert!(check(b"{\"id\": \"a\"".as_slice()).unwrap_err().contains("no JSON"));
         for (key, bad, why) in [
