@@ -37,10 +37,8 @@ const NAMED_AFTER: &[&str] = &[
     "POLICY",
     "ROW SECURITY",
 ];
-/// Kinds that a name of a part may be of.
+/// Kinds that a name of a part may be of, and by which rights and comments name what they are of.
 const NAMED: &[&str] = &["TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE"];
-/// Kinds whose rights and comments name them as something else than they are listed as.
-const SAID_AS: &[&str] = &["TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE"];
 
 /// Which part of a database is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,7 +174,7 @@ impl<'t> Belonging<'t> {
         if matches!(kind, "ACL" | "COMMENT" | "SECURITY LABEL") {
             let of_column = rest.strip_prefix("COLUMN ").and_then(|r| r.strip_prefix(self.table));
             let of_part = rest.contains(&format!(" ON {} ", self.table));
-            return SAID_AS.iter().any(|kind| begins(&format!("{kind} {}", self.table)))
+            return NAMED.iter().any(|kind| begins(&format!("{kind} {}", self.table)))
                 || of_column.is_some_and(|r| r.starts_with('.'))
                 || of_part
                 || self.names.iter().any(|(kind, name)| begins(&format!("{kind} {name}")));

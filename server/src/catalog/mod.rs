@@ -18,6 +18,9 @@ pub use entry::{Entry, kind, link_target, moment};
 pub use filter::Filter;
 pub use row::{Row, export_name, rfc3339};
 
+/// What stands for the newest good snapshot that has what is asked for.
+pub(crate) const LATEST: &str = "latest";
+
 /// A repository at one moment.
 #[derive(Debug)]
 pub struct Catalog {

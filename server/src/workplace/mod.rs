@@ -29,6 +29,7 @@ pub use choices::{Choices, Variables};
 pub use identity::{client, host};
 pub use location::{Location, Origin};
 pub use places::Places;
+pub(crate) use repository::CONFIG_OBJECT;
 pub use repository::{Created, Key, Opened, exists};
 pub use secret::Given;
 

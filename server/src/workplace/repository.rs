@@ -13,7 +13,7 @@ use crate::workplace::secret::Given;
 use crate::workplace::{Workplace, key_file};
 
 /// Object that every repository has.
-const CONFIG_OBJECT: &str = "config";
+pub(crate) const CONFIG_OBJECT: &str = "config";
 /// Areas that hold something as soon as a repository was used.
 const WRITTEN_AREAS: [&str; 3] = ["snap/", "packs/", "log/"];
 

@@ -7,6 +7,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::catalog::LATEST;
 use crate::error::Error;
 use crate::http::auth::Caller;
 use crate::http::blocking::work;
@@ -18,9 +19,6 @@ use crate::http::service::Service;
 use crate::operations::Mode;
 use crate::operations::recover::{RebuildRequest, RecoverRequest, Recovery, rebuild, recover};
 use crate::state::RollbackType;
-
-/// The newest good snapshots.
-const LATEST: &str = "latest";
 
 /// What is recovered.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -5,7 +5,7 @@
 use chronos_snapshot::Snapshot;
 use chronos_store::ErrorKind;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, LATEST};
 use crate::error::{Error, Kind, Result};
 use crate::operations::drill::record::Begun;
 use crate::operations::drill::{Drilled, RecoveryPart, SourceProof, Trial, turn, verdict};
@@ -13,9 +13,6 @@ use crate::operations::recover::{StepReport, steps};
 use crate::operations::restore::ALL;
 use crate::state::DrillStatus;
 use crate::workplace::Workplace;
-
-/// What everything comes from.
-const LATEST: &str = "latest";
 
 /// Tries the whole recovery, keeps the outcome in the history of this host, and tells of it. How long it took is the measured time of a
 /// recovery.
@@ -42,7 +39,10 @@ fn tried(workplace: &Workplace, catalog: &Catalog) -> Result<(Vec<SourceProof>, 
     let (mut proofs, mut bytes) = (Vec::new(), 0);
     for step in &steps {
         let found = catalog.snapshots.iter().find(|s| s.manifest.backup_id == step.backup_id);
-        let Some(snapshot) = found else { continue };
+        let Some(snapshot) = found else {
+            proofs.extend(lacking(step, &format!("there is no snapshot {}", step.backup_id)));
+            continue;
+        };
         bytes += size(snapshot, &step.sources);
         let trial = Trial::begin(workplace, catalog, snapshot, &step.sources);
         match trial.and_then(|trial| trial.run()) {
@@ -54,14 +54,7 @@ fn tried(workplace: &Workplace, catalog: &Catalog) -> Result<(Vec<SourceProof>, 
         }
     }
     for step in &missing {
-        let why = step.error.clone().unwrap_or_default();
-        let lacking = |source: &String| SourceProof {
-            source: source.clone(),
-            status: DrillStatus::Failed,
-            errors: vec![why.clone()],
-            ..SourceProof::default()
-        };
-        proofs.extend(step.sources.iter().map(lacking).map(|proof| part(step, proof)));
+        proofs.extend(lacking(step, step.error.as_deref().unwrap_or_default()));
     }
     Ok((proofs, bytes))
 }
@@ -69,6 +62,17 @@ fn tried(workplace: &Workplace, catalog: &Catalog) -> Result<(Vec<SourceProof>, 
 fn part(step: &StepReport, proof: SourceProof) -> SourceProof {
     let (phase, target, backup_id) = (step.phase, step.target.clone(), step.backup_id.clone());
     SourceProof { part: Some(RecoveryPart { phase, target, backup_id }), ..proof }
+}
+
+/// The sources of a step for which there is nothing.
+fn lacking(step: &StepReport, why: &str) -> Vec<SourceProof> {
+    let failed = |source: &String| SourceProof {
+        source: source.clone(),
+        status: DrillStatus::Failed,
+        errors: vec![why.to_owned()],
+        ..SourceProof::default()
+    };
+    step.sources.iter().map(failed).map(|proof| part(step, proof)).collect()
 }
 
 /// A source of a step that could not be begun.

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use chronos_snapshot::{SourceResult, counted};
 
 use crate::config::DrillRules;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operations::drill::{Findings, Trial, short};
 use crate::state::{CountedRows, State};
+use crate::values::shown;
 
 /// Tables that are told.
 const SHOWN: usize = 5;
@@ -48,7 +49,14 @@ impl Trial<'_> {
     fn earlier_rows(&self, source: &SourceResult, database: &str) -> Result<Option<(String, Rows)>> {
         let state = State::open(&self.workplace.places.state)?;
         let found = state.counted_rows(&self.key(), &source.name, database, self.taken())?;
-        Ok(found.and_then(|(backup_id, rows)| Some((backup_id, serde_json::from_str(&rows).ok()?))))
+        let read = |(backup_id, rows): (String, String)| match serde_json::from_str(&rows) {
+            Ok(rows) => Ok((backup_id, rows)),
+            Err(error) => Err(Error::StateDamaged {
+                path: shown(&State::file(&self.workplace.places.state)),
+                why: format!("the rows of {backup_id}: {error}"),
+            }),
+        };
+        found.map(read).transpose()
     }
 
     /// Keeps what was counted in a source that has passed, for the drills of later snapshots.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::catalog::target_name;
+use crate::catalog::{LATEST, target_name};
 use crate::config::{SourceKind, TargetConfig};
 use crate::error::{Error, Result};
 use crate::events::{ended, record};
@@ -25,8 +25,6 @@ use crate::workplace::Workplace;
 pub(super) use active::undo;
 pub(super) use restart::run as run_restart;
 
-/// Name of the newest snapshot that is good.
-const LATEST: &str = "latest";
 /// Component of the sources that have workflows.
 const WORKFLOWS: &str = "workflows";
 

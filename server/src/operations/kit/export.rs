@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::operations::kit::{CONFIG, Copied, KIND, Kit, SLOTS, VERSION, page};
+use crate::operations::kit::{Copied, KIND, Kit, SLOTS, VERSION, page};
 use crate::operations::recover::Configuration;
 use crate::values::shown;
 use crate::workplace::location::parse;
-use crate::workplace::{Workplace, host};
+use crate::workplace::{CONFIG_OBJECT, Workplace, host};
 
 /// Most key slots that are copied: more than a repository can have.
 const SLOTS_MAX: usize = 128;
@@ -130,7 +130,7 @@ fn lacks_config(workplace: &Workplace, repository: &Repository) -> Option<String
 fn copies(backend: &dyn Backend) -> Result<Vec<Copied>> {
     let store = |e| Error::from(chronos_store::Error::from(e));
     let slots = backend.list(SLOTS, None, SLOTS_MAX).map_err(store)?;
-    let names = std::iter::once(CONFIG.to_owned()).chain(slots.into_iter().map(|entry| entry.name));
+    let names = std::iter::once(CONFIG_OBJECT.to_owned()).chain(slots.into_iter().map(|entry| entry.name));
     let copied = names.map(|name| {
         let bytes = backend.read(&name, None).map_err(store)?;
         let text = text(&name, bytes)?;

@@ -32,8 +32,6 @@ const VERSION: u32 = 1;
 const KIT_BYTES_MAX: u64 = 4 << 20;
 /// Where a repository has its key slots.
 const SLOTS: &str = "keys/";
-/// What every repository has.
-const CONFIG: &str = "config";
 
 /// A recovery kit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,9 +10,9 @@ use chronos_store::backend::{Backend, BackendError, BackendExt, BackendResult, D
 use chronos_store::{ErrorKind, Repository, Secret};
 
 use crate::error::{Error, Result};
-use crate::operations::kit::{CONFIG, Copied, Kit, SLOTS};
+use crate::operations::kit::{Copied, Kit, SLOTS};
 use crate::workplace::key_file::Key;
-use crate::workplace::{Origin, Workplace, exists};
+use crate::workplace::{CONFIG_OBJECT, Origin, Workplace, exists};
 
 /// The repository of a kit, open.
 pub(super) struct Place {
@@ -84,8 +84,10 @@ impl Kit {
             lost.extend(self.objects.iter().filter(|object| object.name.starts_with(SLOTS)));
             lost.sort_by_key(|object| object.name.strip_prefix(SLOTS) != Some(&*self.slot));
         }
-        match backend.stat(CONFIG) {
-            Err(BackendError::NotFound(_)) => lost.extend(self.objects.iter().filter(|o| o.name == CONFIG)),
+        match backend.stat(CONFIG_OBJECT) {
+            Err(BackendError::NotFound(_)) => {
+                lost.extend(self.objects.iter().filter(|o| o.name == CONFIG_OBJECT));
+            }
             found => drop(found.map_err(store)?),
         }
         Ok(lost)

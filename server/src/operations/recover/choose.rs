@@ -3,13 +3,11 @@
 use chronos_snapshot::{Snapshot, SourceResult};
 use jiff::Timestamp;
 
-use crate::catalog::{Catalog, Filter};
+use crate::catalog::{Catalog, Filter, LATEST};
 use crate::error::{Error, Result};
 use crate::operations::recover::order::{Phase, Wanted};
 use crate::operations::recover::report::StepReport;
 
-/// Name of the newest snapshots.
-const LATEST: &str = "latest";
 /// What the names of runs begin with.
 const RUN: &str = "all_";
 /// Under which a snapshot says of which run it is.

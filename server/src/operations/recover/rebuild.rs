@@ -1,6 +1,7 @@
 //! A recovery from a repository that is named, onto a machine that may be empty: where no target is configured, the configuration comes back
 //! first.
 
+use crate::catalog::LATEST;
 use crate::error::Result;
 use crate::operations::Mode;
 use crate::operations::recover::configuration::Configuration;
@@ -8,9 +9,6 @@ use crate::operations::recover::{RecoverRequest, Recovery, recover};
 use crate::state::RollbackType;
 use crate::values::shown;
 use crate::workplace::Workplace;
-
-/// Name of the newest snapshots.
-const LATEST: &str = "latest";
 
 /// What is asked for.
 #[derive(Clone, Debug)]

@@ -2,13 +2,11 @@
 
 use chronos_snapshot::{COMPONENTS, Manifest, Resolved, Snapshot, SourceResult, printable};
 
-use crate::catalog::{Catalog, target_name};
+use crate::catalog::{Catalog, LATEST, target_name};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::operations::restore::RestoreRequest;
 
-/// Name of the newest snapshot that has what is asked for.
-const LATEST: &str = "latest";
 /// Words for everything.
 const ALL: [&str; 2] = ["all", "full"];
 /// Component of what is told of an n8n and never written to one.
