@@ -42,6 +42,8 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
         "chronos rollback --workflow rzAW3UffRJBgpyXS\n\
          chronos rollback latest --component shop --dry-run\n\
          chronos rollback latest:shop --table public.accounts --schema app\n\
+         chronos rollback latest:shop --component database --strategy new-location\n\
+         chronos rollback latest:shop --component database --target staging --dry-run\n\
          chronos rollback shop_daily_20260101_020000 --strategy replace",
     ),
     ("history", "chronos history\nchronos history --target shop --status failed"),

@@ -26,7 +26,8 @@ const PLAN_SHOWN: usize = 50;
 ///
 /// `restore SNAP` puts each backed-up root below the target under its absolute path; `restore SNAP:PATH` puts the
 /// contents of PATH directly into it. Without --to a new folder below `restores/` is made. A restore that fails puts
-/// the target back as it was.
+/// the target back as it was. A stored database comes as the file of its dump: `chronos rollback` puts it into its server,
+/// with --strategy new-location as a new database.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "switches of the command line")]
 pub(crate) struct Restore {

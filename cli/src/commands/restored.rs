@@ -19,6 +19,10 @@ pub(crate) fn show(app: &App, restored: &Restored) -> Result<(), Failure> {
         out.warning(warning);
     }
     for step in &restored.steps {
+        for database in &step.databases {
+            let name = &database.name;
+            out.summary(format!("database {name}: {} tables", database.tables))?;
+        }
         for note in &step.notes {
             out.detail(note);
         }

@@ -1,7 +1,9 @@
 //! `chronos rollback`: a target, a source or one workflow back to an earlier state, over what is there.
 
+use std::path::PathBuf;
+
 use chronos_server::operations::Mode;
-use chronos_server::operations::restore::{Part, RestoreRequest, restore};
+use chronos_server::operations::restore::{Part, Reach, RestoreRequest, restore};
 use chronos_server::operations::rollback::{Outcome, VersionBack, WorkflowRollback, rollback_workflow};
 use chronos_server::operations::versions::FIRST;
 use chronos_server::state::RollbackType;
@@ -16,7 +18,9 @@ use crate::values::{parse_shown, parse_target};
 /// Put a target, a source or one workflow back to an earlier state
 ///
 /// What is there is kept as a snapshot of tier `emergency` first; without it nothing is touched, unless --force. What is
-/// written goes to the places that are configured: files, databases, and the n8n that the workflows came from. Without
+/// written goes to the places that are configured: files, databases, and the n8n that the workflows came from; with --target
+/// to those of another target. Strategy new-location makes new databases of stored ones, beside what is there, and files
+/// of all else in a new folder; it touches nothing that is there, and --dry-run names what it would make. Without
 /// --version a workflow goes back to the newest stored version that differs from what is there; if there is none nothing
 /// is touched, and the exit code is 1.
 #[derive(Debug, Args)]
@@ -37,10 +41,15 @@ pub(crate) struct Rollback {
     #[arg(long = "schema", value_name = "SCHEMA", conflicts_with = "workflow")]
     schemas: Vec<String>,
 
-    /// How files and workflows are put back: overwrite, replace (and remove what the snapshot does not have) or merge (only what is
-    /// missing)
+    /// How it is put back: overwrite, replace (and remove files and workflows that the snapshot does not have), merge (only what
+    /// is missing) or new-location (databases as new ones, `NAME_YYYYMMDD_HHMMSS`, all else as files)
     #[arg(long, value_name = "STRATEGY", value_parser = parse_strategy, conflicts_with = "workflow")]
     strategy: Option<Strategy>,
+
+    /// The new folder for what strategy new-location makes files of, which is meant if none is named; `restores/restore_NAME_TIME`
+    /// if not given
+    #[arg(long, value_name = "DIR", conflicts_with = "workflow")]
+    to: Option<PathBuf>,
 
     /// Also where no snapshot of what is there can be made first
     #[arg(long, conflicts_with = "workflow")]
@@ -69,13 +78,7 @@ pub(crate) struct Rollback {
 }
 
 fn parse_strategy(text: &str) -> Result<Strategy, String> {
-    match text.parse() {
-        Ok(Strategy::NewLocation) => {
-            Err("a rollback writes to where things came from; `chronos restore --to DIR` makes a new place"
-                .into())
-        }
-        parsed => parsed.map_err(|e: chronos_snapshot::Error| e.to_string()),
-    }
+    text.parse().map_err(|e: chronos_snapshot::Error| e.to_string())
 }
 
 impl Rollback {
@@ -123,14 +126,19 @@ impl Rollback {
 
     /// A snapshot, or a part of it.
     fn all(&self, app: &App) -> Result<Exit, Failure> {
+        let strategy = self.strategy.or_else(|| self.to.as_ref().map(|_| Strategy::NewLocation));
+        // What makes a new place takes nothing back.
+        let is_new = strategy == Some(Strategy::NewLocation);
         let request = RestoreRequest {
             backup: self.snapshot.clone().unwrap_or_default(),
             components: self.components.clone(),
             part: Part { tables: self.tables.clone(), schemas: self.schemas.clone() },
             target: self.target.clone(),
-            strategy: self.strategy,
+            strategy,
+            path: self.to.clone(),
+            reach: Reach::Here,
             mode: Mode::dry(self.dry_run),
-            kind: RollbackType::Rollback,
+            kind: if is_new { RollbackType::BackupRestore } else { RollbackType::Rollback },
             force: self.force,
             fingerprint: self.fingerprint.clone(),
             ..RestoreRequest::default()

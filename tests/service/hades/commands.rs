@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use chronos_tests::postgres::{ORDERS, Postgres};
 use chronos_tests::targets::NOTES;
 use chronos_tests::{Program, configure};
 use serde_json::{Value, json};
@@ -96,10 +97,63 @@ fn a_snapshot_or_a_part_of_it_goes_back() {
         assert!(told.stderr.contains(words), "{}", told.stderr);
     };
     refused(&["rollback"], "SNAP");
-    refused(
-        &["rollback", "latest", "--strategy", "new-location"],
-        "a rollback writes to where things came from",
-    );
     refused(&["rollback", "latest", "--version", "x"], "cannot be used with");
     refused(&["rollback", "latest:notes", "--component", "crm"], "it has files");
+}
+
+/// A database, and a folder beside it.
+fn shop(server: &Postgres, target: &str, database: &str) -> String {
+    server.sql("postgres", &format!("CREATE DATABASE {database}"));
+    server.sql(database, ORDERS);
+    format!(
+        "[[target]]\nname = \"{target}\"\n[[target.source]]\nname = \"crm\"\nkind = \"postgres\"\nurl = \"{}\"\n\
+         [[target.source]]\nname = \"pages\"\nkind = \"files\"\npaths = [\"HOME/pages\"]\n",
+        server.superuser(database)
+    )
+}
+
+#[test]
+fn a_database_goes_into_a_new_one_or_into_that_of_another_target() {
+    let server = Postgres::shared();
+    let (name, other) = ("typed_shop", "typed_staging");
+    let home = home(&[shop(&server, "shop", name), shop(&server, "staging", other)].concat());
+    fs::create_dir(home.home().join("pages")).unwrap();
+    fs::write(home.home().join("pages/a"), "a").unwrap();
+    typed(&home, &["backup", "--target", "shop"]);
+    let item = |database: &str| server.sql(database, "SELECT item FROM orders");
+    for database in [name, other] {
+        server.sql(database, "UPDATE orders SET item = 'milk'");
+    }
+
+    let asks = ["rollback", "latest:shop", "--component", "database", "--strategy", "new-location"];
+    let like = format!("SELECT datname FROM pg_database WHERE datname LIKE '{name}\\_2%'");
+    let told = home.run(asks.iter().chain(&["--dry-run"])).expect_code(0).stdout;
+    assert!(told.contains(&format!("would create database {name}_2")), "{told}");
+    let plan = typed(&home, &[&asks[..], &["--dry-run"]].concat())["plan"].clone();
+    assert_eq!(server.sql("postgres", &like), "");
+    // The plan holds though the name has another time.
+    let fingerprint = plan["fingerprint"].as_str().unwrap();
+    let done = typed(&home, &[&asks[..], &["--fingerprint", fingerprint]].concat());
+    let made = server.sql("postgres", &like);
+    let database = &done["steps"][0]["databases"][0];
+    assert_eq!((&database["name"], &database["created"]), (&json!(made), &json!(true)), "{done}");
+    let message = format!("database {made} of target shop is as in ");
+    assert!(done["message"].as_str().unwrap().starts_with(&message), "{done}");
+    assert_eq!((item(&made), item(name)), ("tea".into(), "milk".into()));
+    let row = typed(&home, &["history", "--target", "shop"])["history"][0].clone();
+    assert_eq!(row["rollback_type"], "backup_restore", "{row}");
+
+    // Beside the database of another target; what is no database goes into a folder.
+    let both = ["rollback", "latest:shop", "--target", "staging", "--to", "look"];
+    let told = home.run(both).expect_code(0).stdout;
+    let of_staging = told.split("database ").find(|t| t.contains("of target staging")).unwrap();
+    let made = of_staging.split(' ').next().unwrap();
+    assert_eq!((item(made), item(other)), ("tea".into(), "milk".into()));
+    let pages = home.home().join("pages/a");
+    let new = home.home().join("look").join(pages.strip_prefix("/").unwrap());
+    assert_eq!(fs::read_to_string(new).unwrap(), "a");
+    // Over it; that of the snapshot stays.
+    let told = home.run(["rollback", "latest:shop", "--component", "crm", "--target", "staging"]);
+    assert!(told.expect_code(0).stdout.contains(&format!("database {other}: 1 tables")));
+    assert_eq!((item(other), item(name)), ("tea".into(), "milk".into()));
 }

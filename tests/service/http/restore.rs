@@ -274,7 +274,10 @@ fn a_new_place_lies_below_the_root_or_needs_a_token() {
     // Over what is there, a place is nothing that a caller says.
     let ignored = json!({"strategy": "overwrite", "restore_target_path": "/etc", "components": ["files"]});
     let ignored = restore(&service, &id, &ignored).expect(200);
-    assert!(ignored["warnings"][0].as_str().unwrap().contains("restore_target_path is ignored"), "{ignored}");
+    assert!(
+        ignored["warnings"][0].as_str().unwrap().contains("restore_target_path (--to) is ignored"),
+        "{ignored}"
+    );
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::operations::backup::setting;
 use crate::operations::restore::Task;
 use crate::operations::restore::acts::{Act, Noted};
-use crate::operations::restore::done::{StepDone, StepStatus};
+use crate::operations::restore::done::{DatabaseDone, StepDone, StepStatus};
 use crate::operations::restore::plan::StepPlan;
 use crate::operations::restore::record::Record;
 use crate::operations::restore::safety::{Safety, Width};
@@ -230,7 +230,7 @@ impl Databases<'_> {
             named => named.to_vec(),
         };
         if self.task.strategy == Strategy::NewLocation {
-            let stamp = self.task.began.strftime("%Y%m%d_%H%M%S");
+            let stamp = self.task.stamp();
             let mut end = stored.len().min(NAME_MAX);
             while !stored.is_char_boundary(end) {
                 end -= 1;
@@ -273,7 +273,9 @@ impl Databases<'_> {
             let what = if one.options.part.is_all() { "" } else { "part of " };
             self.plan.overwrites.push(|| format!("{what}database {name}, with {tables} tables{how}"));
         } else {
-            self.plan.creates.push(|| format!("database {name}"));
+            let is_new = task.strategy == Strategy::NewLocation;
+            let after = if is_new { ", named after the time of the restore" } else { "" };
+            self.plan.creates.push(|| format!("database {name}{after}"));
         }
         drops.into_iter().for_each(|what| self.plan.overwrites.push(|| of(what)));
         self.plan.not_exact.extend(stays.into_iter().map(of));
@@ -332,7 +334,11 @@ impl Step for Databases<'_> {
                     done.restored += 1;
                     done.bytes_written += one.bytes;
                     let name = &one.options.database;
-                    done.notes.push(format!("database {name}: {} tables", report.tables));
+                    done.databases.push(DatabaseDone {
+                        name: name.clone(),
+                        created: !one.exists,
+                        tables: report.tables as u64,
+                    });
                     done.notes.extend(report.roles.into_iter().map(|role| format!("role {role} was made")));
                     done.notes.extend(report.notes);
                     for difference in report.differences {

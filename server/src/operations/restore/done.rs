@@ -1,6 +1,7 @@
 //! What a restore did, or would do: the answer.
 
 use chronos_connect::n8n::restore::Action;
+use chronos_snapshot::Strategy;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -51,6 +52,9 @@ pub struct StepDone {
     /// Things that are not back, the first thousand.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<NotBack>,
+    /// The databases that were put back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<DatabaseDone>,
     /// What became of each workflow, where workflows are put back.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub workflows: Vec<WorkflowDone>,
@@ -60,6 +64,17 @@ pub struct StepDone {
     /// What is worth knowing and is no failure.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// A database that was put back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DatabaseDone {
+    /// Its name.
+    pub name: String,
+    /// Whether there was none of that name before.
+    pub created: bool,
+    /// Tables that were put back.
+    pub tables: u64,
 }
 
 /// What became of a workflow.
@@ -216,13 +231,22 @@ impl Restored {
         };
         status.clone_into(&mut self.status);
         self.message = match status {
-            "completed" => {
-                let part: Vec<&str> = self.schemas.iter().chain(&self.tables).map(String::as_str).collect();
-                let part = if part.is_empty() { String::new() } else { format!("{} of ", part.join(", ")) };
-                format!("{part}{} is as in {}", self.target, self.backup_id)
-            }
+            "completed" => format!("{} as in {}", self.is_back(), self.backup_id),
             _ => self.why_not().unwrap_or_else(|| format!("not all of {} is back", self.backup_id)),
         };
+    }
+
+    /// What was put back, and a verb.
+    fn is_back(&self) -> String {
+        if self.strategy == Strategy::NewLocation.name() {
+            let databases = self.steps.iter().flat_map(|step| &step.databases);
+            let new = databases.map(|made| format!("database {} of target {}", made.name, self.target));
+            let new: Vec<String> = new.chain(self.path.clone()).collect();
+            return format!("{} {}", new.join(", "), if new.len() == 1 { "is" } else { "are" });
+        }
+        let part: Vec<&str> = self.schemas.iter().chain(&self.tables).map(String::as_str).collect();
+        let part = if part.is_empty() { String::new() } else { format!("{} of ", part.join(", ")) };
+        format!("{part}{} is", self.target)
     }
 
     /// What was not put back, in a sentence.
@@ -256,6 +280,25 @@ mod tests {
         let mut restored = Restored { steps, ..Restored::default() };
         restored.sum_up();
         restored
+    }
+
+    #[test]
+    fn a_new_place_is_named_by_itself() {
+        let made = |name: &str| DatabaseDone { name: name.into(), created: true, tables: 1 };
+        let one = StepDone { databases: vec![made("crm_1")], ..step("crm", StepStatus::Completed) };
+        let base = Restored {
+            strategy: "new_location".into(),
+            target: "shop".into(),
+            backup_id: "b".into(),
+            ..Restored::default()
+        };
+        let said = |steps: Vec<StepDone>, path: Option<&str>| {
+            let mut all = Restored { steps, path: path.map(str::to_owned), ..base.clone() };
+            all.sum_up();
+            all.message
+        };
+        assert_eq!(said(vec![one.clone()], None), "database crm_1 of target shop is as in b");
+        assert_eq!(said(vec![one], Some("/new")), "database crm_1 of target shop, /new are as in b");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(crate) use call::{ALL, About, Call};
 pub use chosen::meant;
 pub use chronos_connect::postgres::Part;
 pub(crate) use databases::{archives, globals};
-pub use done::{NotBack, Restored, StepDone, StepStatus, WorkflowDone};
+pub use done::{DatabaseDone, NotBack, Restored, StepDone, StepStatus, WorkflowDone};
 pub(crate) use files::roots;
 pub use place::Reach;
 pub use plan::{Names, Plan, StepPlan};
@@ -218,19 +218,24 @@ impl<'w> Task<'w> {
         if is_new && !self.sources.iter().all(|source| self.is_new_database(source)) {
             let manifest = &self.snapshot.manifest;
             let label = manifest.name.as_deref().unwrap_or(&manifest.backup_id);
-            let name = file_name(&format!("restore_{label}_{}", self.began.strftime("%Y%m%d_%H%M%S")));
+            let name = file_name(&format!("restore_{label}_{}", self.stamp()));
             let root = self.workplace.config.service.restore_root.as_deref();
             let place = place::new_place(root, request.path.as_deref(), &name, request.reach)?;
             (self.place, self.beneath) = (Some(place.path), place.beneath);
         } else if request.path.is_some() {
             let where_to = if is_new { "makes new databases of these" } else { "writes to the places" };
             self.warnings.push(format!(
-                "restore_target_path is ignored: strategy {} {where_to} of target {}",
+                "restore_target_path (--to) is ignored: strategy {} {where_to} of target {}",
                 self.strategy.name(),
                 self.target
             ));
         }
         Ok(())
+    }
+
+    /// What new places that nobody named have in their names.
+    fn stamp(&self) -> String {
+        self.began.strftime("%Y%m%d_%H%M%S").to_string()
     }
 
     /// The live source of this kind that a stored one goes to: that of its name. In another target than the snapshot's own, where

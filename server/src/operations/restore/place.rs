@@ -22,6 +22,8 @@ pub enum Reach {
     Root,
     /// Anywhere.
     Anywhere,
+    /// Anywhere; what is relative lies below the working directory, whatever is configured.
+    Here,
 }
 
 /// A folder that is restored into.
@@ -44,10 +46,12 @@ pub(super) fn new_place(
     reach: Reach,
 ) -> Result<NewPlace> {
     let asked = asked.map_or_else(|| Path::new(RESTORES).join(name), Path::to_owned);
-    if asked.components().any(|part| part == Component::ParentDir) {
+    let climbs = |path: &Path| path.components().any(|part| part == Component::ParentDir);
+    if reach != Reach::Here && climbs(&asked) {
         return Err(wrong(format!("{} has .. in it", shown(&asked))));
     }
     let meant = match root {
+        _ if reach == Reach::Here => asked.clone(),
         Some(root) => root.join(&asked),
         None if asked.is_absolute() => asked.clone(),
         None => {
@@ -57,6 +61,9 @@ pub(super) fn new_place(
         }
     };
     let path = resolved(&meant)?;
+    if climbs(&path) {
+        return Err(wrong(format!("{} has .. behind a folder that is not there", shown(&asked))));
+    }
     let beneath = root.map(resolved).transpose()?;
     let beneath = beneath.filter(|root| path != *root && path.starts_with(root));
     if beneath.is_none() && reach == Reach::Root {
@@ -133,6 +140,21 @@ mod tests {
         assert_eq!(place("out/new", Reach::Anywhere).unwrap(), base.join("elsewhere/new"));
         assert_eq!(place(sibling.to_str().unwrap(), Reach::Anywhere).unwrap(), sibling);
         assert!(place("a/../../elsewhere", Reach::Anywhere).is_err());
+    }
+
+    #[test]
+    fn whoever_sits_at_the_machine_names_places_from_where_he_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+        let place = |asked: Option<&str>| {
+            new_place(Some(&root), asked.map(Path::new), "n", Reach::Here).map(|place| place.path)
+        };
+        assert_eq!(place(None).unwrap(), here.join("restores/n"));
+        assert_eq!(place(Some("new")).unwrap(), here.join("new"));
+        assert_eq!(place(Some("../new")).unwrap(), here.parent().unwrap().join("new"));
+        assert_eq!(place(root.join("a").to_str()).unwrap(), root.join("a"));
+        assert!(place(Some("nowhere/../new")).is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a restore would do, as a value: one part for each thing that is put back as a whole. A dry run answers it.
 
+use chronos_snapshot::Strategy;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -108,7 +109,10 @@ impl Plan {
         add(task.strategy.name().as_bytes());
         for step in steps {
             // Texts, numbers and lists can always be written.
-            add(&serde_json::to_vec(step.plan()).unwrap_or_default());
+            let text = serde_json::to_string(step.plan()).unwrap_or_default();
+            // The place that a plan named is not that of the restore that comes later.
+            let is_new = task.strategy == Strategy::NewLocation;
+            add(if is_new { text.replace(&task.stamp(), "") } else { text }.as_bytes());
             add(&step.standing());
         }
         let fingerprint = hasher.finalize().to_hex().chars().take(FINGERPRINT_LEN).collect();
