@@ -39,6 +39,8 @@ pub struct Process {
     /// Who runs it, if not the user of this process.
     account: Option<Account>,
     folder: Option<PathBuf>,
+    /// Whether it says on its standard output why it failed.
+    explains_by_output: bool,
 }
 
 /// A user of this host and a group, by their numbers.
@@ -61,6 +63,7 @@ impl Process {
             time_limit: None,
             account: None,
             folder: None,
+            explains_by_output: false,
         }
     }
 
@@ -121,6 +124,11 @@ impl Process {
         Self { folder: Some(folder.to_owned()), ..self }
     }
 
+    /// What it wrote last belongs to the error, if it fails: what it writes must hold no secret.
+    pub(crate) fn explaining_by_output(self) -> Self {
+        Self { explains_by_output: true, ..self }
+    }
+
     /// Its words, for people.
     pub fn shown(&self) -> String {
         let words = self.prefix.before(self.command.clone(), &[], false).words;
@@ -152,7 +160,7 @@ impl Process {
     pub fn output(&self, bytes_max: usize) -> Result<Vec<u8>> {
         let (running, stdout, _) = self.start(Input::Nothing)?;
         let read = limited(stdout, bytes_max);
-        running.finish()?;
+        running.finish().map_err(|error| self.explained(error, read.as_deref().unwrap_or_default()))?;
         read.map_err(|why| self.failed(why))
     }
 
@@ -161,7 +169,17 @@ impl Process {
     /// It may end before it has taken everything. If `fill` fails, it is killed before it could take the end of its input for
     /// the end of what it was to get.
     pub fn feed(&self, bytes_max: usize, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<Vec<u8>> {
-        self.feed_through(move |stdout| limited(stdout, bytes_max), fill)
+        let (wrote, is_kept) = (Arc::new(Mutex::new(Vec::new())), self.explains_by_output);
+        let last = Arc::clone(&wrote);
+        let take = move |stdout| {
+            let read = limited(stdout, bytes_max)?;
+            if is_kept {
+                read.clone_into(&mut last.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+            Ok(read)
+        };
+        let fed = self.feed_through(take, fill);
+        fed.map_err(|error| self.explained(error, &wrote.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// The same; gives the end of what it said on standard error.
@@ -201,6 +219,19 @@ impl Process {
         match filled {
             Err(error) if !is_gone => Err(error),
             _ => finished.and_then(|said| Ok((read.map_err(|why| self.failed(why))?, said))),
+        }
+    }
+
+    /// An error with what the command wrote last.
+    fn explained(&self, error: Error, wrote: &[u8]) -> Error {
+        let lines = String::from_utf8_lossy(wrote);
+        let last = lines.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        match (error, last.filter(|_| self.explains_by_output)) {
+            (Error::Command { command, why }, Some(last)) => {
+                let last: String = last.chars().take(STDERR_TAIL).collect();
+                Error::Command { command, why: format!("{why}: {}", printable(last.as_bytes())) }
+            }
+            (error, _) => error,
         }
     }
 

@@ -64,6 +64,11 @@ impl OwnN8n {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The words that start its command line, with the environment it needs.
+    pub fn command(&self) -> Vec<String> {
+        command(self.version, &self.data)
+    }
+
     /// Where its own files are.
     pub fn files(&self) -> PathBuf {
         self.data.join(".n8n")
@@ -116,21 +121,23 @@ impl OwnN8n {
     /// # Panics
     /// If its data cannot be removed.
     pub fn destroy(&self) {
-        self.kill();
+        self.stop();
         std::fs::remove_dir_all(&self.data).unwrap();
     }
 
-    fn kill(&self) {
+    /// Ends it at once; its command line needs no server.
+    pub fn stop(&self) {
         let Ok(pid) = std::fs::read_to_string(self.pid_file()) else { return };
         // It leads a session of its own.
         let group = format!("-{}", pid.trim());
         drop(Command::new("kill").args(["-9", "--", &group]).status());
+        std::fs::remove_file(self.pid_file()).unwrap();
     }
 }
 
 impl Drop for OwnN8n {
     fn drop(&mut self) {
-        self.kill();
+        self.stop();
     }
 }
 
@@ -358,10 +365,7 @@ impl N8n {
     /// # Panics
     /// Never: paths of tests are text.
     pub fn command(&self) -> Vec<String> {
-        let mut words = vec!["env".to_owned()];
-        words.extend(environment(self.version, &self.data, 1).into_iter().map(|(k, v)| format!("{k}={v}")));
-        words.extend(program(self.version).map(|w| w.to_str().unwrap().to_owned()));
-        words
+        command(self.version, &self.data)
     }
 
     /// A folder that holds its command line under its usual name, `n8n`, so that a prefix can find it.
@@ -369,9 +373,22 @@ impl N8n {
     /// # Panics
     /// If the file cannot be written.
     pub fn install_command(&self, folder: &std::path::Path) {
+        self.install_command_after(folder, "");
+    }
+
+    /// The same, with lines of a shell that are run before.
+    ///
+    /// # Panics
+    /// If the file cannot be written.
+    pub fn install_command_after(&self, folder: &std::path::Path, before: &str) {
         let words: Vec<String> = self.command().iter().map(|word| format!("'{word}'")).collect();
         let script = folder.join("n8n");
-        std::fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" "))).unwrap();
+        let words = words.join(" ");
+        std::fs::write(
+            &script,
+            format!("#!/bin/sh\nn8n() {{ {words} \"$@\"; }}\n{before}exec {words} \"$@\"\n"),
+        )
+        .unwrap();
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
     }
 
@@ -396,6 +413,14 @@ impl N8n {
         serde_json::to_writer(&file, workflows).unwrap();
         self.cli(&["import:workflow", &format!("--input={}", file.path().to_str().unwrap())]);
     }
+}
+
+/// The words that start the command line of what has its data there.
+fn command(version: &str, data: &std::path::Path) -> Vec<String> {
+    let mut words = vec!["env".to_owned()];
+    words.extend(environment(version, data, 1).into_iter().map(|(k, v)| format!("{k}={v}")));
+    words.extend(program(version).map(|w| w.to_str().unwrap().to_owned()));
+    words
 }
 
 /// The cookie that an answer sets.

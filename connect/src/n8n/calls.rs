@@ -43,14 +43,6 @@ fn send(client: &Client, method: &Method, path: &[&str], body: &Value, again: Ag
     client.json(&Call { method, path, query: &[], body, again })
 }
 
-/// A workflow as a server has it now, or `None` if there is none.
-///
-/// # Errors
-/// Those of the server.
-pub fn live(client: &Client, id: &str) -> crate::Result<Option<Value>> {
-    Ok(get(client, id)?)
-}
-
 /// A workflow, or `None` if there is none.
 pub(super) fn get(client: &Client, id: &str) -> Result<Option<Value>> {
     match client.json::<Value>(&Call::get(&["workflows", id])) {
@@ -179,9 +171,9 @@ impl Client {
         deactivate(self, id)
     }
 
-    /// Makes a workflow active.
-    pub fn activate_workflow(&self, id: &str) -> Result<()> {
-        activate(self, id, None)
+    /// Makes a workflow active; from 2.x on with a version of its history, if one is named.
+    pub fn activate_workflow(&self, id: &str, version: Option<&str>) -> Result<()> {
+        activate(self, id, version)
     }
 
     /// Removes a workflow, also one that is active. Says whether there was one.

@@ -173,6 +173,7 @@ impl Error {
                 | Self::Unreachable { .. }
                 | Self::Broken { .. }
                 | Self::TooSlow { .. }
+                | Self::Command(_)
                 | Self::Interrupted
         )
     }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::n8n::client::Client;
+use crate::n8n::instance::Instance;
 use crate::n8n::listing::{Listed, list};
 use crate::n8n::restore::{RestoreOptions, plan, restore};
 use crate::names::random_name;
@@ -43,31 +44,35 @@ impl Listed for Named {
     }
 }
 
-/// Tries workflows, by their ids, in the server of `client`.
+/// Tries workflows, by their ids, in a server that is reached over its API.
 ///
 /// # Errors
 /// The server holds something else, fails, or keeps what was tried.
 pub fn try_workflows(
-    client: &Client,
+    instance: &Instance,
     stored: BTreeMap<String, Value>,
     monitor: &dyn Monitor,
 ) -> Result<Trial> {
+    let Instance::Api(client) = instance else {
+        let why = format!("{} is no server with an API, as a scratch n8n has to be", instance.shown());
+        return Err(Error::Refused(why));
+    };
     // What a trial left that was killed.
     empty(client)?;
     let mark = random_name()?;
     let stored: BTreeMap<String, Value> =
         stored.into_iter().map(|(id, workflow)| (id, still(workflow, &mark))).collect();
-    let tried = tried(client, &stored, monitor);
+    let tried = tried(instance, &stored, monitor);
     let emptied = empty(client);
     let tried = tried?;
     emptied?;
     Ok(tried)
 }
 
-fn tried(client: &Client, stored: &BTreeMap<String, Value>, monitor: &dyn Monitor) -> Result<Trial> {
+fn tried(instance: &Instance, stored: &BTreeMap<String, Value>, monitor: &dyn Monitor) -> Result<Trial> {
     let options = RestoreOptions::default();
-    let plan = plan(client, stored, &options, monitor)?;
-    let report = restore(client, stored, &plan, &options, monitor)?;
+    let plan = plan(instance, stored, &options, monitor)?;
+    let report = restore(instance, stored, &plan, &options, monitor)?;
     let mut trial = Trial::default();
     for row in report.workflows {
         if let Some(why) = row.error {

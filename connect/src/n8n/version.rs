@@ -73,6 +73,13 @@ impl Era {
 }
 
 impl ServerVersion {
+    /// That of a release as its command line tells it; the nearest where that is not understood.
+    pub(super) fn of_release(release: &str) -> Self {
+        let known = numbers(release);
+        let era = known.map_or(Era::Late2, |(major, minor)| Era::of_release(major, minor));
+        Self { release: known.map(|_| release.to_owned()), era }
+    }
+
     /// What people should know of it: older or newer than what is proven.
     pub fn warning(&self) -> Option<String> {
         let (major, minor) = numbers(self.release.as_deref()?)?;

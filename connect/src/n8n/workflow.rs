@@ -18,6 +18,8 @@ const NAME_BYTES_MAX: usize = 240;
 const SUFFIX: &str = ".json";
 /// Fields of a workflow that change without anybody having changed it.
 const VOLATILE: [&str; 2] = ["triggerCount", "versionCounter"];
+/// Fields that a workflow changes by itself while it works.
+const RESTLESS: [&str; 2] = ["staticData", "updatedAt"];
 /// What is kept of an entry of `shared`, and of the project in it.
 const SHARE: [&str; 3] = ["project", "projectId", "role"];
 const PROJECT: [&str; 3] = ["id", "name", "type"];
@@ -47,6 +49,15 @@ pub fn canonical(workflow: Value) -> Value {
     let mut value = Value::Object(fields);
     value.sort_all_objects();
     value
+}
+
+/// Stands for a workflow as somebody left it: what it changes by itself while it works does not count.
+pub fn fingerprint(workflow: &Value) -> String {
+    let mut kept = canonical(workflow.clone());
+    if let Some(fields) = kept.as_object_mut() {
+        fields.retain(|key, _| !RESTLESS.contains(&key.as_str()));
+    }
+    blake3::hash(&to_bytes(&kept)).to_hex().to_string()
 }
 
 /// The bytes of a stored file: sorted keys, two spaces, one line feed at the end.

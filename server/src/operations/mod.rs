@@ -15,6 +15,7 @@ pub mod kit;
 mod marks;
 pub mod prune;
 pub mod recover;
+mod restart;
 pub mod restore;
 pub mod rollback;
 pub mod schedules;

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use chronos_connect::n8n::restore::{Action, plan};
-use chronos_connect::n8n::{Client, live};
+use chronos_connect::n8n::Instance;
+use chronos_connect::n8n::restore::{Action, Planned, RestoreOptions, plan};
 use chronos_snapshot::FileOptions;
 use chronos_store::Repository;
 use serde::Serialize;
@@ -22,7 +22,7 @@ use crate::operations::restore::{
     Plan, RestoreRequest, Restored, WorkflowDone, note_unbegun, note_without_version, restore, way_back,
 };
 use crate::operations::versions::{Workflow, WorkflowVersion, load, of_workflow};
-use crate::sources::n8n_client;
+use crate::sources::n8n_instance;
 use crate::state::RollbackType;
 use crate::workplace::Workplace;
 
@@ -235,8 +235,19 @@ fn find(
         found => Some(found?),
     };
     let source = stored.as_ref().map(|stored| &*stored.source);
-    let (client, options) = way_in(workplace, repository, configured, source)?;
-    let now = live(&client, id)?;
+    let (instance, options) = way_in(workplace, repository, configured, source)?;
+    let planned = |version: &WorkflowVersion, stored: &Workflow| {
+        let one = BTreeMap::from([(id.clone(), load(&catalog, stored, id, version)?)]);
+        let planned = plan(&instance, &one, &options, &*workplace.monitor)?;
+        match planned.errors.into_iter().next() {
+            Some((_, why)) => Err(Error::StepFailed(why)),
+            None => Ok(planned.workflows.into_iter().next()),
+        }
+    };
+    // A restore may have given it another id. A version that cannot be read says so when it is chosen.
+    let newest = stored.as_ref().and_then(|stored| planned(stored.versions.first()?, stored).ok().flatten());
+    let live_id = newest.map_or_else(|| id.clone(), |planned: Planned| planned.live_id);
+    let now = instance.workflow(&live_id).map_err(chronos_connect::Error::from)?;
     let of_server = |now: Value| now.get("versionId").and_then(Value::as_str).unwrap_or("unknown").to_owned();
     let from = now.map(of_server);
     let Some(stored) = stored else {
@@ -249,12 +260,7 @@ fn find(
     let chosen = match &request.version_id {
         Some(named) => named_version(&catalog, &stored, named, id)?,
         None => newest_other(&stored, |version| {
-            let one = BTreeMap::from([(id.clone(), load(&catalog, &stored, id, version)?)]);
-            let planned = plan(&client, &one, &options, &*workplace.monitor)?;
-            match planned.errors.into_iter().next() {
-                Some((_, why)) => Err(Error::StepFailed(why)),
-                None => Ok(planned.workflows.iter().any(|w| w.action != Action::Unchanged)),
-            }
+            Ok(planned(version, &stored)?.is_some_and(|workflow| workflow.action != Action::Unchanged))
         })?,
     };
     if let (None, Some(why)) = (&chosen, stored.errors.first()) {
@@ -270,17 +276,16 @@ fn way_in(
     repository: &Repository,
     target: &TargetConfig,
     source: Option<&str>,
-) -> Result<(Client, chronos_connect::n8n::restore::RestoreOptions)> {
+) -> Result<(Instance, RestoreOptions)> {
     let all = || target.sources.iter().filter(|s| s.kind == SourceKind::N8n);
     let found = all().find(|s| Some(&*s.name) == source).or_else(|| all().next());
-    let none = |why: &str| Error::Value {
-        place: "target".to_owned(),
-        why: format!("target {} has no n8n that is reached over its API{why}", target.name),
+    let none = || {
+        let why = format!("target {} has no n8n", target.name);
+        Error::Value { place: "target".to_owned(), why }
     };
-    let found = found.ok_or_else(|| none(""))?;
-    let client = n8n_client(found, &setting(workplace, &FileOptions::default()))?;
-    let client = client.ok_or_else(|| none(": give its source a url and an api_key"))?;
-    Ok((client, way_back(workplace, repository, &target.name, found)))
+    let found = found.ok_or_else(none)?;
+    let instance = n8n_instance(found, &setting(workplace, &FileOptions::default()))?;
+    Ok((instance, way_back(workplace, repository, &target.name, found)))
 }
 
 /// The newest version that differs from what is there. What only safety snapshots of restores have is what somebody wanted to be rid

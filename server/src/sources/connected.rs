@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chronos_connect::n8n::restore::RestoreOptions;
-use chronos_connect::n8n::{Limits, N8nOptions, N8nSource, Parts, Server, Way};
+use chronos_connect::n8n::{CommandLine, Instance, Limits, N8nOptions, N8nSource, Parts, Server, Way};
 use chronos_connect::postgres::{Client, Connection, Databases, PostgresOptions, PostgresSource};
 use chronos_connect::sqlite::{SqliteOptions, SqliteSource};
 use chronos_connect::{Prefix, Process, Secret, n8n as flows};
@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::secret::SecretRef;
 use crate::sources::Setting;
 
-/// How long one export of n8n may take: a thousand workflows take it seconds.
-const EXPORT_LIMIT: Duration = Duration::from_hours(1);
+/// How long one export or import of n8n may take: a thousand workflows take it seconds.
+const COMMAND_LIMIT: Duration = Duration::from_hours(1);
 /// The command line of n8n.
 const N8N: &str = "n8n";
 
@@ -27,10 +27,9 @@ pub(super) fn n8n(
 ) -> Result<N8nSource> {
     let way = match n8n_server(source, setting)? {
         Some(server) => Way::Api { server, limits: limits(source) },
-        None => Way::Command {
-            command: n8n_command(source).time_limit(Some(source.limit().unwrap_or(EXPORT_LIMIT))),
-            has_encrypted_credentials: source.encrypted_credentials,
-        },
+        None => {
+            Way::Command { command: timed(source), has_encrypted_credentials: source.encrypted_credentials }
+        }
     };
     let name = source.name.clone();
     let workflow = workflow.map(str::to_owned);
@@ -54,7 +53,7 @@ fn n8n_command(source: &Source) -> Process {
 
 /// How workflows get back: by the command line too, if that is configured, so that they keep their ids.
 pub(crate) fn n8n_way_back(source: &Source) -> RestoreOptions {
-    let command = (!source.prefix.is_empty()).then(|| n8n_command(source));
+    let command = (!source.prefix.is_empty()).then(|| timed(source));
     RestoreOptions { command, ..RestoreOptions::default() }
 }
 
@@ -105,6 +104,19 @@ fn n8n_server(source: &Source, setting: &Setting) -> Result<Option<Server>> {
 pub(crate) fn n8n_client(source: &Source, setting: &Setting) -> Result<Option<flows::Client>> {
     let Some(server) = n8n_server(source, setting)? else { return Ok(None) };
     flows::Client::new(&server, limits(source)).map(Some).map_err(|e| refused(source, e.to_string()))
+}
+
+/// The way to an n8n: over its API, or by its command line if it has no address.
+pub(crate) fn n8n_instance(source: &Source, setting: &Setting) -> Result<Instance> {
+    if let Some(client) = n8n_client(source, setting)? {
+        return Ok(Instance::Api(client));
+    }
+    Ok(Instance::Command(CommandLine::new(timed(source))))
+}
+
+/// The command line of an n8n, which is ended if it takes too long.
+fn timed(source: &Source) -> Process {
+    n8n_command(source).time_limit(Some(source.limit().unwrap_or(COMMAND_LIMIT)))
 }
 
 /// A live SQLite database.

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::sources::part::{Part, Walked, What, components, parts};
 use crate::workplace::Variables;
 
-pub(crate) use connected::{n8n_client, n8n_way_back, postgres_client};
+pub(crate) use connected::{n8n_client, n8n_instance, n8n_way_back, postgres_client};
 pub use selection::Selection;
 pub use streams::{shell_output, standard_input};
 use upstream::Failure;

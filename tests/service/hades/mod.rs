@@ -1,6 +1,7 @@
 //! HADES over HTTP: the real program on a loopback port, against the real servers.
 
 mod access;
+mod by_command;
 mod commands;
 mod diff;
 mod emergency;

@@ -1,6 +1,7 @@
 //! n8n: three real versions, one per generation of the API; a stub only for faults that the real thing cannot be made to show.
 
 mod backup;
+mod by_command;
 mod collected;
 mod command;
 mod faults;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use chronos_connect::n8n::Client;
 use chronos_connect::n8n::restore::{Action, Plan, RestoreOptions, RestoreReport, Restored, plan, restore};
+use chronos_connect::n8n::{Client, Instance};
 use chronos_store::Silent;
 use chronos_tests::{HttpServer, N8n, Response};
 use serde_json::{Value, json};
@@ -18,9 +18,9 @@ pub(crate) fn stored(found: &Collected) -> BTreeMap<String, Value> {
     found.ids().into_iter().map(|id| (id.clone(), found.workflow(&id))).collect()
 }
 
-pub(crate) fn client(url: &str, key: &str) -> Client {
+pub(crate) fn over_api(url: &str, key: &str) -> Instance {
     let (server, limits) = api(url, key);
-    Client::new(&server, limits).unwrap()
+    Instance::Api(Client::new(&server, limits).unwrap())
 }
 
 /// Plans and carries out.
@@ -29,9 +29,9 @@ pub(crate) fn bring_back(
     stored: &BTreeMap<String, Value>,
     options: &RestoreOptions,
 ) -> (Plan, RestoreReport) {
-    let client = client(&server.url(), &server.key);
-    let plan = plan(&client, stored, options, &Silent).unwrap();
-    let report = restore(&client, stored, &plan, options, &Silent).unwrap();
+    let instance = over_api(&server.url(), &server.key);
+    let plan = plan(&instance, stored, options, &Silent).unwrap();
+    let report = restore(&instance, stored, &plan, options, &Silent).unwrap();
     (plan, report)
 }
 
@@ -101,7 +101,7 @@ fn edited_deactivated_and_deleted_workflows_come_back(server: &N8n) {
     let (proxy, options) = (HttpServer::pass_on(&server.url(), |_| {}), RestoreOptions::default());
     server.delete(child);
 
-    let planned = plan(&client(&proxy.url(), &server.key), &stored, &options, &Silent).unwrap();
+    let planned = plan(&over_api(&proxy.url(), &server.key), &stored, &options, &Silent).unwrap();
     assert!(proxy.requests().iter().all(|r| r.method == "GET"), "a plan changes nothing");
     let action = |id: &String| planned.workflows.iter().find(|w| w.id == *id).unwrap();
     assert_eq!(action(child).action, Action::Created);
@@ -111,7 +111,8 @@ fn edited_deactivated_and_deleted_workflows_come_back(server: &N8n) {
     assert_eq!(action(manual).differences, ["tags"]);
     assert!(action(hook).differences.contains(&"name".to_owned()), "{:?}", action(hook));
 
-    let report = restore(&client(&server.url(), &server.key), &stored, &planned, &options, &Silent).unwrap();
+    let report =
+        restore(&over_api(&server.url(), &server.key), &stored, &planned, &options, &Silent).unwrap();
     assert!(report.is_complete(), "{report:#?}");
     let keeps_ids = server.version.starts_with("2.40");
     let child_now = row(&report, child).live_id.clone();
@@ -150,10 +151,10 @@ fn a_server_that_is_as_it_was_is_left_alone(server: &N8n) {
     furnish(server);
     let stored = stored(&take(&server.url(), &server.key));
     let proxy = HttpServer::pass_on(&server.url(), |_| {});
-    let client = client(&proxy.url(), &server.key);
+    let instance = over_api(&proxy.url(), &server.key);
     let options = RestoreOptions::default();
-    let plan = plan(&client, &stored, &options, &Silent).unwrap();
-    let report = restore(&client, &stored, &plan, &options, &Silent).unwrap();
+    let plan = plan(&instance, &stored, &options, &Silent).unwrap();
+    let report = restore(&instance, &stored, &plan, &options, &Silent).unwrap();
     assert!(
         report.workflows.iter().all(|w| w.action == Action::Unchanged && w.differences.is_empty()),
         "{report:#?}"
@@ -291,9 +292,9 @@ fn a_server_that_fails_half_way_is_left_alone_and_the_next_restore_completes() {
             if is_write { puts.fetch_add(1, Ordering::SeqCst) >= 1 } else { puts.load(Ordering::SeqCst) > 1 };
         is_gone.then(|| Response { cut: Some(0), ..Response::json(200, &json!({})) })
     });
-    let (client, options) = (client(&dying.url(), &server.key), RestoreOptions::default());
-    let plan = plan(&client, &stored, &options, &Silent).unwrap();
-    let report = restore(&client, &stored, &plan, &options, &Silent).unwrap();
+    let (instance, options) = (over_api(&dying.url(), &server.key), RestoreOptions::default());
+    let plan = plan(&instance, &stored, &options, &Silent).unwrap();
+    let report = restore(&instance, &stored, &plan, &options, &Silent).unwrap();
     let errors: Vec<_> = report.workflows.iter().map(|w| w.error.as_deref().unwrap_or_default()).collect();
     assert!(errors[0].starts_with("it is written, and was not read back"), "{errors:#?}");
     assert!(errors[1].contains("putting it back failed too"), "{errors:#?}");

@@ -18,12 +18,14 @@ pub(super) struct Difference {
     pub(super) what: String,
     /// Whether this server can be told over its API.
     pub(super) can_change: bool,
+    /// Whether its command line can be told.
+    pub(super) can_import: bool,
 }
 
 /// All differences, none if they are alike.
 pub(super) fn differences(stored: &Value, live: &Value, era: Era) -> Vec<Difference> {
     let mut found = Vec::new();
-    let mut add = |what: String, can_change| found.push(Difference { what, can_change });
+    let mut add = |what: String, can_change| found.push(Difference { what, can_change, can_import: true });
     if stored.get("name") != live.get("name") {
         add("name".to_owned(), true);
     }
@@ -34,9 +36,6 @@ pub(super) fn differences(stored: &Value, live: &Value, era: Era) -> Vec<Differe
     settings(stored, live, era).into_iter().for_each(|(what, can)| add(what, can));
     if static_data(stored) != static_data(live) {
         add("staticData".to_owned(), true);
-    }
-    if tag_names(stored) != tag_names(live) {
-        add("tags".to_owned(), true);
     }
     for (key, since) in [("pinData", Era::Late2), ("description", Era::Late2), ("nodeGroups", Era::Late2)] {
         // An older server does not know the field at all.
@@ -53,6 +52,12 @@ pub(super) fn differences(stored: &Value, live: &Value, era: Era) -> Vec<Differe
     } else if flag(stored, "active") && published_differs(stored, live) {
         add("published version".to_owned(), era >= Era::Early2);
     }
+    let (wanted, there) = (tag_names(stored), tag_names(live));
+    if wanted != there {
+        // An import gives tags, and takes none away.
+        let can_import = !wanted.is_subset(&there);
+        found.push(Difference { what: "tags".to_owned(), can_change: true, can_import });
+    }
     found
 }
 
@@ -66,7 +71,7 @@ pub(super) fn has_own_published_version(stored: &Value) -> bool {
 }
 
 /// A field that is true.
-pub(super) fn flag(value: &Value, key: &str) -> bool {
+pub(in crate::n8n) fn flag(value: &Value, key: &str) -> bool {
     value.get(key).and_then(Value::as_bool).unwrap_or_default()
 }
 
@@ -80,9 +85,25 @@ fn published_differs(stored: &Value, live: &Value) -> bool {
     let graph = |v: &Value| v.get("activeVersion").filter(|g| g.get("nodes").is_some()).cloned();
     match (graph(stored), graph(live)) {
         (Some(stored), Some(live)) => !nodes(&stored, &live).is_empty() || !same_connections(&stored, &live),
-        // One of them comes from where that is not told.
-        _ => false,
+        // One of them comes from where only the versions are told: whether it is the one in the editor.
+        _ => shows_other(stored) != shows_other(live),
     }
+}
+
+/// Whether the editor shows another version than the one that is published, also where that one is not told.
+fn shows_other(workflow: &Value) -> bool {
+    match workflow.get("activeVersion").filter(|published| published.get("nodes").is_some()) {
+        Some(_) => has_own_published_version(workflow),
+        None => published_unseen(workflow).is_some(),
+    }
+}
+
+/// The version that is published where the editor shows another one, and only its id is told: the command line tells no more.
+pub(super) fn published_unseen(workflow: &Value) -> Option<&str> {
+    let version = |key: &str| workflow.get(key).and_then(Value::as_str);
+    let is_told = workflow.get("activeVersion").is_some_and(|published| published.get("nodes").is_some());
+    let published = version("activeVersionId").filter(|_| flag(workflow, "active") && !is_told)?;
+    (version("versionId")? != published).then_some(published)
 }
 
 fn same_connections(a: &Value, b: &Value) -> bool {
@@ -238,10 +259,10 @@ mod tests {
             "setting errorWorkflow is there too!",
             "setting timezone is there too",
             "staticData",
-            "tags",
             "pinData!",
             "isArchived!",
             "active",
+            "tags",
         ];
         assert_eq!(of(&stored(), &live, Era::Late1), expected);
         let late = of(&stored(), &live, Era::Late2);
@@ -261,6 +282,38 @@ mod tests {
         assert_eq!(of(&own, &live, Era::Early2), ["published version"]);
         live["active"] = json!(false);
         assert!(!has_own_published_version(&live));
+    }
+
+    #[test]
+    fn where_only_versions_are_told_it_counts_whether_they_are_one() {
+        let shown = |active: &str| {
+            let mut workflow = stored();
+            (workflow["versionId"], workflow["activeVersionId"]) = (json!("1"), json!(active));
+            workflow
+        };
+        assert_eq!(of(&shown("1"), &shown("1"), Era::Late2), [""; 0]);
+        assert_eq!(of(&shown("1"), &shown("2"), Era::Late2), ["published version"]);
+        assert_eq!(of(&shown("3"), &shown("1"), Era::Late2), ["published version"]);
+        assert_eq!((published_unseen(&shown("2")), published_unseen(&shown("1"))), (Some("2"), None));
+        let mut told = shown("2");
+        told["activeVersion"] = json!({"nodes": told["nodes"], "connections": told["connections"]});
+        assert_eq!((of(&told, &shown("1"), Era::Late2), published_unseen(&told)), (Vec::new(), None));
+    }
+
+    #[test]
+    fn an_import_takes_no_tag_away() {
+        let tagged = |names: &[&str]| {
+            let mut workflow = stored();
+            workflow["tags"] = names.iter().map(|name| json!({"name": name})).collect();
+            workflow
+        };
+        let can = |wanted: &[&str], there: &[&str]| {
+            let found = differences(&tagged(wanted), &tagged(there), Era::Late2);
+            found.iter().map(|d| (d.can_change, d.can_import)).collect::<Vec<_>>()
+        };
+        assert_eq!(can(&["x"], &[]), [(true, true)]);
+        assert_eq!(can(&["x"], &["y"]), [(true, true)]);
+        assert_eq!(can(&["x"], &["x", "y"]), [(true, false)]);
     }
 
     #[test]

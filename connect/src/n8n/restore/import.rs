@@ -41,18 +41,18 @@ fn entity(stored: &Value, live_id: &str) -> Value {
 }
 
 /// Gives workflows, each with its id on the server, to `n8n import:workflow`, one after the other.
-pub(super) fn import<'i>(
+pub(in crate::n8n) fn import(
     n8n: &Process,
-    workflows: impl Iterator<Item = Result<(Value, &'i str)>>,
+    workflows: impl Iterator<Item = Result<(Value, String)>>,
 ) -> Result<()> {
-    let command = n8n.and(["import:workflow", "--input=/dev/stdin"]);
+    let command = n8n.and(["import:workflow", "--input=/dev/stdin"]).explaining_by_output();
     let mut is_first = true;
     command.feed(SAID_BYTES_MAX, |to| {
         let broken =
             |e: std::io::Error| crate::error::Error::Command { command: n8n.shown(), why: e.to_string() };
         for workflow in workflows {
             let (stored, live_id) = workflow?;
-            let text = entity(&stored, live_id).to_string();
+            let text = entity(&stored, &live_id).to_string();
             to.write_all(if is_first { b"[" } else { b"," }).map_err(broken)?;
             to.write_all(text.as_bytes()).map_err(broken)?;
             is_first = false;

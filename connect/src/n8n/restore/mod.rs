@@ -5,6 +5,7 @@
 //! rewritten. A workflow that cannot be written is put back as it was.
 
 mod body;
+mod by_command;
 mod compare;
 mod import;
 mod package;
@@ -22,6 +23,8 @@ use crate::error::Result;
 use crate::n8n::version::ServerVersion;
 use crate::process::Process;
 
+pub(in crate::n8n) use compare::flag;
+pub(in crate::n8n) use import::import;
 pub use plan::plan;
 pub use run::restore;
 
@@ -132,6 +135,8 @@ pub struct RestoreReport {
     pub new_ids: BTreeMap<String, String>,
     /// The server failed, or somebody asked to stop: what comes later in the plan was not begun.
     pub is_broken: bool,
+    /// A server that runs knows nothing yet of what was written by its command line alone: it has to be started anew.
+    pub needs_start: bool,
 }
 
 impl RestoreReport {

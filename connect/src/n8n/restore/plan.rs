@@ -6,35 +6,34 @@ use chronos_store::{Monitor, check_cancelled};
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::n8n::calls;
-use crate::n8n::client::Client;
 use crate::n8n::error::Error;
+use crate::n8n::instance::Instance;
 use crate::n8n::restore::compare::{Difference, differences};
 use crate::n8n::restore::references::{called, referenced, rewrite};
 use crate::n8n::restore::{Action, Plan, Planned, RestoreOptions, Stored};
-use crate::n8n::version::{Era, ServerVersion};
-use crate::n8n::workflow::{canonical, text_of, to_bytes};
+use crate::n8n::version::Era;
+use crate::n8n::workflow::{fingerprint, text_of};
 
 /// Compares each stored workflow with the live one.
 pub fn plan(
-    client: &Client,
+    instance: &Instance,
     stored: &dyn Stored,
     options: &RestoreOptions,
     monitor: &dyn Monitor,
 ) -> Result<Plan> {
-    let version = ServerVersion::ask(client)?;
+    let version = instance.version()?;
     let ids = stored.ids();
     monitor.phase("plan");
     monitor.total(ids.len() as u64, 0);
     let known = &options.known_ids;
-    let there = if known.is_empty() { BTreeMap::new() } else { client.workflow_names()? };
+    let there = if known.is_empty() { BTreeMap::new() } else { instance.workflow_names()? };
     let mut known = ids_now(known, &|id| there.contains_key(id));
     // One that the snapshot has under the id of another is that one.
     known.retain(|_, now| !ids.contains(now));
     let mut plan = Plan { version, ids: known, workflows: Vec::new(), errors: Vec::new() };
     for id in ids {
         check_cancelled(monitor).map_err(chronos_snapshot::Error::from)?;
-        match planned(client, &plan, stored, &id, options) {
+        match planned(instance, &plan, stored, &id, options) {
             Ok(planned) => plan.workflows.push(planned),
             Err(PlanError::Server(error)) if error.is_of_the_server() => return Err(error.into()),
             Err(PlanError::Server(error)) => plan.errors.push((id, error.to_string())),
@@ -42,11 +41,16 @@ pub fn plan(
         }
         monitor.advance(1, 0);
     }
-    if options.command.is_none() && plan.version.era < Era::Late2 {
+    if !keeps_ids(instance, options) && plan.version.era < Era::Late2 {
         touch_what_names_new_ids(&mut plan.workflows);
     }
     plan.workflows = in_order(std::mem::take(&mut plan.workflows));
     Ok(plan)
+}
+
+/// Whether a way in is the command line, which takes ids and all fields over.
+fn keeps_ids(instance: &Instance, options: &RestoreOptions) -> bool {
+    options.command.is_some() || matches!(instance, Instance::Command(_))
 }
 
 enum PlanError {
@@ -55,7 +59,7 @@ enum PlanError {
 }
 
 fn planned(
-    client: &Client,
+    instance: &Instance,
     plan: &Plan,
     stored: &dyn Stored,
     id: &str,
@@ -66,21 +70,24 @@ fn planned(
     if let Some(known) = plan.ids.get(id) {
         live_id.clone_from(known);
     }
-    let live = calls::get(client, &live_id).map_err(PlanError::Server)?;
+    let live = instance.workflow(&live_id).map_err(PlanError::Server)?;
     let (calls, names) = (called(&wanted), referenced(&wanted));
     rewrite(&mut wanted, &plan.ids);
     let (action, differences) = match &live {
         None => (Action::Created, Vec::new()),
         Some(live) => {
             let found = differences(&wanted, live, plan.version.era);
-            let can = |d: &Difference| d.can_change || options.command.is_some();
+            let is_over_api = matches!(instance, Instance::Api(_));
+            let can = |d: &Difference| {
+                (d.can_change && is_over_api) || (d.can_import && keeps_ids(instance, options))
+            };
             let action = if found.iter().any(can) { Action::Updated } else { Action::Unchanged };
             (action, found.into_iter().map(|d| d.what).collect())
         }
     };
     let name = text_of(&wanted, "name").unwrap_or_default().into_owned();
     let active = wanted.get("active").and_then(Value::as_bool).unwrap_or_default();
-    let live = live.map(|live| blake3::hash(&to_bytes(&canonical(live))).to_hex().to_string());
+    let live = live.as_ref().map(fingerprint);
     Ok(Planned { id: id.to_owned(), live_id, live, name, action, differences, active, calls, names })
 }
 

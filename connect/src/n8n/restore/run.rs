@@ -8,37 +8,37 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::n8n::calls;
 use crate::n8n::client::Client;
-use crate::n8n::restore::compare::{differences, flag};
+use crate::n8n::instance::Instance;
+use crate::n8n::restore::compare::{differences, flag, tag_names};
 use crate::n8n::restore::import::import;
 use crate::n8n::restore::references::{referenced, rewrite};
 use crate::n8n::restore::write::{NotWritten, Writer, Written};
 use crate::n8n::restore::{Action, Plan, Planned, RestoreOptions, RestoreReport, Restored, Stored};
+use crate::n8n::version::Era;
+use crate::process::Process;
 
 /// Carries out what [`plan`](super::plan()) said. Each workflow has its own result; an error means that the rest was not
 /// begun, and the report is lost.
 pub fn restore(
-    client: &Client,
+    instance: &Instance,
     stored: &dyn Stored,
     plan: &Plan,
     options: &RestoreOptions,
     monitor: &dyn Monitor,
 ) -> Result<RestoreReport> {
-    let writer = Writer { client, era: plan.version.era, tags: calls::tags(client)? };
-    let mut run =
-        Run { writer, stored, options, monitor, ids: plan.ids.clone(), rows: Vec::new(), is_broken: false };
-    run.rows = plan.workflows.iter().map(Row::of).collect();
+    let (ids, era, rows) = (plan.ids.clone(), plan.version.era, plan.workflows.iter().map(Row::of).collect());
+    let mut run = Run { instance, stored, monitor, ids, era, rows, is_broken: false };
     monitor.phase("restore");
     monitor.total(plan.workflows.len() as u64, 0);
-    match &options.command {
-        Some(_) => run.import(),
-        None => run.write(),
+    match instance {
+        Instance::Api(client) => {
+            let mut writer = Writer { client, era, tags: calls::tags(client)? };
+            run.over_api(&mut writer, options.command.as_ref());
+        }
+        Instance::Command(line) => run.by_command(line),
     }
-    if run.is_broken {
-        run.leave();
-    } else {
-        run.activate();
-        run.read_back();
-    }
+    let is_written = run.rows.iter().any(|row| row.result.touched);
+    let needs_start = is_written && matches!(instance, Instance::Command(_));
     let is_broken = run.is_broken;
     let mut new_ids = run.ids;
     new_ids.retain(|old, new| old != new && !plan.ids.contains_key(old));
@@ -52,26 +52,29 @@ pub fn restore(
         touched: false,
         error: Some(error.clone()),
     }));
-    Ok(RestoreReport { workflows, new_ids, is_broken })
+    Ok(RestoreReport { workflows, new_ids, is_broken, needs_start })
 }
 
-struct Run<'r> {
-    writer: Writer<'r>,
-    stored: &'r dyn Stored,
-    options: &'r RestoreOptions,
-    monitor: &'r dyn Monitor,
+pub(super) struct Run<'r> {
+    instance: &'r Instance,
+    pub(super) stored: &'r dyn Stored,
+    pub(super) monitor: &'r dyn Monitor,
     /// Stored id, id on the server; only those that differ.
     ids: BTreeMap<String, String>,
-    rows: Vec<Row>,
+    pub(super) era: Era,
+    pub(super) rows: Vec<Row>,
     /// The server failed: nothing more is asked of it.
     is_broken: bool,
 }
 
-struct Row {
-    result: Restored,
-    is_active: bool,
+pub(super) struct Row {
+    pub(super) result: Restored,
+    /// What was there, as the plan has it; none if nothing was.
+    pub(super) live: Option<String>,
+    pub(super) is_active: bool,
     lost: Vec<String>,
-    publish: Option<String>,
+    /// The version that is to be published, if it is not the one in the editor.
+    pub(super) publish: Option<String>,
 }
 
 impl Row {
@@ -85,18 +88,33 @@ impl Row {
             touched: false,
             error: None,
         };
-        Self { result, is_active: planned.active, lost: Vec::new(), publish: None }
+        let live = planned.live.clone();
+        Self { result, live, is_active: planned.active, lost: Vec::new(), publish: None }
     }
 
-    fn is_to_be_written(&self) -> bool {
+    pub(super) fn is_to_be_written(&self) -> bool {
         self.result.action != Action::Unchanged && self.result.error.is_none()
     }
 }
 
 impl Run<'_> {
-    /// Over the API: first what is gone, so that all new ids are known, then everything. When the server fails, the rest is
-    /// left as it is; so it is when somebody asks to stop.
-    fn write(&mut self) {
+    /// Over the API; what the command line can do beside it, by that.
+    fn over_api(&mut self, writer: &mut Writer<'_>, command: Option<&Process>) {
+        match command {
+            Some(command) => self.import(writer, command),
+            None => self.write(writer),
+        }
+        if self.is_broken {
+            self.leave(writer.client);
+        } else {
+            self.activate(writer.client);
+            self.read_back();
+        }
+    }
+
+    /// First what is gone, so that all new ids are known, then everything. When the server fails, the rest is left as it is; so it is
+    /// when somebody asks to stop.
+    fn write(&mut self, writer: &mut Writer<'_>) {
         for at in 0..self.rows.len() {
             if self.is_to_stop(at) {
                 return;
@@ -106,7 +124,7 @@ impl Run<'_> {
             };
             let id = row.result.id.clone();
             self.touch(at);
-            let made = self.stored_now(&id).and_then(|stored| Ok(self.writer.create(&stored, &id)?));
+            let made = self.stored_now(&id).and_then(|stored| Ok(writer.create(&stored, &id)?));
             match made {
                 Ok(new) => {
                     if let Some(row) = self.rows.get_mut(at) {
@@ -125,7 +143,7 @@ impl Run<'_> {
             let (id, live_id) = (row.result.id.clone(), row.result.live_id.clone());
             self.monitor.item(row.result.name.as_bytes());
             self.touch(at);
-            match self.overwrite(&id, &live_id) {
+            match self.overwrite(writer, &id, &live_id) {
                 Ok(written) => {
                     if let Some(row) = self.rows.get_mut(at) {
                         (row.lost, row.publish) = (written.lost, written.publish);
@@ -138,7 +156,7 @@ impl Run<'_> {
     }
 
     /// Whether somebody asks to stop; then this one and all later ones are not begun.
-    fn is_to_stop(&mut self, at: usize) -> bool {
+    pub(super) fn is_to_stop(&mut self, at: usize) -> bool {
         if self.check().is_ok() {
             return false;
         }
@@ -153,11 +171,11 @@ impl Run<'_> {
 
     /// Ends what was written before the server failed or somebody asked to stop: what was active is activated as far as that can
     /// be, and none of it counts as proven.
-    fn leave(&mut self) {
+    fn leave(&mut self, client: &Client) {
         let mut answers = true;
         for row in self.rows.iter_mut().filter(|r| r.is_to_be_written()) {
             let activated = if row.is_active && answers {
-                let active = calls::activate(self.writer.client, &row.result.live_id, row.publish.as_deref());
+                let active = calls::activate(client, &row.result.live_id, row.publish.as_deref());
                 answers = active.is_ok();
                 active.is_ok()
             } else {
@@ -188,40 +206,46 @@ impl Run<'_> {
         }
     }
 
-    fn overwrite(&mut self, id: &str, live_id: &str) -> Result<Written, NotWritten> {
+    fn overwrite(&self, writer: &mut Writer<'_>, id: &str, live_id: &str) -> Result<Written, NotWritten> {
         let stored = self.stored_now(id)?;
-        let Some(live) = calls::get(self.writer.client, live_id)? else {
+        let Some(live) = calls::get(writer.client, live_id)? else {
             let why = "it was deleted since the plan was made".to_owned();
             return Err(NotWritten { why, is_of_the_server: false });
         };
-        self.writer.update(&stored, live_id, &live)
+        writer.update(&stored, live_id, &live)
     }
 
     fn stored_now(&self, id: &str) -> Result<Value, NotWritten> {
         self.load(id).map_err(|e| NotWritten { why: e.to_string(), is_of_the_server: false })
     }
 
-    /// By the command line, all at once. What is active must be made inactive before, or its triggers go on.
-    fn import(&mut self) {
-        let Some(command) = &self.options.command else { return };
-        let written = self.rows.iter().filter(|r| r.is_to_be_written()).map(|r| &r.result);
-        let written: Vec<_> = written.map(|row| (row.id.clone(), row.live_id.clone())).collect();
-        if written.is_empty() {
+    /// By the command line, all at once. What is active must be made inactive before, or its triggers go on; tags that are there too
+    /// stay, and are taken away over the API.
+    fn import(&mut self, writer: &mut Writer<'_>, command: &Process) {
+        if self.touch_all() == 0 {
             return;
         }
-        for row in self.rows.iter_mut().filter(|row| row.is_to_be_written()) {
-            row.result.touched = true;
-        }
-        let mut stopped = Vec::new();
-        let imported = self.deactivate(&mut stopped).and_then(|()| self.check()).and_then(|()| {
-            import(command, written.iter().map(|(id, live_id)| Ok((self.load(id)?, &**live_id))))
-        });
-        let Err(error) = imported else { return };
-        let left: Vec<_> = stopped
-            .iter()
-            .filter(|id| calls::activate(self.writer.client, id, None).is_err())
-            .cloned()
-            .collect();
+        let (mut stopped, mut tagged) = (Vec::new(), Vec::new());
+        let imported = self
+            .deactivate(writer.client, &mut stopped, &mut tagged)
+            .and_then(|()| self.check())
+            .and_then(|()| import(command, self.to_import()));
+        let Err(error) = imported else {
+            for at in tagged {
+                let Some(id) = self.rows.get(at).map(|row| row.result.id.clone()) else { continue };
+                let tagged = self.load(&id).and_then(|stored| {
+                    let live_id = self.rows.get(at).map_or(&*id, |row| &*row.result.live_id);
+                    Ok(writer.tag(&stored, live_id)?)
+                });
+                if let (Err(error), Some(row)) = (tagged, self.rows.get_mut(at)) {
+                    row.result.error =
+                        Some(format!("it is restored, with tags that it did not have: {error}"));
+                }
+            }
+            return;
+        };
+        let activate = |id: &&String| calls::activate(writer.client, id, None).is_err();
+        let left: Vec<String> = stopped.iter().filter(activate).cloned().collect();
         let state = match left.as_slice() {
             [] => "what was active is active again".to_owned(),
             left => format!("these were active and are not: {}", left.join(", ")),
@@ -231,20 +255,39 @@ impl Run<'_> {
         }
     }
 
-    /// Makes inactive what is going to be written; `stopped` gets their ids.
-    fn deactivate(&self, stopped: &mut Vec<String>) -> Result<()> {
-        for row in self.rows.iter().filter(|r| r.result.action == Action::Updated) {
+    /// Makes inactive what is going to be written; `stopped` gets their ids, `tagged` the rows of those that have tags.
+    fn deactivate(&self, client: &Client, stopped: &mut Vec<String>, tagged: &mut Vec<usize>) -> Result<()> {
+        for (at, row) in self.rows.iter().enumerate() {
+            if row.result.action != Action::Updated {
+                continue;
+            }
             let id = &row.result.live_id;
-            if calls::get(self.writer.client, id)?.is_some_and(|live| flag(&live, "active")) {
-                calls::deactivate(self.writer.client, id)?;
+            let Some(live) = calls::get(client, id)? else { continue };
+            if !tag_names(&live).is_empty() {
+                tagged.push(at);
+            }
+            if flag(&live, "active") {
+                calls::deactivate(client, id)?;
                 stopped.push(id.clone());
             }
         }
         Ok(())
     }
 
+    /// Notes that all that are to be written may be changed from now on; gives how many they are.
+    pub(super) fn touch_all(&mut self) -> usize {
+        let written = self.rows.iter_mut().filter(|row| row.is_to_be_written());
+        written.map(|row| row.result.touched = true).count()
+    }
+
+    /// What the command line is given.
+    pub(super) fn to_import(&self) -> impl Iterator<Item = Result<(Value, String)>> {
+        let written = self.rows.iter().filter(|row| row.is_to_be_written()).map(|row| &row.result);
+        written.map(|row| Ok((self.load(&row.id)?, row.live_id.clone())))
+    }
+
     /// Makes active what is to be, in the order of the plan, and again as long as that helps: what is called must be active first.
-    fn activate(&mut self) {
+    fn activate(&mut self, client: &Client) {
         let mut waiting: Vec<usize> = (0..self.rows.len())
             .filter(|at| self.rows.get(*at).is_some_and(|r| r.is_active && r.is_to_be_written()))
             .collect();
@@ -253,7 +296,7 @@ impl Run<'_> {
             let mut refused = Vec::new();
             for at in waiting {
                 let Some(row) = self.rows.get_mut(at) else { continue };
-                match calls::activate(self.writer.client, &row.result.live_id, row.publish.as_deref()) {
+                match calls::activate(client, &row.result.live_id, row.publish.as_deref()) {
                     Ok(()) => row.result.error = None,
                     Err(error) => {
                         row.result.error = Some(format!("it is restored but inactive: {error}"));
@@ -268,7 +311,7 @@ impl Run<'_> {
         }
     }
 
-    fn read_back(&mut self) {
+    pub(super) fn read_back(&mut self) {
         for at in 0..self.rows.len() {
             let Some(row) = self.rows.get(at) else { continue };
             let (id, live_id) = (row.result.id.clone(), row.result.live_id.clone());
@@ -276,8 +319,8 @@ impl Run<'_> {
             let found = self.stored.load(&id).and_then(|mut stored| {
                 renamed = self.renamed(&stored);
                 rewrite(&mut stored, &self.ids);
-                let live = calls::get(self.writer.client, &live_id)?;
-                Ok(live.map(|live| differences(&stored, &live, self.writer.era)))
+                let live = self.instance.workflow(&live_id)?;
+                Ok(live.map(|live| differences(&stored, &live, self.era)))
             });
             let Some(row) = self.rows.get_mut(at) else { continue };
             row.result.differences = std::mem::take(&mut row.lost);
@@ -302,7 +345,7 @@ impl Run<'_> {
     }
 
     /// A stored workflow with the ids that hold now.
-    fn load(&self, id: &str) -> Result<Value> {
+    pub(super) fn load(&self, id: &str) -> Result<Value> {
         let mut stored = self.stored.load(id)?;
         rewrite(&mut stored, &self.ids);
         Ok(stored)

@@ -99,14 +99,7 @@ impl Writer<'_> {
         }
         let mut written = Written::default();
         if self.era >= Era::Early2 && has_own_published_version(stored) {
-            let mut published = stored.clone();
-            for key in ["nodes", "connections", "nodeGroups"] {
-                let field = stored.get("activeVersion").and_then(|v| v.get(key));
-                if let (Some(fields), Some(field)) = (published.as_object_mut(), field) {
-                    fields.insert(key.to_owned(), field.clone());
-                }
-            }
-            let answer = self.put(&published, id, live)?.0;
+            let answer = self.put(&as_published(stored), id, live)?.0;
             written.publish = text_of(&answer, "versionId").map(std::borrow::Cow::into_owned);
         }
         written.lost = self.put(stored, id, live)?.1;
@@ -129,7 +122,7 @@ impl Writer<'_> {
     }
 
     /// Gives a workflow the tags of the stored one; makes those that are missing.
-    fn tag(&mut self, stored: &Value, id: &str) -> Result<()> {
+    pub(super) fn tag(&mut self, stored: &Value, id: &str) -> Result<()> {
         let mut ids = Vec::new();
         for name in tag_names(stored) {
             let tag = match self.tags.get(name) {
@@ -155,6 +148,18 @@ impl Writer<'_> {
         }
         if was_active { calls::activate(self.client, id, None) } else { Ok(()) }
     }
+}
+
+/// A stored workflow with what is published in the place of what is in the editor.
+pub(super) fn as_published(stored: &Value) -> Value {
+    let mut published = stored.clone();
+    for key in ["nodes", "connections", "nodeGroups"] {
+        let field = stored.get("activeVersion").and_then(|v| v.get(key));
+        if let (Some(fields), Some(field)) = (published.as_object_mut(), field) {
+            fields.insert(key.to_owned(), field.clone());
+        }
+    }
+    published
 }
 
 /// Whether a refusal may be about a setting that this server does not know.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use chronos_connect::n8n::{Client, Limits, Server, id_of_file, try_workflows};
+use chronos_connect::n8n::{Client, Instance, Limits, Server, id_of_file, try_workflows};
 use chronos_snapshot::counted;
 use reqwest::Url;
 use serde_json::Value;
@@ -38,7 +38,7 @@ pub(super) fn tried(trial: &Trial<'_>, place: &Restored, found: &mut Findings) -
     let client = Client::new(&Server { url: url.clone(), key, basic: None }, Limits::default());
     let monitor = &**trial.catalog.repository.monitor();
     let outcome =
-        client.map_err(Into::into).and_then(|client| try_workflows(&client, stored(place)?, monitor));
+        client.map_err(Into::into).and_then(|c| try_workflows(&Instance::Api(c), stored(place)?, monitor));
     match outcome {
         Ok(outcome) => {
             found.holds(format!(

@@ -236,7 +236,7 @@ fn start(servers: &[Server], report: &mut Report, troubles: &mut Troubles) {
                 refused.push((flow, Error::StepFailed(why)));
                 continue;
             };
-            match client.activate_workflow(&flow.id) {
+            match client.activate_workflow(&flow.id, None) {
                 Ok(()) => report.done.push(flow),
                 Err(error) => refused.push((flow, chronos_connect::Error::from(error).into())),
             }

@@ -23,7 +23,6 @@ use crate::state::{Alert, RollbackStatus, RollbackType};
 use crate::workplace::Workplace;
 
 pub(super) use active::undo;
-pub(super) use restart::run as run_restart;
 
 /// Component of the sources that have workflows.
 const WORKFLOWS: &str = "workflows";

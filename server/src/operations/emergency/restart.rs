@@ -1,22 +1,17 @@
 //! Services that are started again, by commands that stand in the configuration and nowhere else.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use crate::config::TargetConfig;
 use crate::error::{Error, Result};
 use crate::events::ended;
-use crate::hooks::run_line;
 use crate::operations::emergency::{
     Action, EmergencyDone, EmergencyRequest, Failure, Restarted, meant, status,
 };
+use crate::operations::restart::run;
 use crate::operations::restore::{About, Call};
 use crate::state::{RollbackStatus, RollbackType};
 use crate::workplace::Workplace;
-
-/// How long a service may take to start.
-const LIMIT: Duration = Duration::from_mins(5);
 
 /// Runs the commands of a target, or of all.
 pub(super) fn restart(
@@ -76,15 +71,4 @@ pub(super) fn restart(
 
 fn names(done: &EmergencyDone) -> String {
     done.restarted.iter().map(|restarted| &*restarted.target).collect::<Vec<_>>().join(", ")
-}
-
-/// Runs the command of a target; gives what it said.
-pub(in crate::operations) fn run(
-    workplace: &Workplace,
-    target: &TargetConfig,
-    line: &str,
-) -> std::result::Result<String, String> {
-    let document = json!({ "operation": "restart", "target": target.name }).to_string();
-    let without = workplace.config.secret_variables();
-    run_line(line, &document, &without, LIMIT, &|| workplace.monitor.cancelled())
 }

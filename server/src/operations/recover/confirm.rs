@@ -8,9 +8,9 @@ use serde_json::json;
 use crate::config::{HealthConfig, TargetConfig};
 use crate::hooks::run_line;
 use crate::operations::backup::setting;
-use crate::operations::emergency::run_restart;
 use crate::operations::recover::order::Phase;
 use crate::operations::recover::report::{StepReport, StepState};
+use crate::operations::restart;
 use crate::outgoing::{Outgoing, Verb, limit};
 use crate::sources::n8n_client;
 use crate::workplace::Workplace;
@@ -30,7 +30,7 @@ pub(super) fn confirm(workplace: &Workplace, step: &mut StepReport, next: Option
     let is_of_restart =
         matches!(step.phase, Phase::Config | Phase::EventBus | Phase::Databases | Phase::Files);
     if let Some(line) = target.restart.as_ref().filter(|_| is_of_restart) {
-        match run_restart(workplace, target, line) {
+        match restart::run(workplace, target, line) {
             Ok(said) => step.restarted = Some(said),
             Err(why) => unconfirmed(step, format!("its restart failed: {why}")),
         }

@@ -1,21 +1,21 @@
 //! Workflows that go: those that a snapshot does not have, where strategy `replace` asks for that, and those that a restore made which is
 //! undone. What is active among them is made inactive before anything is written, so that it keeps no webhook that others need; removed
-//! they are last, when everything else is there.
+//! they are last, when everything else is there. The command line of n8n removes none: by it they are archived, which makes them inactive.
 
 use std::collections::BTreeSet;
 
 use chronos_connect::n8n::restore::{Action, Plan};
-use chronos_connect::n8n::{Client, SEES_NOT_ALL};
+use chronos_connect::n8n::{Client, CommandLine, Instance, SEES_NOT_ALL, fingerprint};
 use chronos_snapshot::SourceResult;
 use chronos_store::Monitor;
 use serde_json::Value;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operations::restore::Task;
 use crate::operations::restore::done::WorkflowDone;
 
-/// What a workflow changes by itself.
-const RESTLESS: [&str; 3] = ["staticData", "updatedAt", "versionCounter"];
+/// What is told of one that the command line was to remove.
+const ARCHIVED: &str = "it is archived: the command line of n8n removes no workflow";
 
 /// What somebody edits.
 const CONTENT: [&str; 6] = ["name", "nodes", "connections", "settings", "tags", "isArchived"];
@@ -31,6 +31,8 @@ pub(super) struct Gone {
     pub(super) live: String,
     /// Whether it is active.
     is_active: bool,
+    /// The version that is published, if the editor shows another one.
+    published: Option<String>,
     /// What it says.
     content: Value,
 }
@@ -38,15 +40,14 @@ pub(super) struct Gone {
 impl Gone {
     /// What a server shows.
     pub(super) fn of(id: &str, live: &Value) -> Self {
-        let mut shown = live.clone();
-        if let Some(fields) = shown.as_object_mut() {
-            fields.retain(|key, _| !RESTLESS.contains(&key.as_str()));
-        }
+        let text = |key: &str| live.get(key).and_then(Value::as_str);
+        let published = text("activeVersionId").filter(|version| text("versionId") != Some(version));
         Self {
             id: id.to_owned(),
-            name: live.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            live: blake3::hash(shown.to_string().as_bytes()).to_hex().to_string(),
+            name: text("name").unwrap_or_default().to_owned(),
+            live: fingerprint(live),
             content: Self::content(live),
+            published: published.map(str::to_owned),
             is_active: live.get("active").and_then(Value::as_bool).unwrap_or_default(),
         }
     }
@@ -89,7 +90,7 @@ impl Task<'_> {
         &self,
         source: &SourceResult,
         planned: &Plan,
-        client: &Client,
+        instance: &Instance,
     ) -> Result<std::result::Result<Vec<Gone>, String>> {
         let of_plan = planned.workflows.iter().flat_map(|w| [&w.id, &w.live_id]);
         let of_errors = planned.errors.iter().map(|(id, _)| id);
@@ -98,19 +99,14 @@ impl Task<'_> {
         let elsewhere: Vec<&String> =
             planned.ids.iter().filter(|(id, _)| stored.contains(id)).map(|(_, now)| now).collect();
         stored.extend(elsewhere);
-        let there = client.workflow_names().map_err(chronos_connect::Error::from)?;
-        let later: Vec<&String> = there.keys().filter(|id| !stored.contains(id)).collect();
+        let there = instance.workflow_names().map_err(chronos_connect::Error::from)?;
+        let later = gone(instance, there.keys().filter(|id| !stored.contains(id)))?;
         if let Some(why) = self.may_lack(source).filter(|_| !later.is_empty()) {
             return Ok(Err(format!(
                 "strategy replace removes what came later, and {why}, so that this cannot be told: choose overwrite"
             )));
         }
-        let mut gone = Vec::new();
-        for id in later {
-            let live = client.workflow(id).map_err(chronos_connect::Error::from)?;
-            gone.extend(live.map(|live| Gone::of(id, &live)));
-        }
-        Ok(Ok(gone))
+        Ok(Ok(later))
     }
 
     /// Why workflows may have been there that the snapshot does not have.
@@ -139,51 +135,108 @@ impl Task<'_> {
     }
 }
 
+/// Those of these ids that are there.
+pub(super) fn gone<'i>(instance: &Instance, ids: impl Iterator<Item = &'i String>) -> Result<Vec<Gone>> {
+    let mut gone = Vec::new();
+    for id in ids {
+        let live = instance.workflow(id).map_err(chronos_connect::Error::from)?;
+        gone.extend(live.filter(|live| !instance.is_gone(live)).map(|live| Gone::of(id, &live)));
+    }
+    Ok(gone)
+}
+
 /// Makes those that are active inactive; if that fails all are as they were.
-pub(super) fn stop(client: &Client, gone: &[Gone]) -> Result<()> {
+pub(super) fn stop(instance: &Instance, gone: &[Gone]) -> Result<()> {
+    let Instance::Api(client) = instance else { return Ok(()) };
     for (at, one) in gone.iter().enumerate().filter(|(_, one)| one.is_active) {
         if let Err(error) = client.deactivate_workflow(&one.id) {
-            let left = start(client, gone.get(..=at).unwrap_or_default());
             let error = chronos_connect::Error::from(error);
-            return Err(match &*left {
-                [] => error.into(),
-                left => chronos_connect::Error::Refused(format!(
-                    "{error}; these were active and are not: {}",
-                    left.join(", ")
-                ))
-                .into(),
-            });
+            return Err(not_stopped(error.into(), &start(client, gone.get(..=at).unwrap_or_default())));
         }
     }
     Ok(())
 }
 
-/// Makes those active again that were; gives those that are not.
-pub(super) fn start(client: &Client, gone: &[Gone]) -> Vec<String> {
-    let active = gone.iter().filter(|one| one.is_active);
-    active.filter(|one| client.activate_workflow(&one.id).is_err()).map(Gone::named).collect()
+/// The error of a restore that ended before anything was written, and makes those active again that were.
+pub(super) fn not_begun(instance: &Instance, gone: &[Gone], error: Error) -> Error {
+    match instance {
+        Instance::Api(client) => not_stopped(error, &start(client, gone)),
+        Instance::Command(_) => error,
+    }
+}
+
+/// The same error, with those that are inactive now.
+fn not_stopped(error: Error, left: &[String]) -> Error {
+    if left.is_empty() {
+        return error;
+    }
+    let why = format!("{error}; these were active and are not: {}", left.join(", "));
+    chronos_connect::Error::Refused(why).into()
+}
+
+/// Makes those active again that were, again and again as long as that helps, since what is called must be active first; gives those that
+/// are not.
+fn start(client: &Client, gone: &[Gone]) -> Vec<String> {
+    let mut left: Vec<&Gone> = gone.iter().filter(|one| one.is_active).collect();
+    loop {
+        let before = left.len();
+        left.retain(|one| client.activate_workflow(&one.id, one.published.as_deref()).is_err());
+        if left.is_empty() || left.len() == before {
+            return left.into_iter().map(Gone::named).collect();
+        }
+    }
 }
 
 /// Removes them, each with its own result; what was edited since it was looked at stays.
-pub(super) fn remove(client: &Client, gone: &[Gone], monitor: &dyn Monitor) -> Vec<WorkflowDone> {
-    let removed = |one: &Gone| {
-        if monitor.cancelled() {
-            return Err("it was not removed, since the restore was stopped".to_owned());
+pub(super) fn remove(instance: &Instance, gone: &[Gone], monitor: &dyn Monitor) -> Vec<WorkflowDone> {
+    match instance {
+        Instance::Api(client) => {
+            let removed = |one: &Gone| {
+                check(instance, one, monitor)?;
+                client.remove_workflow(&one.id).map(drop).map_err(|e| e.to_string())
+            };
+            gone.iter().map(|one| one.done(removed(one).err())).collect()
         }
-        match client.workflow(&one.id) {
-            Ok(Some(live)) if Gone::content(&live) != one.content => {
-                Err("it was not removed, since it was edited meanwhile".to_owned())
-            }
-            Ok(None) => Ok(()),
-            Ok(Some(_)) => client.remove_workflow(&one.id).map(drop).map_err(|e| e.to_string()),
-            Err(error) => Err(error.to_string()),
+        Instance::Command(line) => archive(instance, line, gone, monitor),
+    }
+}
+
+/// Puts them away, all at once.
+fn archive(
+    instance: &Instance,
+    line: &CommandLine,
+    gone: &[Gone],
+    monitor: &dyn Monitor,
+) -> Vec<WorkflowDone> {
+    let checked: Vec<_> = gone.iter().map(|one| (one, check(instance, one, monitor))).collect();
+    let ids: Vec<&str> = checked.iter().filter(|(_, may)| may.is_ok()).map(|(one, _)| &*one.id).collect();
+    let archived = line.archive(&ids).map_err(|e| e.to_string());
+    let done = checked.into_iter().map(|(one, may)| match may.and_then(|()| archived.clone()) {
+        Ok(()) => WorkflowDone { differences: vec![ARCHIVED.to_owned()], ..one.done(None) },
+        Err(why) => one.done(Some(why)),
+    });
+    done.collect()
+}
+
+/// Why one stays.
+fn check(instance: &Instance, one: &Gone, monitor: &dyn Monitor) -> std::result::Result<(), String> {
+    if monitor.cancelled() {
+        return Err("it was not removed, since the restore was stopped".to_owned());
+    }
+    match instance.workflow(&one.id) {
+        Ok(Some(live)) if Gone::content(&live) != one.content => {
+            Err("it was not removed, since it was edited meanwhile".to_owned())
         }
-    };
-    gone.iter().map(|one| one.done(removed(one).err())).collect()
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// What is told of them when the restore broke off: they stay.
-pub(super) fn stay(client: &Client, gone: &[Gone]) -> Vec<WorkflowDone> {
+pub(super) fn stay(instance: &Instance, gone: &[Gone]) -> Vec<WorkflowDone> {
+    let Instance::Api(client) = instance else {
+        return gone.iter().map(|one| one.stays("since not everything else is back")).collect();
+    };
     let inactive = start(client, gone);
     let stays = |one: &Gone| {
         let state = if inactive.contains(&one.named()) { ", and is inactive now" } else { "" };

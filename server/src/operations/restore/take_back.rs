@@ -3,6 +3,7 @@
 //! What always holds: it is a restore of its own, with a snapshot of what is there now and a row in the history; it is done only if
 //! nobody has restored the target since, and not long after.
 
+use chronos_connect::n8n::Instance;
 use chronos_snapshot::{ErrorKind, FileOptions, Strategy};
 
 use crate::config::SourceKind;
@@ -12,7 +13,7 @@ use crate::operations::restore::acts::Act;
 use crate::operations::restore::record::short;
 use crate::operations::restore::undone::{Created, Gave};
 use crate::operations::restore::{RestoreRequest, Restored, Undone, restore};
-use crate::sources::n8n_client;
+use crate::sources::n8n_instance;
 use crate::state::{ActRow, Rollback, RollbackType, State};
 use crate::workplace::Workplace;
 
@@ -114,8 +115,9 @@ fn check_server(workplace: &Workplace, target: &str, source: &str) -> Result<()>
     let sources = workplace.config.target(target).into_iter().flat_map(|target| &target.sources);
     let mut servers = sources.filter(|s| s.kind == SourceKind::N8n && s.name == source);
     let Some(server) = servers.next() else { return Ok(()) };
-    if let Some(client) = n8n_client(server, &setting(workplace, &FileOptions::default()))? {
-        client.active_workflows().map_err(chronos_connect::Error::from)?;
-    }
-    Ok(())
+    let asked = match n8n_instance(server, &setting(workplace, &FileOptions::default()))? {
+        Instance::Api(client) => client.active_workflows().map(drop),
+        line @ Instance::Command(_) => line.look(),
+    };
+    Ok(asked.map_err(chronos_connect::Error::from)?)
 }

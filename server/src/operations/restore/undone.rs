@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chronos_connect::n8n::Client;
+use chronos_connect::n8n::Instance;
 use chronos_connect::n8n::restore::Stored;
 use chronos_snapshot::{Manifest, Removed, SourceResult, Undoes};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::operations::restore::Task;
-use crate::operations::restore::later::Gone;
+use crate::operations::restore::later::{Gone, gone};
 use crate::operations::restore::workflows::of_tree;
 
 /// A restore that is undone.
@@ -83,17 +83,17 @@ impl Undone {
 
 impl Task<'_> {
     /// The workflows that the restore that is undone made and that are there.
-    pub(super) fn made(&self, undone: &Undone, source: &SourceResult, client: &Client) -> Result<Vec<Gone>> {
+    pub(super) fn made(
+        &self,
+        undone: &Undone,
+        source: &SourceResult,
+        instance: &Instance,
+    ) -> Result<Vec<Gone>> {
         let created = match &undone.created {
             Created::These(created) => created,
-            Created::Perhaps(stored) => return self.looks_made(undone, stored.as_deref(), source, client),
+            Created::Perhaps(stored) => return self.looks_made(undone, stored.as_deref(), source, instance),
         };
-        let mut made = Vec::new();
-        for (_, id) in created.iter().filter(|(of, _)| *of == source.name) {
-            let live = client.workflow(id).map_err(chronos_connect::Error::from)?;
-            made.extend(live.map(|live| Gone::of(id, &live)));
-        }
-        Ok(made)
+        gone(instance, created.iter().filter(|(of, _)| *of == source.name).map(|(_, id)| id))
     }
 
     /// Workflows of the snapshot that was restored which were not there before, and are there now: by their id, or under another id with
@@ -103,7 +103,7 @@ impl Task<'_> {
         undone: &Undone,
         named: Option<&[String]>,
         source: &SourceResult,
-        client: &Client,
+        instance: &Instance,
     ) -> Result<Vec<Gone>> {
         let Some(restored) = self.undoes.as_ref().and_then(|undoes| undoes.restored.as_ref()) else {
             return Ok(Vec::new());
@@ -111,7 +111,7 @@ impl Task<'_> {
         let (before, stored) = (of_tree(&self.tree, source)?, of_tree(restored, source)?);
         let before: BTreeSet<String> = before.ids().into_iter().collect();
         let was_there = |id: &String| before.contains(id);
-        let mut live = client.workflow_names().map_err(chronos_connect::Error::from)?;
+        let mut live = instance.workflow_names().map_err(chronos_connect::Error::from)?;
         live.retain(|id, _| !was_there(id));
         let mut made = Vec::new();
         let may = |id: &String| {
@@ -126,7 +126,7 @@ impl Task<'_> {
                 if *live_id != id && *live_name != name {
                     continue;
                 }
-                let now = client.workflow(live_id).map_err(chronos_connect::Error::from)?;
+                let now = instance.workflow(live_id).map_err(chronos_connect::Error::from)?;
                 let is_it =
                     |now: &Value| *live_id == id || (!nodes(now).is_empty() && nodes(now) == nodes(&wanted));
                 made.extend(now.filter(is_it).map(|now| Gone::of(live_id, &now)));

@@ -1,7 +1,7 @@
 //! The workflows of an n8n: written over those that are there, made again where they are gone, each read back and compared.
 
 use chronos_connect::n8n::restore::{Action, Plan, Planned, RestoreOptions, Stored, plan, restore};
-use chronos_connect::n8n::{Client, file_name, id_of_file};
+use chronos_connect::n8n::{Instance, file_name, id_of_file};
 use chronos_connect::{Error as Failed, Result as Outcome};
 use chronos_snapshot::{ByteRange, FileOptions, Source, SourceResult, Strategy, Tree, TreePath};
 use serde_json::Value;
@@ -9,22 +9,27 @@ use serde_json::Value;
 use crate::config::{self, SourceKind, TargetConfig};
 use crate::error::{Error, Result};
 use crate::operations::backup::setting;
+use crate::operations::restart;
 use crate::operations::restore::Task;
 use crate::operations::restore::acts::{Act, Noted};
 use crate::operations::restore::done::{StepDone, StepStatus, WorkflowDone};
-use crate::operations::restore::later::{Gone, remove, start, stay, stop};
+use crate::operations::restore::later::{Gone, not_begun, remove, stay, stop};
 use crate::operations::restore::plan::StepPlan;
 use crate::operations::restore::record::Record;
 use crate::operations::restore::renamed::way_back;
 use crate::operations::restore::safety::{Safety, Width};
 use crate::operations::restore::step::{LeftOut, Step};
 use crate::operations::versions::FOLDER;
-use crate::sources::{Selection, n8n_client, of_target};
+use crate::sources::{Selection, n8n_instance, of_target};
 
 /// Everything.
 const WHOLE: ByteRange = ByteRange::ALL;
 /// What no undo brings back of a workflow that was removed.
 const LOST_WITH: &str = "executions of removed workflows, their history in n8n and with whom they are shared do not come back by an undo";
+
+/// What is told of what its command line wrote.
+const UNTIL_STARTED: &str = "n8n is written by its command line alone: if it runs, start it anew, or it goes on with what it had \
+     (`restart` of the target does that)";
 
 /// The workflows of a source.
 #[derive(Debug)]
@@ -33,7 +38,7 @@ struct Workflows<'t> {
     plan: StepPlan,
     source: SourceResult,
     live: config::Source,
-    client: Client,
+    instance: Instance,
     options: RestoreOptions,
     stored: OfTree,
     planned: Plan,
@@ -154,15 +159,12 @@ pub(super) fn workflows<'t>(
     if stored.all.is_empty() && task.undone.as_ref().is_none_or(|undone| !undone.may_have_made(source)) {
         return Ok(None);
     }
-    let Some(client) = n8n_client(live, &setting(task.workplace, &FileOptions::default()))? else {
-        let why = "it is read by its command line; workflows are put back over its API: give it a url and an api_key";
-        return left_out(why.to_owned());
-    };
+    let instance = n8n_instance(live, &setting(task.workplace, &FileOptions::default()))?;
     let options = way_back(task.workplace, task.repository, &task.target, live);
-    let planned = look(task, &client, &stored, &options)?;
+    let planned = look(task, &instance, &stored, &options)?;
     let gone = match &task.undone {
-        Some(undone) => task.made(undone, source, &client)?,
-        None if replaces => match task.came_later(source, &planned, &client)? {
+        Some(undone) => task.made(undone, source, &instance)?,
+        None if replaces => match task.came_later(source, &planned, &instance)? {
             Ok(later) => later,
             Err(why) => return left_out(why),
         },
@@ -170,12 +172,14 @@ pub(super) fn workflows<'t>(
     };
     let mut plan = StepPlan {
         into: vec![live.name.clone()],
-        place: client.server().to_owned(),
+        place: instance.shown(),
         removes: gone.iter().map(Gone::named).collect(),
         ..step_plan(task, source, &stored, &planned)?
     };
-    if !gone.is_empty() {
-        plan.not_exact.push(LOST_WITH.to_owned());
+    match &instance {
+        Instance::Api(_) if !gone.is_empty() => plan.not_exact.push(LOST_WITH.to_owned()),
+        Instance::Command(_) if plan.has_work() => plan.not_exact.extend(task.by_command(&gone)),
+        _ => {}
     }
     let live = live.clone();
     Ok(Some(Box::new(Workflows {
@@ -183,12 +187,45 @@ pub(super) fn workflows<'t>(
         plan,
         source: source.clone(),
         live,
-        client,
+        instance,
         options,
         stored,
         planned,
         gone,
     })))
+}
+
+impl Task<'_> {
+    /// What is to be known of workflows that are put back by the command line alone.
+    fn by_command(&self, gone: &[Gone]) -> Vec<String> {
+        let start = match self.config.and_then(|target| target.restart.as_ref()) {
+            Some(_) => format!(
+                "n8n is written by its command line alone: the restart of target {} is run afterwards",
+                self.target
+            ),
+            None => UNTIL_STARTED.to_owned(),
+        };
+        let archived = format!(
+            "the command line of n8n removes no workflow: archived instead {}",
+            gone.iter().map(Gone::named).collect::<Vec<_>>().join(", ")
+        );
+        [Some(start), (!gone.is_empty()).then_some(archived)].into_iter().flatten().collect()
+    }
+
+    /// Has a server take up what was written by its command line.
+    fn start_anew(&self, done: &mut StepDone) {
+        let Some((target, line)) = self.config.and_then(|t| Some((t, t.restart.as_ref()?))) else {
+            done.notes.push(UNTIL_STARTED.to_owned());
+            return;
+        };
+        match restart::run(self.workplace, target, line) {
+            Ok(_) => done.notes.push(format!("the restart of target {} was run", target.name)),
+            Err(why) => done.lacks(
+                format!("restart of target {}", target.name),
+                format!("{why}; what is written is not in effect until n8n is started anew"),
+            ),
+        }
+    }
 }
 
 /// What is going to be done with the workflows of a source, wherever they go.
@@ -228,9 +265,9 @@ pub(super) fn of_tree(tree: &Tree, source: &SourceResult) -> Result<OfTree> {
 }
 
 /// What is going to be done; of a merge, what is missing alone.
-fn look(task: &Task<'_>, client: &Client, stored: &OfTree, options: &RestoreOptions) -> Result<Plan> {
+fn look(task: &Task<'_>, instance: &Instance, stored: &OfTree, options: &RestoreOptions) -> Result<Plan> {
     let monitor = &**task.repository.monitor();
-    let mut planned = plan(client, stored, options, monitor)?;
+    let mut planned = plan(instance, stored, options, monitor)?;
     if task.strategy == Strategy::Merge {
         planned.workflows.retain(|workflow| workflow.action == Action::Created);
     }
@@ -257,10 +294,11 @@ fn named(workflow: &Planned) -> String {
 impl Workflows<'_> {
     /// Fails if what was looked at is not so any more.
     fn check_moved(&self) -> Result<()> {
-        let is_same = look(self.task, &self.client, &self.stored, &self.options)? == self.planned
+        self.instance.look().map_err(chronos_connect::Error::from)?;
+        let is_same = look(self.task, &self.instance, &self.stored, &self.options)? == self.planned
             && (self.task.undone.is_some()
                 || self.task.strategy != Strategy::Replace
-                || self.task.came_later(&self.source, &self.planned, &self.client)?.as_ref()
+                || self.task.came_later(&self.source, &self.planned, &self.instance)?.as_ref()
                     == Ok(&self.gone));
         if is_same { Ok(()) } else { Err(Error::WorkflowsMoved) }
     }
@@ -281,9 +319,9 @@ impl Workflows<'_> {
     /// Puts everything back, and removes `gone`.
     fn write(&self, gone: &[Gone], done: &mut StepDone) -> Result<()> {
         let monitor = &**self.task.repository.monitor();
-        stop(&self.client, gone)?;
-        let report = restore(&self.client, &self.stored, &self.planned, &self.options, monitor);
-        let report = report.inspect_err(|_| drop(start(&self.client, gone)))?;
+        stop(&self.instance, gone)?;
+        let report = restore(&self.instance, &self.stored, &self.planned, &self.options, monitor);
+        let report = report.map_err(|error| not_begun(&self.instance, gone, error.into()))?;
         for workflow in report.workflows {
             let live_id = Some(workflow.live_id).filter(|live| *live != workflow.id);
             let name = format!("{} ({})", workflow.name, workflow.id);
@@ -304,8 +342,13 @@ impl Workflows<'_> {
         // What came later goes only if all that was there before is there again.
         let is_all_back = done.error_count == 0 && self.planned.errors.is_empty() && !monitor.cancelled();
         let stays = report.is_broken || self.task.undone.is_none() && !is_all_back;
-        let went = if stays { stay(&self.client, gone) } else { remove(&self.client, gone, monitor) };
+        let went = if stays { stay(&self.instance, gone) } else { remove(&self.instance, gone, monitor) };
+        let is_by_command = matches!(self.instance, Instance::Command(_));
+        let needs_start = report.needs_start || is_by_command && went.iter().any(|gone| gone.touched);
         went.into_iter().for_each(|gone| done.note(gone));
+        if needs_start {
+            self.task.start_anew(done);
+        }
         Ok(())
     }
 }
