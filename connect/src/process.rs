@@ -39,8 +39,6 @@ pub struct Process {
     /// Who runs it, if not the user of this process.
     account: Option<Account>,
     folder: Option<PathBuf>,
-    /// Whether it says on its standard output why it failed.
-    explains_by_output: bool,
 }
 
 /// A user of this host and a group, by their numbers.
@@ -63,7 +61,6 @@ impl Process {
             time_limit: None,
             account: None,
             folder: None,
-            explains_by_output: false,
         }
     }
 
@@ -124,11 +121,6 @@ impl Process {
         Self { folder: Some(folder.to_owned()), ..self }
     }
 
-    /// What it wrote last belongs to the error, if it fails: what it writes must hold no secret.
-    pub(crate) fn explaining_by_output(self) -> Self {
-        Self { explains_by_output: true, ..self }
-    }
-
     /// Its words, for people.
     pub fn shown(&self) -> String {
         let words = self.prefix.before(self.command.clone(), &[], false).words;
@@ -160,7 +152,7 @@ impl Process {
     pub fn output(&self, bytes_max: usize) -> Result<Vec<u8>> {
         let (running, stdout, _) = self.start(Input::Nothing)?;
         let read = limited(stdout, bytes_max);
-        running.finish().map_err(|error| self.explained(error, read.as_deref().unwrap_or_default()))?;
+        running.finish()?;
         read.map_err(|why| self.failed(why))
     }
 
@@ -169,17 +161,19 @@ impl Process {
     /// It may end before it has taken everything. If `fill` fails, it is killed before it could take the end of its input for
     /// the end of what it was to get.
     pub fn feed(&self, bytes_max: usize, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<Vec<u8>> {
-        let (wrote, is_kept) = (Arc::new(Mutex::new(Vec::new())), self.explains_by_output);
+        self.feed_through(move |stdout| limited(stdout, bytes_max), fill)
+    }
+
+    /// The same; what it writes counts only if it fails, and its last line belongs to the error: it must hold no secret.
+    pub(crate) fn feed_explained(&self, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+        let wrote = Arc::new(Mutex::new(Vec::new()));
         let last = Arc::clone(&wrote);
         let take = move |stdout| {
-            let read = limited(stdout, bytes_max)?;
-            if is_kept {
-                read.clone_into(&mut last.lock().unwrap_or_else(PoisonError::into_inner));
-            }
-            Ok(read)
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = tail(stdout);
+            Ok(())
         };
         let fed = self.feed_through(take, fill);
-        fed.map_err(|error| self.explained(error, &wrote.lock().unwrap_or_else(PoisonError::into_inner)))
+        fed.map_err(|error| explained(error, &wrote.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// The same; gives the end of what it said on standard error.
@@ -219,19 +213,6 @@ impl Process {
         match filled {
             Err(error) if !is_gone => Err(error),
             _ => finished.and_then(|said| Ok((read.map_err(|why| self.failed(why))?, said))),
-        }
-    }
-
-    /// An error with what the command wrote last.
-    fn explained(&self, error: Error, wrote: &[u8]) -> Error {
-        let lines = String::from_utf8_lossy(wrote);
-        let last = lines.lines().rev().map(str::trim).find(|line| !line.is_empty());
-        match (error, last.filter(|_| self.explains_by_output)) {
-            (Error::Command { command, why }, Some(last)) => {
-                let last: String = last.chars().take(STDERR_TAIL).collect();
-                Error::Command { command, why: format!("{why}: {}", printable(last.as_bytes())) }
-            }
-            (error, _) => error,
         }
     }
 
@@ -439,6 +420,17 @@ fn limited(mut from: ChildStdout, bytes_max: usize) -> Result<Vec<u8>, String> {
         Ok(0) => Ok(bytes),
         Ok(_) => Err(format!("it wrote more than {bytes_max} bytes")),
         Err(e) => Err(e.to_string()),
+    }
+}
+
+/// An error with the last line that the command wrote.
+fn explained(error: Error, wrote: &[u8]) -> Error {
+    let lines = String::from_utf8_lossy(wrote);
+    match (error, lines.lines().rev().map(str::trim).find(|line| !line.is_empty())) {
+        (Error::Command { command, why }, Some(last)) => {
+            Error::Command { command, why: format!("{why}: {}", printable(last.as_bytes())) }
+        }
+        (error, _) => error,
     }
 }
 

@@ -64,6 +64,11 @@ impl OwnN8n {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Its version.
+    pub fn version(&self) -> &'static str {
+        self.version
+    }
+
     /// The words that start its command line, with the environment it needs.
     pub fn command(&self) -> Vec<String> {
         command(self.version, &self.data)

@@ -7,20 +7,27 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use serde_json::{Value, json};
 
 use crate::n8n::error::{Error, Result};
-use crate::n8n::restore::{flag, import};
+use crate::n8n::restore::import;
 use crate::n8n::spool::Spool;
 use crate::n8n::version::{Era, ServerVersion};
-use crate::n8n::workflow::{file_name, id_of_file, text_of};
+use crate::n8n::workflow::{file_name, flag, id_of_file, text_of};
 use crate::process::Process;
 
-/// What it may say beside the workflows.
-const SAID_BYTES_MAX: usize = 1 << 20;
+/// Bytes of its version, with the warnings that may stand before it.
+const VERSION_BYTES_MAX: usize = 1 << 20;
 
 /// The command line of an n8n, and what the last look has shown.
 pub struct CommandLine {
     command: Process,
     seen: Mutex<Option<Spool>>,
     version: OnceLock<ServerVersion>,
+}
+
+/// A workflow that was active before an import.
+struct Active {
+    id: String,
+    version: String,
+    published: String,
 }
 
 impl std::fmt::Debug for CommandLine {
@@ -74,64 +81,92 @@ impl CommandLine {
         if let Some(known) = self.version.get() {
             return Ok(known.clone());
         }
-        let said = self.run(&["--version"])?;
-        // Warnings may stand before it.
-        let release =
-            said.lines().rev().map(str::trim).find(|line| line.starts_with(|c: char| c.is_ascii_digit()));
+        let said = self.command.and(["--version"]).output(VERSION_BYTES_MAX).map_err(Box::new)?;
+        let said = String::from_utf8_lossy(&said);
+        let lines = said.lines().rev().map(str::trim);
+        let release = lines.into_iter().find(|line| line.starts_with(|c: char| c.is_ascii_digit()));
         let version = ServerVersion::of_release(release.unwrap_or_default());
         Ok(self.version.get_or_init(|| version).clone())
     }
 
-    /// Writes workflows, each under its id there; all of them or none. They are inactive afterwards, and keep the tags that they have
-    /// there beside those that they get.
+    /// Writes workflows, each under its id there. They are inactive afterwards, and keep the tags that they have there beside those that
+    /// they get.
+    ///
+    /// n8n takes all in one transaction, but for those that a policy of its own forbids. If it fails nothing is written; n8n may have made
+    /// inactive before what it was going to write over, and what the last look has shown as active is published again then.
     pub(super) fn import(
         &self,
         workflows: impl Iterator<Item = crate::Result<(Value, String)>>,
     ) -> crate::Result<()> {
-        import(&self.command, workflows)
+        let mut ids = Vec::new();
+        let noted = workflows.inspect(|workflow| ids.extend(workflow.iter().map(|(_, id)| id.clone())));
+        let error = match import(&self.command, noted) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        // Whoever called compares what is there with what was: how far this has come shows there.
+        drop(self.publish_again(&ids));
+        Err(error)
     }
 
-    /// Has a workflow be active from the next start of its server on: as it was imported last, or with a version that its history has.
-    pub(super) fn publish(&self, id: &str, version: Option<&str>) -> Result<()> {
-        let id = format!("--id={id}");
-        if self.version()?.era < Era::Early2 {
-            return self.run(&["update:workflow", &id, "--active=true"]).map(drop);
+    fn publish_again(&self, ids: &[String]) -> Result<()> {
+        if self.lock().is_none() {
+            return Ok(());
         }
-        let version = version.map(|version| format!("--versionId={version}"));
-        let words: Vec<&str> = ["publish:workflow", &*id].into_iter().chain(version.as_deref()).collect();
-        self.run(&words).map(drop)
+        let mut before = Vec::new();
+        for id in ids {
+            before.extend(self.workflow(id)?.as_ref().and_then(|live| Active::of(id, live)));
+        }
+        if before.is_empty() {
+            return Ok(());
+        }
+        self.look()?;
+        for Active { id, version, published } in before {
+            let now = self.workflow(&id)?;
+            let is_unwritten = now.is_some_and(|now| {
+                !flag(&now, "active") && text_of(&now, "versionId").is_some_and(|now| now == version)
+            });
+            if is_unwritten {
+                self.publish(&id, &published)?;
+            }
+        }
+        self.look()
+    }
+
+    /// Has a version of a workflow be active from the next start of its server on. Before 2.x there is only one.
+    pub(super) fn publish(&self, id: &str, version: &str) -> Result<()> {
+        let words = if self.version()?.era < Era::Early2 {
+            ["update:workflow".to_owned(), format!("--id={id}"), "--active=true".to_owned()]
+        } else {
+            ["publish:workflow".to_owned(), format!("--id={id}"), format!("--versionId={version}")]
+        };
+        self.command.and(words).feed_explained(|_| Ok(())).map_err(|error| Error::Command(Box::new(error)))
     }
 
     /// Puts workflows away, which is as near to removing them as it comes: they are archived and inactive, and their webhooks and
     /// schedules end with the next start of their server.
     ///
     /// # Errors
-    /// Those of the command; none of them is put away then.
+    /// Those of the command; what is not put away stays as it is, unless it says otherwise.
     pub fn archive(&self, ids: &[&str]) -> crate::Result<()> {
         if ids.is_empty() {
             return Ok(());
         }
-        let mut live = Vec::new();
-        for id in ids {
-            live.extend(self.workflow(id)?.map(|workflow| (workflow, (*id).to_owned())));
-        }
-        for (workflow, _) in &mut live {
-            if let Some(fields) = workflow.as_object_mut() {
-                fields.insert("isArchived".to_owned(), json!(true));
-            }
-        }
-        self.import(live.into_iter().map(Ok))?;
+        let archived = ids.iter().filter_map(|id| {
+            let live = self.workflow(id).transpose()?;
+            Some(live.map(|live| (archived(live), (*id).to_owned())).map_err(crate::Error::from))
+        });
+        // They are read while the command takes them: nothing looks anew meanwhile.
+        self.import(archived)?;
         self.look()?;
-        let is_left = |id: &&&str| match self.workflow(id) {
-            Ok(Some(live)) => !flag(&live, "isArchived"),
-            Ok(None) => false,
-            Err(_) => true,
-        };
-        let left: Vec<&str> = ids.iter().filter(is_left).copied().collect();
+        let mut left = Vec::new();
+        for id in ids {
+            left.extend(self.workflow(id)?.filter(|live| !flag(live, "isArchived")).map(|_| *id));
+        }
         if left.is_empty() {
             Ok(())
         } else {
-            Err(self.failed(&format!("{} could not be archived", left.join(", "))))
+            Err(self.failed(&format!("{} were not archived", left.join(", "))))
         }
     }
 
@@ -142,12 +177,6 @@ impl CommandLine {
             Ok(spool)
         };
         export().map_err(|error: crate::Error| Error::Command(Box::new(error)))
-    }
-
-    fn run(&self, words: &[&str]) -> Result<String> {
-        let said = self.command.and(words.iter().copied()).explaining_by_output().output(SAID_BYTES_MAX);
-        let said = said.map_err(|error| Error::Command(Box::new(error)))?;
-        Ok(String::from_utf8_lossy(&said).into_owned())
     }
 
     /// What the last look has shown; looks if nobody has.
@@ -171,4 +200,19 @@ impl CommandLine {
     fn lock(&self) -> MutexGuard<'_, Option<Spool>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Active {
+    fn of(id: &str, live: &Value) -> Option<Self> {
+        let text = |key: &str| text_of(live, key).map(std::borrow::Cow::into_owned);
+        let (version, published) = text("versionId").zip(text("activeVersionId"))?;
+        flag(live, "active").then(|| Self { id: id.to_owned(), version, published })
+    }
+}
+
+fn archived(mut workflow: Value) -> Value {
+    if let Some(fields) = workflow.as_object_mut() {
+        fields.insert("isArchived".to_owned(), json!(true));
+    }
+    workflow
 }

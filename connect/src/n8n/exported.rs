@@ -14,7 +14,7 @@ use crate::n8n::node;
 use crate::n8n::options::Parts;
 use crate::n8n::said::Said;
 use crate::n8n::spool::Spool;
-use crate::n8n::workflow::{text_of, to_bytes};
+use crate::n8n::workflow::{id_of_file, text_of, to_bytes};
 use crate::process::Process;
 
 /// Most that an export of credentials may be.
@@ -57,6 +57,12 @@ fn export(options: &Export, give: &Give<'_>) -> Result<()> {
     spool.fill(&options.command.and(["export:workflow".to_owned(), what]))?;
     if let Some(id) = options.workflow.as_ref().filter(|_| spool.files.is_empty()) {
         return Err(Error::NotFound { what: "workflow", name: id.clone() });
+    }
+    if !spool.unseen.is_empty() {
+        said.note(format!(
+            "of {} only the version is known that is published, and not what is in it: the editor shows another one",
+            spool.unseen.iter().filter_map(|name| id_of_file(name)).collect::<Vec<_>>().join(", ")
+        ));
     }
     give(node::dir(folder.clone()))?;
     if options.has_encrypted_credentials && options.workflow.is_none() && options.parts.has_credentials() {

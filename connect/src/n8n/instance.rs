@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::n8n::client::Client;
 use crate::n8n::command_line::CommandLine;
 use crate::n8n::error::Result;
-use crate::n8n::restore::flag;
 use crate::n8n::version::ServerVersion;
+use crate::n8n::workflow::flag;
 
 /// A way to an n8n.
 #[derive(Debug)]

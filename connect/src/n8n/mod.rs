@@ -37,4 +37,6 @@ pub use owner::SEES_NOT_ALL;
 pub use source::{Failure, N8nOptions, N8nSource, Way};
 pub use trial::{Trial, try_workflows};
 pub use version::{Era, ServerVersion};
-pub use workflow::{Facts, canonical, check, file_name, fingerprint, id_of_file};
+pub use workflow::{
+    Facts, canonical, check, file_name, fingerprint, id_of_file, published_beside, published_unseen,
+};

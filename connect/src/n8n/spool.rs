@@ -7,11 +7,11 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use chronos_snapshot::Time;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::n8n::credentials::{Credential, named};
-use crate::n8n::workflow::{canonical, changed_at, file_name, text_of, to_bytes};
+use crate::n8n::workflow::{canonical, changed_at, file_name, published_unseen, text_of, to_bytes};
 use crate::process::Process;
 
 /// Lines that may stand before the list: warnings of Node and of n8n.
@@ -26,6 +26,8 @@ pub(super) struct Spool {
     pub(super) files: BTreeMap<String, Place>,
     pub(super) tags: BTreeMap<String, Value>,
     pub(super) credentials: BTreeSet<Credential>,
+    /// Files of those of which something else is published than what the editor shows, and only its version is known.
+    pub(super) unseen: BTreeSet<String>,
 }
 
 /// Where one of them is.
@@ -39,11 +41,24 @@ pub(super) struct Place {
 impl Spool {
     pub(super) fn new() -> Result<Self> {
         let file = tempfile::tempfile().map_err(|e| Error::file("temporary file", e))?;
-        Ok(Self { file, end: 0, files: BTreeMap::new(), tags: BTreeMap::new(), credentials: BTreeSet::new() })
+        Ok(Self {
+            file,
+            end: 0,
+            files: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            credentials: BTreeSet::new(),
+            unseen: BTreeSet::new(),
+        })
     }
 
-    /// Runs an export and takes its workflows.
+    /// Runs an export and takes its workflows, and what is published of them where the editor shows something else: later 2.x exports
+    /// that too, and what is older gives what the editor shows once more.
     pub(super) fn fill(&mut self, command: &Process) -> Result<()> {
+        self.take(command)?;
+        if self.unseen.is_empty() { Ok(()) } else { self.take(&command.and(["--published"])) }
+    }
+
+    fn take(&mut self, command: &Process) -> Result<()> {
         let mut output = BufReader::new(Patient(command.stream()?));
         let failed = |why: String| Error::Command { command: command.shown(), why };
         let mut before = String::new();
@@ -72,6 +87,15 @@ impl Spool {
         let id =
             text_of(&workflow, "id").map(std::borrow::Cow::into_owned).ok_or("a workflow without an id")?;
         let name = file_name(&id).ok_or_else(|| format!("the id {id:?} is too long for a file name"))?;
+        if self.unseen.contains(&name) {
+            return self.add_published(&name, &workflow);
+        }
+        if self.files.contains_key(&name) {
+            return Ok(());
+        }
+        if published_unseen(&workflow).is_some() {
+            self.unseen.insert(name.clone());
+        }
         for node in workflow.get("nodes").and_then(Value::as_array).into_iter().flatten() {
             named(node.get("credentials").unwrap_or(&Value::Null), &mut self.credentials);
         }
@@ -79,8 +103,33 @@ impl Spool {
             self.tags.insert(text_of(tag, "id").unwrap_or_default().into_owned(), tag.clone());
         }
         let time = changed_at(&workflow);
-        let bytes = to_bytes(&canonical(workflow));
-        self.file.write_all(&bytes).map_err(|e| e.to_string())?;
+        self.put(name, &to_bytes(&canonical(workflow)), time)
+    }
+
+    /// Adds to a workflow what is published of it, in the words of the API.
+    fn add_published(&mut self, name: &str, published: &Value) -> std::result::Result<(), String> {
+        let Some(place) = self.files.get(name).copied() else { return Ok(()) };
+        let bytes = self.read(place).map_err(|e| e.to_string())?;
+        let mut workflow: Value = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
+        if published.get("versionId") != workflow.get("activeVersionId") {
+            return Ok(());
+        }
+        let fields = ["versionId", "nodes", "connections", "nodeGroups"];
+        let version: Map<String, Value> = fields
+            .into_iter()
+            .filter_map(|field| Some((field.to_owned(), published.get(field)?.clone())))
+            .collect();
+        if let Some(fields) = workflow.as_object_mut() {
+            fields.insert("activeVersion".to_owned(), Value::Object(version));
+        }
+        self.unseen.remove(name);
+        self.put(name.to_owned(), &to_bytes(&canonical(workflow)), place.time)
+    }
+
+    fn put(&mut self, name: String, bytes: &[u8], time: Time) -> std::result::Result<(), String> {
+        // A read may have been before.
+        self.file.seek(SeekFrom::Start(self.end)).map_err(|e| e.to_string())?;
+        self.file.write_all(bytes).map_err(|e| e.to_string())?;
         self.files.insert(name, Place { start: self.end, len: bytes.len() as u64, time });
         self.end += bytes.len() as u64;
         Ok(())

@@ -60,6 +60,24 @@ pub fn fingerprint(workflow: &Value) -> String {
     blake3::hash(&to_bytes(&kept)).to_hex().to_string()
 }
 
+/// A field that is true.
+pub(super) fn flag(value: &Value, key: &str) -> bool {
+    value.get(key).and_then(Value::as_bool).unwrap_or_default()
+}
+
+/// The version that is published, if the editor shows another one.
+pub fn published_beside(workflow: &Value) -> Option<&str> {
+    let version = |key: &str| workflow.get(key).and_then(Value::as_str);
+    let published = version("activeVersionId").filter(|_| flag(workflow, "active"))?;
+    (version("versionId")? != published).then_some(published)
+}
+
+/// The same, where no more is known of it than its id: the command line of older n8n shows no more.
+pub fn published_unseen(workflow: &Value) -> Option<&str> {
+    let is_seen = workflow.get("activeVersion").is_some_and(|published| published.get("nodes").is_some());
+    published_beside(workflow).filter(|_| !is_seen)
+}
+
 /// The bytes of a stored file: sorted keys, two spaces, one line feed at the end.
 pub(super) fn to_bytes(value: &Value) -> Vec<u8> {
     let mut bytes = format!("{value:#}").into_bytes();

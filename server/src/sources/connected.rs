@@ -53,7 +53,7 @@ fn n8n_command(source: &Source) -> Process {
 
 /// How workflows get back: by the command line too, if that is configured, so that they keep their ids.
 pub(crate) fn n8n_way_back(source: &Source) -> RestoreOptions {
-    let command = (!source.prefix.is_empty()).then(|| timed(source));
+    let command = (!source.prefix.is_empty()).then(|| CommandLine::new(timed(source)));
     RestoreOptions { command, ..RestoreOptions::default() }
 }
 

@@ -119,6 +119,17 @@ fn an_n8n_is_put_back_by_its_command_line_alone() {
     other["name"] = json!("Later");
     let later = post(server, &other);
     activate(server, &later);
+    // Somebody goes on editing it, and has not published that.
+    other["nodes"][1]["parameters"]["options"] = json!({"ignoreConversionErrors": true});
+    let published = json!({ "versionId": server.workflow(&later).unwrap()["versionId"] });
+    server.call("PUT", &format!("workflows/{later}"), Some(&other));
+    server.call("POST", &format!("workflows/{later}/activate"), Some(&published));
+    let graphs = |server: &N8n| {
+        let shown = server.workflow(&later).unwrap();
+        (shown["nodes"].clone(), shown["activeVersion"]["nodes"].clone())
+    };
+    let edited_later = graphs(server);
+    assert_ne!(edited_later.0, edited_later.1);
     let before = all(server);
 
     let replace = json!({ "backup_id": backup, "strategy": "replace" });
@@ -149,6 +160,7 @@ fn an_n8n_is_put_back_by_its_command_line_alone() {
         [("Edited since".to_owned(), false), ("Later".to_owned(), true), ("Webhook 1".to_owned(), false)];
     assert_eq!(all(&machine.server), as_before);
     assert!(machine.is_archived(&gone) && !machine.is_archived(&later));
+    assert_eq!(graphs(&machine.server), edited_later, "what is published, and the draft");
     assert!(webhook_answers(&machine.server, 1));
 
     for is_heard in [false, true] {

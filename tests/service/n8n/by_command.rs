@@ -171,24 +171,27 @@ fn what_is_published_comes_back_beside_the_draft(still: &Still, before: &BTreeMa
     let published: Value = serde_json::from_str(&published).unwrap();
     assert_eq!(published, wanted[HOOK]["activeVersion"]["nodes"]);
 
-    // What the command line tells of it is enough to publish it again, as long as n8n knows it; a draft is never published in its place.
+    // 2.40 shows what is published too, so that a snapshot by the command line has it; older ones show its version alone, which is enough as
+    // long as n8n knows it. A draft is never published in its place.
     let told = still.stored();
+    let is_told = told[HOOK]["activeVersion"]["nodes"] == wanted[HOOK]["activeVersion"]["nodes"];
+    assert_eq!(is_told, still.n8n.version().starts_with("2.40"), "{:?}", told[HOOK]["activeVersion"]);
     let mut changed = of_id(HOOK, webhook(6));
     still.import(std::slice::from_ref(&changed));
     let (_, report) = bring_back(&still.instance(), &told);
     assert!(report.is_complete(), "{report:#?}");
-    assert_eq!(still.now(HOOK)["activeVersionId"], now["activeVersionId"]);
+    let published = still.now(HOOK)["activeVersionId"].clone();
+    assert!(published.is_string() && (is_told || published == now["activeVersionId"]));
+    let (again, _) = bring_back(&still.instance(), &told);
+    assert_eq!(again.workflows[0].action, Action::Unchanged, "{again:#?}");
     changed["name"] = json!("Webhook 7");
     still.import(&[changed]);
-    still.sql(
-        &format!("DELETE FROM workflow_history WHERE versionId = {}", now["activeVersionId"])
-            .replace('"', "'"),
-    );
+    still.sql(&format!("DELETE FROM workflow_history WHERE versionId = {published}").replace('"', "'"));
     let (_, report) = bring_back(&still.instance(), &told);
-    let why = row(&report, HOOK).error.clone().unwrap();
-    assert!(why.contains("inactive") && why.contains("does not know any more"), "{why}");
     let now = still.now(HOOK);
-    assert_eq!((&now["active"], &now["nodes"]), (&json!(false), &told[HOOK]["nodes"]));
+    assert_eq!((&now["active"], &now["nodes"]), (&json!(is_told), &told[HOOK]["nodes"]));
+    let why = row(&report, HOOK).error.clone().unwrap_or_default();
+    assert_eq!(why.contains("inactive") && why.contains("asked for it by its id"), !is_told, "{why}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use chronos_connect::Process;
 use chronos_connect::n8n::restore::RestoreOptions;
-use chronos_connect::n8n::{N8nSource, Way, check};
+use chronos_connect::n8n::{CommandLine, N8nSource, Way, check};
 use chronos_tests::{N8n, Program, configure};
 use serde_json::{Value, json};
 
@@ -46,9 +46,16 @@ fn an_export_is_what_the_api_shows_and_comes_back_with_its_ids(server: &N8n) {
     let [hook, _, manual, child, _] = furnished.ids.as_slice() else { panic!("five") };
     edit(server, hook, |w| w["settings"] = json!({"saveManualExecutions": true}));
     edit(server, manual, |w| w["name"] = json!("damaged"));
+    // A tag that is gone everywhere, and one that came later.
+    let (crm, since) = (tag(server, "crm"), json!({"name": "since"}));
+    server.call("DELETE", &format!("tags/{crm}"), None);
+    let since = server.call("POST", "tags", Some(&since))["id"].clone();
+    server.call("PUT", &format!("workflows/{hook}/tags"), Some(&json!([{ "id": since }])));
     server.delete(child);
-    let options =
-        RestoreOptions { command: Some(Process::new(server.command())), ..RestoreOptions::default() };
+    let options = RestoreOptions {
+        command: Some(CommandLine::new(Process::new(server.command()))),
+        ..RestoreOptions::default()
+    };
     let stored = stored(&shown);
     let (_, report) = bring_back(server, &stored, &options);
     assert!(report.is_complete() && report.new_ids.is_empty(), "{report:#?}");
@@ -59,6 +66,12 @@ fn an_export_is_what_the_api_shows_and_comes_back_with_its_ids(server: &N8n) {
     let settings: Value = server.workflow(hook).unwrap()["settings"].clone();
     assert_eq!(settings.get("saveManualExecutions"), None, "settings are as they were: {settings}");
     assert!(webhook_answers(server, 1));
+}
+
+fn tag(server: &N8n, name: &str) -> String {
+    let tags = server.call("GET", "tags", None);
+    let named = tags["data"].as_array().unwrap().iter().find(|tag| tag["name"] == name);
+    named.unwrap()["id"].as_str().unwrap().to_owned()
 }
 
 /// The program reads an n8n of which it has the command line alone: here by a script that is called `n8n`.

@@ -5,11 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::n8n::version::Era;
+use crate::n8n::workflow::{flag, published_beside, published_unseen};
 
 /// Who may call a workflow, if nobody said otherwise.
 const CALLER_POLICY: &str = "workflowsFromSameOwner";
 /// What takes the place of a default in settings.
 const DEFAULT: &str = "DEFAULT";
+
+/// That something else is published.
+pub(super) const PUBLISHED: &str = "published version";
 
 /// A difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +54,7 @@ pub(super) fn differences(stored: &Value, live: &Value, era: Era) -> Vec<Differe
     if flag(stored, "active") != flag(live, "active") {
         add("active".to_owned(), true);
     } else if flag(stored, "active") && published_differs(stored, live) {
-        add("published version".to_owned(), era >= Era::Early2);
+        add(PUBLISHED.to_owned(), era >= Era::Early2);
     }
     let (wanted, there) = (tag_names(stored), tag_names(live));
     if wanted != there {
@@ -64,15 +68,9 @@ pub(super) fn differences(stored: &Value, live: &Value, era: Era) -> Vec<Differe
 /// Whether what is published is not what is shown in the editor.
 pub(super) fn has_own_published_version(stored: &Value) -> bool {
     flag(stored, "active")
-        && stored.get("activeVersion").is_some_and(|published| {
-            published.get("nodes").is_some()
-                && !(nodes(published, stored).is_empty() && same_connections(published, stored))
-        })
-}
-
-/// A field that is true.
-pub(in crate::n8n) fn flag(value: &Value, key: &str) -> bool {
-    value.get(key).and_then(Value::as_bool).unwrap_or_default()
+        && stored
+            .get("activeVersion")
+            .is_some_and(|published| published.get("nodes").is_some() && !same_graph(published, stored))
 }
 
 /// Names of the tags.
@@ -84,26 +82,21 @@ pub(super) fn tag_names(value: &Value) -> BTreeSet<&str> {
 fn published_differs(stored: &Value, live: &Value) -> bool {
     let graph = |v: &Value| v.get("activeVersion").filter(|g| g.get("nodes").is_some()).cloned();
     match (graph(stored), graph(live)) {
-        (Some(stored), Some(live)) => !nodes(&stored, &live).is_empty() || !same_connections(&stored, &live),
-        // One of them comes from where only the versions are told: whether it is the one in the editor.
-        _ => shows_other(stored) != shows_other(live),
+        (Some(stored), Some(live)) => !same_graph(&stored, &live),
+        (None, None) => published_beside(stored) != published_beside(live),
+        // Of one of them only the version is told: two that are not what the editor shows cannot be compared.
+        _ => shows_other(stored) || shows_other(live),
     }
 }
 
-/// Whether the editor shows another version than the one that is published, also where that one is not told.
+/// Whether the editor shows something else than what is published.
 fn shows_other(workflow: &Value) -> bool {
-    match workflow.get("activeVersion").filter(|published| published.get("nodes").is_some()) {
-        Some(_) => has_own_published_version(workflow),
-        None => published_unseen(workflow).is_some(),
-    }
+    has_own_published_version(workflow) || published_unseen(workflow).is_some()
 }
 
-/// The version that is published where the editor shows another one, and only its id is told: the command line tells no more.
-pub(super) fn published_unseen(workflow: &Value) -> Option<&str> {
-    let version = |key: &str| workflow.get(key).and_then(Value::as_str);
-    let is_told = workflow.get("activeVersion").is_some_and(|published| published.get("nodes").is_some());
-    let published = version("activeVersionId").filter(|_| flag(workflow, "active") && !is_told)?;
-    (version("versionId")? != published).then_some(published)
+/// Whether two have the same nodes and connections.
+pub(super) fn same_graph(a: &Value, b: &Value) -> bool {
+    nodes(a, b).is_empty() && same_connections(a, b)
 }
 
 fn same_connections(a: &Value, b: &Value) -> bool {
@@ -292,12 +285,15 @@ mod tests {
             workflow
         };
         assert_eq!(of(&shown("1"), &shown("1"), Era::Late2), [""; 0]);
-        assert_eq!(of(&shown("1"), &shown("2"), Era::Late2), ["published version"]);
-        assert_eq!(of(&shown("3"), &shown("1"), Era::Late2), ["published version"]);
+        for (stored, live) in [("1", "2"), ("3", "1"), ("2", "3")] {
+            assert_eq!(of(&shown(stored), &shown(live), Era::Late2), ["published version"]);
+        }
+        assert_eq!(of(&shown("2"), &shown("2"), Era::Late2), [""; 0]);
         assert_eq!((published_unseen(&shown("2")), published_unseen(&shown("1"))), (Some("2"), None));
         let mut told = shown("2");
         told["activeVersion"] = json!({"nodes": told["nodes"], "connections": told["connections"]});
         assert_eq!((of(&told, &shown("1"), Era::Late2), published_unseen(&told)), (Vec::new(), None));
+        assert_eq!(of(&told, &shown("2"), Era::Late2), ["published version"]);
     }
 
     #[test]

@@ -21,8 +21,6 @@ const FIELDS: [&str; 13] = [
     "updatedAt",
     "nodeGroups",
 ];
-/// What it may say; more is no use to anybody.
-const SAID_BYTES_MAX: usize = 1 << 20;
 
 /// What the command line takes of a stored workflow, to be found under this id. It is inactive afterwards whatever stands here.
 fn entity(stored: &Value, live_id: &str) -> Value {
@@ -45,9 +43,9 @@ pub(in crate::n8n) fn import(
     n8n: &Process,
     workflows: impl Iterator<Item = Result<(Value, String)>>,
 ) -> Result<()> {
-    let command = n8n.and(["import:workflow", "--input=/dev/stdin"]).explaining_by_output();
+    let command = n8n.and(["import:workflow", "--input=/dev/stdin"]);
     let mut is_first = true;
-    command.feed(SAID_BYTES_MAX, |to| {
+    command.feed_explained(|to| {
         let broken =
             |e: std::io::Error| crate::error::Error::Command { command: n8n.shown(), why: e.to_string() };
         for workflow in workflows {
@@ -58,6 +56,5 @@ pub(in crate::n8n) fn import(
             is_first = false;
         }
         to.write_all(if is_first { b"[]" } else { b"]" }).map_err(broken)
-    })?;
-    Ok(())
+    })
 }

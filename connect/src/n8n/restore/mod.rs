@@ -20,10 +20,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::Result;
+use crate::n8n::command_line::CommandLine;
 use crate::n8n::version::ServerVersion;
-use crate::process::Process;
 
-pub(in crate::n8n) use compare::flag;
 pub(in crate::n8n) use import::import;
 pub use plan::plan;
 pub use run::restore;
@@ -51,8 +50,8 @@ impl Stored for BTreeMap<String, Value> {
 /// How workflows get into a server.
 #[derive(Debug, Default)]
 pub struct RestoreOptions {
-    /// `n8n` on its host, behind a prefix if it has one: keeps ids and all fields.
-    pub command: Option<Process>,
+    /// Its command line, beside its API: keeps ids and all fields.
+    pub command: Option<CommandLine>,
     /// Workflows that earlier restores made again: their id before, their id afterwards.
     pub known_ids: BTreeMap<String, String>,
 }
@@ -88,6 +87,8 @@ pub struct Planned {
     pub differences: Vec<String>,
     /// Whether it is to be active.
     pub active: bool,
+    /// The version that is to be published, if the snapshot has no more of it than its id: n8n has to know it still.
+    pub published_unseen: Option<String>,
     /// Stored ids of the workflows that it calls.
     pub calls: Vec<String>,
     /// Stored ids of all workflows that it names.

@@ -12,7 +12,7 @@ use crate::n8n::restore::compare::{Difference, differences};
 use crate::n8n::restore::references::{called, referenced, rewrite};
 use crate::n8n::restore::{Action, Plan, Planned, RestoreOptions, Stored};
 use crate::n8n::version::Era;
-use crate::n8n::workflow::{fingerprint, text_of};
+use crate::n8n::workflow::{fingerprint, published_unseen, text_of};
 
 /// Compares each stored workflow with the live one.
 pub fn plan(
@@ -88,7 +88,10 @@ fn planned(
     let name = text_of(&wanted, "name").unwrap_or_default().into_owned();
     let active = wanted.get("active").and_then(Value::as_bool).unwrap_or_default();
     let live = live.as_ref().map(fingerprint);
-    Ok(Planned { id: id.to_owned(), live_id, live, name, action, differences, active, calls, names })
+    let published_unseen =
+        published_unseen(&wanted).filter(|_| plan.version.era >= Era::Early2).map(str::to_owned);
+    let id = id.to_owned();
+    Ok(Planned { id, live_id, live, name, action, differences, active, published_unseen, calls, names })
 }
 
 /// Under which ids the workflows are there that are not there under their own: one that was made again may have been made again since.
@@ -156,6 +159,7 @@ mod tests {
             action,
             differences: Vec::new(),
             active: false,
+            published_unseen: None,
             names: calls.clone(),
             calls,
         }

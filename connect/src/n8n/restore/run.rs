@@ -8,14 +8,15 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::n8n::calls;
 use crate::n8n::client::Client;
+use crate::n8n::command_line::CommandLine;
 use crate::n8n::instance::Instance;
-use crate::n8n::restore::compare::{differences, flag, tag_names};
-use crate::n8n::restore::import::import;
+use crate::n8n::restore::by_command::FORGOTTEN;
+use crate::n8n::restore::compare::{PUBLISHED, differences, tag_names};
 use crate::n8n::restore::references::{referenced, rewrite};
 use crate::n8n::restore::write::{NotWritten, Writer, Written};
 use crate::n8n::restore::{Action, Plan, Planned, RestoreOptions, RestoreReport, Restored, Stored};
 use crate::n8n::version::Era;
-use crate::process::Process;
+use crate::n8n::workflow::{flag, published_beside, text_of};
 
 /// Carries out what [`plan`](super::plan()) said. Each workflow has its own result; an error means that the rest was not
 /// begun, and the report is lost.
@@ -75,6 +76,8 @@ pub(super) struct Row {
     lost: Vec<String>,
     /// The version that is to be published, if it is not the one in the editor.
     pub(super) publish: Option<String>,
+    /// The same, if the snapshot has no more of it than its id.
+    pub(super) unseen: Option<String>,
 }
 
 impl Row {
@@ -88,8 +91,8 @@ impl Row {
             touched: false,
             error: None,
         };
-        let live = planned.live.clone();
-        Self { result, live, is_active: planned.active, lost: Vec::new(), publish: None }
+        let (live, unseen) = (planned.live.clone(), planned.published_unseen.clone());
+        Self { result, live, is_active: planned.active, lost: Vec::new(), publish: unseen.clone(), unseen }
     }
 
     pub(super) fn is_to_be_written(&self) -> bool {
@@ -99,17 +102,19 @@ impl Row {
 
 impl Run<'_> {
     /// Over the API; what the command line can do beside it, by that.
-    fn over_api(&mut self, writer: &mut Writer<'_>, command: Option<&Process>) {
+    fn over_api(&mut self, writer: &mut Writer<'_>, command: Option<&CommandLine>) {
         match command {
-            Some(command) => self.import(writer, command),
+            Some(line) => self.import(writer.client, line),
             None => self.write(writer),
         }
         if self.is_broken {
-            self.leave(writer.client);
-        } else {
-            self.activate(writer.client);
-            self.read_back();
+            return self.leave(writer.client);
         }
+        self.activate(writer.client);
+        if command.is_some() {
+            self.untag(writer);
+        }
+        self.read_back();
     }
 
     /// First what is gone, so that all new ids are known, then everything. When the server fails, the rest is left as it is; so it is
@@ -146,7 +151,8 @@ impl Run<'_> {
             match self.overwrite(writer, &id, &live_id) {
                 Ok(written) => {
                     if let Some(row) = self.rows.get_mut(at) {
-                        (row.lost, row.publish) = (written.lost, written.publish);
+                        row.lost = written.lost;
+                        row.publish = written.publish.or(row.publish.take());
                     }
                 }
                 Err(error) => self.not_written(at, error),
@@ -219,33 +225,24 @@ impl Run<'_> {
         self.load(id).map_err(|e| NotWritten { why: e.to_string(), is_of_the_server: false })
     }
 
-    /// By the command line, all at once. What is active must be made inactive before, or its triggers go on; tags that are there too
-    /// stay, and are taken away over the API.
-    fn import(&mut self, writer: &mut Writer<'_>, command: &Process) {
+    /// By the command line, all at once. What is active must be made inactive before, or its triggers go on.
+    fn import(&mut self, client: &Client, line: &CommandLine) {
         if self.touch_all() == 0 {
             return;
         }
-        let (mut stopped, mut tagged) = (Vec::new(), Vec::new());
+        let mut stopped = Vec::new();
         let imported = self
-            .deactivate(writer.client, &mut stopped, &mut tagged)
+            .deactivate(client, &mut stopped)
             .and_then(|()| self.check())
-            .and_then(|()| import(command, self.to_import()));
-        let Err(error) = imported else {
-            for at in tagged {
-                let Some(id) = self.rows.get(at).map(|row| row.result.id.clone()) else { continue };
-                let tagged = self.load(&id).and_then(|stored| {
-                    let live_id = self.rows.get(at).map_or(&*id, |row| &*row.result.live_id);
-                    Ok(writer.tag(&stored, live_id)?)
-                });
-                if let (Err(error), Some(row)) = (tagged, self.rows.get_mut(at)) {
-                    row.result.error =
-                        Some(format!("it is restored, with tags that it did not have: {error}"));
-                }
+            .and_then(|()| self.import_published(line))
+            .and_then(|()| line.import(self.to_import()));
+        let Err(error) = imported else { return };
+        let mut left = Vec::new();
+        for (id, published) in stopped {
+            if calls::activate(client, &id, published.as_deref()).is_err() {
+                left.push(id);
             }
-            return;
-        };
-        let activate = |id: &&String| calls::activate(writer.client, id, None).is_err();
-        let left: Vec<String> = stopped.iter().filter(activate).cloned().collect();
+        }
         let state = match left.as_slice() {
             [] => "what was active is active again".to_owned(),
             left => format!("these were active and are not: {}", left.join(", ")),
@@ -255,23 +252,38 @@ impl Run<'_> {
         }
     }
 
-    /// Makes inactive what is going to be written; `stopped` gets their ids, `tagged` the rows of those that have tags.
-    fn deactivate(&self, client: &Client, stopped: &mut Vec<String>, tagged: &mut Vec<usize>) -> Result<()> {
-        for (at, row) in self.rows.iter().enumerate() {
-            if row.result.action != Action::Updated {
-                continue;
-            }
+    /// Makes inactive what is going to be written; `stopped` gets their ids, and the published version where the editor shows another one.
+    fn deactivate(&self, client: &Client, stopped: &mut Vec<(String, Option<String>)>) -> Result<()> {
+        for row in self.rows.iter().filter(|r| r.result.action == Action::Updated) {
             let id = &row.result.live_id;
-            let Some(live) = calls::get(client, id)? else { continue };
-            if !tag_names(&live).is_empty() {
-                tagged.push(at);
-            }
-            if flag(&live, "active") {
+            if let Some(live) = calls::get(client, id)?.filter(|live| flag(live, "active")) {
                 calls::deactivate(client, id)?;
-                stopped.push(id.clone());
+                stopped.push((id.clone(), published_beside(&live).map(str::to_owned)));
             }
         }
         Ok(())
+    }
+
+    /// An import takes no tag away.
+    fn untag(&mut self, writer: &mut Writer<'_>) {
+        let tags = calls::tags(writer.client);
+        for at in 0..self.rows.len() {
+            let Some(row) = self.rows.get(at).filter(|r| r.is_to_be_written()) else { continue };
+            let (id, live_id) = (row.result.id.clone(), row.result.live_id.clone());
+            let tagged = self.load(&id).and_then(|stored| {
+                let live = calls::get(writer.client, &live_id)?.unwrap_or_default();
+                if tag_names(&live) == tag_names(&stored) {
+                    return Ok(());
+                }
+                if let Ok(tags) = &tags {
+                    writer.tags.clone_from(tags);
+                }
+                Ok(writer.tag(&stored, &live_id)?)
+            });
+            if let (Err(error), Some(row)) = (tagged, self.rows.get_mut(at)) {
+                row.result.error = Some(format!("it is restored, with tags that it did not have: {error}"));
+            }
+        }
     }
 
     /// Notes that all that are to be written may be changed from now on; gives how many they are.
@@ -299,7 +311,13 @@ impl Run<'_> {
                 match calls::activate(client, &row.result.live_id, row.publish.as_deref()) {
                     Ok(()) => row.result.error = None,
                     Err(error) => {
-                        row.result.error = Some(format!("it is restored but inactive: {error}"));
+                        let why = match &row.publish {
+                            Some(asked) if Some(asked) == row.unseen.as_ref() => {
+                                format!("{FORGOTTEN}: {error}")
+                            }
+                            _ => error.to_string(),
+                        };
+                        row.result.error = Some(format!("it is restored but inactive: {why}"));
                         refused.push(at);
                     }
                 }
@@ -320,7 +338,18 @@ impl Run<'_> {
                 renamed = self.renamed(&stored);
                 rewrite(&mut stored, &self.ids);
                 let live = self.instance.workflow(&live_id)?;
-                Ok(live.map(|live| differences(&stored, &live, self.era)))
+                let mut found = live.as_ref().map(|live| differences(&stored, live, self.era));
+                // Where what is published is not shown, it is known by its version.
+                let is_published = |live: &Value| {
+                    self.rows.get(at).is_some_and(|row| {
+                        row.publish.is_some()
+                            && row.publish.as_deref() == text_of(live, "activeVersionId").as_deref()
+                    })
+                };
+                if live.as_ref().is_some_and(is_published) {
+                    found.iter_mut().for_each(|found| found.retain(|d| d.what != PUBLISHED));
+                }
+                Ok(found)
             });
             let Some(row) = self.rows.get_mut(at) else { continue };
             row.result.differences = std::mem::take(&mut row.lost);

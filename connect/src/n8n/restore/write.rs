@@ -8,10 +8,10 @@ use crate::n8n::calls;
 use crate::n8n::client::Client;
 use crate::n8n::error::{Error, Result};
 use crate::n8n::restore::body::{Aim, Settings, body};
-use crate::n8n::restore::compare::{flag, has_own_published_version, tag_names};
+use crate::n8n::restore::compare::{has_own_published_version, tag_names};
 use crate::n8n::restore::package::package;
 use crate::n8n::version::Era;
-use crate::n8n::workflow::text_of;
+use crate::n8n::workflow::{flag, published_beside, text_of};
 
 /// Writes to one server; remembers its tags.
 pub(super) struct Writer<'c> {
@@ -146,7 +146,7 @@ impl Writer<'_> {
         if flag(live, "isArchived") && self.era >= Era::Late2 {
             calls::set_archived(self.client, id, true)?;
         }
-        if was_active { calls::activate(self.client, id, None) } else { Ok(()) }
+        if was_active { calls::activate(self.client, id, published_beside(live)) } else { Ok(()) }
     }
 }
 

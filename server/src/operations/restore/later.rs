@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use chronos_connect::n8n::restore::{Action, Plan};
-use chronos_connect::n8n::{Client, CommandLine, Instance, SEES_NOT_ALL, fingerprint};
+use chronos_connect::n8n::{Client, CommandLine, Instance, SEES_NOT_ALL, fingerprint, published_beside};
 use chronos_snapshot::SourceResult;
 use chronos_store::Monitor;
 use serde_json::Value;
@@ -41,13 +41,12 @@ impl Gone {
     /// What a server shows.
     pub(super) fn of(id: &str, live: &Value) -> Self {
         let text = |key: &str| live.get(key).and_then(Value::as_str);
-        let published = text("activeVersionId").filter(|version| text("versionId") != Some(version));
         Self {
             id: id.to_owned(),
             name: text("name").unwrap_or_default().to_owned(),
             live: fingerprint(live),
             content: Self::content(live),
-            published: published.map(str::to_owned),
+            published: published_beside(live).map(str::to_owned),
             is_active: live.get("active").and_then(Value::as_bool).unwrap_or_default(),
         }
     }

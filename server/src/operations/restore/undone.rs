@@ -127,8 +127,8 @@ impl Task<'_> {
                     continue;
                 }
                 let now = instance.workflow(live_id).map_err(chronos_connect::Error::from)?;
-                let is_it =
-                    |now: &Value| *live_id == id || (!nodes(now).is_empty() && nodes(now) == nodes(&wanted));
+                let is_like = |now: &Value| !nodes(now).is_empty() && nodes(now) == nodes(&wanted);
+                let is_it = |now: &Value| !instance.is_gone(now) && (*live_id == id || is_like(now));
                 made.extend(now.filter(is_it).map(|now| Gone::of(live_id, &now)));
             }
         }

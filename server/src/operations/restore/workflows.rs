@@ -1,7 +1,7 @@
 //! The workflows of an n8n: written over those that are there, made again where they are gone, each read back and compared.
 
 use chronos_connect::n8n::restore::{Action, Plan, Planned, RestoreOptions, Stored, plan, restore};
-use chronos_connect::n8n::{Instance, file_name, id_of_file};
+use chronos_connect::n8n::{Instance, file_name, id_of_file, published_unseen};
 use chronos_connect::{Error as Failed, Result as Outcome};
 use chronos_snapshot::{ByteRange, FileOptions, Source, SourceResult, Strategy, Tree, TreePath};
 use serde_json::Value;
@@ -218,7 +218,7 @@ impl Task<'_> {
             done.notes.push(UNTIL_STARTED.to_owned());
             return;
         };
-        match restart::run(self.workplace, target, line) {
+        match restart::run_to_end(self.workplace, target, line) {
             Ok(_) => done.notes.push(format!("the restart of target {} was run", target.name)),
             Err(why) => done.lacks(
                 format!("restart of target {}", target.name),
@@ -248,6 +248,15 @@ fn step_plan(task: &Task<'_>, source: &SourceResult, stored: &OfTree, planned: &
             step.bytes += node.map_or(0, |node| node.size());
         }
     }
+    let unseen =
+        planned.workflows.iter().filter(|w| w.action != Action::Unchanged && w.published_unseen.is_some());
+    step.not_exact.extend(unseen.map(|workflow| {
+        format!(
+            "workflow {}: the snapshot has what the editor showed, and of what was published the version alone; it stays inactive if n8n does \
+             not know that any more",
+            named(workflow)
+        )
+    }));
     step.not_exact.extend(planned.errors.iter().map(|(id, why)| format!("workflow {id}: {why}")));
     Ok(step)
 }
@@ -262,6 +271,14 @@ pub(super) fn of_tree(tree: &Tree, source: &SourceResult) -> Result<OfTree> {
         all.extend(id.map(|id| (id, path)));
     }
     Ok(OfTree { tree: tree.clone(), all })
+}
+
+/// Whether a stored workflow is not all that its server has of it.
+fn lacks_published(tree: &Tree, path: &TreePath) -> Result<bool> {
+    let mut bytes = Vec::new();
+    tree.cat(path, WHOLE, &mut bytes)?;
+    // What is no workflow is told by whoever reads it for one.
+    Ok(serde_json::from_slice(&bytes).is_ok_and(|stored| published_unseen(&stored).is_some()))
 }
 
 /// What is going to be done; of a merge, what is missing alone.
@@ -381,11 +398,20 @@ impl Step for Workflows<'_> {
         let written = written.map(|w| (&w.live_id, &w.name));
         for (id, name) in written.chain(self.gone.iter().map(|gone| (&gone.id, &gone.name))) {
             let file = file_name(id).unwrap_or_default();
-            let is_kept = !file.is_empty() && safety.tree().get(&folder.join(file.as_bytes())?)?.is_some();
-            if !is_kept {
-                let why = format!("workflow {name} ({id}) could not be read");
-                return Err(Error::NoSafety { target: self.task.target.clone(), why, cause: None });
-            }
+            let path = folder.join(file.as_bytes())?;
+            let is_kept = !file.is_empty() && safety.tree().get(&path)?.is_some();
+            let why = if !is_kept {
+                format!("workflow {name} ({id}) could not be read")
+            } else if matches!(self.instance, Instance::Command(_)) && lacks_published(safety.tree(), &path)?
+            {
+                format!(
+                    "of workflow {name} ({id}) something else is published than what the editor shows, and the command line of this n8n does \
+                     not show that: give its source a url and an api_key"
+                )
+            } else {
+                continue;
+            };
+            return Err(Error::NoSafety { target: self.task.target.clone(), why, cause: None });
         }
         Ok(())
     }
@@ -394,6 +420,11 @@ impl Step for Workflows<'_> {
         let mut done = StepDone::of(&self.plan);
         if !self.plan.has_work() && self.planned.errors.is_empty() {
             done.workflows.extend(self.planned.workflows.iter().map(as_planned));
+            let has_died = self.task.undone.as_ref().is_some_and(|undone| undone.act.is_some());
+            if has_died && matches!(self.instance, Instance::Command(_)) {
+                // An import that died had told n8n to forget webhooks before it wrote anything.
+                self.task.start_anew(&mut done);
+            }
             return Ok(done.ended(StepStatus::Unchanged));
         }
         self.check_moved()?;
