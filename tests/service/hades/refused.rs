@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chronos_tests::{HttpServer, Response, Service};
 use serde_json::{Value, json};
 
+use super::killed::service_of;
 use super::workflows::{made, name, rename};
 use super::{asked, backed_up, row, service};
 
@@ -126,4 +127,20 @@ fn a_rollback_that_fails_before_it_begins_is_in_the_history() {
     is_down.store(0, Ordering::SeqCst);
     let done = asked(&service, "/rollback/workflow", &json!({ "workflow_id": id }));
     assert_eq!((&done["status"], name(&server, &id)), (&json!("completed"), "Intake".to_owned()), "{done}");
+}
+
+#[test]
+fn the_status_of_a_refused_write_is_told() {
+    let server = chronos_tests::n8n("1.123.81");
+    let id = made(&server, "Intake");
+    let proxy = HttpServer::pass_on_unless(&server.url(), |request| {
+        (request.method == "PUT").then(|| Response::json(418, &json!({ "message": "not this one" })))
+    });
+    let service = service_of(&proxy.url(), &server.key);
+    backed_up(&service, "control-plane");
+    rename(&server, &id, "Broken");
+    let failed = service.hades().post("/rollback/workflow", &json!({ "workflow_id": id }).to_string());
+    assert!(failed.problem(502).contains("not this one"), "{failed:?}");
+    assert_eq!(failed.json()["upstream_status"], 418);
+    assert_eq!(name(&server, &id), "Broken");
 }

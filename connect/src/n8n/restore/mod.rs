@@ -125,6 +125,8 @@ pub struct Restored {
     pub touched: bool,
     /// Why it is not restored, and in which state it was left.
     pub error: Option<String>,
+    /// The status that n8n answered, if that is why.
+    pub upstream_status: Option<u16>,
 }
 
 /// What a restore did.

@@ -52,6 +52,7 @@ pub fn restore(
         differences: Vec::new(),
         touched: false,
         error: Some(error.clone()),
+        upstream_status: None,
     }));
     Ok(RestoreReport { workflows, new_ids, is_broken, needs_start })
 }
@@ -90,6 +91,7 @@ impl Row {
             differences: Vec::new(),
             touched: false,
             error: None,
+            upstream_status: None,
         };
         let (live, unseen) = (planned.live.clone(), planned.published_unseen.clone());
         Self { result, live, is_active: planned.active, lost: Vec::new(), publish: unseen.clone(), unseen }
@@ -202,6 +204,7 @@ impl Run<'_> {
         }
         if let Some(row) = self.rows.get_mut(at) {
             row.result.error = Some(error.why);
+            row.result.upstream_status = error.status;
         }
     }
 
@@ -216,13 +219,13 @@ impl Run<'_> {
         let stored = self.stored_now(id)?;
         let Some(live) = calls::get(writer.client, live_id)? else {
             let why = "it was deleted since the plan was made".to_owned();
-            return Err(NotWritten { why, is_of_the_server: false });
+            return Err(NotWritten { why, is_of_the_server: false, status: None });
         };
         writer.update(&stored, live_id, &live)
     }
 
     fn stored_now(&self, id: &str) -> Result<Value, NotWritten> {
-        self.load(id).map_err(|e| NotWritten { why: e.to_string(), is_of_the_server: false })
+        self.load(id).map_err(|e| NotWritten { why: e.to_string(), is_of_the_server: false, status: None })
     }
 
     /// By the command line, all at once. What is active must be made inactive before, or its triggers go on.
@@ -309,8 +312,9 @@ impl Run<'_> {
             for at in waiting {
                 let Some(row) = self.rows.get_mut(at) else { continue };
                 match calls::activate(client, &row.result.live_id, row.publish.as_deref()) {
-                    Ok(()) => row.result.error = None,
+                    Ok(()) => (row.result.error, row.result.upstream_status) = (None, None),
                     Err(error) => {
+                        row.result.upstream_status = error.upstream_status();
                         let why = match &row.publish {
                             Some(asked) if Some(asked) == row.unseen.as_ref() => {
                                 format!("{FORGOTTEN}: {error}")

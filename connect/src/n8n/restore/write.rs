@@ -36,11 +36,17 @@ pub(super) struct NotWritten {
     pub(super) why: String,
     /// Whether the next one would fail like it.
     pub(super) is_of_the_server: bool,
+    /// The status that n8n answered.
+    pub(super) status: Option<u16>,
 }
 
 impl From<Error> for NotWritten {
     fn from(error: Error) -> Self {
-        Self { is_of_the_server: error.is_of_the_server(), why: error.to_string() }
+        Self {
+            is_of_the_server: error.is_of_the_server(),
+            status: error.upstream_status(),
+            why: error.to_string(),
+        }
     }
 }
 
@@ -87,7 +93,7 @@ impl Writer<'_> {
             Err(undo) => format!("putting it back failed too ({undo}): it may be changed"),
         };
         let why = format!("{error}; {state}");
-        Err(NotWritten { why, is_of_the_server: error.is_of_the_server() })
+        Err(NotWritten { why, ..NotWritten::from(error) })
     }
 
     fn overwrite(&mut self, stored: &Value, id: &str, live: &Value, was_active: bool) -> Result<Written> {

@@ -5,6 +5,7 @@ use chronos_snapshot::Strategy;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::error::Error;
 use crate::operations::restore::plan::{Plan, StepPlan};
 
 /// Errors of one step that an answer holds; more are only counted.
@@ -98,6 +99,9 @@ pub struct WorkflowDone {
     /// Why it is not back, and in which state it was left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The status that n8n answered, if that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_status: Option<u16>,
 }
 
 /// Something that is not back.
@@ -201,6 +205,18 @@ impl StepDone {
             None => self.restored += 1,
         }
         self.workflows.push(workflow);
+    }
+
+    /// Why it failed, with what an outside system answered.
+    pub(super) fn failure(&self) -> Error {
+        let why = self.error.clone().unwrap_or_default();
+        match self.workflows.iter().find_map(|workflow| workflow.upstream_status) {
+            Some(status) => {
+                let system = "n8n".to_owned();
+                Error::Connect(chronos_connect::Error::Upstream { system, status: Some(status), why })
+            }
+            None => Error::StepFailed(why),
+        }
     }
 
     /// Whether it wrote something, or had nothing to write.

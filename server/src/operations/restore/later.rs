@@ -79,6 +79,7 @@ impl Gone {
             differences: Vec::new(),
             touched: true,
             error,
+            upstream_status: None,
         }
     }
 }

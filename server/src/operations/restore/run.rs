@@ -244,7 +244,7 @@ impl Task<'_> {
                 failed
             });
             if done.status == StepStatus::Failed && cause.is_none() {
-                cause = Some(Error::StepFailed(done.error.clone().unwrap_or_default()));
+                cause = Some(done.failure());
             }
             restored.steps.push(done);
         }

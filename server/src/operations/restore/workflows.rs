@@ -301,6 +301,7 @@ fn as_planned(workflow: &Planned) -> WorkflowDone {
         differences: workflow.differences.clone(),
         touched: false,
         error: None,
+        upstream_status: None,
     }
 }
 
@@ -354,6 +355,7 @@ impl Workflows<'_> {
                 differences: workflow.differences,
                 touched: workflow.touched,
                 error: workflow.error,
+                upstream_status: workflow.upstream_status,
             });
         }
         // What came later goes only if all that was there before is there again.
