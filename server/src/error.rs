@@ -196,8 +196,8 @@ pub enum Error {
     /// No snapshot of that name was deleted, or it is gone for good.
     #[error("{0}")]
     NotInTrash(chronos_snapshot::Error),
-    /// A target that nobody configured, without anything else to back up.
-    #[error("target {target} is not configured, and no path was given")]
+    /// A target that nobody configured.
+    #[error("target {target} is not configured")]
     UnknownTarget {
         /// The target.
         target: String,
@@ -495,6 +495,19 @@ impl Error {
     /// A local file failed.
     pub(crate) fn local(path: &Path, source: io::Error) -> Self {
         Self::Local { path: printable(path.as_os_str().as_bytes()), source }
+    }
+
+    /// The same of a value that is not allowed, where the caller knows the field by another name.
+    #[must_use]
+    pub fn of_field(self, field: &str, known_as: &str) -> Self {
+        match self {
+            Self::Value { place, why } if place == field => Self::Value { place: known_as.to_owned(), why },
+            Self::NotRestored { rollback_id, report, cause } => {
+                let cause = Box::new(cause.of_field(field, known_as));
+                Self::NotRestored { rollback_id, report, cause }
+            }
+            other => other,
+        }
     }
 
     /// What an outside system answered that made a backup fail.

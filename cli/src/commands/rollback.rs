@@ -143,7 +143,15 @@ impl Rollback {
             fingerprint: self.fingerprint.clone(),
             ..RestoreRequest::default()
         };
-        let done = restore(app.workplace()?, &app.open()?, &request)?;
+        let done = restore(app.workplace()?, &app.open()?, &request).map_err(|error| {
+            let options = [
+                ("components", "--component"),
+                ("tables", "--table"),
+                ("schemas", "--schema"),
+                ("restore_target_path", "--to"),
+            ];
+            options.iter().fold(error, |error, (field, option)| error.of_field(field, option))
+        })?;
         app.output.finish();
         show(app, &done)?;
         app.output.document(&done)?;

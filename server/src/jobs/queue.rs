@@ -8,6 +8,7 @@ use crate::jobs::task::{BackupTask, Task};
 use crate::jobs::view::JobView;
 use crate::operations::backup::{BackupRequest, SeveralRequest, plan};
 use crate::operations::schedules::key;
+use crate::operations::targets::known_target;
 use crate::state::{Cancelled, JobFilter, JobRow, NewJob, State};
 use crate::workplace::Workplace;
 
@@ -44,9 +45,15 @@ pub fn enqueue(workplace: &Workplace, task: &Task, patience: Patience) -> Result
 }
 
 /// Jobs that fit, newest first.
+///
+/// # Errors
+/// [`Error::UnknownTarget`] for one that nothing here knows.
 pub fn list(workplace: &Workplace, filter: &JobFilter<'_>, limit: u32) -> Result<Vec<JobView>> {
     let now = workplace.env.clock.now();
-    let rows = state(workplace)?.jobs(&key(workplace), filter, limit)?;
+    let state = state(workplace)?;
+    let target = filter.target.map(|name| known_target(&workplace.config, &state, name)).transpose()?;
+    let filter = JobFilter { target: target.as_deref(), ..filter.clone() };
+    let rows = state.jobs(&key(workplace), &filter, limit)?;
     Ok(rows.iter().map(|row| JobView::new(row, now)).collect())
 }
 

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::catalog::{rfc3339, target_name};
+use crate::catalog::rfc3339;
 use crate::error::Result;
 use crate::operations::restore::settle;
+use crate::operations::targets::known_target;
 use crate::state::{Rollback, RollbackFilter, RollbackStatus, State};
 use crate::workplace::Workplace;
 
@@ -66,7 +67,9 @@ impl From<Rollback> for HistoryRow {
 /// The calls that fit, newest first. Those whose process ended without a word are marked before.
 ///
 /// # Errors
-/// The state of this host cannot be read.
+/// [`Error::UnknownTarget`] for one that nothing here knows; the state of this host cannot be read.
+///
+/// [`Error::UnknownTarget`]: crate::error::Error::UnknownTarget
 pub fn history(
     workplace: &Workplace,
     target: Option<&str>,
@@ -74,8 +77,9 @@ pub fn history(
     limit: u32,
 ) -> Result<Vec<HistoryRow>> {
     settle(workplace)?;
-    let target = target.map(|name| target_name(&workplace.config, name));
+    let state = State::open(&workplace.places.state)?;
+    let target = target.map(|name| known_target(&workplace.config, &state, name)).transpose()?;
     let filter = RollbackFilter { target: target.as_deref(), status, ..RollbackFilter::default() };
-    let rows = State::open(&workplace.places.state)?.rollbacks(&filter, limit)?;
+    let rows = state.rollbacks(&filter, limit)?;
     Ok(rows.into_iter().map(HistoryRow::from).collect())
 }

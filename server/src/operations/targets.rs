@@ -4,10 +4,11 @@ use chronos_snapshot::Snapshot;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::catalog::Catalog;
-use crate::config::TargetConfig;
+use crate::catalog::{Catalog, target_name};
+use crate::config::{Config, TargetConfig};
 use crate::error::{Error, Result};
 use crate::operations::drill::Drilled;
+use crate::operations::restore::ALL;
 use crate::sources::{self, SourceState};
 use crate::state::{DrillFilter, DrillStatus, Run, RunFilter, State};
 use crate::workplace::Workplace;
@@ -42,6 +43,16 @@ pub struct LastProven {
     pub proven_at: String,
     /// How long ago.
     pub age_seconds: u64,
+}
+
+/// The name of a target of which rows are asked for: one that is configured, or that something which this host has done was about.
+///
+/// # Errors
+/// [`Error::UnknownTarget`]; those of the state.
+pub(crate) fn known_target(config: &Config, state: &State, name: &str) -> Result<String> {
+    let target = target_name(config, name);
+    let is_known = config.target(name).is_some() || name == ALL || state.knows_target(&target)?;
+    if is_known { Ok(target) } else { Err(Error::UnknownTarget { target }) }
 }
 
 /// Drills that are looked at for the last one that came to its end.

@@ -120,7 +120,12 @@ fn one(
         return Err(not(row, "it belongs to another repository: name that one"));
     }
     if row.strategy.as_deref() == Some(Strategy::NewLocation.name()) {
-        return Err(not(row, "it made a new place and changed nothing else: remove that place"));
+        let made = report.and_then(|report| report.get("message")).and_then(Value::as_str);
+        let made = made.map(|said| format!(" ({said})")).unwrap_or_default();
+        return Err(not(
+            row,
+            &format!("it made a new place and changed nothing else: remove that place{made}"),
+        ));
     }
     let part = meant_part(report);
     // One that did not live to say what it did has said at most which part that was of.

@@ -3,6 +3,7 @@
 use std::fs;
 
 use chronos_tests::postgres::{ORDERS, Postgres};
+use chronos_tests::{Service, configure};
 use serde_json::{Value, json};
 
 use super::{asked, backed_up, row, service};
@@ -99,10 +100,40 @@ fn what_is_not_there_is_named() {
     let ask = |body: Value| service.hades().post("/rollback", &body.to_string());
     assert!(ask(json!({})).problem(422).contains("backup_id is missing"));
     assert!(ask(json!({"backup_id": "nothing"})).problem(404).contains("nothing"));
-    assert!(ask(json!({"backup_id": id, "component": "crm"})).problem(422).contains("it has config, files"));
+    let other = ask(json!({"backup_id": id, "component": "crm"}));
+    assert!(other.problem(422).contains("it has config, files"));
+    assert_eq!(other.json()["field"], "component");
     assert!(ask(json!({"backup_id": id, "compnent": "x"})).problem(422).contains("component"));
     assert!(ask(json!({"backup_id": id, "strategy": "new_location"})).problem(422).contains("new place"));
     assert!(ask(json!({"backup_id": id, "strategy": "sideways"})).problem(422).contains("overwrite"));
+}
+
+#[test]
+fn rows_of_a_target_are_listed_as_long_as_there_are_any() {
+    let service = service(NOTES);
+    service.file("notes/a", "old");
+    service.file("settings/s", "old");
+    let id = backed_up(&service, "notes");
+    asked(&service, "/rollback", &json!({ "backup_id": id }));
+    let unknown = |service: &Service, name: &str| {
+        for path in ["history", "jobs"] {
+            let said = service.get(&format!("/{path}?target={name}")).problem(404);
+            assert!(said.contains(name), "{said}");
+        }
+        service.hades().get(&format!("/history?target={name}")).problem(404);
+    };
+    unknown(&service, "nowhere");
+    // What is configured, or every target, has rows or none.
+    for name in ["notes", "texts", "chronos", "all"] {
+        service.get(&format!("/history?target={name}")).expect(200);
+        service.get(&format!("/jobs?target={name}")).expect(200);
+    }
+    let program = service.killed();
+    configure(&program, "[[target]]\nname = \"other\"\npaths = [\"HOME/other\"]\n");
+    let service = Service::start(program, &[]);
+    assert_eq!(service.hades().get("/history?target=notes").expect(200)["count"], 1);
+    service.get("/jobs?target=notes").expect(200);
+    unknown(&service, "texts");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::http::blocking::look;
 use crate::http::common::words::{given, one_of, rows};
+use crate::http::document::Names;
 use crate::http::fields;
 use crate::http::name::JobId;
 use crate::http::problem::Problem;
@@ -31,7 +32,7 @@ pub(super) struct Parameters {
     status: Option<String>,
     /// `backup`, `verify`, `cleanup`, `restore` or `drill`.
     kind: Option<String>,
-    /// Of this target alone.
+    /// Of this target alone: one that is configured, or of which there are rows.
     target: Option<String>,
     /// That this schedule asked for.
     schedule: Option<String>,
@@ -60,6 +61,7 @@ pub(super) struct Listing {
 /// Those that wait, those that run, and those that have ended within the last 90 days.
 #[utoipa::path(get, path = "/jobs", tag = "jobs", params(Parameters), responses(
     (status = 200, description = "A page of them", body = Listing),
+    Names,
 ))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
@@ -78,8 +80,6 @@ fn page(service: &Service, asked: Parameters) -> Result<Listing, Problem> {
         let why = "cursor: this is not the next_cursor of an answer; leave it out for the first page";
         cursor.parse::<i64>().map_err(|_| Problem::invalid("cursor", why))
     });
-    let config = &service.workplace().config;
-    let target = target.map(|name| crate::catalog::target_name(config, &name));
     let schedule = given(asked.schedule);
     let filter = JobFilter {
         status: status.as_deref().and_then(JobStatus::of_word),

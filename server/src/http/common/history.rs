@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::error::Error;
 use crate::http::blocking::look;
 use crate::http::common::words::{given, one_of, rows};
+use crate::http::document::Names;
 use crate::http::fields;
 use crate::http::name::RollbackId;
 use crate::http::problem::Problem;
@@ -31,7 +32,7 @@ pub(in crate::http) struct Parameters {
     #[serde(deserialize_with = "fields::number")]
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
-    /// Of this target alone.
+    /// Of this target alone: one that is configured, or of which there are rows.
     target: Option<String>,
     /// `running`, `completed`, `partial`, `failed` or `interrupted`.
     status: Option<String>,
@@ -52,6 +53,7 @@ pub(in crate::http) struct Listing {
 /// One whose process ended without a word is `interrupted`; `pre_rollback_backup` is then what to look at.
 #[utoipa::path(get, path = "/history", tag = "restore", params(Parameters), responses(
     (status = 200, description = "The newest of them", body = Listing),
+    Names,
 ))]
 pub(in crate::http) async fn get(
     State(service): State<Arc<Service>>,

@@ -68,7 +68,10 @@ pub(super) async fn post(
 ) -> Result<Response, Problem> {
     let request = meant(asked)?;
     let component = request.components.first().cloned();
-    let done = work(&service, move |service| restore(service.workplace(), &service.repository()?, &request));
+    let done = work(&service, move |service| {
+        let restored = restore(service.workplace(), &service.repository()?, &request);
+        restored.map_err(|error| error.of_field("components", "component"))
+    });
     let mut restored = done.await?;
     if let Some(component) = component {
         restored.component = component;
