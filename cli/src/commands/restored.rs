@@ -1,6 +1,7 @@
 //! What a restore into live systems did, or would do, as people read it.
 
 use chronos_server::operations::restore::{Plan, Restored};
+use chronos_snapshot::counted;
 
 use crate::context::App;
 use crate::error::{Exit, Failure};
@@ -20,8 +21,10 @@ pub(crate) fn show(app: &App, restored: &Restored) -> Result<(), Failure> {
     }
     for step in &restored.steps {
         for database in &step.databases {
-            let name = &database.name;
-            out.summary(format!("database {name}: {} tables", database.tables))?;
+            let about = if database.rows_estimated { "about " } else { "" };
+            let rows = database.rows.map(|rows| format!(", {about}{}", counted(rows, "row")));
+            let tables = counted(database.tables, "table");
+            out.summary(format!("database {}: {tables}{}", database.name, rows.unwrap_or_default()))?;
         }
         for note in &step.notes {
             out.detail(note);

@@ -138,7 +138,7 @@ impl Client {
         of_server(&self.connection.shown(), error)
     }
 
-    fn unexpected(&self, of: &str, found: &str) -> Error {
+    pub(super) fn unexpected(&self, of: &str, found: &str) -> Error {
         let why = format!("it answered {found:?} when asked for {of}");
         Error::Upstream { system: self.connection.shown(), status: None, why }
     }

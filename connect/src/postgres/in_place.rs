@@ -147,11 +147,13 @@ pub(super) fn restore(
         }
         Err(error) => vec![format!("what is there now could not be read back: {error}")],
     };
-    if let Err(error) = client.analyze(&options.database, options.time_limit) {
-        notes.push(format!("its statistics could not be made anew: {error}"));
-    }
+    let counted = client
+        .analyze(&options.database, options.time_limit)
+        .and_then(|()| client.counted(&options.database, &options.part))
+        .inspect_err(|error| notes.push(format!("its statistics could not be made anew: {error}")))
+        .ok();
     let (entries, tables) = (chosen.list.entries.len(), chosen.list.tables().len());
-    Ok(DatabaseReport { entries, tables, roles: Vec::new(), old: None, notes, differences })
+    Ok(DatabaseReport { entries, tables, counted, roles: Vec::new(), old: None, notes, differences })
 }
 
 /// The statements of the archive into the session, with the commit if the archive is whole; then its end.

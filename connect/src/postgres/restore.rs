@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::names::random_name;
 use crate::postgres::archive::{ArchiveEntry, ArchiveList};
 use crate::postgres::client::Client;
+use crate::postgres::counted::Counted;
 use crate::postgres::in_place::{self, Begun, Held, InPlace, InPlacePlan, Seen};
 use crate::postgres::part::Part;
 use crate::postgres::roles::missing;
@@ -88,6 +89,8 @@ pub struct DatabaseReport {
     pub entries: usize,
     /// Tables of the archive.
     pub tables: usize,
+    /// What is there now; `None` if it could not be counted.
+    pub counted: Option<Counted>,
     /// Roles that were made.
     pub roles: Vec<String>,
     /// Name of the database that was there before, if it was kept.
@@ -194,11 +197,12 @@ pub fn restore_database_noting(
         maintenance: options.maintenance.clone(),
     }))?;
     let done = fill(options, &archive, &staging, &script, content)
-        .and_then(|()| options.take_place(&staging, exists.then_some(&old)));
+        .and_then(|counted| options.take_place(&staging, exists.then_some(&old)).map(|swap| (counted, swap)));
     match done {
-        Ok(swap) => Ok(DatabaseReport {
+        Ok((counted, swap)) => Ok(DatabaseReport {
             entries: archive.entries.len(),
             tables: archive.tables().len(),
+            counted: Some(counted),
             roles,
             old: swap.old,
             notes: swap.notes,
@@ -277,14 +281,14 @@ pub(super) fn maintenance_of(given: Option<&str>, database: &str) -> String {
     given.unwrap_or(usual).to_owned()
 }
 
-/// Makes the new database, restores into it, and looks whether everything is there.
+/// Makes the new database, restores into it, looks whether everything is there, and counts it.
 fn fill(
     options: &DatabaseRestore,
     archive: &ArchiveList,
     staging: &str,
     script: &[String],
     content: &mut Content<'_>,
-) -> Result<()> {
+) -> Result<Counted> {
     let (client, maintenance) = (&options.client, options.maintenance());
     let made = script.iter().find(|s| s.starts_with("CREATE DATABASE "));
     let plain = format!("CREATE DATABASE {} TEMPLATE template0", identifier(staging));
@@ -303,7 +307,8 @@ fn fill(
     if !properties.is_empty() {
         client.query(Some(&maintenance), &properties.join(";\n"))?;
     }
-    client.analyze(staging, options.time_limit)
+    client.analyze(staging, options.time_limit)?;
+    client.counted(staging, &Part::default())
 }
 
 /// Fails unless everything that was stored is there.

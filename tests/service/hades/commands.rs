@@ -97,8 +97,13 @@ fn a_snapshot_or_a_part_of_it_goes_back() {
         assert!(told.stderr.contains(words), "{}", told.stderr);
     };
     refused(&["rollback"], "SNAP");
+    refused(&["history", "--target", "nowhere"], "nowhere is not configured");
+    refused(&["jobs", "list", "--target", "nowhere"], "nowhere is not configured");
     refused(&["rollback", "latest", "--version", "x"], "cannot be used with");
-    refused(&["rollback", "latest:notes", "--component", "crm"], "it has files");
+    refused(
+        &["rollback", "latest:notes", "--component", "crm"],
+        "--component: the snapshot has no component",
+    );
 }
 
 /// A database, and a folder beside it.
@@ -154,6 +159,6 @@ fn a_database_goes_into_a_new_one_or_into_that_of_another_target() {
     assert_eq!(fs::read_to_string(new).unwrap(), "a");
     // Over it; that of the snapshot stays.
     let told = home.run(["rollback", "latest:shop", "--component", "crm", "--target", "staging"]);
-    assert!(told.expect_code(0).stdout.contains(&format!("database {other}: 1 tables")));
+    assert!(told.expect_code(0).stdout.contains(&format!("database {other}: 1 table, 1 row")));
     assert_eq!((item(other), item(name)), ("tea".into(), "milk".into()));
 }

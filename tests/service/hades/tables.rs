@@ -8,7 +8,8 @@ use super::{asked, backed_up, service};
 const SHOP: &str = "
     CREATE TABLE accounts(id serial PRIMARY KEY, name text); INSERT INTO accounts(name) VALUES ('one'), ('two');
     CREATE TABLE orders(id int PRIMARY KEY, account int REFERENCES accounts); INSERT INTO orders VALUES (1, 1);
-    CREATE SCHEMA app; CREATE TABLE app.settings(key text); INSERT INTO app.settings VALUES ('a')";
+    CREATE SCHEMA app; CREATE TABLE app.settings(key text); INSERT INTO app.settings VALUES ('a');
+    ALTER TABLE app.settings ALTER key SET STATISTICS 0";
 
 fn target(server: &Postgres, name: &str, database: &str) -> String {
     format!(
@@ -52,6 +53,9 @@ fn a_table_goes_back_alone_and_its_undo_puts_back_nothing_else() {
         (&json!("completed"), &json!(["public.accounts"])),
         "{done}"
     );
+    let of_part =
+        json!([{ "name": name, "created": false, "tables": 1, "rows": 2, "rows_estimated": false }]);
+    assert_eq!(done["steps"][0]["databases"], of_part, "{done}");
     assert_eq!(
         (names(name), server.sql(name, "SELECT count(*) FROM orders")),
         ("one two".into(), "2".into())
@@ -71,6 +75,9 @@ fn a_table_goes_back_alone_and_its_undo_puts_back_nothing_else() {
     let schema = json!({ "schemas": ["app"], "components": ["crm"] });
     let done = service.post(&format!("/restore/{id}"), &schema.to_string()).expect(200);
     assert_eq!((&done["schemas"], count(name, "app.settings")), (&json!(["app"]), "1".into()), "{done}");
+    // Of a table without statistics the server reads a part alone.
+    let database = &done["steps"][0]["databases"][0];
+    assert_eq!((&database["rows"], &database["rows_estimated"]), (&json!(1), &json!(true)), "{done}");
     asked(&service, "/undo", &json!({ "rollback_id": done["rollback_id"] }));
     assert_eq!(server.sql(name, "SELECT to_regnamespace('app') IS NULL"), "t");
 

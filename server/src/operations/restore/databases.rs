@@ -337,7 +337,9 @@ impl Step for Databases<'_> {
                     done.databases.push(DatabaseDone {
                         name: name.clone(),
                         created: !one.exists,
-                        tables: report.tables as u64,
+                        tables: report.counted.map_or(report.tables as u64, |counted| counted.tables),
+                        rows: report.counted.map(|counted| counted.rows),
+                        rows_estimated: report.counted.is_some_and(|counted| !counted.is_exact),
                     });
                     done.notes.extend(report.roles.into_iter().map(|role| format!("role {role} was made")));
                     done.notes.extend(report.notes);

@@ -74,8 +74,14 @@ pub struct DatabaseDone {
     pub name: String,
     /// Whether there was none of that name before.
     pub created: bool,
-    /// Tables that were put back.
+    /// Tables that are there now; of a part of a database those of that part. What belongs to extensions and to roles whose rights the
+    /// user does not have is not counted.
     pub tables: u64,
+    /// Rows in them, as they were counted after the restore; absent if they could not be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Whether the rows of some tables are estimated, since these are too big to be counted in passing.
+    pub rows_estimated: bool,
 }
 
 /// What became of a workflow.
@@ -300,7 +306,13 @@ mod tests {
 
     #[test]
     fn a_new_place_is_named_by_itself() {
-        let made = |name: &str| DatabaseDone { name: name.into(), created: true, tables: 1 };
+        let made = |name: &str| DatabaseDone {
+            name: name.into(),
+            created: true,
+            tables: 1,
+            rows: None,
+            rows_estimated: false,
+        };
         let one = StepDone { databases: vec![made("crm_1")], ..step("crm", StepStatus::Completed) };
         let base = Restored {
             strategy: "new_location".into(),
