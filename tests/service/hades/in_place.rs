@@ -33,14 +33,21 @@ fn what_is_written_after_the_snapshot_of_before_is_not_lost() {
     let server = Postgres::shared();
     let name = "written_meanwhile";
     let (service, id) = changed(&server, name);
-    // As soon as the snapshot of before has the database, somebody writes.
+    server.sql(name, &format!("SET ROLE {name}; CREATE SEQUENCE tickets; CREATE TABLE bills(id int GENERATED ALWAYS AS IDENTITY)"));
+    // As soon as the snapshot of before has the database, somebody writes, or takes a number.
     let wrap = "case \"$*\" in *schema-only*) ;; *pg_dump*) \"$@\"; code=$?;
-        psql -XAtqc \"SET lock_timeout = 100; INSERT INTO orders VALUES (2, 'milk')\" >> HOME/said 2>&1; exit $code ;; esac; exec \"$@\"";
+        psql -XAtqc \"SET lock_timeout = 100; INSERT INTO orders VALUES (2, 'milk')\" >> HOME/said 2>&1
+        for taken in tickets bills_id_seq; do psql -XAtqc \"SET lock_timeout = 100; SELECT nextval('$taken')\" >> HOME/$taken 2>&1; done; exit $code ;; esac; exec \"$@\"";
     let home = service.path("").display().to_string();
     service.file("wrap", wrap.replace("HOME", home.trim_end_matches('/')));
     let done = asked(&service, "/rollback", &json!({ "backup_id": id }));
     let said = fs::read_to_string(service.path("said")).unwrap();
     assert!(said.contains("lock timeout"), "whoever writes is told so: {said}");
+    for sequence in ["tickets", "bills_id_seq"] {
+        let said = fs::read_to_string(service.path(sequence)).unwrap();
+        let is_given = said.lines().any(|line| line.parse::<u64>().is_ok());
+        assert!(said.contains("lock timeout") && !is_given, "{sequence}: {said}");
+    }
     assert_eq!(server.sql(name, "SELECT string_agg(item, ' ') FROM orders"), "tea", "{done}");
 }
 

@@ -60,9 +60,10 @@ impl Held {
         let limit = options.in_place.lock_limit.as_millis();
         let locks: String =
             standing.catalogs().chain(standing.locks()).map(|l| lock(l, AGAINST_WRITERS)).collect();
+        let numbers: String = standing.numbers().map(|statement| format!("{statement};\n")).collect();
         let beginning = format!(
             "BEGIN;\nSET LOCAL search_path = '';\nSET LOCAL statement_timeout = 0;\nSET LOCAL idle_in_transaction_session_timeout = 0;\n\
-             SET LOCAL lock_timeout = {limit};\nSET LOCAL client_min_messages = warning;\n{}{locks}{}",
+             SET LOCAL lock_timeout = {limit};\nSET LOCAL client_min_messages = warning;\n{}{locks}{numbers}{}",
             ending(options),
             glance(archive, &options.part, SEEN)
         );

@@ -112,6 +112,11 @@ impl Standing {
         self.of("lock").filter(|row| !row.kind.is_empty()).map(|row| &*row.statement)
     }
 
+    /// Statements that keep others from taking numbers of sequences that go.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = &str> {
+        self.of("number").map(|row| &*row.statement)
+    }
+
     /// Statements that drop it, and give what stays the rights that it has in a new database.
     pub(super) fn changes(&self) -> impl Iterator<Item = &str> {
         self.of("drop").chain(self.of("reset")).map(|row| &*row.statement)

@@ -139,6 +139,11 @@ WITH RECURSIVE mine AS (
     UNION ALL SELECT 4, 'lock', '', '', 'LOCK TABLE ONLY ' || pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(c.relname)
         FROM taken t JOIN pg_catalog.pg_class c ON c.oid = t.objid JOIN spaces s ON s.oid = c.relnamespace
         WHERE t.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.relkind IN ('r', 'p') AND c.relowner IN (SELECT oid FROM mine)
+    -- Nothing changes, and nobody else takes a number. Sequences know no other lock.
+    UNION ALL SELECT 4, 'number', '', '', 'ALTER SEQUENCE ' || pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(c.relname) || ' CACHE ' || q.seqcache
+        FROM taken t JOIN pg_catalog.pg_class c ON c.oid = t.objid JOIN spaces s ON s.oid = c.relnamespace
+        JOIN pg_catalog.pg_sequence q ON q.seqrelid = c.oid
+        WHERE t.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.relowner IN (SELECT oid FROM mine)
     UNION ALL SELECT 4, 'lock', 'catalog', '', 'LOCK TABLE ONLY pg_catalog.pg_largeobject, ONLY pg_catalog.pg_largeobject_metadata'
         FROM large WHERE is_locked
     UNION ALL SELECT 5, 'drop', type, type || ' ' || identity, CASE
