@@ -53,6 +53,8 @@ fn a_postgresql_comes_back_exactly_and_what_came_later_can_be_had_again() {
     assert_eq!(server.sql(name, "SELECT x FROM later"), "7");
 
     let done = restored(&service, &id, &json!({}));
+    let whole = json!([{ "name": name, "created": false, "tables": 1, "rows": 1, "rows_estimated": false }]);
+    assert_eq!(done["steps"][0]["databases"], whole, "{done}");
     assert_eq!(server.sql(name, "SELECT item FROM orders WHERE total() = 1"), "tea");
     assert_eq!(server.sql(name, "SELECT to_regclass('later') IS NULL, count(*) FROM pg_policies"), "t|1");
     assert_eq!(server.sql(name, "SELECT count(*) FROM pg_indexes WHERE indexname = 'by_item'"), "1");
@@ -141,6 +143,43 @@ fn an_sqlite_comes_back_while_its_users_are_stopped() {
     let before = done["pre_rollback_backup"].as_str().unwrap();
     let kept = service.program().run(["cat", &format!("{before}:{}", live.display())]).expect_code(0);
     assert_eq!(kept.stdout, "scrambled");
+}
+
+#[test]
+fn an_sqlite_that_could_not_be_taken_back_is_brought_to_an_end_later() {
+    // Its users cannot be started with the new one, and not be stopped then.
+    let service = service(
+        "[[target]]\nname = \"bus\"\n[[target.source]]\nname = \"events\"\nkind = \"sqlite\"\npath = \"HOME/bus.sqlite\"\n\
+         stop = \"test ! -e HOME/stuck\"\n\
+         start = \"echo start >> HOME/said; test ! -e HOME/broken || { touch HOME/stuck; exit 1; }\"\n",
+    );
+    let open = || Connection::open(service.path("bus.sqlite")).unwrap();
+    let count = |of: &Connection| of.query_row("SELECT count(*) FROM events", [], |row| row.get::<_, i64>(0));
+    open().execute_batch("CREATE TABLE events(id INTEGER); INSERT INTO events VALUES (1)").unwrap();
+    let id = backed_up(&service, "bus");
+    open().execute_batch("INSERT INTO events VALUES (2)").unwrap();
+    service.file("broken", "");
+    let answer = restore(&service, &id, &json!({}));
+    assert!(answer.text.contains("undoing it failed too"), "{}", answer.text);
+    let of_it = |service: &Service| service.get("/history").expect(200)["history"][0].clone();
+    assert_eq!(of_it(&service)["status"], "interrupted", "{}", of_it(&service));
+    fs::remove_file(service.path("broken")).unwrap();
+    fs::remove_file(service.path("stuck")).unwrap();
+    fs::remove_file(service.path("said")).unwrap();
+    let service = Service::start(service.killed(), &[]);
+    let row = of_it(&service);
+    let told = row["error_message"].as_str().unwrap();
+    assert!(
+        told.contains("bus.sqlite is as in the snapshot") && told.contains("those who use it were started"),
+        "{told}"
+    );
+    assert_eq!(fs::read_to_string(service.path("said")).unwrap(), "start\n");
+    let live = Connection::open(service.path("bus.sqlite")).unwrap();
+    assert_eq!(count(&live).unwrap(), 1);
+    drop(live);
+    let undo = json!({ "rollback_id": row["rollback_id"] }).to_string();
+    assert_eq!(service.hades().post("/undo", &undo).expect(200)["status"], "completed");
+    assert_eq!(count(&Connection::open(service.path("bus.sqlite")).unwrap()).unwrap(), 2);
 }
 
 #[test]

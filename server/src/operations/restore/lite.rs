@@ -174,7 +174,8 @@ impl Step for Database<'_> {
         };
         let content =
             |into: &mut dyn Write| task.tree.cat(&self.stored, WHOLE, into).map(drop).map_err(Failed::from);
-        let report = put_back_noting(&options, content, &mut note)?;
+        let report = put_back_noting(&options, content, &mut note)
+            .inspect_err(|error| noted.iter().for_each(|noted| noted.failed(error)))?;
         noted.iter().for_each(Noted::done);
         let note = format!("{} tables, checked", report.checked.tables.len());
         let old = report.old.map(|old| format!("the database that was there is {}", shown(&old)));
