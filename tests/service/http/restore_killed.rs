@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, ChildStdin, Stdio};
 use std::time::{Duration, Instant};
 
 use chronos_tests::compare::capture;
@@ -45,9 +45,14 @@ fn wait_until(what: impl Fn() -> bool) {
 
 /// Restores, and kills the service once it has come to where it waits.
 fn killed(service: Service, id: &str, is_there: impl Fn() -> bool) -> Program {
+    killed_asked(service, id, "{}", is_there)
+}
+
+/// The same, asked for by this body.
+fn killed_asked(service: Service, id: &str, body: &'static str, is_there: impl Fn() -> bool) -> Program {
     let url = format!("{}/restore/{id}", service.url());
     // It is killed before it can answer.
-    let asking = std::thread::spawn(move || drop(chronos_tests::http_client().post(url).body("{}").send()));
+    let asking = std::thread::spawn(move || drop(chronos_tests::http_client().post(url).body(body).send()));
     wait_until(is_there);
     let program = service.killed();
     asking.join().unwrap();
@@ -205,13 +210,14 @@ fn a_postgresql_that_was_being_exchanged_can_be_used_again() {
     assert_eq!(server.sql(name, "SELECT item FROM orders"), "tea");
 }
 
-/// The same, restored in place by programs behind a prefix.
-fn changed_in_place(server: &Postgres, name: &str, prefix: &str) -> (Service, String) {
-    server.sql("postgres", &format!("CREATE DATABASE {name}"));
-    // Whoever fills it waits for a lock of the test.
-    let slow = "CREATE FUNCTION wait() RETURNS int LANGUAGE plpgsql AS
+/// Whoever fills a view waits for a lock of the test.
+const SLOW: &str = "CREATE FUNCTION wait() RETURNS int LANGUAGE plpgsql AS
          $$ BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(7); RETURN 1; END $$;
          CREATE MATERIALIZED VIEW slow AS SELECT wait()";
+
+/// The same, restored in place by programs behind a prefix.
+fn changed_in_place(server: &Postgres, name: &str, prefix: &str, slow: &str) -> (Service, String) {
+    server.sql("postgres", &format!("CREATE DATABASE {name}"));
     server.sql(name, &format!("CREATE TABLE orders(item text); INSERT INTO orders VALUES ('tea'); {slow}"));
     let program = Program::with_repository();
     fs::write(program.home().join("wrap"), prefix).unwrap();
@@ -229,11 +235,8 @@ fn changed_in_place(server: &Postgres, name: &str, prefix: &str) -> (Service, St
     (service, id)
 }
 
-#[test]
-fn a_postgresql_in_place_that_was_being_filled_is_as_it_was() {
-    let server = Postgres::shared();
-    let name = "killed_in_place";
-    let (service, id) = changed_in_place(&server, name, "exec \"$@\"");
+/// A session that has the lock of the test until its input ends.
+fn holding(server: &Postgres, name: &str) -> (Child, ChildStdin) {
     let mut holder = server
         .client("psql", &["-X", "-q", "-d", name])
         .stdin(Stdio::piped())
@@ -242,10 +245,24 @@ fn a_postgresql_in_place_that_was_being_filled_is_as_it_was() {
         .unwrap();
     let mut into = holder.stdin.take().unwrap();
     writeln!(into, "SELECT pg_advisory_lock(7);").unwrap();
+    (holder, into)
+}
+
+/// Whether a statement that begins so waits for that lock.
+fn waits(server: &Postgres, name: &str, statement: &str) -> bool {
     let waits = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND wait_event = 'advisory' AND query LIKE 'REFRESH%'"
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}' AND wait_event = 'advisory' AND query LIKE '{statement}%'"
     );
-    let program = killed(service, &id, || server.sql("postgres", &waits) == "1");
+    server.sql("postgres", &waits) == "1"
+}
+
+#[test]
+fn a_postgresql_in_place_that_was_being_filled_is_as_it_was() {
+    let server = Postgres::shared();
+    let name = "killed_in_place";
+    let (service, id) = changed_in_place(&server, name, "exec \"$@\"", SLOW);
+    let (mut holder, into) = holding(&server, name);
+    let program = killed(service, &id, || waits(&server, name, "REFRESH"));
     let service = Service::start(program, &[]);
     let sessions = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'chronos %' AND datname = '{name}'"
@@ -260,26 +277,80 @@ fn a_postgresql_in_place_that_was_being_filled_is_as_it_was() {
     assert_eq!(server.sql(name, "SELECT item, to_regclass('later') IS NULL FROM orders"), "tea|t");
 }
 
-#[test]
-fn a_postgresql_in_place_that_was_committed_is_as_in_the_snapshot() {
-    let server = Postgres::shared();
-    let name = "killed_committed";
-    // What compares afterwards waits; what looks before does not.
+/// Restores, and kills the service when it compares afterwards; what looks before does not wait.
+fn killed_comparing(service: Service, id: &str, body: &'static str) -> Program {
     let wrap = "case \"$*\" in *pg_dump*--schema-only*) test \"$(psql -XAtc 'SELECT item FROM orders')\" = coffee || { touch HOME/reached; read line < HOME/gate; } ;; esac; exec \"$@\"";
-    let (service, id) = changed_in_place(&server, name, "exec \"$@\"");
     let home = service.path("").display().to_string();
     fs::write(service.path("wrap"), wrap.replace("HOME", home.trim_end_matches('/'))).unwrap();
     let gate = service.path("gate");
     assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
     let reached = service.path("reached");
-    let program = killed(service, &id, || reached.exists());
+    let program = killed_asked(service, id, body, || reached.exists());
     // What waits outlives the service.
     fs::write(&gate, "go\n").unwrap();
     fs::write(program.home().join("wrap"), "exec \"$@\"").unwrap();
+    program
+}
+
+#[test]
+fn a_postgresql_in_place_that_was_committed_is_as_in_the_snapshot() {
+    let server = Postgres::shared();
+    let name = "killed_committed";
+    let (service, id) = changed_in_place(&server, name, "exec \"$@\"", SLOW);
+    let program = killed_comparing(service, &id, "{}");
     let service = Service::start(program, &[]);
     assert_eq!(server.sql(name, "SELECT item, to_regclass('later') IS NULL FROM orders"), "tea|t");
     let said = told(&service);
     assert!(said.contains(&format!("database {name} is as in the snapshot")), "{said}");
+}
+
+/// An index that waits for the lock of the test where it is made, and a table beside the one that it is on.
+const INDEXED: &str = "CREATE FUNCTION wait(item text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS
+         $$ BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(7); RETURN item; END $$;
+         CREATE INDEX slow ON orders(wait(item)); CREATE TABLE notes(x int)";
+
+/// Undoes the newest restore, of a table; what came since beside it stays.
+fn undone(service: &Service, server: &Postgres, name: &str) {
+    server.sql(name, "INSERT INTO notes VALUES (1); UPDATE orders SET item = 'milk'");
+    let id = service.get("/history").expect(200)["history"][0]["rollback_id"].clone();
+    let undone = service.hades().post("/undo", &json!({ "rollback_id": id }).to_string()).expect(200);
+    assert_eq!(undone["status"], "completed", "{undone}");
+    assert_eq!(undone["restores"][0]["tables"], json!(["public.orders"]), "{undone}");
+    assert_eq!(
+        server.sql(name, "SELECT item, to_regclass('slow'), to_regclass('later') FROM orders"),
+        "coffee|slow|later"
+    );
+    assert_eq!(server.sql(name, "SELECT count(*) FROM notes"), "1");
+}
+
+#[test]
+fn a_table_that_was_being_put_back_is_as_it_was_and_only_it_is_undone() {
+    let server = Postgres::shared();
+    let name = "killed_table";
+    let (service, id) = changed_in_place(&server, name, "exec \"$@\"", INDEXED);
+    let (mut holder, into) = holding(&server, name);
+    let asks = r#"{"tables": ["orders"]}"#;
+    let program = killed_asked(service, &id, asks, || waits(&server, name, "CREATE INDEX"));
+    let service = Service::start(program, &[]);
+    drop(into);
+    holder.wait().unwrap();
+    assert_eq!(server.sql(name, "SELECT item FROM orders"), "coffee");
+    let said = told(&service);
+    assert!(said.contains(&format!("database {name} is as it was before")), "{said}");
+    undone(&service, &server, name);
+}
+
+#[test]
+fn a_table_whose_service_was_killed_after_the_commit_is_undone_alone() {
+    let server = Postgres::shared();
+    let name = "killed_table_after";
+    let (service, id) = changed_in_place(&server, name, "exec \"$@\"", INDEXED);
+    let program = killed_comparing(service, &id, r#"{"tables": ["orders"]}"#);
+    let service = Service::start(program, &[]);
+    assert_eq!(server.sql(name, "SELECT item, to_regclass('later') FROM orders"), "tea|later");
+    let said = told(&service);
+    assert!(said.contains(&format!("database {name} is as in the snapshot")), "{said}");
+    undone(&service, &server, name);
 }
 
 /// A folder.
