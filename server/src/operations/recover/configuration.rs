@@ -32,6 +32,35 @@ pub(crate) struct Configuration {
     pub(crate) config: Config,
 }
 
+fn none() -> Error {
+    Error::NoneGood { target: Some(OWN_TARGET.to_owned()), components: vec![OWN_CONFIG.to_owned()] }
+}
+
+/// Whether a snapshot is a good one of a configuration.
+fn has_configuration(snapshot: &Snapshot) -> bool {
+    snapshot.manifest.target == OWN_TARGET
+        && snapshot.is_good()
+        && !snapshot.is_before_rollback()
+        && snapshot.manifest.sources.iter().any(|source| source.name == OWN_CONFIG && !source.failed)
+}
+
+/// Of which host the configuration is meant; `None`: there is none.
+fn meant_host<'s>(all: &[&'s Snapshot], host: Option<&str>) -> Result<Option<&'s str>> {
+    let hosts: BTreeSet<&str> = all.iter().map(|s| &*s.manifest.host).collect();
+    if let Some(own) = hosts.iter().find(|one| Some(**one) == host) {
+        return Ok(Some(own));
+    }
+    if hosts.len() > 1 {
+        let why = format!(
+            "it has configurations of several hosts ({}): bring back the one that is meant by `chronos restore ID --strategy merge`, \
+             with an ID of `chronos snapshots --target {OWN_TARGET}`, and rebuild then",
+            hosts.into_iter().collect::<Vec<_>>().join(", ")
+        );
+        return Err(Error::Value { place: "backup_source".to_owned(), why });
+    }
+    Ok(hosts.into_iter().next())
+}
+
 impl Configuration {
     /// The newest good one that the repository has; of several hosts that of `host`.
     ///
@@ -39,36 +68,15 @@ impl Configuration {
     /// [`Error::NoneGood`]; several hosts' configurations.
     pub(crate) fn newest(there: &Workplace, repository: &Repository, host: Option<&str>) -> Result<Self> {
         let catalog = Catalog::new(&there.config, repository.clone())?;
-        let of_config = |s: &&Snapshot| {
-            s.manifest.target == OWN_TARGET
-                && s.is_good()
-                && !s.is_before_rollback()
-                && s.manifest.sources.iter().any(|source| source.name == OWN_CONFIG && !source.failed)
-        };
-        let none = || Error::NoneGood {
-            target: Some(OWN_TARGET.to_owned()),
-            components: vec![OWN_CONFIG.to_owned()],
-        };
-        let mut hosts: BTreeSet<&str> =
-            catalog.snapshots.iter().filter(of_config).map(|s| &*s.manifest.host).collect();
-        if host.is_some_and(|host| hosts.contains(host)) {
-            hosts.retain(|one| Some(*one) == host);
-        }
-        if hosts.len() > 1 {
-            let why = format!(
-                "it has configurations of several hosts ({}): bring back the one that is meant by `chronos restore ID --strategy merge`, \
-                 with an ID of `chronos snapshots --target {OWN_TARGET}`, and rebuild then",
-                hosts.into_iter().collect::<Vec<_>>().join(", ")
-            );
-            return Err(Error::Value { place: "backup_source".to_owned(), why });
-        }
-        let snapshot = catalog
-            .snapshots
-            .iter()
-            .filter(of_config)
-            .filter(|s| hosts.contains(&*s.manifest.host))
-            .max_by_key(|s| s.taken_at())
-            .ok_or_else(none)?;
+        let all: Vec<&Snapshot> = catalog.snapshots.iter().filter(|s| has_configuration(s)).collect();
+        let host = meant_host(&all, host)?;
+        let of_host = all.into_iter().filter(|s| Some(&*s.manifest.host) == host);
+        let snapshot = of_host.max_by_key(|s| s.taken_at()).ok_or_else(none)?;
+        Self::of(&catalog, snapshot)
+    }
+
+    /// That of a snapshot: the first of its files that is one.
+    fn of(catalog: &Catalog, snapshot: &Snapshot) -> Result<Self> {
         let manifest = &snapshot.manifest;
         let source = manifest.sources.iter().find(|source| source.name == OWN_CONFIG).ok_or_else(none)?;
         let paths = if source.paths.is_empty() { &manifest.paths } else { &source.paths };

@@ -95,17 +95,28 @@ impl<'w> Call<'w> {
         event: &Event,
     ) {
         let Some((state, number)) = &self.noted else { return };
-        let now = short(self.workplace.env.clock.now());
-        let report = text(report);
-        let ending = RollbackEnding { status, completed_at: now, error_message: why, report: Some(&report) };
-        let teller = Teller::of(self.workplace);
-        let letters = |_: &_| teller.letters(std::slice::from_ref(event));
-        let telling =
-            Telling { repository: &teller.repository, now, alert: Alert::Untouched, letters: &letters };
-        if let Err(error) = state.end_rollback(*number, &ending, &telling) {
+        let noted = end(self.workplace, (state, *number), (status, why), report, event);
+        if let Err(error) = noted {
             self.workplace.monitor.problem(&format!("the history has no end of {}: {error}", self.id));
         }
     }
+}
+
+/// Notes in its row how one ended, and with it what others are told of that.
+pub(super) fn end(
+    workplace: &Workplace,
+    (state, number): (&State, i64),
+    (status, why): (RollbackStatus, Option<&str>),
+    report: &impl Serialize,
+    event: &Event,
+) -> Result<()> {
+    let now = short(workplace.env.clock.now());
+    let report = text(report);
+    let ending = RollbackEnding { status, completed_at: now, error_message: why, report: Some(&report) };
+    let teller = Teller::of(workplace);
+    let letters = |_: &_| teller.letters(std::slice::from_ref(event));
+    let telling = Telling { repository: &teller.repository, now, alert: Alert::Untouched, letters: &letters };
+    state.end_rollback(number, &ending, &telling)
 }
 
 /// Texts, numbers and lists can always be written.

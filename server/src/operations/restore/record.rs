@@ -8,11 +8,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
-use crate::events::{Event, Teller, record as tell, restore_ended, rollback_requested};
+use crate::events::{record as tell, restore_ended, rollback_requested};
+use crate::operations::restore::call::end;
 use crate::operations::restore::{Restored, Task};
-use crate::state::{
-    Alert, NewRollback, RollbackEnding, RollbackFilter, RollbackStatus, RollbackType, State, Telling,
-};
+use crate::state::{Alert, NewRollback, RollbackFilter, RollbackStatus, RollbackType, State};
 use crate::turn::Turn;
 use crate::workplace::Workplace;
 
@@ -117,29 +116,8 @@ impl Record {
                 "pre_rollback_backup": restored.pre_rollback_backup,
             }),
         );
-        self.end(task, status, why.as_deref(), restored, &event);
-    }
-
-    fn end(
-        &self,
-        task: &Task<'_>,
-        status: RollbackStatus,
-        why: Option<&str>,
-        restored: &Restored,
-        event: &Event,
-    ) {
-        let now = short(task.repository.env().clock.now());
-        let report = serde_json::to_string(restored).ok();
-        let ending =
-            RollbackEnding { status, completed_at: now, error_message: why, report: report.as_deref() };
-        let teller = Teller::of(task.workplace);
-        let letters = |_: &_| teller.letters(std::slice::from_ref(event));
-        let telling =
-            Telling { repository: &teller.repository, now, alert: Alert::Untouched, letters: &letters };
-        let noted = match &self.noted {
-            Some((state, number)) => state.end_rollback(*number, &ending, &telling),
-            None => Ok(()),
-        };
+        let Some((state, number)) = &self.noted else { return };
+        let noted = end(task.workplace, (state, *number), (status, why.as_deref()), restored, &event);
         if let Err(error) = noted {
             task.repository.monitor().problem(&format!("the history has no end of {}: {error}", self.id));
         }
