@@ -13,7 +13,8 @@ use chronos_snapshot::{ByteRange, SourceResult, counted};
 use crate::config::DrillRules;
 use crate::error::Result;
 use crate::operations::drill::files::Restored;
-use crate::operations::drill::{DATABASE_FACTOR, Findings, Trial, folder};
+use crate::operations::drill::findings::Findings;
+use crate::operations::drill::trial::{DATABASE_FACTOR, Trial, folder};
 use crate::operations::restore::{archives, globals};
 
 /// The component of what should be a dump.

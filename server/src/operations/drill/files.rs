@@ -13,7 +13,8 @@ use chronos_snapshot::{
 };
 
 use crate::error::Result;
-use crate::operations::drill::{Findings, Trial, folder};
+use crate::operations::drill::findings::Findings;
+use crate::operations::drill::trial::{Trial, folder};
 use crate::operations::restore::roots;
 
 /// Bits of a mode that are compared: all of them where every one could be set.

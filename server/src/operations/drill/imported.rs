@@ -14,7 +14,8 @@ use serde_json::Value;
 use crate::config::SourceKind;
 use crate::error::{Error, Result};
 use crate::operations::drill::files::Restored;
-use crate::operations::drill::{Findings, Trial};
+use crate::operations::drill::findings::Findings;
+use crate::operations::drill::trial::Trial;
 use crate::turn::Turn;
 
 /// Whose turn it is at the scratch n8n: one drill at a time.

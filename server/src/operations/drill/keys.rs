@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::operations::drill::files::Restored;
-use crate::operations::drill::{Findings, Trial};
+use crate::operations::drill::findings::Findings;
+use crate::operations::drill::trial::Trial;
 
 /// The export of the credentials with their values, in the folder of a source.
 const EXPORT: &str = "credentials_encrypted.json";

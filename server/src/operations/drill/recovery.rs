@@ -7,8 +7,11 @@ use chronos_store::ErrorKind;
 
 use crate::catalog::{Catalog, LATEST};
 use crate::error::{Error, Kind, Result};
+use crate::operations::drill::findings::verdict;
 use crate::operations::drill::record::Begun;
-use crate::operations::drill::{Drilled, RecoveryPart, SourceProof, Trial, turn, verdict};
+use crate::operations::drill::report::{Drilled, RecoveryPart, SourceProof};
+use crate::operations::drill::trial::Trial;
+use crate::operations::drill::turn;
 use crate::operations::recover::{StepReport, steps};
 use crate::operations::restore::ALL;
 use crate::state::DrillStatus;

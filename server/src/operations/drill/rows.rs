@@ -8,7 +8,9 @@ use chronos_snapshot::{SourceResult, counted};
 
 use crate::config::DrillRules;
 use crate::error::{Error, Result};
-use crate::operations::drill::{Findings, Trial, short};
+use crate::operations::drill::findings::Findings;
+use crate::operations::drill::short;
+use crate::operations::drill::trial::Trial;
 use crate::state::{CountedRows, State};
 use crate::values::shown;
 

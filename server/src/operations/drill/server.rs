@@ -8,7 +8,8 @@ use chronos_connect::{Account, Verdict, check_space};
 use chronos_snapshot::SourceResult;
 
 use crate::config::Source;
-use crate::operations::drill::{CLUSTER_BYTES, Findings, Trial};
+use crate::operations::drill::findings::Findings;
+use crate::operations::drill::trial::{CLUSTER_BYTES, Trial};
 use crate::values::{parse_duration, shown};
 
 /// Accounts that a server may be given to by root, the one with the least rights first.

@@ -8,8 +8,8 @@ use chronos_connect::n8n::{check, id_of_file};
 use chronos_snapshot::counted;
 
 use crate::error::{Error, Result};
-use crate::operations::drill::Findings;
 use crate::operations::drill::files::Restored;
+use crate::operations::drill::findings::Findings;
 
 /// The folder of the workflows of a source.
 const FOLDER: &str = "workflows";
