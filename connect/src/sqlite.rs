@@ -13,7 +13,7 @@ mod unfinished;
 mod tests;
 
 pub use check::{Check, Checked};
-pub use prove::prove;
+pub use prove::{prove, prove_live};
 pub use put_back::{Kept, PutBack, PutBackReport, put_back, put_back_noting};
 pub use scratch::check_space;
 pub use source::{PATIENCE, SqliteOptions, SqliteSource};

@@ -17,13 +17,18 @@ const LISTED: u32 = 100;
 /// Restore snapshots into a scratch place and prove them there
 ///
 /// Files are read back and compared, dumps are restored into a PostgreSQL of the drill's own, SQLite databases are checked, workflows are
-/// read as n8n does. Nothing live is touched, and the scratch place is gone afterwards. A snapshot that passes counts as proven.
+/// read as n8n does. Nothing live is touched, but for a target that is marked for drills, and the scratch place is gone afterwards. A snapshot that passes counts as proven.
 #[derive(Debug, Args)]
 pub(crate) struct Drill {
     /// Targets, whose latest snapshots are meant, or snapshots; `all`: the whole recovery, in its order; without any the latest of every
     /// configured target
     #[arg(value_name = "TARGET|SNAP")]
     names: Vec<String>,
+
+    /// Into this target, which is marked `drill_destination` in the configuration file: what it holds is written over, and no workflow
+    /// becomes active there. Without it `drill_into` of the target says where, else it is a scratch place
+    #[arg(long, value_name = "TARGET", requires = "names")]
+    into: Option<String>,
 
     /// List the drills that this host remembers, newest first
     #[arg(long)]
@@ -48,10 +53,17 @@ impl Drill {
         } else {
             Vec::new()
         };
+        if self.into.is_some() && !whole.is_empty() {
+            let why = "the whole recovery goes into scratch places: leave --into out";
+            return Err(Failure::usage(why));
+        }
         let mut exit = catalog.exit();
         let mut answers = Vec::new();
         let recovery = whole.first().map(|_| drill_recovery(workplace, &catalog));
-        for drilled in recovery.into_iter().chain(snapshots.iter().map(|s| drill(workplace, &catalog, s))) {
+        for drilled in recovery
+            .into_iter()
+            .chain(snapshots.iter().map(|s| drill(workplace, &catalog, s, self.into.as_deref())))
+        {
             let drilled = drilled?;
             app.output.finish();
             exit = exit.worst(match drilled.status {

@@ -35,7 +35,7 @@ pub use key::closed_to;
 pub use options::{Limits, PAGE, Parts, Server};
 pub use owner::SEES_NOT_ALL;
 pub use source::{Failure, N8nOptions, N8nSource, Way};
-pub use trial::{Trial, try_workflows};
+pub use trial::{Trial, inactive, try_workflows};
 pub use version::{Era, ServerVersion};
 pub use workflow::{
     Facts, canonical, check, file_name, fingerprint, id_of_file, published_beside, published_unseen,

@@ -92,9 +92,16 @@ fn still(workflow: Value, mark: &str) -> Value {
     let name = fields.get("name").and_then(Value::as_str).unwrap_or_default();
     let name: String = format!("{BEGINNING}{mark} {name}").chars().take(NAME_MAX).collect();
     fields.insert("name".to_owned(), json!(name));
-    fields.insert("active".to_owned(), json!(false));
     fields.insert("tags".to_owned(), json!([]));
-    for of_active in ["activeVersion", "activeVersionId", "isArchived"] {
+    fields.remove("isArchived");
+    inactive(Value::Object(fields))
+}
+
+/// The same workflow, with nothing of it published.
+pub fn inactive(workflow: Value) -> Value {
+    let Value::Object(mut fields) = workflow else { return workflow };
+    fields.insert("active".to_owned(), json!(false));
+    for of_active in ["activeVersion", "activeVersionId"] {
         fields.remove(of_active);
     }
     Value::Object(fields)

@@ -9,6 +9,9 @@ use rusqlite::{Connection, OpenFlags};
 use crate::assertions::{Asked, Assertions, Proof};
 use crate::error::{Error, Result, shown};
 use crate::sqlite::check::{self, Check, failure, unchanging};
+use crate::sqlite::copy::copy;
+use crate::sqlite::scratch::Scratch;
+use crate::sqlite::source::PATIENCE;
 use crate::sqlite::stop::Stop;
 
 /// Rows without what they refer to that are told; the rest is counted.
@@ -44,6 +47,20 @@ pub fn prove(path: &Path, assertions: &Assertions) -> Result<(Proof, BTreeMap<St
     assertions.check(&database, &mut proof);
     let rows = database.all_rows().map_err(|e| database.wrong(e))?;
     Ok((proof, rows))
+}
+
+/// The same of a copy, which is made in `folder`, of a database that others may use.
+///
+/// # Errors
+/// As [`prove`]; it cannot be copied.
+pub fn prove_live(
+    live: &Path,
+    folder: &Path,
+    assertions: &Assertions,
+) -> Result<(Proof, BTreeMap<String, u64>)> {
+    let scratch = Scratch::new(folder)?;
+    copy(live, scratch.path(), PATIENCE, &Stop::default())?;
+    prove(scratch.path(), assertions)
 }
 
 struct Database {

@@ -289,6 +289,24 @@ impl Config {
                 });
             }
         }
+        self.check_destinations()
+    }
+
+    /// Drills go into another target, which is marked for them.
+    fn check_destinations(&self) -> Result<()> {
+        let named = self.targets.iter().filter_map(|target| Some((target, target.drill_into.as_ref()?)));
+        for (target, into) in named {
+            let why = match self.target(into) {
+                None => format!("there is no target {into:?}"),
+                Some(found) if found.name == target.name => "is the target itself".to_owned(),
+                Some(found) if !found.drill_destination => {
+                    format!("target {into:?} is not marked drill_destination = true")
+                }
+                Some(_) => continue,
+            };
+            let place = format!("configuration: target {:?}: drill_into", target.name);
+            return Err(Error::Value { place, why });
+        }
         Ok(())
     }
 

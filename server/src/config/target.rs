@@ -57,6 +57,12 @@ pub struct TargetConfig {
     /// How it is seen that it works, once it was recovered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthConfig>,
+    /// Whether drills of other targets may restore into it: what it holds is expendable.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drill_destination: bool,
+    /// The target so marked that its own drills restore into; a scratch place if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill_into: Option<String>,
     /// Further sources.
     #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Source>,

@@ -98,7 +98,7 @@ pub(super) fn tasks(
             vec![Task::Cleanup(CleanupTask { targets, scheduled: true, dry_run: false })]
         }
         Job::Drill => {
-            let task = |target| Task::Drill(DrillTask { target, backup_id: None });
+            let task = |target| Task::Drill(DrillTask { target, ..DrillTask::default() });
             targets.into_iter().map(task).collect()
         }
         // It is refused when a schedule is made.

@@ -151,7 +151,7 @@ fn restoring(task: &RestoreTask, workplace: &Workplace, repository: &Repository)
 
 fn drilling(task: &DrillTask, workplace: &Workplace, repository: &Repository) -> Result<Done> {
     let catalog = Catalog::new(&workplace.config, repository.clone())?;
-    let all = each(workplace, &catalog, &task.names())?;
+    let all = each(workplace, &catalog, &task.names(), task.into.as_deref())?;
     let status = match all.status {
         DrillStatus::Passed => JobStatus::Completed,
         DrillStatus::Partial => JobStatus::Partial,

@@ -40,6 +40,9 @@ pub struct DrillTask {
     /// The latest of this target; `all`: the whole recovery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Into this target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub into: Option<String>,
 }
 
 impl DrillTask {

@@ -2,6 +2,7 @@
 
 mod blamed;
 mod caught;
+mod destination;
 mod killed;
 mod lost;
 mod proven;
@@ -53,6 +54,19 @@ impl Stage {
         assert_eq!(drilled.as_array().unwrap().len(), 1, "{drilled}");
         assert_eq!(self.left(), Vec::<PathBuf>::new());
         drilled[0].clone()
+    }
+
+    /// Turns one bit in the longest pack.
+    fn turn_a_bit(&self) {
+        let mut packs = Vec::new();
+        for session in fs::read_dir(self.program.repository().join("packs")).unwrap() {
+            packs.extend(fs::read_dir(session.unwrap().path()).unwrap().map(|e| e.unwrap().path()));
+        }
+        let pack = packs.into_iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
+        let mut bytes = fs::read(&pack).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&pack, bytes).unwrap();
     }
 
     /// What is in the scratch place.

@@ -1,9 +1,11 @@
-//! What a database in a server of one's own holds: asked as somebody wrote it down, and counted.
+//! What a restored database holds: asked as somebody wrote it down, and counted.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::assertions::{Asked, Assertions, Proof};
 use crate::error::{Error, Result};
+use crate::postgres::client::Client;
 use crate::postgres::cluster::{ANSWER_MAX, Cluster, PATIENCE};
 use crate::postgres::sql::literal;
 
@@ -17,32 +19,37 @@ const TABLES: &str = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FR
     ORDER BY 1";
 
 impl Cluster {
-    /// Looks at what a database has to hold.
-    pub fn prove(&self, database: &str, assertions: &Assertions, proof: &mut Proof) {
-        assertions.check(&Database { cluster: self, name: database }, proof);
-    }
-
     /// Its own version, if it is older than `version`.
     pub fn is_older_than(&self, version: &str) -> Result<Option<String>> {
         let digits = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
         let own = self.client.server(None)?;
         Ok(digits.parse::<u32>().is_ok_and(|major| major > own.major).then_some(own.version))
     }
+}
 
-    /// Its tables, and how many rows each has.
-    pub fn rows(&self, database: &str) -> Result<BTreeMap<String, u64>> {
-        let tables = self.client.query(Some(database), TABLES)?;
+impl Client {
+    /// Looks at what a database has to hold.
+    pub fn prove(
+        &self,
+        database: &str,
+        assertions: &Assertions,
+        time_limit: Option<Duration>,
+        proof: &mut Proof,
+    ) {
+        assertions.check(&Database { client: self, name: database, time_limit }, proof);
+    }
+
+    /// The tables of a database, and how many rows each has.
+    pub fn rows(&self, database: &str, time_limit: Option<Duration>) -> Result<BTreeMap<String, u64>> {
+        let tables = self.query(Some(database), TABLES)?;
         let mut rows = BTreeMap::new();
         for some in tables.chunks(COUNTED_AT_ONCE) {
             let counts: Vec<String> =
                 some.iter().map(|table| format!("(SELECT pg_catalog.count(*) FROM {table})")).collect();
             let sql = format!("SELECT {}", counts.join(", "));
             let arguments = ["-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", &sql];
-            let psql = self.client.program("psql", &arguments, Some(database));
-            let said = psql
-                .time_limit(self.options.time_limit)
-                .output(ANSWER_MAX)
-                .map_err(|e| self.client.of_server(e))?;
+            let psql = self.program("psql", &arguments, Some(database));
+            let said = psql.time_limit(time_limit).output(ANSWER_MAX).map_err(|e| self.of_server(e))?;
             let said = String::from_utf8_lossy(&said).trim_end().to_owned();
             let numbers = said.split('|').map(|number| number.parse().unwrap_or(0));
             rows.extend(some.iter().cloned().zip(numbers));
@@ -52,13 +59,14 @@ impl Cluster {
 }
 
 struct Database<'c> {
-    cluster: &'c Cluster,
+    client: &'c Client,
     name: &'c str,
+    time_limit: Option<Duration>,
 }
 
 impl Database<'_> {
     fn one(&self, sql: &str) -> Result<String> {
-        Ok(self.cluster.client.query(Some(self.name), sql)?.into_iter().next().unwrap_or_default())
+        Ok(self.client.query(Some(self.name), sql)?.into_iter().next().unwrap_or_default())
     }
 }
 
@@ -90,10 +98,9 @@ impl Asked for Database<'_> {
 
     fn answer(&self, sql: &str) -> Result<String> {
         let arguments = ["-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql];
-        let client = &self.cluster.client;
-        let limit = self.cluster.options.time_limit.or(Some(PATIENCE));
-        let psql = client.program("psql", &arguments, Some(self.name)).time_limit(limit);
-        let said = psql.output(ANSWER_MAX).map_err(|e| client.of_server(e))?;
+        let limit = self.time_limit.or(Some(PATIENCE));
+        let psql = self.client.program("psql", &arguments, Some(self.name)).time_limit(limit);
+        let said = psql.output(ANSWER_MAX).map_err(|e| self.client.of_server(e))?;
         Ok(String::from_utf8_lossy(&said).trim_end_matches('\n').to_owned())
     }
 }

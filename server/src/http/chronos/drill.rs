@@ -19,7 +19,7 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::service::Service;
 use crate::jobs::{DrillTask, JobView, Task};
-use crate::operations::drill::{Drilled, Drills, drill, drill_recovery, history, meant};
+use crate::operations::drill::{Drilled, Drills, check_into, drill, drill_recovery, history, meant};
 use crate::state::DrillStatus;
 
 /// What is restored for trial; without either the latest snapshot of every target.
@@ -31,13 +31,15 @@ pub(super) struct Asked {
     backup_id: Option<String>,
     /// The latest snapshot of this target; `all`: the whole recovery, in its order.
     target: Option<String>,
+    /// The target that it goes into, which is marked `drill_destination`; absent: `drill_into` of the target, else a scratch place.
+    into: Option<String>,
     /// Whether the answer waits for the outcome. `false`: it is a job.
     wait: Option<bool>,
 }
 
 /// Restore a snapshot into a scratch place, and prove it there
 ///
-/// Nothing live is touched. A snapshot that passes counts as proven (`proven_at`); one that fails does so no longer.
+/// Nothing live is touched, but for a target that is marked for drills and named here or in the configuration. A snapshot that passes counts as proven (`proven_at`); one that fails does so no longer.
 #[utoipa::path(post, path = "/drill", tag = "verify", request_body = Asked, responses(
     (status = 200, description = "The outcome, also where something does not hold", body = Drills),
     (status = 202, description = "A job that finds it", body = JobView),
@@ -52,7 +54,11 @@ pub(super) async fn post(
         let why = "target: backup_id already says which snapshot is meant".to_owned();
         return Err(Problem::invalid("target", why));
     }
-    let task = DrillTask { backup_id, target };
+    let task = DrillTask { backup_id, target, into: given(asked.into) };
+    if task.into.is_some() && (task.is_recovery() || task.names().is_empty()) {
+        let why = "into: say which target or which snapshot goes there; the whole recovery goes into scratch places".to_owned();
+        return Err(Problem::invalid("into", why));
+    }
     if asked.wait == Some(false) {
         let named = look(&service, move |service| named(service, task));
         return queued(&service, Task::Drill(named.await?)).await;
@@ -65,7 +71,7 @@ pub(super) async fn post(
             return Ok(all);
         }
         for snapshot in meant(service.workplace(), &catalog, &task.names())?.snapshots {
-            all.add(drill(service.workplace(), &catalog, &snapshot)?);
+            all.add(drill(service.workplace(), &catalog, &snapshot, task.into.as_deref())?);
         }
         Ok::<_, Error>(all)
     });
@@ -78,9 +84,12 @@ fn named(service: &Service, task: DrillTask) -> Outcome<DrillTask> {
         return Ok(task);
     }
     let found = meant(service.workplace(), &service.catalog()?, &task.names())?.snapshots;
+    if let (Some(into), Some(snapshot)) = (&task.into, found.first()) {
+        check_into(service.workplace(), snapshot, Some(into))?;
+    }
     let own = |_: String| found.first().map(|s| s.manifest.backup_id.clone());
     let target = task.target.and_then(|_| found.first().map(|s| s.manifest.target.clone()));
-    Ok(DrillTask { backup_id: task.backup_id.and_then(own), target })
+    Ok(DrillTask { backup_id: task.backup_id.and_then(own), target, into: task.into })
 }
 
 /// Which drills are meant.

@@ -195,8 +195,9 @@ impl Trial<'_> {
             Ok(facts) => {
                 found.holds(format!("database {name}: {facts}"));
                 let rules = DrillRules::of_database(self.rules(source), &name);
-                cluster.prove(&into, &rules, &mut found.proof);
-                match cluster.rows(&into) {
+                let limit = self.time_limit(None);
+                cluster.client().prove(&into, &rules, limit, &mut found.proof);
+                match cluster.client().rows(&into, limit) {
                     Ok(rows) => self.compare_rows(source, &name, rows, found),
                     Err(error) => found.blame(&format!("the rows of database {name}"), &Verdict::of(&error)),
                 }
@@ -258,7 +259,12 @@ impl Trial<'_> {
     }
 
     /// Rules for a database that the snapshot does not have.
-    fn name_what_is_missing(&self, source: &SourceResult, names: &BTreeSet<String>, found: &mut Findings) {
+    pub(super) fn name_what_is_missing(
+        &self,
+        source: &SourceResult,
+        names: &BTreeSet<String>,
+        found: &mut Findings,
+    ) {
         let named = self.rules(source).iter().filter_map(|rules| rules.database.as_deref());
         for missing in named.filter(|name| !names.contains(*name)).collect::<BTreeSet<_>>() {
             found.fails(format!(

@@ -4,15 +4,14 @@
 //! of somebody else's is left alone.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
 
 use chronos_connect::n8n::{Client, Instance, Limits, Server, id_of_file, try_workflows};
 use chronos_snapshot::counted;
-use reqwest::Url;
 use serde_json::Value;
 
 use crate::config::SourceKind;
 use crate::error::{Error, Result};
+use crate::operations::drill::apart::Place;
 use crate::operations::drill::files::Restored;
 use crate::operations::drill::findings::Findings;
 use crate::operations::drill::trial::Trial;
@@ -101,59 +100,4 @@ fn is_live(trial: &Trial<'_>, scratch: &str) -> Option<String> {
         }
     }
     None
-}
-
-/// Where a server is.
-#[derive(Debug)]
-struct Place {
-    host: String,
-    port: u16,
-    addresses: Vec<SocketAddr>,
-}
-
-impl Place {
-    fn of(url: &str) -> Option<Self> {
-        let url = Url::parse(url).ok()?;
-        let (host, port) = (url.host_str()?.to_lowercase(), url.port_or_known_default()?);
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let addresses = (bare, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
-        Some(Self { host, port, addresses })
-    }
-
-    /// Whether both may be one server: by name, by an address, or because both are this host.
-    fn is(&self, other: &Self) -> bool {
-        if self.port != other.port {
-            return false;
-        }
-        let is_here =
-            |place: &Self| place.addresses.iter().any(|a| a.ip().is_loopback() || a.ip().is_unspecified());
-        self.host == other.host
-            || self.addresses.iter().any(|address| other.addresses.contains(address))
-            || (is_here(self) && is_here(other))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    #[test]
-    fn one_server_is_known_by_every_name_of_it() {
-        let is = |a: &str, b: &str| Place::of(a).unwrap().is(&Place::of(b).unwrap());
-        for same in [
-            "http://localhost:5678/",
-            "http://LOCALHOST:5678/api/v1",
-            "http://127.0.0.1:5678",
-            "http://127.0.0.2:5678",
-            "http://[::1]:5678",
-            "http://0.0.0.0:5678",
-        ] {
-            assert!(is("http://localhost:5678", same), "{same}");
-        }
-        assert!(is("http://192.0.2.7", "http://192.0.2.7:80/x"));
-        for other in ["http://localhost:5679", "https://localhost", "http://192.0.2.7:5678"] {
-            assert!(!is("http://localhost:5678", other), "{other}");
-        }
-    }
 }

@@ -12,17 +12,22 @@ use crate::operations::restore::ALL;
 use crate::state::{DrillFilter, DrillStatus, State};
 use crate::workplace::Workplace;
 
-/// Drills for whom nobody waits, by the names of targets and snapshots as in [`meant`], and of the whole recovery by `all`: one that cannot be made keeps no other from it, and
+/// Drills for whom nobody waits, by the names of targets and snapshots as in [`meant`], and of the whole recovery by `all`, and `into` which target: one that cannot be made keeps no other from it, and
 /// is told like one that did not pass.
 ///
 /// # Errors
 /// Somebody wants it to stop.
-pub fn each(workplace: &Workplace, catalog: &Catalog, wanted: &[String]) -> Result<Drills> {
+pub fn each(
+    workplace: &Workplace,
+    catalog: &Catalog,
+    wanted: &[String],
+    into: Option<&str>,
+) -> Result<Drills> {
     let mut all = Drills::default();
     for name in names(workplace, catalog, wanted) {
         let made = match catalog.resolve(&name) {
             _ if name == ALL => drill_recovery(workplace, catalog),
-            Ok(found) => drill(workplace, catalog, &found.snapshot),
+            Ok(found) => drill(workplace, catalog, &found.snapshot, into),
             Err(error) => {
                 record::not_found(workplace, name.trim_start_matches("latest:"), &error);
                 Err(error)

@@ -1,9 +1,11 @@
 //! Drills: a snapshot is restored into a scratch place and proven there, source by source, so that a restore that is needed has been tried.
 //!
-//! What always holds: nothing of a live system is written or even asked; the scratch place is gone afterwards, and what a killed process
+//! What always holds: nothing of a live system is written or even asked, but for a target that is marked for drills; the scratch place is gone afterwards, and what a killed process
 //! left of one goes with the next drill or start of the service. A drill passes only if every part of it was tried and holds.
 
+mod apart;
 mod databases;
+mod destination;
 mod files;
 mod findings;
 mod imported;
@@ -36,11 +38,21 @@ use trial::Trial;
 /// One drill at a time.
 const TURN: &str = "drill";
 
-/// Restores a snapshot for trial, keeps the outcome with it and in the history of this host, and tells of it.
+/// Restores a snapshot for trial, keeps the outcome with it and in the history of this host, and tells of it. `into`: into this target, which
+/// is marked for drills; else into the one that is configured for it, else into a scratch place.
 ///
 /// # Errors
-/// What keeps a drill from being made at all: no room, no scratch place, an order to stop.
-pub fn drill(workplace: &Workplace, catalog: &Catalog, snapshot: &Snapshot) -> Result<Drilled> {
+/// What keeps a drill from being made at all: no room, no scratch place, a target that takes none, an order to stop.
+pub fn drill(
+    workplace: &Workplace,
+    catalog: &Catalog,
+    snapshot: &Snapshot,
+    into: Option<&str>,
+) -> Result<Drilled> {
+    if into.is_some() {
+        // What somebody asks for in vain is told to them alone.
+        check_into(workplace, snapshot, into)?;
+    }
     let _turn = turn(workplace, catalog)?;
     let manifest = &snapshot.manifest;
     let begun = Begun::new(
@@ -50,11 +62,14 @@ pub fn drill(workplace: &Workplace, catalog: &Catalog, snapshot: &Snapshot) -> R
             backup_id: manifest.backup_id.clone(),
             snapshot: snapshot.id.to_string(),
             target: manifest.target.clone(),
+            into: destination::name(workplace, &manifest.target, into),
             size_bytes: manifest.size_bytes,
             ..Drilled::default()
         },
     );
-    match Trial::begin(workplace, catalog, snapshot, &[]).and_then(|trial| trial.run()) {
+    let made = destination::meant(workplace, &manifest.target, into)
+        .and_then(|into| Trial::begin(workplace, catalog, snapshot, into, &[])?.run());
+    match made {
         Ok(sources) => {
             Ok(begun.ended(workplace, sources, |status, now| mark(catalog, snapshot, status, now)))
         }
@@ -63,6 +78,14 @@ pub fn drill(workplace: &Workplace, catalog: &Catalog, snapshot: &Snapshot) -> R
             Err(error)
         }
     }
+}
+
+/// Refuses a target that takes no drill of a snapshot.
+///
+/// # Errors
+/// [`Error::Value`](crate::error::Error::Value) says why nothing may be written there.
+pub fn check_into(workplace: &Workplace, snapshot: &Snapshot, into: Option<&str>) -> Result<()> {
+    destination::meant(workplace, &snapshot.manifest.target, into).map(drop)
 }
 
 /// Waits until no other drill of this host goes on: the room for one is looked at first, and nobody else is to take it.

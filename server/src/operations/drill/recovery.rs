@@ -47,7 +47,7 @@ fn tried(workplace: &Workplace, catalog: &Catalog) -> Result<(Vec<SourceProof>, 
             continue;
         };
         bytes += size(snapshot, &step.sources);
-        let trial = Trial::begin(workplace, catalog, snapshot, &step.sources);
+        let trial = Trial::begin(workplace, catalog, snapshot, None, &step.sources);
         match trial.and_then(|trial| trial.run()) {
             Ok(of_step) => proofs.extend(of_step.into_iter().map(|proof| part(step, proof))),
             Err(error) if error.kind() == Kind::Library(ErrorKind::Interrupted) => return Err(error),

@@ -58,6 +58,9 @@ pub struct Drilled {
     pub snapshot: String,
     /// Its target; `all` of the whole recovery.
     pub target: String,
+    /// The target that it went into; absent: a scratch place.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub into: Option<String>,
     /// What came of it.
     pub status: DrillStatus,
     /// When it began.

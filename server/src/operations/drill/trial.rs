@@ -8,7 +8,7 @@ use chronos_snapshot::{ErrorKind, Snapshot, SourceResult, Tree, TreePath};
 use chronos_store::check_cancelled;
 
 use crate::catalog::Catalog;
-use crate::config::{DrillRules, Source};
+use crate::config::{DrillRules, Source, TargetConfig};
 use crate::error::{Kind, Result};
 use crate::operations::drill::findings::{Findings, shortened, verdict};
 use crate::operations::drill::report::SourceProof;
@@ -29,6 +29,8 @@ pub(super) struct Trial<'w> {
     pub(super) catalog: &'w Catalog,
     pub(super) snapshot: &'w Snapshot,
     pub(super) tree: Tree,
+    /// Where it goes; absent: into the scratch place.
+    into: Option<&'w TargetConfig>,
     sources: Vec<SourceResult>,
     /// These are all of them.
     is_whole: bool,
@@ -47,6 +49,7 @@ impl<'w> Trial<'w> {
         workplace: &'w Workplace,
         catalog: &'w Catalog,
         snapshot: &'w Snapshot,
+        into: Option<&'w TargetConfig>,
         only: &[String],
     ) -> Result<Self> {
         let manifest = &snapshot.manifest;
@@ -61,7 +64,13 @@ impl<'w> Trial<'w> {
             }],
             named => named.iter().filter(|s| only.is_empty() || only.contains(&s.name)).cloned().collect(),
         };
+        let is_elsewhere = |source: &SourceResult| {
+            let sources = into.into_iter().flat_map(|into| &into.sources);
+            let mut kinds = sources.map(|live| live.kind.name());
+            kinds.any(|kind| kind == source.kind && kind != "n8n")
+        };
         let needed = |source: &SourceResult| match &*source.kind {
+            _ if is_elsewhere(source) => 0,
             "postgres" => source.size.saturating_mul(DATABASE_FACTOR).saturating_add(CLUSTER_BYTES),
             _ => source.size,
         };
@@ -75,6 +84,7 @@ impl<'w> Trial<'w> {
             catalog,
             snapshot,
             tree,
+            into,
             sources,
             is_whole,
             cluster,
@@ -157,6 +167,11 @@ impl<'w> Trial<'w> {
             found.fails(format!("the snapshot does not have all of it: {why}"));
         }
         self.compare_with_earlier(source, found);
+        if let Some(into) = self.into.filter(|_| source.kind != "n8n")
+            && self.put(into, source, found)?
+        {
+            return Ok(());
+        }
         if source.kind == "postgres" {
             return databases::stored(self, source, found);
         }
@@ -170,7 +185,10 @@ impl<'w> Trial<'w> {
             "n8n" => {
                 workflows::stored(&place, found)?;
                 keys::tried(self, &place, found)?;
-                imported::tried(self, &place, found)
+                match self.into {
+                    Some(into) if self.put(into, source, found)? => Ok(()),
+                    _ => imported::tried(self, &place, found),
+                }
             }
             "command" | "stdin" => databases::dumps(self, source, &place, found),
             _ => Ok(()),

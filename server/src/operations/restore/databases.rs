@@ -218,17 +218,35 @@ fn content(tree: &Tree, path: &TreePath, into: &mut dyn Write) -> Outcome<()> {
     tree.cat(path, WHOLE, into).map(drop).map_err(Failed::from)
 }
 
+/// The databases of a source.
+pub(crate) fn configured(live: &config::Source, client: &Client) -> Vec<String> {
+    match &*live.databases {
+        // Without a name the server takes that of the user.
+        [] => {
+            let own = client.connection.database.clone().or_else(|| client.connection.user.clone());
+            own.into_iter().collect()
+        }
+        named => named.to_vec(),
+    }
+}
+
+/// The database of a source that a stored one goes to: that of its name; `may_be_only`: else the only one.
+pub(crate) fn database_of(
+    live: &config::Source,
+    client: &Client,
+    stored: &str,
+    may_be_only: bool,
+) -> Option<String> {
+    match &*configured(live, client) {
+        names if names.iter().any(|n| n == stored) => Some(stored.to_owned()),
+        [one] if may_be_only => Some(one.clone()),
+        _ => None,
+    }
+}
+
 impl Databases<'_> {
     /// The database that a stored one goes to. In place, only configured ones are written.
     fn place_of(&self, client: &Client, stored: &str, is_alone: bool) -> Option<String> {
-        let configured = match &*self.live.databases {
-            // Without a name the server takes that of the user.
-            [] => {
-                let own = client.connection.database.clone().or_else(|| client.connection.user.clone());
-                own.into_iter().collect()
-            }
-            named => named.to_vec(),
-        };
         if self.task.strategy == Strategy::NewLocation {
             let stamp = self.task.stamp();
             let mut end = stored.len().min(NAME_MAX);
@@ -237,11 +255,7 @@ impl Databases<'_> {
             }
             return Some(format!("{}_{stamp}", stored.get(..end).unwrap_or_default()));
         }
-        match &*configured {
-            names if names.iter().any(|n| n == stored) => Some(stored.to_owned()),
-            [one] if is_alone && self.task.is_elsewhere() => Some(one.clone()),
-            _ => None,
-        }
+        database_of(&self.live, client, stored, is_alone && self.task.is_elsewhere())
     }
 
     /// Finds out what is going to be done with one, and adds it.

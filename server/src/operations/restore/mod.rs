@@ -42,10 +42,11 @@ pub use acts::{is_unfinished, resume};
 pub(crate) use call::{ALL, About, Call};
 pub use chosen::meant;
 pub use chronos_connect::postgres::Part;
-pub(crate) use databases::{archives, globals};
+pub(crate) use databases::{archives, configured, database_of, globals};
 pub use done::{DatabaseDone, NotBack, Restored, StepDone, StepStatus, WorkflowDone};
 pub(crate) use files::roots;
 pub use place::Reach;
+pub(crate) use place::resolved;
 pub use plan::{Names, Plan, StepPlan};
 pub use record::{note_unbegun, note_without_version, settle};
 pub(crate) use renamed::way_back;
@@ -86,6 +87,8 @@ pub struct RestoreRequest {
     pub part_of: Option<String>,
     /// What it undoes.
     pub undone: Option<Undone>,
+    /// Whether workflows come back inactive, whatever they were.
+    pub is_inactive: bool,
 }
 
 /// A restore that can be begun: everything that was named is found, nothing is looked at yet.
@@ -119,6 +122,8 @@ pub struct Task<'w> {
     fingerprint: Option<String>,
     part_of: Option<String>,
     undone: Option<Undone>,
+    /// Workflows come back inactive.
+    is_inactive: bool,
     /// What the restore that is undone did to files.
     undoes: Option<Undoes>,
     warnings: Vec<String>,
@@ -200,6 +205,7 @@ impl<'w> Task<'w> {
             fingerprint: request.fingerprint.clone(),
             part_of: request.part_of.clone(),
             undone: request.undone.clone(),
+            is_inactive: request.is_inactive,
             undoes: None,
             warnings,
         };

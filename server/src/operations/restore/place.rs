@@ -73,7 +73,7 @@ pub(super) fn new_place(
 }
 
 /// The same path without links; what is not there yet is added as it is.
-fn resolved(path: &Path) -> Result<PathBuf> {
+pub(crate) fn resolved(path: &Path) -> Result<PathBuf> {
     let path = std::path::absolute(path).map_err(|e| Error::local(path, e))?;
     for at in path.ancestors() {
         match at.canonicalize() {

@@ -1,7 +1,7 @@
 //! The workflows of an n8n: written over those that are there, made again where they are gone, each read back and compared.
 
 use chronos_connect::n8n::restore::{Action, Plan, Planned, RestoreOptions, Stored, plan, restore};
-use chronos_connect::n8n::{Instance, file_name, id_of_file, published_unseen};
+use chronos_connect::n8n::{Instance, file_name, id_of_file, inactive, published_unseen};
 use chronos_connect::{Error as Failed, Result as Outcome};
 use chronos_snapshot::{ByteRange, FileOptions, Source, SourceResult, Strategy, Tree, TreePath};
 use serde_json::Value;
@@ -52,6 +52,8 @@ pub(super) struct OfTree {
     tree: Tree,
     /// Id and file of each.
     all: Vec<(String, TreePath)>,
+    /// They come back inactive.
+    is_inactive: bool,
 }
 
 impl OfTree {
@@ -104,8 +106,9 @@ impl Stored for OfTree {
         let (_, path) = found.ok_or_else(missing)?;
         let mut bytes = Vec::new();
         self.tree.cat(path, WHOLE, &mut bytes)?;
-        serde_json::from_slice(&bytes)
-            .map_err(|e| Failed::Damaged { what: format!("workflow {id}"), why: e.to_string() })
+        let workflow = serde_json::from_slice(&bytes)
+            .map_err(|e| Failed::Damaged { what: format!("workflow {id}"), why: e.to_string() })?;
+        Ok(if self.is_inactive { inactive(workflow) } else { workflow })
     }
 }
 
@@ -149,6 +152,7 @@ pub(super) fn workflows<'t>(
         return left_out(format!("target {} has no n8n that is named {}", task.target, source.name));
     };
     let mut stored = of_tree(&task.tree, source)?;
+    stored.is_inactive = task.is_inactive;
     if stored.all.is_empty() && task.undone.is_none() {
         return left_out(Task::absent(source));
     }
@@ -270,7 +274,7 @@ pub(super) fn of_tree(tree: &Tree, source: &SourceResult) -> Result<OfTree> {
         let id = std::str::from_utf8(path.name()).ok().and_then(id_of_file);
         all.extend(id.map(|id| (id, path)));
     }
-    Ok(OfTree { tree: tree.clone(), all })
+    Ok(OfTree { tree: tree.clone(), all, is_inactive: false })
 }
 
 /// Whether a stored workflow is not all that its server has of it.
