@@ -74,6 +74,9 @@ pub struct Source {
     /// Kind `n8n`: its address. Kind `postgres`: the whole of where it is and who asks, which may hold a password.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_address")]
     pub url: Option<SecretRef>,
+    /// Kind `n8n` without `url`: where it answers, so that no drill takes it for a server that is nobody's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// Kind `n8n`: the key of its public API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key: Option<SecretRef>,
@@ -176,9 +179,16 @@ impl SourceKind {
         match self {
             Self::Files => &["paths", "include", "exclude"],
             Self::Command => &["command", "filename", "time_limit", "drill"],
-            Self::N8n => {
-                &["url", "api_key", "user", "password", "prefix", "encrypted_credentials", "time_limit"]
-            }
+            Self::N8n => &[
+                "url",
+                "address",
+                "api_key",
+                "user",
+                "password",
+                "prefix",
+                "encrypted_credentials",
+                "time_limit",
+            ],
             Self::Postgres => &[
                 "url",
                 "host",
@@ -306,6 +316,11 @@ impl Source {
     }
 
     fn check_n8n(&self, at: &Place, problems: &mut Problems<'_>) {
+        match &self.address {
+            Some(_) if self.url.is_some() => problems.value(&at.key("address"), "is for an n8n without url"),
+            Some(address) => problems.check(&at.key("address"), web::check_url(address)),
+            None => {}
+        }
         match &self.url {
             None if self.prefix.is_empty() => problems.value(
                 &at.key("url"),

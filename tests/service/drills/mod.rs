@@ -30,8 +30,12 @@ impl Stage {
     fn new(drill: &str, targets: &str) -> Self {
         let stage = Self { program: Program::with_repository(), scratch: tempfile::tempdir().unwrap() };
         open_up(stage.scratch.path());
-        configure(&stage.program, &[&*stage.section(drill), QUIET, targets].concat());
+        stage.configure(drill, targets);
         stage
+    }
+
+    fn configure(&self, drill: &str, targets: &str) {
+        configure(&self.program, &[&*self.section(drill), QUIET, targets].concat());
     }
 
     fn section(&self, drill: &str) -> String {

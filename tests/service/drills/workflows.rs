@@ -80,3 +80,38 @@ fn a_live_n8n_is_never_taken_for_a_scratch_one() {
     );
     assert_eq!((live.ids(), &drilled["status"]), (Vec::new(), &json!("partial")));
 }
+
+#[test]
+fn an_n8n_that_is_reached_by_its_command_line_is_never_taken_for_a_scratch_one() {
+    let live = chronos_tests::n8n("1.123.81");
+    let scratch = chronos_tests::n8n("2.8.4");
+    let id = live.call("POST", "workflows", Some(&chronos_tests::hourly("live")))["id"].clone();
+    let targets = |address: &str| {
+        format!(
+            "[[target]]\nname = \"flows\"\n[[target.source]]\nname = \"n8n\"\nkind = \"n8n\"\n\
+             prefix = [\"env\", \"PATH=HOME:/usr/bin:/bin\"]\n{address}"
+        )
+    };
+    let into = |server: &chronos_tests::N8n| {
+        format!("n8n_url = \"{}\"\nn8n_api_key = \"{}\"\n", server.url(), server.key)
+    };
+    let stage = Stage::new(&into(&live), &targets(""));
+    live.install_command(stage.program.home());
+    stage.back_up("flows");
+    // It holds nothing, and its address stands nowhere.
+    live.delete(id.as_str().unwrap());
+    let drilled = stage.drill("flows", 3);
+    assert!(not_tried(&drilled).contains("say as its `address` where it answers"), "{drilled}");
+    let address = format!("address = \"{}\"\n", live.url().replace("127.0.0.1", "localhost"));
+    stage.configure(&into(&live), &targets(&address));
+    let drilled = stage.drill("flows", 3);
+    assert!(
+        not_tried(&drilled).contains("is the n8n of target flows, which a drill never touches"),
+        "{drilled}"
+    );
+    assert_eq!(live.ids(), Vec::<String>::new());
+    // Another one is known to be another.
+    stage.configure(&into(&scratch), &targets(&address));
+    let drilled = stage.drill("flows", 0);
+    assert!(drilled["sources"].to_string().contains("1 workflow imported"), "{drilled}");
+}

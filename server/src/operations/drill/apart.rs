@@ -72,28 +72,28 @@ fn same_n8n(workplace: &Workplace, own: &Source, live: &Source) -> Option<String
     if !own.prefix.is_empty() && own.prefix == live.prefix {
         return Some("both are reached by the same command line".to_owned());
     }
-    match place_of_n8n(workplace, own) {
-        Ok(place) => is_n8n(workplace, &place, live),
+    match place_of_n8n(workplace, own).and_then(|place| is_n8n(workplace, &place, live)) {
+        Ok(is_same) => is_same.then(|| "both have one address".to_owned()),
         Err(why) => Some(why),
     }
 }
 
-/// Why a place may be that of an n8n.
-pub(super) fn is_n8n(workplace: &Workplace, place: &Place, live: &Source) -> Option<String> {
+/// Whether a place is that of an n8n; or why that cannot be told.
+pub(super) fn is_n8n(workplace: &Workplace, place: &Place, live: &Source) -> Result<bool, String> {
     if place.addresses.is_empty() {
-        return Some(format!("nobody knows the host {}", place.host));
+        return Err(format!("nobody knows the host {}", place.host));
     }
-    match place_of_n8n(workplace, live) {
-        Ok(live) => live.is(place).then(|| "both have one address".to_owned()),
-        Err(why) => Some(why),
-    }
+    place_of_n8n(workplace, live).map(|live| live.is(place))
 }
 
 /// Where an n8n answers.
 fn place_of_n8n(workplace: &Workplace, source: &Source) -> Result<Place, String> {
-    let url = source.url.as_ref().ok_or("it has no url")?;
-    let url = workplace.resolve(url).map_err(|e| e.to_string())?;
-    Place::of(url.reveal()).ok_or_else(|| "its url is no address".to_owned())
+    let named = source.url.as_ref().map(|url| workplace.resolve(url)).transpose();
+    let named = named.map_err(|e| e.to_string())?.map(|url| url.reveal().to_owned());
+    let url = named.or_else(|| source.address.clone()).ok_or_else(|| {
+        format!("{} is reached by its command line alone: say as its `address` where it answers", source.name)
+    })?;
+    Place::of(&url).ok_or_else(|| format!("where {} answers is no address", source.name))
 }
 
 /// Why a database of one source may be one of the other.
@@ -162,9 +162,9 @@ fn hosts(connection: &Connection) -> Option<Vec<Place>> {
 /// Where a server is.
 #[derive(Debug)]
 pub(super) struct Place {
-    pub(super) host: String,
+    host: String,
     port: u16,
-    pub(super) addresses: Vec<SocketAddr>,
+    addresses: Vec<SocketAddr>,
 }
 
 impl Place {
@@ -182,7 +182,7 @@ impl Place {
     }
 
     /// Whether both may be one server: by name, by an address, or because both are this host.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    fn is(&self, other: &Self) -> bool {
         if self.port != other.port {
             return false;
         }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::config::SourceKind;
 use crate::error::{Error, Result};
-use crate::operations::drill::apart::Place;
+use crate::operations::drill::apart::{Place, is_n8n};
 use crate::operations::drill::files::Restored;
 use crate::operations::drill::findings::Findings;
 use crate::operations::drill::trial::Trial;
@@ -76,26 +76,22 @@ fn stored(place: &Restored) -> chronos_connect::Result<BTreeMap<String, Value>> 
 /// Why an address is, or may be, that of a source.
 fn is_live(trial: &Trial<'_>, scratch: &str) -> Option<String> {
     let Some(own) = Place::of(scratch) else { return Some(format!("{scratch} is no address")) };
-    if own.addresses.is_empty() {
-        return Some(format!("nobody knows the host of the scratch n8n, {}", own.host));
-    }
     for target in &trial.workplace.config.targets {
         for source in target.sources.iter().filter(|s| s.kind == SourceKind::N8n) {
-            let Some(url) = &source.url else { continue };
-            let live = match trial.workplace.resolve(url) {
-                Ok(url) => Place::of(url.reveal()),
-                Err(error) => {
+            match is_n8n(trial.workplace, &own, source) {
+                Ok(false) => {}
+                Ok(true) => {
                     return Some(format!(
-                        "whether it is that of target {} is not known: {error}",
+                        "drill.n8n_url is the n8n of target {}, which a drill never touches: name one that is nobody's",
                         target.name
                     ));
                 }
-            };
-            if live.is_some_and(|live| live.is(&own)) {
-                return Some(format!(
-                    "drill.n8n_url is the n8n of target {}, which a drill never touches: name one that is nobody's",
-                    target.name
-                ));
+                Err(why) => {
+                    return Some(format!(
+                        "whether drill.n8n_url is the n8n of target {} is not known: {why}",
+                        target.name
+                    ));
+                }
             }
         }
     }
