@@ -145,7 +145,7 @@ impl Default for Metrics {
             (Family::default(), Family::default(), Family::default());
         registry.register(
             "last_proven_timestamp_seconds",
-            "When a drill last proved a snapshot of a target; 0 if none has",
+            "When a drill last proved a snapshot of a target, or the whole recovery (all); 0 if none has",
             last_proven.clone(),
         );
         registry.register(

@@ -109,6 +109,27 @@ pub fn targets(workplace: &Workplace, catalog: Option<&Catalog>) -> Result<Vec<T
     Ok(workplace.config.targets.iter().map(|target| state(target, snapshots, &history, now)).collect())
 }
 
+/// How the recovery of everything was tried.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RecoveryState {
+    /// When it was proven last.
+    pub last_proven: Option<LastProven>,
+    /// Its last drill on this host.
+    pub last_drill: Option<LastDrill>,
+}
+
+/// Looks at the drills of the whole recovery.
+pub fn recovery(workplace: &Workplace, catalog: Option<&Catalog>) -> Result<RecoveryState> {
+    let now =
+        Timestamp::from_nanosecond(workplace.env.clock.now()).map_err(|e| Error::Clock(e.to_string()))?;
+    let history = History::open(workplace, catalog);
+    let passed = history.drills(ALL, Some(DrillStatus::Passed)).into_iter().find_map(|drilled| {
+        let time: Timestamp = drilled.proven_at.as_deref()?.parse().ok()?;
+        Some(proven(drilled.backup_id, time, now))
+    });
+    Ok(RecoveryState { last_proven: passed, last_drill: history.last_drill(ALL) })
+}
+
 fn state(target: &TargetConfig, all: &[Snapshot], history: &History<'_>, now: Timestamp) -> TargetState {
     let own = || all.iter().filter(|s| s.manifest.target == target.name);
     let good = own().filter(|s| s.is_latest_candidate()).max_by_key(|s| s.taken_at());
@@ -136,12 +157,12 @@ fn state(target: &TargetConfig, all: &[Snapshot], history: &History<'_>, now: Ti
 fn last_proven(snapshot: &Snapshot, now: Timestamp) -> Option<(i64, LastProven)> {
     let at = snapshot.marks.proven_at?;
     let time = Timestamp::from_nanosecond(i128::from(at)).ok()?;
-    let proven = LastProven {
-        backup_id: snapshot.manifest.backup_id.clone(),
-        proven_at: time.to_string(),
-        age_seconds: u64::try_from(now.duration_since(time).as_secs()).unwrap_or(0),
-    };
-    Some((at, proven))
+    Some((at, proven(snapshot.manifest.backup_id.clone(), time, now)))
+}
+
+fn proven(backup_id: String, at: Timestamp, now: Timestamp) -> LastProven {
+    let age_seconds = u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0);
+    LastProven { backup_id, proven_at: at.to_string(), age_seconds }
 }
 
 fn last_run(run: Run) -> LastRun {
@@ -177,13 +198,19 @@ impl<'w> History<'w> {
 }
 
 impl History<'_> {
-    fn last_drill(&self, target: &str) -> Option<LastDrill> {
-        let (state, repository) = self.state.as_ref()?;
-        let filter = DrillFilter { repository: Some(repository), target: Some(target), status: None };
-        let reports = state.drills(&filter, LOOKED_MAX).map_err(|e| untold(self.workplace, &e)).ok()?;
+    /// The newest drills of a target.
+    fn drills(&self, target: &str, status: Option<DrillStatus>) -> Vec<Drilled> {
+        let Some((state, repository)) = &self.state else { return Vec::new() };
+        let filter = DrillFilter { repository: Some(repository), target: Some(target), status };
+        let reports = state.drills(&filter, LOOKED_MAX).map_err(|e| untold(self.workplace, &e));
         // What a later version wrote in another way is left to it.
-        let mut drills = reports.iter().filter_map(|report| serde_json::from_str::<Drilled>(report).ok());
+        let reports = reports.into_iter().flatten();
+        reports.filter_map(|report| serde_json::from_str(&report).ok()).collect()
+    }
+
+    fn last_drill(&self, target: &str) -> Option<LastDrill> {
         // One that came to no end says nothing, and hides nothing.
+        let mut drills = self.drills(target, None).into_iter();
         let drilled = drills.find(|drilled| drilled.status != DrillStatus::Interrupted)?;
         Some(LastDrill {
             backup_id: drilled.backup_id,

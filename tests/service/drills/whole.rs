@@ -53,6 +53,29 @@ fn everything_comes_back_in_its_order_for_trial_and_what_no_snapshot_has_fails()
     assert_eq!(parts(&drilled), expected("failed"), "{drilled}");
     assert!(errors(&drilled).contains("event-bus: bus: no good snapshot has it"), "{drilled}");
 
+    let Stage { program, scratch } = stage;
+    let service = Service::start(program, &[]);
+    let health = service.get("/health").expect(200);
+    assert_eq!(health["status"], "degraded", "{health}");
+    assert!(
+        health["problems"]
+            .to_string()
+            .contains("the last drill of the whole recovery failed: event-bus: bus"),
+        "{health}"
+    );
+    let recovery = &health["recovery"];
+    assert_eq!(
+        (&recovery["last_drill"]["status"], &recovery["last_proven"]),
+        (&json!("failed"), &Value::Null)
+    );
+    let text = service.get("/metrics").text;
+    for line in [
+        "chronos_last_drill_passed{target=\"all\"} 0",
+        "chronos_last_proven_timestamp_seconds{target=\"all\"} 0",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let stage = Stage { program: service.killed(), scratch };
     stage.back_up("event-bus");
     // Whoever looked at what is live would wait or find nothing, and whoever wrote would leave something.
     bus.execute_batch("BEGIN EXCLUSIVE").unwrap();
@@ -68,7 +91,22 @@ fn everything_comes_back_in_its_order_for_trial_and_what_no_snapshot_has_fails()
     whole[1..].rotate_right(1);
     assert_eq!((&drilled["status"], parts(drilled)), (&json!("passed"), whole), "{drilled}");
     assert_eq!(drilled["sources"][0]["part"]["backup_id"], ids[0], "{drilled}");
-    assert_eq!((&drilled["target"], &drilled["proven_at"]), (&json!("all"), &Value::Null), "{drilled}");
+    assert_eq!(drilled["target"], "all", "{drilled}");
+    let health = service.get("/health").expect(200);
+    let recovery = &health["recovery"];
+    assert!(drilled["proven_at"].is_string(), "{drilled}");
+    assert_eq!(
+        (&health["problems"], &recovery["last_proven"]["proven_at"], &recovery["last_drill"]["status"]),
+        (&json!([]), &drilled["proven_at"], &json!("passed")),
+        "{health}"
+    );
+    let text = service.get("/metrics").text;
+    for line in [
+        "chronos_last_drill_passed{target=\"all\"} 1",
+        "chronos_last_proven_timestamp_seconds{target=\"all\"} 1",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
     assert_eq!(&service.get("/drills?target=all").expect(200)["drills"][0], drilled);
     assert_eq!(fs::read_dir(scratch.path().join("drills")).unwrap().count(), 0);
     assert!(!["agents", ".env", "shop.sql"].iter().any(|name| service.path(name).exists()));

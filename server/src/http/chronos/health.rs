@@ -17,7 +17,9 @@ use crate::http::problem::Problem;
 use crate::http::service::Service;
 use crate::jobs::list;
 use crate::operations::schedules::late;
-use crate::operations::targets::{LastDrill, LastGood, LastProven, LastRun, TargetState, targets};
+use crate::operations::targets::{
+    LastDrill, LastGood, LastProven, LastRun, RecoveryState, TargetState, recovery, targets,
+};
 use crate::schedule::Overdue;
 use crate::state::{DrillStatus, JobFilter, JobStatus};
 use crate::workplace::Workplace;
@@ -50,6 +52,9 @@ pub(crate) struct Health {
     problems: Vec<String>,
     /// How fresh each configured target is.
     targets: Vec<Freshness>,
+    /// When the recovery of everything was proven, and its last drill.
+    #[schema(value_type = Object)]
+    recovery: RecoveryState,
 }
 
 impl Health {
@@ -144,11 +149,10 @@ pub(crate) fn found(service: &Service) -> Result<Health> {
             let why = run.error.as_deref().unwrap_or("it does not say why");
             problems.push(format!("the last backup of {} failed: {why}", target.target));
         }
-        if let Some(drill) = target.last_drill.as_ref().filter(|drill| drill.status == DrillStatus::Failed) {
-            let why = drill.error.as_deref().unwrap_or("it does not say why");
-            problems.push(format!("the last drill of {} failed: {why}", target.target));
-        }
+        problems.extend(failed(target.last_drill.as_ref(), &target.target));
     }
+    let recovery = recovery(workplace, catalog.as_ref())?;
+    problems.extend(failed(recovery.last_drill.as_ref(), "the whole recovery"));
     problems.extend(unwritten(service.runner().unwritten().count()));
     let status = match (&catalog, problems.is_empty()) {
         (None, _) => "unhealthy",
@@ -166,7 +170,15 @@ pub(crate) fn found(service: &Service) -> Result<Health> {
         version: env!("CARGO_PKG_VERSION"),
         problems,
         targets,
+        recovery,
     })
+}
+
+/// A sentence about the last drill of something, if that failed.
+fn failed(drill: Option<&LastDrill>, what: &str) -> Option<String> {
+    let drill = drill.filter(|drill| drill.status == DrillStatus::Failed)?;
+    let why = drill.error.as_deref().unwrap_or("it does not say why");
+    Some(format!("the last drill of {what} failed: {why}"))
 }
 
 /// Who is overdue, and what the last verification found.

@@ -11,8 +11,9 @@ use crate::http::blocking::check;
 use crate::http::metrics::OfTarget;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
+use crate::operations::restore::ALL;
 use crate::operations::schedules::late;
-use crate::operations::targets::targets;
+use crate::operations::targets::{LastDrill, LastProven, recovery, targets};
 use crate::state::DrillStatus;
 
 /// Content type of the text.
@@ -49,14 +50,21 @@ fn measured(service: &Service) -> Result<()> {
         service.metrics().snapshots.get_or_create(&label).set(count);
         let at = state.last_good.and_then(|good| good.created_at.parse::<jiff::Timestamp>().ok());
         service.metrics().last_good.get_or_create(&label).set(at.map_or(0, jiff::Timestamp::as_second));
-        let at = state.last_proven.and_then(|proven| proven.proven_at.parse::<jiff::Timestamp>().ok());
-        service.metrics().last_proven.get_or_create(&label).set(at.map_or(0, jiff::Timestamp::as_second));
-        if let Some(drill) = state.last_drill {
-            let passed = drill.status == DrillStatus::Passed;
-            service.metrics().drill_passed.get_or_create(&label).set(i64::from(passed));
-            let seconds = drill.duration_ms as f64 / 1000.0;
-            service.metrics().drill_seconds.get_or_create(&label).set(seconds);
-        }
+        drilled(service, &label, state.last_proven.as_ref(), state.last_drill.as_ref());
     }
+    let recovery = recovery(service.workplace(), Some(&catalog))?;
+    let label = OfTarget { target: ALL.to_owned() };
+    drilled(service, &label, recovery.last_proven.as_ref(), recovery.last_drill.as_ref());
     Ok(())
+}
+
+fn drilled(service: &Service, label: &OfTarget, proven: Option<&LastProven>, last: Option<&LastDrill>) {
+    let at = proven.and_then(|proven| proven.proven_at.parse::<jiff::Timestamp>().ok());
+    service.metrics().last_proven.get_or_create(label).set(at.map_or(0, jiff::Timestamp::as_second));
+    if let Some(drill) = last {
+        let passed = drill.status == DrillStatus::Passed;
+        service.metrics().drill_passed.get_or_create(label).set(i64::from(passed));
+        let seconds = drill.duration_ms as f64 / 1000.0;
+        service.metrics().drill_seconds.get_or_create(label).set(seconds);
+    }
 }

@@ -11,7 +11,7 @@ use crate::operations::drill::findings::verdict;
 use crate::operations::drill::record::Begun;
 use crate::operations::drill::report::{Drilled, RecoveryPart, SourceProof};
 use crate::operations::drill::trial::Trial;
-use crate::operations::drill::turn;
+use crate::operations::drill::{short, turn};
 use crate::operations::recover::{StepReport, steps};
 use crate::operations::restore::ALL;
 use crate::state::DrillStatus;
@@ -27,8 +27,10 @@ pub fn drill_recovery(workplace: &Workplace, catalog: &Catalog) -> Result<Drille
     let whole = Drilled { backup_id: LATEST.to_owned(), target: ALL.to_owned(), ..Drilled::default() };
     let begun = Begun::new(workplace, &catalog.repository, whole);
     match tried(workplace, catalog) {
-        // It says nothing of a snapshot as a whole.
-        Ok((sources, bytes)) => Ok(begun.of_size(bytes).ended(workplace, sources, |_, _| Ok(None))),
+        // It says nothing of a snapshot as a whole: that it is proven stands in the history alone.
+        Ok((sources, bytes)) => Ok(begun.of_size(bytes).ended(workplace, sources, |status, now| {
+            Ok((status == DrillStatus::Passed).then(|| short(now)))
+        })),
         Err(error) => {
             begun.not_made(workplace, &error);
             Err(error)

@@ -69,7 +69,7 @@ pub struct Drilled {
     pub duration_ms: u64,
     /// Logical bytes that were restored.
     pub size_bytes: u64,
-    /// Since when the snapshot counts as proven; `null` if it does not.
+    /// Since when the snapshot, or the whole recovery, counts as proven; `null` if it does not.
     pub proven_at: Option<String>,
     /// What came of each source.
     pub sources: Vec<SourceProof>,
