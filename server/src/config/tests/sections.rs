@@ -50,6 +50,8 @@ fn sources_say_what_they_lack_and_what_is_not_theirs() {
         ("n8n", "", "url: is missing"),
         ("n8n", "prefix = [\"env\"]\napi_key = \"k\"", "are for an n8n with url"),
         ("n8n", "url = \"http://a\"\nencrypted_credentials = true", "needs `prefix`"),
+        ("n8n", "url = \"http://a\"\naddress = \"http://a\"", "address: is for an n8n without url"),
+        ("n8n", "prefix = [\"env\"]\naddress = \"a:1\"", "begins with http://"),
         ("n8n", "url = \"localhost:5678\"", "begins with http://"),
         ("n8n", "url = \"http://me:pw@host\"", "keys of their own"),
         ("n8n", "url = \"http://a\"\nuser = \"me\"", "belong together"),

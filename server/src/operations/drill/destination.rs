@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use chronos_connect::postgres::Client;
-use chronos_connect::{Error as Failed, Verdict, sqlite};
+use chronos_connect::{Verdict, sqlite};
 use chronos_snapshot::{FileOptions, SourceResult, counted};
 
 use crate::catalog::target_name;
@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::operations::Mode;
 use crate::operations::backup::setting;
 use crate::operations::drill::apart::shares;
-use crate::operations::drill::findings::{Findings, verdict};
+use crate::operations::drill::findings::{Findings, of_words, verdict};
 use crate::operations::drill::trial::{Trial, folder};
 use crate::operations::restore::{
     Plan, RestoreRequest, Restored, StepDone, StepPlan, StepStatus, archives, database_of, restore,
@@ -24,7 +24,8 @@ use crate::sources::postgres_client;
 use crate::workplace::Workplace;
 
 /// Words by which a server tells that it cannot be reached, or that its user may not do what a restore does.
-const OF_DESTINATION: [&str; 4] = ["connection to server", "permission denied", "must be ", "not permitted"];
+const OF_DESTINATION: [&str; 5] =
+    ["connection to server", "permission denied", "must be ", "not permitted", "restart of target"];
 /// Differences that are told.
 const SHOWN: usize = 5;
 
@@ -207,8 +208,7 @@ fn not_put(error: Error, found: &mut Findings) -> Result<()> {
 
 /// Notes something that is not back.
 fn blame(found: &mut Findings, why: &str) {
-    let said = Failed::Upstream { system: String::new(), status: None, why: why.to_owned() };
-    let verdict = Verdict::of(&said);
+    let verdict = of_words(why);
     if verdict.is_of_host || speaks_of_destination(why) {
         found.not_tried(verdict.why);
     } else {

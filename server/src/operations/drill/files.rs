@@ -1,5 +1,6 @@
 //! Files of a source in the scratch place: restored by the engine, which reads back what it wrote, and laid beside what the snapshot says.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::ffi::OsStrExt;
@@ -13,9 +14,10 @@ use chronos_snapshot::{
 };
 
 use crate::error::Result;
-use crate::operations::drill::findings::Findings;
+use crate::operations::drill::findings::{Findings, of_words};
 use crate::operations::drill::trial::{Trial, folder};
 use crate::operations::restore::roots;
+use crate::values::shown;
 
 /// Bits of a mode that are compared: all of them where every one could be set.
 const MODE_OF_ROOT: u32 = 0o7777;
@@ -39,13 +41,13 @@ impl Restored {
     }
 }
 
-/// Restores the files of a source, and compares them.
+/// Restores the files of a source, and compares them. `None`: not all of it could be put there, which says nothing of the snapshot.
 pub(super) fn restored(
     trial: &Trial<'_>,
     number: usize,
     source: &SourceResult,
     found: &mut Findings,
-) -> Result<Restored> {
+) -> Result<Option<Restored>> {
     let manifest = &trial.snapshot.manifest;
     let to = trial.place(number);
     let of_connector = matches!(&*source.kind, "n8n" | "sqlite");
@@ -71,19 +73,31 @@ pub(super) fn restored(
     if report.status != RestoreStatus::Completed && report.errors.is_empty() {
         found.fails(report.message.clone());
     }
-    report.errors.iter().for_each(|e| found.fails(format!("{}: {}", e.path, e.error)));
+    let mut lacking = BTreeSet::new();
+    for lacks in &report.errors {
+        let verdict = of_words(&lacks.error);
+        found.blame(&lacks.path, &verdict);
+        if verdict.is_of_host {
+            lacking.insert(lacks.path.clone());
+        }
+    }
     let place = Restored { to, path, roots };
-    let entries = compare(trial, &place, found)?;
+    let entries = compare(trial, &place, &lacking, found)?;
     found.holds(format!(
         "{} restored and read back; {} compared with modes and sizes",
         counted(report.files_restored, "file"),
         counted(entries, "thing")
     ));
-    Ok(place)
+    Ok(lacking.is_empty().then_some(place))
 }
 
-/// Lays every entry of the snapshot beside what is there now; gives how many there are.
-fn compare(trial: &Trial<'_>, place: &Restored, found: &mut Findings) -> Result<u64> {
+/// Lays every entry of the snapshot that is not `lacking` beside what is there now; gives how many there are.
+fn compare(
+    trial: &Trial<'_>,
+    place: &Restored,
+    lacking: &BTreeSet<String>,
+    found: &mut Findings,
+) -> Result<u64> {
     let mask = if rustix::process::geteuid().is_root() { MODE_OF_ROOT } else { MODE_OF_USERS };
     let mut entries = 0;
     for root in &place.roots {
@@ -101,8 +115,12 @@ fn compare(trial: &Trial<'_>, place: &Restored, found: &mut Findings) -> Result<
             if path == place.path {
                 continue;
             }
-            entries += 1;
             let at = place.at(&path);
+            // What this host could not make was told.
+            if lacking.contains(&shown(&at)) {
+                continue;
+            }
+            entries += 1;
             if let Some(why) = differs(&node, &at) {
                 found.fails(format!("{path}: {why}"));
             } else if let Some((why, is_of_host)) = differs_in_mode(&node, &at, mask) {

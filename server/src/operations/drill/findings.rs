@@ -1,6 +1,6 @@
 //! What is found out about one source, and whose fault it is.
 
-use chronos_connect::{Proof, Verdict};
+use chronos_connect::{Error as Failed, Proof, Verdict};
 use chronos_snapshot::ErrorKind;
 
 use crate::error::{Error, Kind};
@@ -8,6 +8,9 @@ use crate::state::DrillStatus;
 
 /// Findings of one source that are told; the rest is counted.
 const ERRORS_MAX: usize = 20;
+
+/// Words by which a restore says that the place it goes to cannot hold something.
+const OF_PLACE: [&str; 2] = ["not on this file system", "only root can make devices"];
 
 /// What is found out about one source.
 #[derive(Debug, Default)]
@@ -56,6 +59,14 @@ pub(super) fn shortened(mut errors: Vec<String>) -> Vec<String> {
         errors.push(format!("and {more} more"));
     }
     errors
+}
+
+/// What words say that stand for an error.
+pub(super) fn of_words(why: &str) -> Verdict {
+    let said = Failed::Upstream { system: String::new(), status: None, why: why.to_owned() };
+    let verdict = Verdict::of(&said);
+    let is_of_host = verdict.is_of_host || OF_PLACE.iter().any(|words| why.contains(words));
+    Verdict { is_of_host, ..verdict }
 }
 
 /// Whether an error says something of the snapshot, and what.

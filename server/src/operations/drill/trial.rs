@@ -179,7 +179,7 @@ impl<'w> Trial<'w> {
             found.holds("it holds no file");
             return Ok(());
         }
-        let place = files::restored(self, number, source, found)?;
+        let Some(place) = files::restored(self, number, source, found)? else { return Ok(()) };
         match &*source.kind {
             "sqlite" => databases::lite(self, source, &place, found),
             "n8n" => {
