@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use chronos_tests::Mounted;
 use chronos_tests::postgres::{ORDERS, Postgres, programs};
+use serde_json::json;
 
 use super::*;
 
@@ -60,6 +61,38 @@ fn dumps_of_every_form_pass_without_the_roles_that_they_name() {
             assert!(held.contains(role), "{target}: {role}: {held}");
         }
     }
+}
+
+#[test]
+fn dumps_of_the_databases_that_every_server_has_pass_also_several_of_one() {
+    let server = Postgres::shared();
+    let rules = "[[target.source.drill]]\nrows = { t = 1 }\n";
+    server.sql("postgres", "CREATE DATABASE drilled_set");
+    server.sql("postgres", "ALTER DATABASE drilled_set SET work_mem = '5MB'");
+    let names = ["template1", "postgres", "drilled_set"];
+    let sources = names.iter().flat_map(|name| {
+        [1, 2].map(|number| {
+        format!(
+            "[[target.source]]\nname = \"{name}-{number}\"\nkind = \"command\"\ncomponent = \"database\"\n\
+             command = \"cat HOME/{name}.sql\"\nfilename = \"{name}-{number}.sql\"\n{rules}"
+        )
+    })
+    });
+    let stage = Stage::new("", &format!("[[target]]\nname = \"reserved\"\n{}", sources.collect::<String>()));
+    for name in names {
+        let whole = String::from_utf8(dump(&server, name, &["--format=plain", "--create"])).unwrap();
+        assert!(whole.contains(&format!("\\connect {name}")), "{whole}");
+        let end = "--\n-- PostgreSQL database dump complete";
+        let table = "CREATE TABLE public.t(x int);\nINSERT INTO public.t VALUES (1);\n";
+        fs::write(stage.path(&format!("{name}.sql")), whole.replace(end, &format!("{table}{end}"))).unwrap();
+    }
+    stage.back_up("reserved");
+    let drilled = stage.drill("reserved", 0);
+    assert_eq!(
+        (&drilled["status"], drilled["sources"].as_array().unwrap().len()),
+        (&json!("passed"), 6),
+        "{drilled}"
+    );
 }
 
 #[test]
@@ -120,6 +153,45 @@ fn a_scratch_place_that_keeps_no_modes_is_told_and_no_failure() {
     let _stick = Mounted::exfat(&stage.scratch.path().join("drills"));
     let drilled = stage.drill("notes", 3);
     assert!(not_tried(&drilled).contains("not permitted"), "{drilled}");
+}
+
+#[test]
+fn what_only_an_account_with_more_rights_can_make_is_told_and_no_failure() {
+    let stage = Stage::new("", "[[target]]\nname = \"notes\"\npaths = [\"HOME/notes\"]\n");
+    fs::create_dir(stage.path("notes")).unwrap();
+    fs::write(stage.path("notes/a"), "a").unwrap();
+    let made = Command::new("mknod").arg(stage.path("notes/null")).args(["c", "1", "3"]).status().unwrap();
+    assert!(made.success());
+    stage.back_up("notes");
+    assert_eq!(stage.drill("notes", 0)["status"], "passed");
+    let drill = stage.program.command(["drill", "notes", "--json"]);
+    let mut fewer = Command::new("setpriv");
+    fewer
+        .args(["--inh-caps=-mknod", "--bounding-set=-mknod"])
+        .arg(drill.get_program())
+        .args(drill.get_args());
+    for (name, value) in drill.get_envs() {
+        match value {
+            Some(value) => fewer.env(name, value),
+            None => fewer.env_remove(name),
+        };
+    }
+    let fewer = fewer.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let drilled = Program::finish(fewer).expect_code(3).json();
+    assert!(not_tried(&drilled[0]).contains("only root can make devices"), "{drilled}");
+    assert_eq!(errors(&drilled[0]).lines().count(), 1, "{drilled}");
+}
+
+#[test]
+fn a_scratch_place_that_takes_no_more_files_is_told_and_no_failure() {
+    let stage = Stage::new("", "[[target]]\nname = \"notes\"\npaths = [\"HOME/notes\"]\n");
+    fs::create_dir(stage.path("notes")).unwrap();
+    (0..50).for_each(|n| fs::write(stage.path(&format!("notes/{n}")), "a").unwrap());
+    stage.back_up("notes");
+    let drills = stage.scratch.path().join("drills");
+    let _full = Mounted::new(&["-t", "tmpfs", "-o", "nr_inodes=40,mode=755", "none"], &drills);
+    let drilled = stage.drill("notes", 3);
+    assert!(not_tried(&drilled).contains("No space left on device"), "{drilled}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::names::random_name;
 use crate::postgres::client::of_server;
 use crate::postgres::cluster::{ANSWER_MAX, Cluster, KEPT, SUPERUSER};
 use crate::postgres::restore::Content;
-use crate::postgres::sql::identifier;
+use crate::postgres::sql::{identifier, literal};
 use crate::process::Process;
 use crate::secret::Secret;
 
@@ -18,6 +18,9 @@ use crate::secret::Secret;
 const LINE_MAX: usize = 4 << 10;
 /// Letters behind a backslash at the beginning of a line by which rows go on; all others are commands of the client.
 const OF_ROWS: &[u8] = b"Nbfnrtv\\.0123456789";
+
+/// The database that a server makes others of, if nobody says otherwise.
+const TEMPLATE: &str = "template1";
 
 /// How a script is run.
 #[derive(Clone, Copy, Debug)]
@@ -52,21 +55,27 @@ impl Cluster {
 
     /// Makes a database; one of that name goes.
     pub(super) fn make_database(&self, database: &str) -> Result<()> {
-        // It is there, and it is empty.
-        if database == SUPERUSER {
-            return Ok(());
-        }
-        self.drop_database(database)?;
         let name = identifier(database);
-        self.client.query(None, &format!("CREATE DATABASE {name} TEMPLATE template0")).map(drop)
+        // Nobody drops the one that they are connected to.
+        let from = (database == SUPERUSER).then_some(TEMPLATE);
+        self.remove_database(database, from)?;
+        self.client.query(from, &format!("CREATE DATABASE {name} TEMPLATE template0")).map(drop)
     }
 
     /// Gives the room of a database back.
     pub fn drop_database(&self, database: &str) -> Result<()> {
-        if database == SUPERUSER {
+        // Without these nothing connects; who needs one of them empty makes it anew.
+        if [SUPERUSER, TEMPLATE].contains(&database) {
             return Ok(());
         }
-        self.client.query(None, &format!("DROP DATABASE IF EXISTS {}", identifier(database))).map(drop)
+        self.remove_database(database, None)
+    }
+
+    fn remove_database(&self, database: &str, from: Option<&str>) -> Result<()> {
+        // One that others are made of is not dropped.
+        let plain = "UPDATE pg_catalog.pg_database SET datistemplate = false WHERE datname =";
+        self.client.query(from, &format!("{plain} {}", literal(database)))?;
+        self.client.query(from, &format!("DROP DATABASE IF EXISTS {}", identifier(database))).map(drop)
     }
 
     fn feed_script(&self, database: &str, manner: Manner, content: &mut Content<'_>) -> Result<String> {
@@ -116,6 +125,8 @@ struct Statements<'w> {
     goes_on: Option<bool>,
     /// Nothing is passed on until it connects.
     waits: bool,
+    /// The line by which it did.
+    connect: Vec<u8>,
     /// Rows come.
     in_rows: bool,
 }
@@ -127,7 +138,8 @@ impl<'w> Statements<'w> {
         }
         let (line, waits) = (Vec::new(), manner.from_connect);
         let is_restricted = key.is_some();
-        Ok(Self { into, manner, is_restricted, line, goes_on: None, waits, in_rows: false })
+        let connect = Vec::new();
+        Ok(Self { into, manner, is_restricted, line, goes_on: None, waits, connect, in_rows: false })
     }
 
     /// Gives the line to the client, or leaves it out.
@@ -146,6 +158,13 @@ impl<'w> Statements<'w> {
         let line = self.line.as_slice();
         if self.waits {
             self.waits = !line.starts_with(b"\\connect ");
+            if !self.waits {
+                self.connect = line.to_vec();
+            }
+            return Ok(true);
+        }
+        // It connects anew once its database has got its properties.
+        if !self.connect.is_empty() && line == self.connect {
             return Ok(true);
         }
         if [&b"\\restrict "[..], b"\\unrestrict "].iter().any(|word| line.starts_with(word)) {
@@ -227,6 +246,11 @@ mod tests {
         let script =
             ["CREATE DATABASE x;\n\\connect x\n\nSELECT 1;\nCOPY a (b) FROM stdin;\nrow\n\\.\nSELECT 2;\n"];
         let connected = Manner { from_connect: true, ..WHOLE };
+        let again =
+            ["CREATE DATABASE x;\n\\connect x\nALTER DATABASE x SET a = b;\n\\connect x\nSELECT 1;\n"];
+        assert_eq!(passed(connected, None, &again).unwrap(), "ALTER DATABASE x SET a = b;\nSELECT 1;\n");
+        let other = ["CREATE DATABASE x;\n\\connect x\nSELECT 1;\n\\connect y\n"];
+        assert!(passed(connected, None, &other).is_err());
         assert!(
             passed(connected, None, &script)
                 .unwrap()
