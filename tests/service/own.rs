@@ -3,7 +3,7 @@
 use std::fs;
 
 use chronos_tests::targets::{NOTES, QUIET};
-use chronos_tests::{Program, configure};
+use chronos_tests::{Program, Service, configure};
 use serde_json::{Value, json};
 
 /// A home whose configuration names a file of tokens, one of a secret, and a key file of the repository.
@@ -95,4 +95,20 @@ fn its_configuration_is_taken_when_it_has_changed_and_has_schedules_and_rules_of
     assert!(listed.contains(&json!("chronos")) && listed.contains(&json!("chronos-config")), "{listed:?}");
     configure(&home, QUIET);
     assert_eq!(schedules(&home), [json!("never")]);
+}
+
+#[test]
+fn a_file_that_the_configuration_names_and_that_comes_later_is_taken_by_a_running_service() {
+    let home = home();
+    let secret = home.home().join("secret");
+    fs::remove_file(&secret).unwrap();
+    let service = Service::start(home, &[]);
+    let taken = || {
+        let made = service.post("/backup", r#"{"target": "chronos"}"#).expect(200);
+        let id = made["backup_id"].as_str().unwrap().to_owned();
+        service.get(&format!("/backups/{id}")).expect(200)["paths"].to_string().contains("/secret")
+    };
+    assert!(!taken());
+    fs::write(&secret, "s3cret\n").unwrap();
+    assert!(taken());
 }

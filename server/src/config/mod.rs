@@ -31,6 +31,7 @@ pub use drill::{DrillConfig, DrillQuery, DrillRules};
 pub use events::{EVENT_BUS_URL, EventsConfig, NotifyConfig, NotifyKind, Occasion};
 pub use health::HealthConfig;
 pub use hook::{HookConfig, HookMoment, HookPolicy};
+use own::OwnParts;
 pub use own::{OWN_CONFIG, OWN_TARGET};
 pub use repository::{Limits, RepositoryConfig};
 pub use retention::{Retention, TierRule};
@@ -85,6 +86,9 @@ pub struct Config {
     /// The target `chronos`: built in where there is a configuration file, and none of those that `all` means.
     #[serde(skip)]
     pub(crate) own: Option<TargetConfig>,
+    /// What that is made of.
+    #[serde(skip)]
+    pub(crate) own_parts: Option<OwnParts>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

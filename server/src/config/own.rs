@@ -25,18 +25,37 @@ const KEPT: [(&str, Option<u32>, Option<&str>); 6] = [
     ("restore-point", None, Some("180d")),
 ];
 
+/// What the target `chronos` is made of: which of the files are there may change while a service runs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct OwnParts {
+    file: PathBuf,
+    /// What opens the repository.
+    opens: Vec<PathBuf>,
+    state: PathBuf,
+}
+
 impl Config {
     /// Adds the target `chronos` for a configuration that was read from `file`; `keys` are the folder of this user's key files and
     /// the files that open the repository whatever the configuration says, `state` is the file of this host's state.
     pub(crate) fn add_own(&mut self, file: &Path, keys: &[PathBuf], state: PathBuf) {
         let opens = [&self.repository.key_file, &self.repository.password_file].into_iter().flatten();
-        let opens: Vec<PathBuf> = opens.chain(keys).map(|path| real(path)).collect();
+        let opens = opens.chain(keys).cloned().collect();
+        self.own_parts = Some(OwnParts { file: file.to_owned(), opens, state });
+        self.own = self.own_now();
+    }
+
+    /// The target `chronos` with the files that are there at this moment.
+    pub(crate) fn own_now(&self) -> Option<TargetConfig> {
+        let parts = self.own_parts.as_ref()?;
+        let opens: Vec<PathBuf> = parts.opens.iter().map(|path| real(path)).collect();
         let is_key = |path: &PathBuf| opens.iter().any(|key| real(path).starts_with(key));
         let named = self.files().into_iter().filter(|path| !is_key(path) && path.is_file());
-        let mut paths: Vec<PathBuf> = std::iter::once(file.to_owned()).chain(named).collect();
-        // Of a link only the link is taken.
-        let behind: Vec<PathBuf> = paths.iter().flat_map(|path| behind(path)).collect();
-        paths.extend(behind);
+        let mut paths: Vec<PathBuf> = Vec::new();
+        for path in std::iter::once(parts.file.clone()).chain(named).flat_map(|path| followed(&path)) {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
         let config = Source {
             name: OWN_CONFIG.to_owned(),
             component: Some("config".to_owned()),
@@ -46,16 +65,16 @@ impl Config {
         let state = Source {
             name: OWN_STATE.to_owned(),
             kind: SourceKind::Sqlite,
-            path: Some(state),
+            path: Some(parts.state.clone()),
             optional: true,
             ..Source::default()
         };
-        self.own = Some(TargetConfig {
+        Some(TargetConfig {
             name: OWN_TARGET.to_owned(),
             retention: kept(),
             sources: vec![config, state],
             ..TargetConfig::default()
-        });
+        })
     }
 
     /// The target `chronos`, if there is a configuration file.
@@ -79,18 +98,31 @@ fn real(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// What a link leads to, link by link; nothing for what is none.
-fn behind(path: &Path) -> Vec<PathBuf> {
+/// The links on the way to a file, and the file, each with no link above it; of what lies outside the folder of `path` the folders are
+/// walked through, and only what is a link itself is told.
+fn followed(path: &Path) -> Vec<PathBuf> {
     /// As many as the kernel follows.
     const LINKS_MAX: usize = 40;
-    let next = |path: &PathBuf| {
-        let to = std::fs::read_link(path).ok()?;
-        Some(path.parent()?.join(to))
-    };
-    std::iter::successors(next(&path.to_owned()), next)
-        .take(LINKS_MAX)
-        .filter(|path| path.symlink_metadata().is_ok())
-        .collect()
+    let folder = path.parent().unwrap_or(path);
+    let (mut found, mut at) = (Vec::new(), path.to_owned());
+    for _ in 0..LINKS_MAX {
+        let below = at.ancestors().take_while(|above| above.starts_with(folder) && *above != folder);
+        let links = below.chain(std::iter::once(&*at)).filter(|path| path.is_symlink());
+        let Some(link) = links.min_by_key(|link| link.components().count()).map(Path::to_owned) else {
+            break;
+        };
+        let (Ok(to), Some(parent)) = (std::fs::read_link(&link), link.parent()) else { break };
+        // The link is the path itself, or a folder above it.
+        let rest = at.strip_prefix(&link).unwrap_or(Path::new("")).to_owned();
+        at = parent.join(to);
+        if !rest.as_os_str().is_empty() {
+            at.push(rest);
+        }
+        found.push(link);
+    }
+    found.push(at);
+    found.retain(|found| found == path || found.symlink_metadata().is_ok());
+    found
 }
 
 fn kept() -> Retention {

@@ -16,7 +16,7 @@ use chronos_snapshot::{
 };
 use serde::Serialize;
 
-use crate::config::{self, TargetConfig};
+use crate::config::{self, OWN_TARGET, TargetConfig};
 use crate::error::{Error, Result};
 use crate::sources::part::{Part, Walked, What, components, parts};
 use crate::workplace::Variables;
@@ -213,6 +213,8 @@ fn files(target: &TargetConfig, walked: &Walked<'_>, setting: &Setting) -> Resul
     options.excludes = [&*target.exclude, walked.exclude, &*rules.excludes].concat();
     options.exclude_caches |= target.exclude_caches;
     options.one_file_system |= target.one_file_system;
+    // What stands behind the links of a configuration is named beside them.
+    options.keep_links = target.name == OWN_TARGET;
     options.preset = options.preset.or_else(|| target.preset.as_ref().map(|_| Preset::Project));
     for tag in &target.exclude_if_present {
         options.exclude_if_present.push(Tag::parse(tag)?);

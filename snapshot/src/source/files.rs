@@ -1,6 +1,6 @@
 //! The file source: what lies at or below some roots of the file system, each at its absolute path.
 //!
-//! A root that is a link to a folder is followed, and so are links above a root: both are folders in
+//! A root that is a link to a folder is followed (unless links are kept), and so are links above a root: both are folders in
 //! the snapshot. Nothing else is followed.
 
 use std::os::fd::AsFd;
@@ -49,6 +49,8 @@ pub struct FileOptions {
     pub exclude_caches: bool,
     /// Stays on the file systems of the roots.
     pub one_file_system: bool,
+    /// Whether a root that is a link to a folder is taken as the link that it is.
+    pub keep_links: bool,
     /// The program's own folders: repositories, caches, states.
     pub own: Vec<PathBuf>,
     /// Threads that list ahead; with 0 whoever takes the entries does it all.
@@ -70,7 +72,7 @@ impl FileSource {
     /// Checks roots and patterns; reads nothing below the roots yet.
     pub fn new(options: FileOptions) -> Result<Self> {
         let filter = Arc::new(options::filter(&options)?);
-        let (mut roots, missing) = roots::resolve(&options.roots)?;
+        let (mut roots, missing) = roots::resolve(&options.roots, options.keep_links)?;
         roots::check_modules(&roots, &options.modules)?;
         let shown = shown(&options.roots);
         for root in &roots {

@@ -32,11 +32,11 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
 }
 
 /// Looks at each root. Those that are not there are named, unless none is: then nothing can be backed up.
-pub(crate) fn resolve(given: &[PathBuf]) -> Result<(Vec<Root>, Vec<PathError>)> {
+pub(crate) fn resolve(given: &[PathBuf], keep_links: bool) -> Result<(Vec<Root>, Vec<PathError>)> {
     let mut roots = Vec::with_capacity(given.len());
     let mut missing = Vec::new();
     for path in given {
-        match look(path) {
+        match look(path, keep_links) {
             Ok(root) => roots.push(root),
             Err(Error::File { path, source }) => missing.push(PathError { path, error: source.to_string() }),
             Err(e) => return Err(e),
@@ -51,12 +51,13 @@ pub(crate) fn resolve(given: &[PathBuf]) -> Result<(Vec<Root>, Vec<PathError>)> 
     }
 }
 
-fn look(given: &Path) -> Result<Root> {
+fn look(given: &Path, keep_links: bool) -> Result<Root> {
     let path = absolute(given)?;
     let error = |e| Error::File { path: printable(path.as_os_str().as_bytes()), source: e };
     let itself = std::fs::symlink_metadata(&path).map_err(error)?;
     // A link that leads nowhere, or to something else than a folder, is backed up as a link.
-    let followed = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_dir);
+    let is_kept = keep_links && itself.is_symlink();
+    let followed = std::fs::metadata(&path).ok().filter(|it| it.is_dir() && !is_kept);
     let is_dir = followed.is_some();
     let dev = followed.unwrap_or(itself).dev();
     Ok(Root { path: TreePath::from_absolute(&path)?, is_dir, dev })

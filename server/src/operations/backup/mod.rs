@@ -134,7 +134,8 @@ pub struct Backup {
 /// [`Error::UnknownTarget`], [`Error::NothingNamed`], [`Error::NothingOfType`], and what sources say that cannot be made.
 pub fn plan(workplace: &Workplace, request: BackupRequest, given: Vec<Box<dyn Source>>) -> Result<Planned> {
     let config = &workplace.config;
-    let found = request.target.as_deref().and_then(|name| config.target(name));
+    let own = config.own_now().filter(|own| request.target.as_ref() == Some(&own.name));
+    let found = own.as_ref().or_else(|| request.target.as_deref().and_then(|name| config.target(name)));
     let target = match &request.target {
         Some(name) => target_name(config, name),
         None => DEFAULT_TARGET.to_owned(),
