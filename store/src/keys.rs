@@ -8,6 +8,7 @@ use crate::backend::{Backend, BackendExt, Durability};
 use crate::crypto::{Kdf, KeySlot, Secrets};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::Config;
 use crate::monitor::Monitor;
 use crate::names;
 use crate::repository::{Repository, Secret};
@@ -117,6 +118,18 @@ pub fn unseal_key(sealed: &[u8], password: &str) -> Result<Option<[u8; 32]>> {
     let slot = KeySlot::decode(SEALED, sealed)?;
     let opened = slot.unwrap(SEALED, &Secret::Password(password.to_owned()))?;
     Ok(opened.map(|secrets| secrets.master))
+}
+
+/// What of a repository's config or a key slot can be seen to be wrong without its keys.
+///
+/// # Errors
+/// [`Error::Damaged`]; [`Error::TooNew`].
+pub fn check_opener(object: &str, bytes: &[u8]) -> Result<()> {
+    if object == names::CONFIG {
+        Config::decode(bytes).map(drop)
+    } else {
+        KeySlot::decode(object, bytes).map(drop)
+    }
 }
 
 impl Repository {

@@ -45,7 +45,7 @@ pub use format::FORMAT_VERSION;
 pub use gc::{PruneOptions, PruneReport};
 pub use hashed::Hashed;
 pub use id::{BadName, ChunkId, ChunkKind, ChunkMark, PackName, RepositoryId, SessionId, SnapshotId};
-pub use keys::{ChunkKeys, SlotInfo, seal_key, unseal_key};
+pub use keys::{ChunkKeys, SlotInfo, check_opener, seal_key, unseal_key};
 pub use local::{CheckMemory, Folders, Host, Owner, SessionLock};
 pub use log::Change;
 pub use monitor::{Collect, Monitor, Silent, check_cancelled};

@@ -168,6 +168,63 @@ fn a_repository_that_lost_its_keys_and_its_config_gets_them_back() {
     home.run(["check"]).code(0);
 }
 
+/// Changes one letter of a file; what it is then.
+fn damage(path: &Path, at: usize) -> Vec<u8> {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, &bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn what_is_damaged_of_the_config_and_the_keys_is_replaced_and_kept() {
+    let (home, page) = machine();
+    let at = home.repository();
+    let config = at.join("config");
+    // In its text, and in what its keys vouch for it with.
+    let last = fs::metadata(&config).unwrap().len() as usize - 3;
+    let mut damaged = vec![(config.clone(), 30), (config, last)];
+    damaged
+        .extend(slots(&home).iter().map(|slot| (at.join("keys").join(slot["slot"].as_str().unwrap()), 40)));
+    assert_eq!(damaged.len(), 4);
+    let other = empty(&page);
+    for (path, letter) in damaged {
+        let whole = fs::read(&path).unwrap();
+        let bad = damage(&path, letter);
+        let opened = kit(&other, &["kit", "open", "kit.html", "--json"]).code(0).json();
+        let name = path.strip_prefix(&at).unwrap().to_str().unwrap();
+        assert_eq!(opened["put_back"], serde_json::json!([name]), "{opened}");
+        assert_eq!(fs::read(&path).unwrap(), whole, "{name}");
+        let told =
+            opened["warnings"].as_array().unwrap().iter().find_map(|w| w.as_str()?.split_once("kept in "));
+        assert_eq!(fs::read(told.unwrap().1).unwrap(), bad, "{name}");
+    }
+    home.run(["snapshots"]).code(0);
+    home.run(["check"]).code(0);
+}
+
+#[test]
+fn what_was_being_put_back_is_put_back_by_the_next() {
+    let (home, page) = machine();
+    let keys = home.repository().join("keys");
+    let all = slots(&home);
+    let own = all.iter().find(|slot| slot["label"].as_str().unwrap().starts_with("recovery kit")).unwrap();
+    let other = all.iter().find(|slot| *slot != own).unwrap();
+    fs::remove_dir_all(&keys).unwrap();
+    let machine = empty(&page);
+    // The kit's own key comes first; that of the others cannot be written.
+    fs::create_dir_all(keys.join(other["slot"].as_str().unwrap()).join("folder")).unwrap();
+    let ran = kit(&machine, &["kit", "open", "kit.html"]);
+    assert!(ran.code != 0 && keys.join(own["slot"].as_str().unwrap()).is_file(), "{ran:?}");
+    fs::remove_dir_all(keys.join(other["slot"].as_str().unwrap())).unwrap();
+    kit(&machine, &["kit", "open", "kit.html"]).code(0);
+    assert_eq!(slots(&home).len(), 2);
+    // From now on what goes is gone.
+    fs::remove_file(keys.join(other["slot"].as_str().unwrap())).unwrap();
+    kit(&machine, &["kit", "open", "kit.html"]).code(0);
+    assert!(!keys.join(other["slot"].as_str().unwrap()).exists());
+}
+
 #[test]
 fn what_does_not_open_touches_nothing() {
     let (home, page) = machine();
@@ -220,6 +277,10 @@ fn another_repository_gets_nothing_of_the_kit() {
         assert!(!other.path(".config").exists());
     }
     fs::write(at.join("config"), kept).unwrap();
+    let bad = damage(&at.join("config"), 30);
+    let ran = kit(&other, &["-r", at.to_str().unwrap(), "kit", "open", "kit.html"]);
+    assert!([4, 12].contains(&ran.code) && fs::read(at.join("config")).unwrap() == bad, "{ran:?}");
+    damage(&at.join("config"), 30);
     let ran = kit(&other, &["-r", at.to_str().unwrap(), "kit", "open", "kit.html"]);
     assert!([4, 12].contains(&ran.code) && !at.join("keys").exists(), "{ran:?}");
 }
@@ -276,6 +337,38 @@ fn a_configuration_behind_a_link_and_with_a_password_file_comes_back_and_the_rep
         command.env("CHRONOS_KIT_PASSWORD", PASSWORD).env("CHRONOS_PASSWORD", "wrong").spawn().unwrap(),
     );
     ran.code(3).says("do not open the repository yet");
+}
+
+#[test]
+fn a_configuration_in_a_linked_folder_comes_back_with_its_links() {
+    let home = Home::new();
+    home.file("data/a", b"first\n");
+    let folder = home.path(".config/chronos");
+    let config = "[[target]]\nname = \"shop\"\npaths = [\"../../data\"]\n";
+    home.file(".config/chronos/..first/chronos.toml", config.as_bytes());
+    for (name, to) in [("..data", "..first"), ("chronos.toml", "..data/chronos.toml")] {
+        std::os::unix::fs::symlink(to, folder.join(name)).unwrap();
+    }
+    home.run(["backup", "--target", "shop"]).code(0);
+    home.run(["backup", "--target", "chronos"]).code(0);
+    kit(&home, &["kit", "export", "-o", "kit.html"]).code(0);
+    fs::remove_dir_all(home.path(".config")).unwrap();
+    let opened = kit(&home, &["kit", "open", "kit.html", "--json"]).code(0).json();
+    assert_eq!(opened["errors"], serde_json::json!([]), "{opened}");
+    for (name, to) in [("..data", "..first"), ("chronos.toml", "..data/chronos.toml")] {
+        assert_eq!(fs::read_link(folder.join(name)).unwrap(), Path::new(to));
+    }
+    assert!(home.run(["targets"]).code(0).stdout.contains("shop"));
+}
+
+#[test]
+fn where_other_commands_look_elsewhere_is_told() {
+    let (home, page) = machine();
+    let other = empty(&page);
+    let opened = kit(&other, &["kit", "open", "kit.html"]).code(0);
+    opened.says("other commands look for the repository at");
+    let opened = kit(&home, &["kit", "open", "kit.html"]).code(0);
+    assert!(!opened.stderr.contains("other commands"), "{}", opened.stderr);
 }
 
 #[test]

@@ -123,6 +123,15 @@ impl Workplace {
             .and_then(|file| std::path::absolute(file).ok())
     }
 
+    /// The repository that is meant if no option names one.
+    ///
+    /// # Errors
+    /// [`Error::NoLocation`], [`Error::LocationKind`].
+    pub(crate) fn usual_location(&self) -> Result<Location> {
+        let named = self.variables.text("CHRONOS_REPO");
+        Location::find(None, named.as_deref(), &self.environment, &self.config, &self.places)
+    }
+
     /// The storage of the repository that is meant, with the limits of speed.
     pub fn backend(&self) -> Result<Arc<dyn Backend>> {
         self.backend_at(&self.location.path)

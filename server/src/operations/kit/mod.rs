@@ -4,6 +4,7 @@
 //! removed there, also when every other key was changed since; sealed with the password it stands in the kit.
 
 mod export;
+mod mend;
 mod open;
 mod page;
 mod place;

@@ -11,6 +11,7 @@ use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::operations::Mode;
 use crate::operations::kit::Kit;
+use crate::operations::kit::mend::told;
 use crate::operations::kit::place::{Place, find};
 use crate::operations::recover::{Configuration, StepReport};
 use crate::values::shown;
@@ -37,7 +38,7 @@ pub struct OpenedKit {
     pub key_file: PathBuf,
     /// Whether the key file was there.
     pub is_known: bool,
-    /// Objects that the repository had lost.
+    /// Objects that the repository had lost, or that were damaged.
     pub put_back: Vec<String>,
     /// The configuration; `None` if it was not brought back.
     pub config: Option<StepReport>,
@@ -72,17 +73,17 @@ pub struct Newest {
 pub fn open(workplace: &Workplace, request: &OpenRequest<'_>) -> Result<OpenedKit> {
     let kit = request.kit;
     let key = kit.unseal(request.password)?;
-    let Place { there, repository, put_back } = find(workplace, kit, &key)?;
+    let Place { there, repository, mended } = find(workplace, kit, &key)?;
     let (key_file, is_known) = keep(&there, kit, &key)?;
     let mut opened = OpenedKit {
         location: there.location.shown(),
         key_file,
         is_known,
-        put_back,
+        put_back: mended.put_back,
         config: None,
         config_file: there.config_file.clone(),
         errors: Vec::new(),
-        warnings: Vec::new(),
+        warnings: told(&mended.kept).into_iter().collect(),
         snapshots: 0,
         newest: Vec::new(),
     };
@@ -91,6 +92,14 @@ pub fn open(workplace: &Workplace, request: &OpenRequest<'_>) -> Result<OpenedKi
     } else {
         there
     };
+    let usual = after.usual_location()?;
+    if usual.path != after.location.path {
+        opened.warnings.push(format!(
+            "other commands look for the repository at {}: give -r {}, or set CHRONOS_REPO",
+            usual.shown(),
+            opened.location
+        ));
+    }
     // What opens it without a word from now on is what the next command takes.
     if let Err(error) = after.open() {
         opened.errors.push(format!(
@@ -129,13 +138,6 @@ impl OpenedKit {
                 .push(format!("the configuration is not where it is looked for: give --config {file}"));
         }
         self.config_file = Some(found.file.clone());
-        let named = found.config.repository.location.as_deref().unwrap_or_default();
-        if there.at(named).is_ok_and(|at| at.location.path != there.location.path) {
-            self.warnings.push(format!(
-                "the configuration names {named} as the repository: change that, or give -r {}",
-                self.location
-            ));
-        }
         there.with_config(found.file, found.config)
     }
 }

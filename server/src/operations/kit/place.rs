@@ -6,20 +6,21 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use chronos_store::backend::{Backend, BackendError, BackendExt, BackendResult, Durability, Entry};
+use chronos_store::backend::{Backend, BackendError, BackendResult, Durability, Entry};
 use chronos_store::{ErrorKind, Repository, Secret};
 
-use crate::error::{Error, Result};
-use crate::operations::kit::{Copied, Kit, SLOTS};
+use crate::error::{Error, Kind, Result};
+use crate::operations::kit::Kit;
+use crate::operations::kit::mend::{Lost, Mended};
 use crate::workplace::key_file::Key;
-use crate::workplace::{CONFIG_OBJECT, Origin, Workplace, exists};
+use crate::workplace::{Origin, Workplace, exists};
 
 /// The repository of a kit, open.
 pub(super) struct Place {
     pub(super) there: Workplace,
     pub(super) repository: Repository,
-    /// Objects that it had lost.
-    pub(super) put_back: Vec<String>,
+    /// What of it was lost or damaged.
+    pub(super) mended: Mended,
 }
 
 /// The place that was named, or the first of the kit's where its repository opens.
@@ -43,27 +44,27 @@ fn at(there: Workplace, kit: &Kit, key: &Key) -> Result<Place> {
         return Err(Error::NoRepository { location: there.location.shown(), is_own: false });
     }
     let backend = there.backend()?;
-    let lost = kit.lost(&*backend)?;
-    if lost.is_empty() {
-        let repository = kit.opened(&there, backend, key)?;
-        return Ok(Place { there, repository, put_back: Vec::new() });
+    let mut lost = kit.lost(&there, &*backend)?;
+    let mut opened = kit.completed(&there, &backend, &lost, key);
+    if opened.as_ref().is_err_and(|error| matches!(error.kind(), Kind::Library(ErrorKind::Damaged))) {
+        let is_lost = |other: &Lost<'_>| lost.iter().any(|lost| lost.copy.name == other.copy.name);
+        if let Some(other) = kit.other_config(&*backend)?.filter(|other| !is_lost(other)) {
+            lost.push(other);
+            opened = kit.completed(&there, &backend, &lost, key);
+        }
     }
-    let objects = lost.iter().map(|object| (object.name.clone(), object.text.clone().into_bytes())).collect();
-    let completed = Completed { inner: Arc::clone(&backend), objects };
+    let repository = opened?;
+    if lost.is_empty() {
+        return Ok(Place { there, repository, mended: Mended::default() });
+    }
     // Config and slots may all be of the kit: what they open belongs to it.
-    let view = kit.opened(&there, Arc::new(completed), key)?.view()?;
+    let view = repository.view()?;
     if view.unreadable().next().is_some() && view.snapshots().next().is_none() {
         return Err(Error::KitRevoked { location: there.location.shown(), slot: kit.slot.clone() });
     }
-    let mut put_back = Vec::new();
-    for object in lost {
-        backend
-            .create(&object.name, object.text.as_bytes(), Durability::Now)
-            .map_err(|e| Error::from(chronos_store::Error::from(e)))?;
-        put_back.push(object.name.clone());
-    }
+    let mended = kit.mend(&there, &*backend, &lost)?;
     let repository = kit.opened(&there, backend, key)?;
-    Ok(Place { there, repository, put_back })
+    Ok(Place { there, repository, mended })
 }
 
 /// Whether there is a repository, perhaps one that has lost its config.
@@ -75,22 +76,20 @@ fn is_there(workplace: &Workplace) -> Result<bool> {
 }
 
 impl Kit {
-    /// What of its copies the repository has lost: its config, and the key slots if there is none. A slot that is not there while
-    /// others are was removed on purpose. The kit's own comes first: with it everything opens.
-    fn lost(&self, backend: &dyn Backend) -> Result<Vec<&Copied>> {
-        let store = |e| Error::from(chronos_store::Error::from(e));
-        let mut lost = Vec::new();
-        if backend.list(SLOTS, None, 1).map_err(store)?.is_empty() {
-            lost.extend(self.objects.iter().filter(|object| object.name.starts_with(SLOTS)));
-            lost.sort_by_key(|object| object.name.strip_prefix(SLOTS) != Some(&*self.slot));
+    /// Opens the repository as it would be with what it has lost.
+    fn completed(
+        &self,
+        there: &Workplace,
+        backend: &Arc<dyn Backend>,
+        lost: &[Lost<'_>],
+        key: &Key,
+    ) -> Result<Repository> {
+        if lost.is_empty() {
+            return self.opened(there, Arc::clone(backend), key);
         }
-        match backend.stat(CONFIG_OBJECT) {
-            Err(BackendError::NotFound(_)) => {
-                lost.extend(self.objects.iter().filter(|o| o.name == CONFIG_OBJECT));
-            }
-            found => drop(found.map_err(store)?),
-        }
-        Ok(lost)
+        let object = |lost: &Lost<'_>| (lost.copy.name.clone(), lost.copy.text.clone().into_bytes());
+        let objects = lost.iter().map(object).collect();
+        self.opened(there, Arc::new(Completed { inner: Arc::clone(backend), objects }), key)
     }
 
     /// Opens the repository with the kit's own key.
@@ -111,7 +110,7 @@ impl Kit {
     }
 }
 
-/// A repository with what it has lost, to be looked at only.
+/// A repository with what it has lost, or whole in place of what is damaged, to be looked at only.
 #[derive(Debug)]
 struct Completed {
     inner: Arc<dyn Backend>,
@@ -127,6 +126,7 @@ impl Completed {
 impl Backend for Completed {
     fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> BackendResult<Vec<Entry>> {
         let mut listed = self.inner.list(prefix, after, limit)?;
+        listed.retain(|entry| !self.objects.contains_key(&entry.name));
         let is_meant = |name: &str| name.starts_with(prefix) && after.is_none_or(|after| name > after);
         let own = self.objects.iter().filter(|(name, _)| is_meant(name));
         listed.extend(own.map(|(name, bytes)| Entry { name: name.clone(), size: bytes.len() as u64 }));
