@@ -139,6 +139,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Ro
     // It is made of texts alone.
     let text = document.to_json().unwrap_or_default();
     let answer = move || async move { ([(header::CONTENT_TYPE, "application/json")], text) };
-    let page = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
+    // Its badge would ask a server of others what that makes of this one's document.
+    let page = SwaggerUi::new("/docs").config(Config::from("/openapi.json").validator_url("none"));
     Router::from(page).route("/openapi.json", get(answer))
 }

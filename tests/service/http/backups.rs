@@ -159,6 +159,8 @@ fn the_document_holds_every_route_and_the_page_needs_nothing_from_outside() {
     assert_eq!(page.status, 200);
     assert!(page.text.contains("swagger") && !page.text.contains("https://"), "{}", page.text);
     assert!(service.get("/docs/swagger-ui-bundle.js").text.len() > 100_000);
+    // Nobody else is asked what they make of it.
+    assert!(service.get("/docs/swagger-initializer.js").text.contains(r#""validatorUrl": "none""#));
 }
 
 #[test]
