@@ -46,7 +46,10 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
          chronos rollback latest:shop --component database --target staging --dry-run\n\
          chronos rollback shop_daily_20260101_020000 --strategy replace",
     ),
-    ("history", "chronos history\nchronos history --target shop --status failed"),
+    (
+        "history",
+        "chronos history\nchronos history --target shop --status failed\nchronos history rollback_20260101_030000",
+    ),
     (
         "export",
         "chronos export latest -o backup.tar.zst\nchronos export latest:etc --format zip -o etc.zip --force",

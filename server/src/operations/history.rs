@@ -4,11 +4,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::catalog::rfc3339;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operations::restore::settle;
 use crate::operations::targets::known_target;
 use crate::state::{Rollback, RollbackFilter, RollbackStatus, State};
 use crate::workplace::Workplace;
+
+/// Most parts of a call that are listed.
+const PARTS_MAX: u32 = 1000;
 
 /// One call.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,6 +46,20 @@ pub struct HistoryRow {
     pub undoes: Option<String>,
 }
 
+/// One call with its report.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HistoryEntry {
+    /// The call.
+    #[serde(flatten)]
+    pub row: HistoryRow,
+    /// What it answered, or how far it has come.
+    pub report: Option<serde_json::Value>,
+    /// The calls that are parts of it, the oldest first.
+    pub parts: Vec<HistoryRow>,
+    /// The calls that undo it, the oldest first.
+    pub undone_by: Vec<HistoryRow>,
+}
+
 impl From<Rollback> for HistoryRow {
     fn from(row: Rollback) -> Self {
         Self {
@@ -68,8 +85,6 @@ impl From<Rollback> for HistoryRow {
 ///
 /// # Errors
 /// [`Error::UnknownTarget`] for one that nothing here knows; the state of this host cannot be read.
-///
-/// [`Error::UnknownTarget`]: crate::error::Error::UnknownTarget
 pub fn history(
     workplace: &Workplace,
     target: Option<&str>,
@@ -82,4 +97,24 @@ pub fn history(
     let filter = RollbackFilter { target: target.as_deref(), status, ..RollbackFilter::default() };
     let rows = state.rollbacks(&filter, limit)?;
     Ok(rows.into_iter().map(HistoryRow::from).collect())
+}
+
+/// One call, with its parts and what undid it.
+///
+/// # Errors
+/// [`Error::UnknownRollback`]; the state of this host cannot be read.
+pub fn entry(workplace: &Workplace, id: &str) -> Result<HistoryEntry> {
+    settle(workplace)?;
+    let state = State::open(&workplace.places.state)?;
+    let rows = |filter: &RollbackFilter<'_>| -> Result<Vec<HistoryRow>> {
+        Ok(state.rollbacks(filter, PARTS_MAX)?.into_iter().rev().map(HistoryRow::from).collect())
+    };
+    let found = state.rollback(id)?.ok_or_else(|| Error::UnknownRollback { rollback_id: id.to_owned() })?;
+    let report = state.report(found.number)?;
+    Ok(HistoryEntry {
+        report: report.and_then(|text| serde_json::from_str(&text).ok()),
+        parts: rows(&RollbackFilter { part_of: Some(id), ..RollbackFilter::default() })?,
+        undone_by: rows(&RollbackFilter { undoes: Some(id), ..RollbackFilter::default() })?,
+        row: found.into(),
+    })
 }

@@ -7,7 +7,6 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::error::Error;
 use crate::http::blocking::look;
 use crate::http::common::words::{given, one_of, rows};
 use crate::http::document::Names;
@@ -16,12 +15,8 @@ use crate::http::name::RollbackId;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::http::service::Service;
-use crate::operations::history::{HistoryRow, history};
-use crate::operations::restore::settle;
-use crate::state::{RollbackFilter, RollbackStatus};
-
-/// Most parts of a call that are listed.
-const PARTS_MAX: u32 = 1000;
+use crate::operations::history::{HistoryEntry, HistoryRow, entry, history};
+use crate::state::RollbackStatus;
 
 /// Which rows are meant.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -62,47 +57,17 @@ pub(in crate::http) async fn get(
     look(&service, move |service| page(service, asked)).await.map(Json)
 }
 
-/// One call with its report.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = HistoryEntry)]
-pub(in crate::http) struct Entry {
-    #[serde(flatten)]
-    row: HistoryRow,
-    /// What it answered, or how far it has come.
-    report: Option<serde_json::Value>,
-    /// The calls that are parts of it, the oldest first.
-    parts: Vec<HistoryRow>,
-    /// The calls that undo it, the oldest first.
-    undone_by: Vec<HistoryRow>,
-}
-
 /// One call that put something back
 ///
 /// With what it answered, its parts, and what undid it.
 #[utoipa::path(get, path = "/history/{id}", tag = "restore", params(RollbackId), responses(
-    (status = 200, description = "The call", body = Entry),
+    (status = 200, description = "The call", body = HistoryEntry),
 ))]
 pub(in crate::http) async fn one(
     State(service): State<Arc<Service>>,
     RollbackId(id): RollbackId,
-) -> Result<Json<Entry>, Problem> {
-    look(&service, move |service| entry(service, id)).await.map(Json)
-}
-
-fn entry(service: &Service, id: String) -> Result<Entry, Error> {
-    settle(service.workplace())?;
-    let state = service.state()?;
-    let rows = |filter: &RollbackFilter<'_>| -> Result<Vec<HistoryRow>, Error> {
-        Ok(state.rollbacks(filter, PARTS_MAX)?.into_iter().rev().map(HistoryRow::from).collect())
-    };
-    let found = state.rollback(&id)?.ok_or_else(|| Error::UnknownRollback { rollback_id: id.clone() })?;
-    let report = state.report(found.number)?;
-    Ok(Entry {
-        report: report.and_then(|text| serde_json::from_str(&text).ok()),
-        parts: rows(&RollbackFilter { part_of: Some(&id), ..RollbackFilter::default() })?,
-        undone_by: rows(&RollbackFilter { undoes: Some(&id), ..RollbackFilter::default() })?,
-        row: found.into(),
-    })
+) -> Result<Json<HistoryEntry>, Problem> {
+    look(&service, move |service| entry(service.workplace(), &id)).await.map(Json)
 }
 
 fn page(service: &Service, asked: Parameters) -> Result<Listing, Problem> {
