@@ -201,7 +201,12 @@ fn advice(error: &chronos_server::Error) -> Option<String> {
             "give it with --password-file, --password-command, --key-file or CHRONOS_PASSWORD"
         }
         Error::NoRepository { is_own: true, .. } => "`chronos backup FOLDER` makes it; -r names another one",
-        Error::NoRepository { .. } => "check the name; `chronos init` makes a new repository there",
+        Error::NoRepository { .. } => {
+            "check the name, and that what it is on is mounted; only `chronos init` makes a new one there"
+        }
+        Error::Local { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+            "is a `chronos serve` running already? --chronos-listen and --hades-listen name other addresses"
+        }
         Error::KitNowhere { .. } => "give the place where it is now, or that of a copy, with -r",
         Error::KitDamaged { .. } => "use another copy of it, or the QR code of its page",
         Error::KitRevoked { .. } => {
@@ -216,7 +221,7 @@ fn advice(error: &chronos_server::Error) -> Option<String> {
         Error::Held { backup_id } => return Some(format!("`chronos release {backup_id}` first")),
         Error::NotInTrash(_) => "`chronos snapshots --deleted` lists what can be brought back",
         Error::UnknownTarget { .. } => {
-            "name a path, or add a [[target]] to the configuration; `chronos config show` prints it"
+            "`chronos targets` lists those that are, a [[target]] in the configuration adds one; `chronos backup` takes paths too"
         }
         Error::UnknownRollback { .. } => "`chronos history` lists what there is",
         Error::PlanMoved { .. } => "look at the plan of another dry run, and give its fingerprint",

@@ -162,7 +162,7 @@ fn repository(app: &App, found: &mut Examination) {
         space(&location.path, found);
         let slots = catalog.repository.key_slots()?.len();
         if slots == 1 {
-            let advice = "`chronos keys add` adds a second one, in case the first gets lost";
+            let advice = "`chronos kit export` makes a recovery kit, `chronos keys add` adds a password or key file, in case this one gets lost";
             found.warning("keys", "only one key opens the repository", advice);
         } else {
             found.ok("keys", format!("{slots} keys open the repository"));
@@ -192,7 +192,8 @@ fn snapshots(app: &App, catalog: &Catalog, found: &mut Examination) {
         let failure = Failure::new(Exit::Damage, "manifests of snapshots cannot be read");
         found.problem("snapshots", &failure.hint("`chronos check` names them"));
     }
-    let newest = catalog.snapshots.iter().filter(|s| s.is_good()).max_by_key(|s| s.taken_at());
+    let good = catalog.snapshots.iter().filter(|s| s.is_good() && !s.is_before_rollback());
+    let newest = good.max_by_key(|s| s.taken_at());
     let Some(newest) = newest else {
         return found.warning("snapshots", "no good snapshot yet", "`chronos backup FOLDER`");
     };

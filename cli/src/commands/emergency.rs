@@ -3,7 +3,7 @@
 use chronos_server::operations::emergency::{Action, EmergencyDone, EmergencyRequest, emergency};
 use clap::{Args, ValueEnum};
 
-use crate::commands::restored::exit;
+use crate::commands::restored::{exit, word};
 use crate::context::App;
 use crate::error::{Exit, Failure};
 
@@ -78,10 +78,12 @@ fn show(app: &App, done: &EmergencyDone) -> Result<(), Failure> {
         list.iter().try_for_each(|one| out.line(format!("{what} {one}")))?;
     }
     for restarted in &done.restarted {
-        out.line(format!("restarted {}: {}", restarted.target, restarted.output))?;
+        let said =
+            if restarted.output.is_empty() { String::new() } else { format!(": {}", restarted.output) };
+        out.line(format!("restarted {}{said}", restarted.target))?;
     }
     for workflow in &done.restored {
-        out.line(format!("restored {} ({})", workflow.name, workflow.id))?;
+        out.line(format!("{} {} ({})", word(&workflow.action), workflow.name, workflow.id))?;
     }
     for failure in &done.errors {
         out.warning(format!("{}: {}", failure.id, failure.error));
@@ -90,7 +92,13 @@ fn show(app: &App, done: &EmergencyDone) -> Result<(), Failure> {
         out.warning(warning);
     }
     if done.status == "confirmation_required" {
-        return out.summary("Nothing was changed; the same with --confirm does it");
+        return match &done.backup_id {
+            Some(id) if done.plan.is_empty() => {
+                out.summary(format!("There is nothing to do: {} is as in {id}", done.target))
+            }
+            Some(id) => out.summary(format!("Nothing was changed; the same with --confirm restores {id}")),
+            None => out.summary("Nothing was changed; the same with --confirm does it"),
+        };
     }
     out.summary(&done.message)?;
     if let Some(id) = &done.rollback_id {

@@ -2,12 +2,12 @@
 
 use chronos_server::operations::Mode;
 use chronos_server::operations::recover::{
-    RebuildRequest, RecoverRequest, Recovery, StepState, rebuild, recover,
+    RebuildRequest, RecoverRequest, Recovery, StepReport, StepState, rebuild, recover,
 };
 use chronos_server::state::RollbackType;
 use clap::Args;
 
-use crate::commands::restored::{exit, show};
+use crate::commands::restored::{exit, show_would, word};
 use crate::context::App;
 use crate::error::{Exit, Failure};
 use crate::output::table::{Table, duration};
@@ -102,14 +102,15 @@ fn told(app: &App, recovery: &Recovery, again: &str) -> Result<Exit, Failure> {
             step.target.clone(),
             step.sources.join(", "),
             step.backup_id.clone(),
-            word(&step.status),
+            if recovery.is_planned() { planned(step).to_owned() } else { word(&step.status) },
             if step.status == StepState::NotBegun { String::new() } else { duration(step.duration_ms) },
         ]);
     }
     app.output.table(&table)?;
     for step in recovery.steps.iter().chain(&recovery.missing) {
         if let Some(restored) = step.restored.as_ref().filter(|r| r.dry_run) {
-            show(app, restored)?;
+            app.output.line(format!("{} of {}:", step.sources.join(", "), step.target))?;
+            show_would(app, restored)?;
         }
         if let Some(error) = &step.error {
             app.output.warning(format!("{} of {}: {error}", step.sources.join(", "), step.target));
@@ -125,8 +126,11 @@ fn told(app: &App, recovery: &Recovery, again: &str) -> Result<Exit, Failure> {
     Ok(exit(&recovery.status))
 }
 
-/// As the document says it.
-fn word(value: &impl serde::Serialize) -> String {
-    let value = serde_json::to_value(value).unwrap_or_default();
-    value.as_str().unwrap_or_default().replace('_', " ")
+/// How a step of a plan stands.
+fn planned(step: &StepReport) -> &'static str {
+    match (step.status, step.backup_id.is_empty()) {
+        (StepState::Resumed, _) => "is back",
+        (_, true) => "missing",
+        _ => "planned",
+    }
 }

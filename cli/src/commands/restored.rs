@@ -15,6 +15,8 @@ pub(crate) fn show(app: &App, restored: &Restored) -> Result<(), Failure> {
     let out = &app.output;
     if let Some(plan) = &restored.plan {
         show_plan(app, plan)?;
+        let (bytes, fingerprint) = (size(plan.bytes), &plan.fingerprint);
+        out.line(format!("{bytes} to write; --fingerprint {fingerprint} holds the restore to this plan"))?;
     }
     for warning in &restored.warnings {
         out.warning(warning);
@@ -41,6 +43,23 @@ pub(crate) fn show(app: &App, restored: &Restored) -> Result<(), Failure> {
         out.summary(format!("`chronos undo {id}` brings back what was there before"))?;
     }
     Ok(())
+}
+
+/// Shows what one step of several would do.
+pub(crate) fn show_would(app: &App, restored: &Restored) -> Result<(), Failure> {
+    let Some(plan) = &restored.plan else { return Ok(()) };
+    if plan.steps.iter().all(|step| !step.has_work() && step.left_out.is_none()) {
+        app.output.line("nothing to do: it is as in the snapshot")?;
+    }
+    show_plan(app, plan)?;
+    restored.warnings.iter().for_each(|warning| app.output.warning(warning));
+    Ok(())
+}
+
+/// A word as the document says it.
+pub(crate) fn word(value: &impl serde::Serialize) -> String {
+    let value = serde_json::to_value(value).unwrap_or_default();
+    value.as_str().unwrap_or_default().replace('_', " ")
 }
 
 /// How a command ends whose answer has this status.
@@ -77,9 +96,5 @@ fn show_plan(app: &App, plan: &Plan) -> Result<(), Failure> {
             app.output.line(format!("would leave out {}: {why}", step.sources.join(", ")))?;
         }
     }
-    app.output.line(format!(
-        "{} to write; --fingerprint {} holds the restore to this plan",
-        size(plan.bytes),
-        plan.fingerprint
-    ))
+    Ok(())
 }

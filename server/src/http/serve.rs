@@ -115,7 +115,13 @@ async fn run<E: From<Error>>(
         let ended = async move { drop(ended.changed().await) };
         answering.spawn(connections::answer(listener, tls, router, ended));
     }
-    tracing::info!(chronos = ?listening.chronos, hades = ?listening.hades, version = env!("CARGO_PKG_VERSION"), "ready");
+    let at = |address: Option<SocketAddr>| address.map(tracing::field::display);
+    tracing::info!(
+        chronos = at(listening.chronos),
+        hades = at(listening.hades),
+        version = env!("CARGO_PKG_VERSION"),
+        "ready"
+    );
     ready(listening)?;
     systemd::tell(&[NotifyState::Ready]);
     tokio::select! {

@@ -1,7 +1,7 @@
 //! Workflows that run by themselves: all of a target are stopped, and what was stopped is started again.
 
 use chronos_connect::n8n::Client;
-use chronos_snapshot::FileOptions;
+use chronos_snapshot::{FileOptions, counted};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -133,7 +133,7 @@ pub(super) fn deactivate_all(
     done.deactivated = ids(&report.done);
     done.message = match done.deactivated.len() {
         0 => format!("no workflow of {name} is active"),
-        n => format!("{n} workflows of {name} were made inactive; action reactivate makes them active again"),
+        n => format!("made inactive: {} of {name}; action reactivate undoes it", counted(n, "workflow")),
     };
     noted.ended(troubles, &report, &mut done, "deactivated_count")?;
     Ok(done)
@@ -216,7 +216,7 @@ fn start_noted(
     done.reactivated = ids(&report.done);
     done.message = match done.reactivated.len() {
         0 => format!("no workflow of {} is inactive since an emergency", target.name),
-        n => format!("{n} workflows of {} are active again", target.name),
+        n => format!("active again: {} of {}", counted(n, "workflow"), target.name),
     };
     noted.ended(troubles, &report, done, "reactivated_count")
 }

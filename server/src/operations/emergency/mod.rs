@@ -7,6 +7,7 @@
 mod active;
 mod restart;
 
+use chronos_snapshot::counted;
 use chronos_store::Repository;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -143,10 +144,12 @@ pub struct EmergencyDone {
     /// What became of each part, where everything is recovered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// The snapshot that comes back, where one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_id: Option<String>,
     /// The snapshot of what was there before.
     pub pre_rollback_backup: Option<String>,
-    /// What would be done, a line for each thing, where it is not confirmed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// What would be done, a line for each thing; empty once it is confirmed.
     pub plan: Vec<String>,
     /// What somebody should know before they confirm it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -188,10 +191,11 @@ pub fn emergency(
     if !request.confirm {
         "confirmation_required".clone_into(&mut done.status);
         done.warning = Some(request.action.warning().to_owned());
+        let from = done.backup_id.as_ref().map(|id| format!(" from {id}")).unwrap_or_default();
         done.message = format!(
-            "{} would do {} on {}; nothing was changed: send it again with confirm to do it",
+            "{} would do {} on {}{from}; nothing was changed: send it again with confirm to do it",
             done.action,
-            counted(done.plan.len()),
+            things(done.plan.len()),
             done.target
         );
     }
@@ -211,8 +215,8 @@ fn tell(workplace: &Workplace, action: Action, done: &mut EmergencyDone) {
     }
 }
 
-fn counted(things: usize) -> String {
-    if things == 1 { "one thing".to_owned() } else { format!("{things} things") }
+fn things(number: usize) -> String {
+    if number == 0 { "nothing".to_owned() } else { counted(number, "thing") }
 }
 
 /// The configured targets that a name means: one, or all.
@@ -260,6 +264,7 @@ fn of_restore(restored: Restored) -> EmergencyDone {
     let mut done = EmergencyDone {
         status: restored.status,
         rollback_id: restored.rollback_id,
+        backup_id: Some(restored.backup_id),
         pre_rollback_backup: restored.pre_rollback_backup,
         warnings: restored.warnings,
         message: restored.message,

@@ -52,7 +52,7 @@ pub(super) fn restart(
     status.word().clone_into(&mut done.status);
     let why = done.errors.first().map(|first| format!("{}: {}", first.id, first.error));
     done.message = match &why {
-        None => format!("{} were restarted", names(&done)),
+        None => format!("restarted: {}", names(&done)),
         Some(why) => why.clone(),
     };
     let details = json!({ "rollback_id": call.id, "restarted_count": done.restarted.len() });

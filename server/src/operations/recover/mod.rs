@@ -68,9 +68,8 @@ pub fn recover(workplace: &Workplace, repository: &Repository, request: &Recover
     if request.mode.is_dry() {
         let steps = std::mem::take(&mut recovery.steps);
         recovery.steps = steps.into_iter().map(|step| dry(workplace, repository, request, step)).collect();
-        let left = recovery.steps.iter().filter(|step| !step.is_back()).count();
-        recovery.message = format!("would recover {left} steps; nothing was changed");
         "planned".clone_into(&mut recovery.status);
+        recovery.sum_up();
         return Ok(recovery);
     }
     let id = repository.id().to_string();

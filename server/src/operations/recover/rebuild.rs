@@ -53,13 +53,8 @@ pub fn rebuild(workplace: &Workplace, request: &RebuildRequest) -> Result<Recove
             "the configuration comes from {} and belongs at {file}: whatever runs with another one has to be started again with it",
             step.backup_id
         ));
-        if let Some(error) = &step.error {
-            recovery.message = format!("the configuration is not back: {error}; {}", recovery.message);
-            if recovery.status == "completed" {
-                "partial".clone_into(&mut recovery.status);
-            }
-        }
         recovery.steps.insert(0, step);
+        recovery.sum_up();
     }
     Ok(recovery)
 }

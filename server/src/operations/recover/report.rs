@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use chronos_snapshot::Snapshot;
+use chronos_snapshot::{Snapshot, counted};
 
 use crate::operations::recover::order::{Phase, Wanted};
 use crate::operations::restore::Restored;
@@ -127,9 +127,19 @@ pub struct Recovery {
 }
 
 impl Recovery {
+    /// Whether it only says what would be done.
+    pub fn is_planned(&self) -> bool {
+        self.status == "planned"
+    }
+
     /// Sums up what became of the steps.
     pub(super) fn sum_up(&mut self) {
         let back = self.steps.iter().filter(|step| step.is_back()).count();
+        if self.is_planned() {
+            let left = counted(self.steps.len() - back, "step");
+            self.message = format!("would recover {left}; nothing was changed");
+            return;
+        }
         let written = |step: &StepReport| {
             step.is_back() || matches!(step.status, StepState::Partial | StepState::Unconfirmed)
         };
@@ -143,7 +153,7 @@ impl Recovery {
         status.clone_into(&mut self.status);
         let first = self.steps.iter().find(|step| !step.is_back()).or_else(|| self.missing.first());
         self.message = match first {
-            None => format!("{back} steps: everything is back"),
+            None => format!("{}: everything is back", counted(back, "step")),
             Some(step) => format!(
                 "{back} of {} steps are back; {} of {}: {}",
                 self.steps.len() + self.missing.len(),

@@ -94,7 +94,11 @@ pub(super) fn part<'t>(task: &'t Task<'t>) -> Result<Box<dyn Step + 't>> {
             }
             step_of(task, source, Some((archive, part)))
         }
-        [] => Err(wrong(format!("no database of {backup} that target {} has too has it", task.target))),
+        [] => {
+            let asked = task.part.schemas.iter().chain(&task.part.tables);
+            let asked = asked.map(String::as_str).collect::<Vec<_>>().join(", ");
+            Err(wrong(format!("no database of target {} has {asked} in {backup}", task.target)))
+        }
         several => {
             let names: Vec<&str> = several.iter().map(|(_, _, name, _)| &**name).collect();
             let names = names.join(", ");

@@ -136,6 +136,9 @@ pub struct Restored {
     pub target: String,
     /// The same, by the name that older callers know.
     pub component: String,
+    /// What of it is put back, as a sentence names it.
+    #[serde(skip)]
+    pub(super) subject: String,
     /// How: `new_location`, `overwrite`, `replace` or `merge`.
     pub strategy: String,
     /// The tables that were meant, if only a part of a database was, by their full names.
@@ -268,7 +271,7 @@ impl Restored {
         }
         let part: Vec<&str> = self.schemas.iter().chain(&self.tables).map(String::as_str).collect();
         let part = if part.is_empty() { String::new() } else { format!("{} of ", part.join(", ")) };
-        format!("{part}{} is", self.target)
+        format!("{part}{} is", self.subject)
     }
 
     /// What was not put back, in a sentence.

@@ -262,7 +262,7 @@ impl Task<'_> {
             count(|s| s.overwrites.count),
             count(|s| s.attributes.count),
             count(|s| s.removes.count),
-            self.target,
+            self.subject(),
         );
         let mut planned = Restored { status: "planned".to_owned(), message, ..self.blank(None) };
         plan.steps.iter().for_each(|step| planned.take_part(step));
@@ -277,12 +277,30 @@ impl Task<'_> {
             snapshot: self.snapshot.id.to_string(),
             target: self.target.clone(),
             component: self.target.clone(),
+            subject: self.subject(),
             strategy: self.strategy.name().to_owned(),
             path: self.place.as_deref().map(files::shown),
             warnings: self.warnings.clone(),
             created_at: self.began.to_string(),
             ..Restored::default()
         }
+    }
+
+    /// What is put back, as a sentence names it.
+    fn subject(&self) -> String {
+        let names: Vec<&str> = if !self.workflows.is_empty() {
+            self.workflows.iter().map(String::as_str).collect()
+        } else if self.part.is_all() && self.sources.len() < self.snapshot.manifest.sources.len() {
+            self.sources.iter().map(|source| &*source.name).collect()
+        } else {
+            return self.target.clone();
+        };
+        let kind = match self.workflows.len() {
+            0 => "",
+            1 => "workflow ",
+            _ => "workflows ",
+        };
+        format!("{kind}{} of {}", names.join(", "), self.target)
     }
 
     fn now(&self) -> String {
