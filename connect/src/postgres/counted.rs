@@ -17,8 +17,8 @@ pub struct Counted {
     pub is_exact: bool,
 }
 
-/// How the server makes statistics: it reads 300 pages for each step of the target that a column has, or all if there are no more.
-const COUNTED: &str = "SET search_path = ''; SELECT count(*), coalesce(sum(greatest(c.reltuples, 0)::pg_catalog.int8), 0),
+/// How the server makes statistics (those of a partitioned table are of the rows of its parts): it reads 300 pages for each step of the target that a column has, or all if there are no more.
+const COUNTED: &str = "SET search_path = ''; SELECT count(*), coalesce(sum(greatest(c.reltuples, 0)::pg_catalog.int8) FILTER (WHERE c.relkind = 'r'), 0),
     coalesce(bool_and(CASE WHEN c.relkind = 'p' THEN true WHEN c.reltuples > 0 THEN c.relpages <= 300 * coalesce(t.least, 0)
         ELSE pg_catalog.pg_relation_size(c.oid) = 0 END), true)
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, LATERAL (

@@ -129,7 +129,7 @@ impl State {
     /// Whether anything that was done or asked for here was about a target.
     pub(crate) fn knows_target(&self, target: &str) -> Result<bool> {
         let sql = "SELECT EXISTS (SELECT 1 FROM rollbacks WHERE target = ?1) OR EXISTS (SELECT 1 FROM jobs WHERE target = ?1)
-                   OR EXISTS (SELECT 1 FROM runs WHERE target = ?1)";
+                   OR EXISTS (SELECT 1 FROM runs WHERE target = ?1) OR EXISTS (SELECT 1 FROM drills WHERE target = ?1)";
         self.connection().query_row(sql, [target], |row| row.get(0)).map_err(|e| self.wrong(e))
     }
 

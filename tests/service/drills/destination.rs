@@ -112,7 +112,8 @@ fn every_kind_of_source_goes_into_the_marked_target_and_is_proven_there() {
     assert_eq!(kept.as_array().unwrap().len(), 4, "{kept}");
 
     // Somebody has made one active there, which the next drill ends.
-    other.call("POST", &format!("workflows/{}/activate", there[0]["id"].as_str().unwrap()), Some(&json!({})));
+    let hook = there.iter().find(|workflow| workflow["name"] == "Webhook 1").unwrap();
+    other.call("POST", &format!("workflows/{}/activate", hook["id"].as_str().unwrap()), Some(&json!({})));
     let drilled = stage.drill("prod", 0);
     assert_eq!(drilled["status"], "passed", "{drilled}");
     let there = other.call("GET", "workflows", None);
@@ -149,6 +150,13 @@ fn nothing_goes_into_a_target_that_is_not_marked_or_is_the_same_place() {
         marked("linked", "paths = [\"HOME/link\"]\n"),
         marked("within", "paths = [\"HOME/prod/below\"]\n"),
         marked("file", &sqlite("x", "link.sqlite", "")),
+        marked("second", &sqlite("x", "second.sqlite", "")),
+        marked("cache", "paths = [\"HOME/.cache\"]\n"),
+        marked(
+            "prefixed",
+            &format!("{}prefix = [\"env\", \"PGHOST=127.0.0.1\"]\n", postgres("other", &url, "")),
+        ),
+        marked("lost", &postgres("other", &url.replace("127.0.0.1", "nobody.invalid"), "")),
     ];
     let stage = Stage::new("", &targets.concat());
     fs::create_dir_all(stage.path("prod/below")).unwrap();
@@ -156,6 +164,7 @@ fn nothing_goes_into_a_target_that_is_not_marked_or_is_the_same_place() {
     events(&stage.path("bus.sqlite"), "");
     symlink(stage.path("prod"), stage.path("link")).unwrap();
     symlink(stage.path("bus.sqlite"), stage.path("link.sqlite")).unwrap();
+    fs::hard_link(stage.path("bus.sqlite"), stage.path("second.sqlite")).unwrap();
     let id = stage.back_up("prod");
     server.sql("drilled_same", "INSERT INTO lives VALUES (2)");
     fs::write(stage.path("prod/later"), "").unwrap();
@@ -167,6 +176,10 @@ fn nothing_goes_into_a_target_that_is_not_marked_or_is_the_same_place() {
         ("linked", "are one place, or one is in the other"),
         ("within", "are one place, or one is in the other"),
         ("file", "are one place, or one is in the other"),
+        ("second", "are one place, or one is in the other"),
+        ("cache", "of this program are one place, or one is in the other"),
+        ("prefixed", "a prefix may lead to another host or container"),
+        ("lost", "nobody knows the host nobody.invalid"),
     ] {
         let said = refused(&stage, into);
         assert!(said.contains(why), "{into}: {said}");

@@ -14,18 +14,27 @@ use crate::config::{DrillRules, Source, TargetConfig};
 use crate::error::{Error, Kind, Result};
 use crate::operations::Mode;
 use crate::operations::backup::setting;
-use crate::operations::drill::apart::shares;
+use crate::operations::drill::apart::{holds, shares};
 use crate::operations::drill::findings::{Findings, of_words, verdict};
+use crate::operations::drill::rows::Rows;
 use crate::operations::drill::trial::{Trial, folder};
 use crate::operations::restore::{
     Plan, RestoreRequest, Restored, StepDone, StepPlan, StepStatus, archives, database_of, restore,
 };
 use crate::sources::postgres_client;
+use crate::values::shown;
 use crate::workplace::Workplace;
 
 /// Words by which a server tells that it cannot be reached, or that its user may not do what a restore does.
-const OF_DESTINATION: [&str; 5] =
-    ["connection to server", "permission denied", "must be ", "not permitted", "restart of target"];
+const OF_DESTINATION: [&str; 7] = [
+    "connection to server",
+    "permission denied",
+    "must be owner",
+    "must be superuser",
+    "must be member",
+    "not permitted",
+    "restart of target",
+];
 /// Differences that are told.
 const SHOWN: usize = 5;
 
@@ -59,13 +68,17 @@ pub(super) fn meant<'w>(
     if into.name == drilled {
         return refused(format!("target {drilled} is the one that is drilled: name another, or none"));
     }
-    for other in config.targets.iter().filter(|other| other.name != into.name) {
-        if let Some(why) = shares(workplace, into, other) {
-            return refused(format!(
-                "no drill goes into target {}: {why}. A drill writes to no place of another target",
-                into.name
-            ));
-        }
+    let own = config.own_now();
+    let others = config.targets.iter().chain(&own).filter(|other| other.name != into.name);
+    let shared = others.into_iter().find_map(|other| shares(workplace, into, other)).or_else(|| {
+        let folders = workplace.own_folders();
+        folders.iter().find_map(|folder| holds(into, folder, &format!("{} of this program", shown(folder))))
+    });
+    if let Some(why) = shared {
+        return refused(format!(
+            "no drill goes into target {}: {why}. A drill writes to no place of another target",
+            into.name
+        ));
     }
     Ok(Some(into))
 }
@@ -115,6 +128,8 @@ impl Trial<'_> {
         restored: &Restored,
         found: &mut Findings,
     ) -> Result<()> {
+        let notes = restored.steps.iter().flat_map(|step| &step.notes);
+        restored.warnings.iter().chain(notes).for_each(|note| found.holds(note.clone()));
         for step in &restored.steps {
             let count = match step.status {
                 StepStatus::Unchanged => "it was there as it is stored".to_owned(),
@@ -152,7 +167,7 @@ impl Trial<'_> {
             let rules = DrillRules::of_database(self.rules(source), &name);
             client.prove(&database, &rules, limit, &mut found.proof);
             match client.rows(&database, limit) {
-                Ok(rows) => self.compare_rows(source, &name, rows, found),
+                Ok(rows) => self.compare_there(source, &name, rows, found),
                 Err(error) => found.blame(&format!("the rows of database {name}"), &Verdict::of(&error)),
             }
             names.insert(name);
@@ -161,13 +176,21 @@ impl Trial<'_> {
         Ok(())
     }
 
+    /// Rows that are fewer than they were: those who use the destination may have removed them since.
+    fn compare_there(&self, source: &SourceResult, database: &str, rows: Rows, found: &mut Findings) {
+        let mut there = Findings::default();
+        self.compare_rows(source, database, rows, &mut there);
+        there.proof.facts.into_iter().for_each(|fact| found.holds(fact));
+        there.proof.failures.into_iter().for_each(|why| found.not_tried(why));
+    }
+
     /// The same of an SQLite database, of which a copy is asked: those who use it may have been started.
     fn prove_lite(&self, source: &SourceResult, live: &Source, found: &mut Findings) -> Result<()> {
         let place = live.path.clone().unwrap_or_default();
         let rules = DrillRules::of_database(self.rules(source), &source.name);
         let (proof, rows) = sqlite::prove_live(&place, &self.scratch.private(), &rules)?;
         found.add(proof);
-        self.compare_rows(source, &source.name, rows, found);
+        self.compare_there(source, &source.name, rows, found);
         self.name_what_is_missing(source, &BTreeSet::from([source.name.clone()]), found);
         Ok(())
     }
@@ -199,7 +222,7 @@ fn not_put(error: Error, found: &mut Findings) -> Result<()> {
     };
     let is_damage = cause.kind() == Kind::Library(chronos_snapshot::ErrorKind::Damaged);
     let of_cause = verdict(&cause);
-    let is_told_by_server = matches!(cause, Error::Connect(_));
+    let is_told_by_server = matches!(cause, Error::Connect(_) | Error::StepFailed(_));
     let is_of_host =
         !is_damage && (of_cause.is_of_host || !is_told_by_server || speaks_of_destination(&of_cause.why));
     found.blame("it was not put back", &Verdict { is_of_host, why: of_cause.why });

@@ -15,9 +15,9 @@ use crate::operations::kit::{Copied, Kit, SLOTS};
 use crate::values::shown;
 use crate::workplace::{CONFIG_OBJECT, Workplace};
 
-/// The note of what is being put back.
-const NOTE: &str = "putting-back.json";
-/// Digits that tell damaged objects of one name apart.
+/// How the name of a note of what is being put back begins; where it is put back follows.
+const NOTE: &str = "putting-back";
+/// Digits that tell places, and damaged objects of one name, apart.
 const DIGITS: usize = 16;
 
 /// An object of the repository that is gone or damaged, and of which the kit has a copy.
@@ -99,8 +99,13 @@ impl Kit {
         Ok(mended)
     }
 
+    /// Forgets what was being put back there: nothing is lost any more.
+    pub(super) fn settled(&self, there: &Workplace) -> Result<()> {
+        Ok(durable::remove(&self.note(there))?)
+    }
+
     fn note(&self, there: &Workplace) -> PathBuf {
-        self.folder(there).join(NOTE)
+        self.folder(there).join(format!("{NOTE}-{}.json", digits(there.location.shown().as_bytes())))
     }
 
     fn folder(&self, there: &Workplace) -> PathBuf {
@@ -119,10 +124,13 @@ fn noted(note: &Path) -> Result<BTreeSet<String>> {
 
 /// Keeps what is damaged; who knows what can still be read of it.
 fn keep(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
-    let digits: String = blake3::hash(bytes).to_hex().chars().take(DIGITS).collect();
-    let path = folder.join(format!("{}-{digits}", name.replace('/', "-")));
+    let path = folder.join(format!("{}-{}", name.replace('/', "-"), digits(bytes)));
     durable::replace(&path, bytes)?;
     Ok(path)
+}
+
+fn digits(of: &[u8]) -> String {
+    blake3::hash(of).to_hex().chars().take(DIGITS).collect()
 }
 
 /// What is said of what was damaged and is kept.

@@ -55,6 +55,7 @@ fn at(there: Workplace, kit: &Kit, key: &Key) -> Result<Place> {
     }
     let repository = opened?;
     if lost.is_empty() {
+        kit.settled(&there)?;
         return Ok(Place { there, repository, mended: Mended::default() });
     }
     // Config and slots may all be of the kit: what they open belongs to it.
