@@ -31,10 +31,10 @@ prefix = ["env", "PATH=HOME:/usr/bin:/bin"]
 
 /// An n8n of this test alone, and a service that has its command line.
 struct Machine {
+    /// Ends the server, before its folder goes.
+    _n8n: OwnN8n,
     server: N8n,
     service: Option<Service>,
-    /// Ends the server with the test.
-    _n8n: OwnN8n,
 }
 
 impl Machine {
