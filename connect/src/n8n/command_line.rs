@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use serde_json::{Value, json};
 
 use crate::n8n::error::{Error, Result};
-use crate::n8n::restore::import;
+use crate::n8n::import::import;
 use crate::n8n::spool::Spool;
 use crate::n8n::version::{Era, ServerVersion};
 use crate::n8n::workflow::{file_name, flag, id_of_file, text_of};

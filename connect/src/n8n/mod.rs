@@ -10,6 +10,7 @@ mod credentials;
 mod error;
 mod exported;
 mod fetch;
+mod import;
 mod instance;
 mod items;
 mod key;

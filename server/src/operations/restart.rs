@@ -11,25 +11,8 @@ use crate::workplace::Workplace;
 /// How long a service may take to start.
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// Runs the command of a target; gives what it said. Whoever asked may ask to stop meanwhile.
+/// Runs the command of a target, unless somebody stops it; gives what it said.
 pub(in crate::operations) fn run(
-    workplace: &Workplace,
-    target: &TargetConfig,
-    line: &str,
-) -> std::result::Result<String, String> {
-    run_until(workplace, target, line, &|| workplace.monitor.cancelled())
-}
-
-/// The same for what has been written and has to come into effect: nobody stops it.
-pub(in crate::operations) fn run_to_end(
-    workplace: &Workplace,
-    target: &TargetConfig,
-    line: &str,
-) -> std::result::Result<String, String> {
-    run_until(workplace, target, line, &|| false)
-}
-
-fn run_until(
     workplace: &Workplace,
     target: &TargetConfig,
     line: &str,

@@ -13,10 +13,6 @@ use crate::n8n::restore::write::as_published;
 use crate::n8n::version::Era;
 use crate::n8n::workflow::{fingerprint, text_of};
 
-/// What is told of a version that n8n has forgotten.
-pub(super) const FORGOTTEN: &str = "the editor showed another version than the one that was published, which the snapshot does not have; \
-     n8n was asked for it by its id";
-
 impl Run<'_> {
     /// Carries the plan out by the command line.
     pub(super) fn by_command(&mut self, line: &CommandLine) {
@@ -94,14 +90,11 @@ impl Run<'_> {
                 continue;
             };
             let published = self.version_to_publish(line, row).and_then(|version| {
-                line.publish(&row.result.live_id, &version).map_err(|error| match &row.publish {
-                    Some(asked) if Some(asked) == row.unseen.as_ref() => format!("{FORGOTTEN}: {error}"),
-                    _ => error.to_string(),
-                })
+                line.publish(&row.result.live_id, &version).map_err(|error| error.to_string())
             });
             self.monitor.advance(1, 0);
             if let (Err(why), Some(row)) = (published, self.rows.get_mut(at)) {
-                row.result.error = Some(format!("it is restored but inactive: {why}"));
+                row.result.error = Some(row.not_published(&why));
             }
         }
     }

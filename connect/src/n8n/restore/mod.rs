@@ -7,7 +7,6 @@
 mod body;
 mod by_command;
 mod compare;
-mod import;
 mod package;
 mod plan;
 pub(in crate::n8n) mod references;
@@ -23,7 +22,6 @@ use crate::error::Result;
 use crate::n8n::command_line::CommandLine;
 use crate::n8n::version::ServerVersion;
 
-pub(in crate::n8n) use import::import;
 pub use plan::plan;
 pub use run::restore;
 

@@ -10,13 +10,16 @@ use crate::n8n::calls;
 use crate::n8n::client::Client;
 use crate::n8n::command_line::CommandLine;
 use crate::n8n::instance::Instance;
-use crate::n8n::restore::by_command::FORGOTTEN;
 use crate::n8n::restore::compare::{PUBLISHED, differences, tag_names};
 use crate::n8n::restore::references::{referenced, rewrite};
 use crate::n8n::restore::write::{NotWritten, Writer, Written};
 use crate::n8n::restore::{Action, Plan, Planned, RestoreOptions, RestoreReport, Restored, Stored};
 use crate::n8n::version::Era;
 use crate::n8n::workflow::{flag, published_beside, text_of};
+
+/// What is told of a version that n8n has forgotten.
+const FORGOTTEN: &str = "the editor showed another version than the one that was published, which the snapshot does not have; \
+     n8n was asked for it by its id";
 
 /// Carries out what [`plan`](super::plan()) said. Each workflow has its own result; an error means that the rest was not
 /// begun, and the report is lost.
@@ -95,6 +98,13 @@ impl Row {
         };
         let (live, unseen) = (planned.live.clone(), planned.published_unseen.clone());
         Self { result, live, is_active: planned.active, lost: Vec::new(), publish: unseen.clone(), unseen }
+    }
+
+    /// What is told if it is back, and could not be published.
+    pub(super) fn not_published(&self, why: &str) -> String {
+        let is_asked_for = self.publish.is_some() && self.publish == self.unseen;
+        let of_version = if is_asked_for { format!("{FORGOTTEN}: ") } else { String::new() };
+        format!("it is restored but inactive: {of_version}{why}")
     }
 
     pub(super) fn is_to_be_written(&self) -> bool {
@@ -269,7 +279,6 @@ impl Run<'_> {
 
     /// An import takes no tag away.
     fn untag(&mut self, writer: &mut Writer<'_>) {
-        let tags = calls::tags(writer.client);
         for at in 0..self.rows.len() {
             let Some(row) = self.rows.get(at).filter(|r| r.is_to_be_written()) else { continue };
             let (id, live_id) = (row.result.id.clone(), row.result.live_id.clone());
@@ -278,9 +287,8 @@ impl Run<'_> {
                 if tag_names(&live) == tag_names(&stored) {
                     return Ok(());
                 }
-                if let Ok(tags) = &tags {
-                    writer.tags.clone_from(tags);
-                }
+                // The import has made some.
+                writer.tags = calls::tags(writer.client)?;
                 Ok(writer.tag(&stored, &live_id)?)
             });
             if let (Err(error), Some(row)) = (tagged, self.rows.get_mut(at)) {
@@ -315,13 +323,7 @@ impl Run<'_> {
                     Ok(()) => (row.result.error, row.result.upstream_status) = (None, None),
                     Err(error) => {
                         row.result.upstream_status = error.upstream_status();
-                        let why = match &row.publish {
-                            Some(asked) if Some(asked) == row.unseen.as_ref() => {
-                                format!("{FORGOTTEN}: {error}")
-                            }
-                            _ => error.to_string(),
-                        };
-                        row.result.error = Some(format!("it is restored but inactive: {why}"));
+                        row.result.error = Some(row.not_published(&error.to_string()));
                         refused.push(at);
                     }
                 }

@@ -43,7 +43,7 @@ pub(super) fn restart(
     let call = Call::begin(workplace, &about, &mut done.warnings)?;
     done.rollback_id = Some(call.id.clone());
     for (target, line) in commands {
-        match run(workplace, target, line) {
+        match run(workplace, target, line, &|| workplace.monitor.cancelled()) {
             Ok(output) => done.restarted.push(Restarted { target: target.name.clone(), output }),
             Err(error) => done.errors.push(Failure { id: target.name.clone(), error }),
         }

@@ -30,7 +30,7 @@ pub(super) fn confirm(workplace: &Workplace, step: &mut StepReport, next: Option
     let is_of_restart =
         matches!(step.phase, Phase::Config | Phase::EventBus | Phase::Databases | Phase::Files);
     if let Some(line) = target.restart.as_ref().filter(|_| is_of_restart) {
-        match restart::run(workplace, target, line) {
+        match restart::run(workplace, target, line, &|| workplace.monitor.cancelled()) {
             Ok(said) => step.restarted = Some(said),
             Err(why) => unconfirmed(step, format!("its restart failed: {why}")),
         }

@@ -39,10 +39,7 @@ fn entity(stored: &Value, live_id: &str) -> Value {
 }
 
 /// Gives workflows, each with its id on the server, to `n8n import:workflow`, one after the other.
-pub(in crate::n8n) fn import(
-    n8n: &Process,
-    workflows: impl Iterator<Item = Result<(Value, String)>>,
-) -> Result<()> {
+pub(super) fn import(n8n: &Process, workflows: impl Iterator<Item = Result<(Value, String)>>) -> Result<()> {
     let command = n8n.and(["import:workflow", "--input=/dev/stdin"]);
     let mut is_first = true;
     command.feed_explained(|to| {
