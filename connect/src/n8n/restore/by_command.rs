@@ -29,8 +29,9 @@ impl Run<'_> {
                 return self.all_fail(|_| why.clone());
             }
             self.check_taken(line, &before);
-            self.publish(line);
-            if let Err(error) = line.look() {
+            if self.publish(line) > 0
+                && let Err(error) = line.look()
+            {
                 let why = format!("it is written, and could not be read back: {error}");
                 return self.all_fail(|_| why.clone());
             }
@@ -84,11 +85,14 @@ impl Run<'_> {
     }
 
     /// Publishes what is to be active: the very version that was imported, so that no edit of somebody else goes live with it.
-    fn publish(&mut self, line: &CommandLine) {
+    /// Gives how many were asked for.
+    fn publish(&mut self, line: &CommandLine) -> usize {
+        let mut asked = 0;
         for at in 0..self.rows.len() {
             let Some(row) = self.rows.get(at).filter(|row| row.is_active && row.is_to_be_written()) else {
                 continue;
             };
+            asked += 1;
             let published = self.version_to_publish(line, row).and_then(|version| {
                 line.publish(&row.result.live_id, &version).map_err(|error| error.to_string())
             });
@@ -97,6 +101,7 @@ impl Run<'_> {
                 row.result.error = Some(row.not_published(&why));
             }
         }
+        asked
     }
 
     fn version_to_publish(&self, line: &CommandLine, row: &Row) -> Result<String, String> {
