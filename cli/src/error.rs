@@ -193,7 +193,7 @@ fn advice(error: &chronos_server::Error) -> Option<String> {
     use chronos_server::Error;
     let words = match error {
         Error::NoLocation => "name a folder with -r",
-        Error::LocationKind { .. } => "name a folder",
+        Error::Location(_) => "name a folder, or s3://BUCKET/PREFIX",
         Error::NoHome { .. } => "set HOME",
         Error::EmptyPassword { .. } => "without any password a new repository gets a key file",
         Error::TooManyKeys { .. } => "name the right one with --key-file",

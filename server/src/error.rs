@@ -64,14 +64,9 @@ pub enum Error {
     /// A location that is empty.
     #[error("the repository's location is empty")]
     NoLocation,
-    /// A location of a kind that this version cannot use.
-    #[error("{location}: repositories at {scheme}:// are not in this version")]
-    LocationKind {
-        /// The location.
-        location: String,
-        /// Its kind.
-        scheme: String,
-    },
+    /// A location that cannot be understood; the text says why.
+    #[error("{0}")]
+    Location(String),
     /// Nothing says where this user's files are.
     #[error("neither {variable} nor HOME says where this user's files are")]
     NoHome {

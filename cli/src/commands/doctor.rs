@@ -159,7 +159,9 @@ fn repository(app: &App, found: &mut Examination) {
         }
         let catalog = Catalog::open(app)?;
         found.ok("repository", format!("{} ({})", location.shown(), catalog.repository.id()));
-        space(&location.path, found);
+        if let Some(folder) = location.folder() {
+            space(folder, found);
+        }
         let slots = catalog.repository.key_slots()?.len();
         if slots == 1 {
             let advice = "`chronos kit export` makes a recovery kit, `chronos keys add` adds a password or key file, in case this one gets lost";

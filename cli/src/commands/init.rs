@@ -47,7 +47,7 @@ impl Init {
         };
         let location = &app.workplace()?.location;
         let given = if self.ask_password {
-            check_free(&location.path)?;
+            check_free(&location.place)?;
             if !prompt::possible() {
                 return Err(Failure::usage("there is no terminal to ask for a password on")
                     .hint("give it with --password-file or --password-command"));

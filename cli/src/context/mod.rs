@@ -8,8 +8,10 @@ use std::cell::OnceCell;
 use std::path::Path;
 use std::time::Duration;
 
+use chronos_remote as remote;
 use chronos_server::events::flush;
 use chronos_server::shown;
+use chronos_server::workplace::location::shown_place;
 use chronos_server::workplace::{Created, Given, Key, Opened, Places, user_places};
 use chronos_server::{Error, Variables, Workplace};
 use chronos_store::{CreateOptions, Env, Repository, Secret};
@@ -74,27 +76,27 @@ impl App {
     /// Opens the repository that is meant.
     pub(crate) fn open(&self) -> Result<Repository, Failure> {
         let workplace = self.workplace()?;
-        self.opened(workplace.open(), &workplace.location.path)
+        self.opened(workplace.open(), &workplace.location.place)
     }
 
     /// Opens the repository that is meant; makes it first if it is this user's own and not there yet.
     pub(crate) fn open_or_create(&self) -> Result<Repository, Failure> {
         let workplace = self.workplace()?;
-        self.opened(workplace.open_or_create(), &workplace.location.path)
+        self.opened(workplace.open_or_create(), &workplace.location.place)
     }
 
     /// Opens the repository at a place where there is one.
-    pub(crate) fn open_at(&self, path: &Path) -> Result<Repository, Failure> {
-        self.opened(self.workplace()?.open_at(path), path)
+    pub(crate) fn open_at(&self, place: &remote::Location) -> Result<Repository, Failure> {
+        self.opened(self.workplace()?.open_at(place), place)
     }
 
     /// Asks for a password where nothing else opens the repository, and says what opened it.
-    fn opened(&self, opened: Result<Opened, Error>, path: &Path) -> Result<Repository, Failure> {
+    fn opened(&self, opened: Result<Opened, Error>, place: &remote::Location) -> Result<Repository, Failure> {
         let Opened { repository, key } = match opened {
             Err(Error::NoSecret { .. }) if prompt::possible() => {
-                let question = format!("Password of {}", shown(path));
+                let question = format!("Password of {}", shown_place(place));
                 let password = prompt::ask(&question, &*self.output.monitor())?;
-                return Ok(self.workplace()?.open_with(path, &Secret::Password(password))?);
+                return Ok(self.workplace()?.open_with(place, &Secret::Password(password))?);
             }
             opened => opened?,
         };
@@ -105,7 +107,7 @@ impl App {
             }
             Key::Own(file) => self.output.detail(format!("Opened with the key file {}", shown(file))),
             Key::New(file) => {
-                self.output.note(format!("Made a new repository: {}", shown(path)));
+                self.output.note(format!("Made a new repository: {}", shown_place(place)));
                 self.note_key(file.as_deref());
             }
         }

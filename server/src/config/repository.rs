@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chronos_remote::Location;
 use serde::{Deserialize, Serialize};
 
 use crate::config::problems::{Place, Problems};
@@ -54,10 +55,9 @@ pub struct Limits {
 
 impl RepositoryConfig {
     pub(super) fn check(&self, at: &Place, problems: &mut Problems<'_>) {
-        if let Some(location) = &self.location
-            && (location.starts_with("s3://") || location.starts_with("sftp://"))
-        {
-            problems.value(&at.key("location"), format!("{location}: not in this version; name a folder"));
+        let parsed = self.location.as_deref().map(Location::parse);
+        if let Some(Err(why)) = parsed {
+            problems.value(&at.key("location"), why.to_string());
         }
     }
 
@@ -65,8 +65,10 @@ impl RepositoryConfig {
         for path in self.password_file.iter_mut().chain(&mut self.key_file) {
             *path = folder.join(&*path);
         }
-        if let Some(location) = &mut self.location {
-            *location = folder.join(&*location).display().to_string();
+        if let Some(location) = &mut self.location
+            && let Ok(Location::Local(path)) = Location::parse(location)
+        {
+            *location = folder.join(path).display().to_string();
         }
     }
 }

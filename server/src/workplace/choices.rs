@@ -56,6 +56,17 @@ impl Variables {
         }
     }
 
+    /// What may say how an object store is spoken to: all that is text.
+    pub(super) fn of_connections(&self) -> chronos_remote::Variables {
+        let all: Vec<(String, OsString)> = match &self.given {
+            Some(given) => given.clone().into_iter().collect(),
+            None => std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v))).collect(),
+        };
+        let home = self.path("HOME").map(|home| ("HOME".to_owned(), home.into_os_string()));
+        let text = |(name, value): (String, OsString)| Some((name, value.into_string().ok()?));
+        all.into_iter().chain(home).filter_map(text).collect()
+    }
+
     fn get(&self, name: &str) -> Option<OsString> {
         let value = match &self.given {
             Some(given) => given.get(name).cloned(),

@@ -1,7 +1,9 @@
 //! Which repository is meant, and who said so.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use chronos_remote as remote;
 
 use crate::config::Config;
 use crate::environment::Environment;
@@ -25,8 +27,8 @@ pub enum Origin {
 /// A repository's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// The folder.
-    pub path: PathBuf,
+    /// Where it lies; a folder by its absolute path.
+    pub place: remote::Location,
     /// Who named it.
     pub origin: Origin,
 }
@@ -40,7 +42,7 @@ impl Location {
         config: &Config,
         places: &Places,
     ) -> Result<Self> {
-        let place = |path: PathBuf, origin| Ok(Self { path, origin });
+        let place = |place, origin| Ok(Self { place, origin });
         if let Some(text) = option {
             return place(parse(text)?, Origin::Option);
         }
@@ -53,24 +55,41 @@ impl Location {
         if let Some(text) = &config.repository.location {
             return place(parse(text)?, Origin::Config);
         }
-        place(places.repository(), Origin::Default)
+        place(remote::Location::Local(places.repository()), Origin::Default)
     }
 
     /// The place that was named for this once.
     pub(super) fn named(text: &str) -> Result<Self> {
-        Ok(Self { path: parse(text)?, origin: Origin::Option })
+        Ok(Self { place: parse(text)?, origin: Origin::Option })
     }
 
     /// The place as people read it.
     pub fn shown(&self) -> String {
-        shown(&self.path)
+        shown_place(&self.place)
+    }
+
+    /// The folder, if it is one of this host.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.place {
+            remote::Location::Local(path) => Some(path),
+            _ => None,
+        }
     }
 }
 
-/// Refuses to make a repository among other things. What an interrupted attempt has left, and what a new file system
-/// has by itself, is in nobody's way.
-pub fn check_free(path: &Path) -> Result<()> {
+/// A place as people read it.
+pub fn shown_place(place: &remote::Location) -> String {
+    match place {
+        remote::Location::Local(path) => shown(path),
+        place => place.to_string(),
+    }
+}
+
+/// Refuses to make a repository among other things in a folder. What an interrupted attempt has left, and what a new file system has by
+/// itself, is in nobody's way.
+pub fn check_free(place: &remote::Location) -> Result<()> {
     const HARMLESS: [&str; 4] = ["config", "keys", ".tmp", "lost+found"];
+    let remote::Location::Local(path) = place else { return Ok(()) };
     let entries = match std::fs::read_dir(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(|e| Error::local(path, e))?,
@@ -86,15 +105,19 @@ pub fn check_free(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads a location; only folders in this version.
-pub fn parse(text: &str) -> Result<PathBuf> {
+/// Reads a location; a path becomes absolute.
+pub fn parse(text: &str) -> Result<remote::Location> {
     if text.is_empty() {
         return Err(Error::NoLocation);
     }
-    if let Some((scheme, _)) = text.split_once("://") {
-        return Err(Error::LocationKind { location: text.to_owned(), scheme: scheme.to_owned() });
+    match remote::Location::parse(text) {
+        Ok(remote::Location::Local(path)) => match std::path::absolute(path) {
+            Ok(path) => Ok(remote::Location::Local(path)),
+            Err(e) => Err(Error::Value { place: text.to_owned(), why: e.to_string() }),
+        },
+        Ok(place) => Ok(place),
+        Err(e) => Err(Error::Location(e.to_string())),
     }
-    std::path::absolute(text).map_err(|e| Error::Value { place: text.to_owned(), why: e.to_string() })
 }
 
 #[cfg(test)]
@@ -108,17 +131,15 @@ mod tests {
         let mut environment = Environment { backup_path: Some("/variable".into()), ..Environment::default() };
         let mut config = Config::default();
         config.repository.location = Some("/file".into());
-        let find = |o, v, e: &Environment, c: &Config| Location::find(o, v, e, c, &places).unwrap().path;
-        assert_eq!(find(Some("/option"), Some("/first"), &environment, &config), Path::new("/option"));
-        assert_eq!(find(None, Some("/first"), &environment, &config), Path::new("/first"));
-        assert_eq!(find(None, Some(""), &environment, &config), Path::new("/variable"));
+        let find = |o, v, e: &Environment, c: &Config| Location::find(o, v, e, c, &places).unwrap().shown();
+        assert_eq!(find(Some("/option"), Some("/first"), &environment, &config), "/option");
+        assert_eq!(find(None, Some("/first"), &environment, &config), "/first");
+        assert_eq!(find(None, Some(""), &environment, &config), "/variable");
         environment.backup_path = None;
-        assert_eq!(find(None, None, &environment, &config), Path::new("/file"));
+        assert_eq!(find(None, None, &environment, &config), "/file");
         config.repository.location = None;
-        assert_eq!(
-            find(None, None, &environment, &config),
-            Path::new("/home/me/.local/share/chronos/repository")
-        );
-        assert!(parse("s3://bucket").is_err());
+        assert_eq!(find(None, None, &environment, &config), "/home/me/.local/share/chronos/repository");
+        assert_eq!(find(Some("s3://b/p"), None, &environment, &config), "s3://b/p");
+        assert!(matches!(parse("http://x"), Err(Error::Location(_))));
     }
 }

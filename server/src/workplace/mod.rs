@@ -15,7 +15,8 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chronos_store::backend::{Backend, LocationOptions, open_location};
+use chronos_remote as remote;
+use chronos_store::backend::Backend;
 use chronos_store::{Env, LocalDirs, Monitor, OpenOptions};
 
 use crate::config::Config;
@@ -101,7 +102,7 @@ impl Workplace {
     /// The same place with another repository.
     ///
     /// # Errors
-    /// [`Error::NoLocation`], [`Error::LocationKind`].
+    /// [`Error::NoLocation`], [`Error::Location`].
     pub fn at(&self, repository: &str) -> Result<Self> {
         Ok(Self { location: Location::named(repository)?, ..self.clone() })
     }
@@ -126,7 +127,7 @@ impl Workplace {
     /// The repository that is meant if no option names one.
     ///
     /// # Errors
-    /// [`Error::NoLocation`], [`Error::LocationKind`].
+    /// [`Error::NoLocation`], [`Error::Location`].
     pub(crate) fn usual_location(&self) -> Result<Location> {
         let named = self.variables.text("CHRONOS_REPO");
         Location::find(None, named.as_deref(), &self.environment, &self.config, &self.places)
@@ -134,23 +135,22 @@ impl Workplace {
 
     /// The storage of the repository that is meant, with the limits of speed.
     pub fn backend(&self) -> Result<Arc<dyn Backend>> {
-        self.backend_at(&self.location.path)
+        self.backend_at(&self.location.place)
     }
 
     /// The storage at a place.
-    pub fn backend_at(&self, path: &Path) -> Result<Arc<dyn Backend>> {
+    pub fn backend_at(&self, place: &remote::Location) -> Result<Arc<dyn Backend>> {
         let limits = &self.config.limits;
         let rate = |option: Option<u64>, text: &Option<String>| {
             option.or_else(|| text.as_deref().and_then(|t| parse_size(t).ok()))
         };
-        let options = LocationOptions {
+        let options = remote::OpenOptions {
             limit_upload: rate(self.choices.limit_upload, &limits.upload),
             limit_download: rate(self.choices.limit_download, &limits.download),
             cache_dir: Some(self.places.cache.clone()),
+            variables: self.variables.of_connections(),
         };
-        // `file:` keeps a folder with a colon in its name from being read as another kind of place.
-        let text = format!("file:{}", path.display());
-        Ok(open_location(&text, &options).map_err(chronos_store::Error::from)?)
+        Ok(remote::open(place, &options).map_err(chronos_store::Error::from)?)
     }
 
     /// How a repository is opened here.
@@ -195,7 +195,7 @@ impl Workplace {
 
     /// By what the repository that is meant is told apart in the state of this host, also while it cannot be opened.
     pub(crate) fn key(&self) -> String {
-        self.location.path.display().to_string()
+        self.location.place.to_string()
     }
 
     /// Stands for the place of the repository, where that need not be opened: may be part of a file's name.
@@ -213,7 +213,9 @@ impl Workplace {
     /// The program's own folders, which are never backed up.
     pub fn own_folders(&self) -> Vec<PathBuf> {
         let places = &self.places;
-        vec![self.location.path.clone(), places.cache.clone(), places.state.clone(), self.drill_scratch()]
+        let mut folders = vec![places.cache.clone(), places.state.clone(), self.drill_scratch()];
+        folders.extend(self.location.folder().map(Path::to_owned));
+        folders
     }
 }
 

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chronos_remote as remote;
 use chronos_store::backend::{Backend, BackendError};
 use chronos_store::{CreateOptions, ErrorKind, OpenOptions, Repository, Secret};
 
 use crate::error::{Error, Kind, Result};
-use crate::values::shown;
-use crate::workplace::location::{Origin, check_free};
+use crate::workplace::location::{Origin, check_free, shown_place};
 use crate::workplace::secret::Given;
 use crate::workplace::{Workplace, key_file};
 
@@ -60,7 +60,7 @@ impl Workplace {
                 is_own: self.location.origin == Origin::Default,
             });
         }
-        self.open_at(&self.location.path)
+        self.open_at(&self.location.place)
     }
 
     /// Opens the repository that is meant; makes it first if it is this user's own and not there yet.
@@ -80,36 +80,38 @@ impl Workplace {
     ///
     /// A secret that an option, a variable or a credential names is the one that is meant. One of the configuration may be of another
     /// repository, or not be there any more: then a key file of this user opens it too.
-    pub fn open_at(&self, path: &Path) -> Result<Opened> {
+    pub fn open_at(&self, place: &remote::Location) -> Result<Opened> {
         if let Some(named) = self.named()? {
-            return self.open_given(path, &named);
+            return self.open_given(place, &named);
         }
-        let configured = self.configured().transpose().map(|given| self.open_given(path, &given?));
+        let configured = self.configured().transpose().map(|given| self.open_given(place, &given?));
         let unopened = match configured {
             None => None,
             Some(Err(error)) if is_no_secret(&error) => Some(error),
             Some(opened) => return opened,
         };
-        let backend = self.backend_at(path)?;
+        let backend = self.backend_at(place)?;
         if let Some(opened) = self.open_with_own_keys(&backend, &self.open_options())? {
             return Ok(opened);
         }
-        let none =
-            || Error::NoSecret { repository: shown(path), keys: self.places.keys().display().to_string() };
+        let none = || Error::NoSecret {
+            repository: shown_place(place),
+            keys: self.places.keys().display().to_string(),
+        };
         Err(unopened.unwrap_or_else(none))
     }
 
-    fn open_given(&self, path: &Path, given: &Given) -> Result<Opened> {
+    fn open_given(&self, place: &remote::Location, given: &Given) -> Result<Opened> {
         let key = match given {
             Given::Key(file) if key_file::is_exposed(file) => Key::Exposed(file.clone()),
             _ => Key::Given,
         };
-        Ok(Opened { repository: self.open_with(path, &given.secret()?)?, key })
+        Ok(Opened { repository: self.open_with(place, &given.secret()?)?, key })
     }
 
     /// Opens the repository at a place with this secret.
-    pub fn open_with(&self, path: &Path, secret: &Secret) -> Result<Repository> {
-        Ok(Repository::open(self.backend_at(path)?, secret, self.open_options())?)
+    pub fn open_with(&self, place: &remote::Location, secret: &Secret) -> Result<Repository> {
+        Ok(Repository::open(self.backend_at(place)?, secret, self.open_options())?)
     }
 
     /// Tries the key files of this user.
@@ -142,7 +144,7 @@ impl Workplace {
 
     /// Creates the repository that is meant, with the secret that was given or a new key file.
     pub fn create(&self, given: Option<Given>, create: &CreateOptions) -> Result<Created> {
-        check_free(&self.location.path)?;
+        check_free(&self.location.place)?;
         let backend = self.backend()?;
         let options = self.open_options();
         let location = self.location.shown();

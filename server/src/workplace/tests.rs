@@ -41,5 +41,5 @@ fn without_a_secret_the_caller_is_told_that_one_is_missing() {
     place.create(Some(Given::Password("word".into())), &chronos_store::CreateOptions::default()).unwrap();
     assert!(matches!(place.open().unwrap_err(), Error::NoSecret { .. }));
     let secret = chronos_store::Secret::Password("word".into());
-    assert!(place.open_with(&place.location.path, &secret).is_ok());
+    assert!(place.open_with(&place.location.place, &secret).is_ok());
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::operations::kit::{Copied, KIND, Kit, SLOTS, VERSION, page};
 use crate::operations::recover::Configuration;
 use crate::values::shown;
-use crate::workplace::location::parse;
+use crate::workplace::location::{parse, shown_place};
 use crate::workplace::{CONFIG_OBJECT, Workplace, host};
 
 /// Most key slots that are copied: more than a repository can have.
@@ -65,7 +65,7 @@ pub fn export(
     let lacks_config = lacks_config(workplace, repository);
     let mut locations = vec![workplace.location.shown()];
     for copy in request.copies {
-        locations.push(place(copy)?);
+        locations.push(shown_place(&parse(copy)?));
     }
     let key = Zeroizing::new(workplace.env.random_bytes()?);
     let slot = repository.add_key(&Secret::Key(*key), &label)?;
@@ -105,15 +105,6 @@ pub fn export(
             drop(repository.remove_key(&slot));
             Err(error)
         }
-    }
-}
-
-/// A place as it is read anywhere. One of a kind that this version cannot open still tells a person where to look.
-fn place(text: &str) -> Result<String> {
-    match parse(text) {
-        Ok(path) => Ok(shown(&path)),
-        Err(Error::LocationKind { location, .. }) => Ok(location),
-        Err(error) => Err(error),
     }
 }
 

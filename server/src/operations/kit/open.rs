@@ -93,7 +93,7 @@ pub fn open(workplace: &Workplace, request: &OpenRequest<'_>) -> Result<OpenedKi
         there
     };
     let usual = after.usual_location()?;
-    if usual.path != after.location.path {
+    if usual.place != after.location.place {
         opened.warnings.push(format!(
             "other commands look for the repository at {}: give -r {}, or set CHRONOS_REPO",
             usual.shown(),

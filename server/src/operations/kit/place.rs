@@ -32,7 +32,7 @@ pub(super) fn find(workplace: &Workplace, kit: &Kit, key: &Key) -> Result<Place>
     for location in &kit.locations {
         match workplace.at(location).and_then(|there| at(there, kit, key)) {
             Ok(place) => return Ok(place),
-            Err(Error::NoRepository { .. } | Error::LocationKind { .. }) => {}
+            Err(Error::NoRepository { .. } | Error::Location(_)) => {}
             Err(error) => drop(first.get_or_insert(error)),
         }
     }

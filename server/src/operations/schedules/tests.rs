@@ -244,7 +244,7 @@ fn services_of_two_repositories_do_not_meet() {
     let home = tempfile::tempdir().unwrap();
     let mut place = place(home.path(), "2026-06-01T12:30");
     add(&place, &new(Some("x"), "@daily")).unwrap();
-    place.location.path = home.path().join("other");
+    place.location.place = chronos_remote::Location::Local(home.path().join("other"));
     assert!(!ids(&place).contains(&"x".to_owned()));
     assert_eq!(list(&place).unwrap()[0].last_run, None);
 }

@@ -1,0 +1,217 @@
+//! The storage contract on top of an object store.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use chronos_store::backend::{
+    Backend, BackendError, BackendResult, Durability, Entry, OBJECT_BYTES_MAX, check_name, check_prefix,
+};
+use futures_util::TryStreamExt;
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+
+use super::failure;
+use crate::location::Bucket;
+use crate::runtime;
+
+/// Most names in one answer; none gives more.
+const PAGE: usize = 1000;
+
+/// How long a server may think before it answers, or pause within an answer.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The slowest upload that is waited for, in bytes per second; a line that is shared by several objects has many times that.
+const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 8 << 10;
+
+/// What an object store has to be able to do.
+pub(super) trait Store: ObjectStore + PaginatedListStore {}
+
+impl<S: ObjectStore + PaginatedListStore> Store for S {}
+
+/// A bucket, or a part of it.
+#[derive(Clone, Debug)]
+pub(crate) struct ObjectBackend {
+    store: Arc<dyn Store>,
+    /// What stands before each name: empty, or ends with a slash.
+    root: Arc<str>,
+    shown: Arc<str>,
+}
+
+impl ObjectBackend {
+    pub(super) fn new(store: Arc<dyn Store>, bucket: &Bucket) -> Self {
+        let root = if bucket.prefix.is_empty() { String::new() } else { format!("{}/", bucket.prefix) };
+        Self { store, root: root.into(), shown: bucket.to_string().into() }
+    }
+
+    fn path(&self, name: &str) -> BackendResult<Path> {
+        check_name(name)?;
+        Path::parse(format!("{}{name}", self.root)).map_err(|e| BackendError::Invalid(e.to_string()))
+    }
+
+    /// Runs a call that answers within `limit`, and puts its failure into words.
+    fn call<T: Send + 'static>(
+        &self,
+        name: &str,
+        limit: Duration,
+        call: impl Future<Output = object_store::Result<T>> + Send + 'static,
+    ) -> BackendResult<T> {
+        let answer =
+            runtime::wait(tokio::time::timeout(limit, call)).map_err(|e| BackendError::io(name, e))?;
+        let late = |_| BackendError::io(name, std::io::ErrorKind::TimedOut.into());
+        answer.map_err(late)?.map_err(|e| failure::of(name, e))
+    }
+
+    async fn page(
+        store: Arc<dyn Store>,
+        prefix: String,
+        options: PaginatedListOptions,
+    ) -> object_store::Result<(Vec<(String, u64)>, Option<String>)> {
+        let page = store.list_paginated(Some(&prefix), options).await?;
+        let objects = page.result.objects.into_iter();
+        Ok((objects.map(|object| (object.location.to_string(), object.size)).collect(), page.page_token))
+    }
+}
+
+impl Backend for ObjectBackend {
+    fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> BackendResult<Vec<Entry>> {
+        check_prefix(prefix)?;
+        let after = after.filter(|after| !after.is_empty());
+        let full = |text: &str| format!("{}{text}", self.root);
+        let mut found: Vec<Entry> = Vec::new();
+        let mut page_token = None;
+        while found.len() < limit {
+            let options = PaginatedListOptions {
+                offset: after.map(full),
+                max_keys: Some(PAGE.min(limit - found.len())),
+                page_token: page_token.take(),
+                ..PaginatedListOptions::default()
+            };
+            let page = Self::page(Arc::clone(&self.store), full(prefix), options);
+            let (objects, next) = self.call(prefix, PATIENCE, page)?;
+            for (path, size) in objects {
+                let Some(name) = path.strip_prefix(&*self.root) else { continue };
+                // What others have put there is none of ours, and a server that does not know `after` begins at the beginning.
+                if check_name(name).is_err() || !name.starts_with(prefix) || after.is_some_and(|a| name <= a)
+                {
+                    continue;
+                }
+                if found.last().is_some_and(|last| last.name.as_str() >= name) {
+                    return Err(BackendError::Invalid(format!("{}: its lists are not in order", self.shown)));
+                }
+                found.push(Entry { name: name.to_owned(), size });
+            }
+            page_token = next;
+            if page_token.is_none() {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    fn stat(&self, name: &str) -> BackendResult<u64> {
+        let (store, path) = (Arc::clone(&self.store), self.path(name)?);
+        self.call(name, PATIENCE, async move { Ok(store.head(&path).await?.size) })
+    }
+
+    fn read(&self, name: &str, range: Option<Range<u64>>) -> BackendResult<Vec<u8>> {
+        let path = self.path(name)?;
+        if let Some(range) = &range {
+            if range.start > range.end {
+                return Err(BackendError::Invalid(format!("{name}: the range {range:?} runs backwards")));
+            }
+            // There is no request for nothing, and none for what no object has.
+            if range.is_empty() || range.end > OBJECT_BYTES_MAX as u64 {
+                let size = self.stat(name)?;
+                return if range.end > size { Err(beyond(name, size)) } else { Ok(Vec::new()) };
+            }
+        }
+        let store = Arc::clone(&self.store);
+        let options = GetOptions { range: range.clone().map(GetRange::Bounded), ..GetOptions::default() };
+        let got = self.call(name, PATIENCE, async move { store.get_opts(&path, options).await });
+        let got = match (got, &range) {
+            (Err(error), Some(range)) => {
+                // Some servers refuse a range beyond the end by 416, some by other words.
+                let size = if is_of_range(&error) { self.stat(name)? } else { return Err(error) };
+                return Err(if range.end > size { beyond(name, size) } else { error });
+            }
+            (got, _) => got?,
+        };
+        if let Some(range) = range.filter(|range| range.end > got.meta.size) {
+            debug_assert!(range.end > got.range.end, "a short answer is of a short object");
+            return Err(beyond(name, got.meta.size));
+        }
+        let content = runtime::wait(content(got)).map_err(|e| BackendError::io(name, e))?;
+        content.map_err(|e| {
+            e.map_or_else(
+                || BackendError::io(name, std::io::ErrorKind::TimedOut.into()),
+                |e| failure::of(name, e),
+            )
+        })
+    }
+
+    fn write_new(&self, name: &str, bytes: &[u8], _durability: Durability) -> BackendResult<()> {
+        let path = self.path(name)?;
+        if bytes.len() > OBJECT_BYTES_MAX {
+            return Err(BackendError::Invalid(format!(
+                "{name}: {} bytes are more than an object may have",
+                bytes.len()
+            )));
+        }
+        let store = Arc::clone(&self.store);
+        let payload = PutPayload::from(Bytes::copy_from_slice(bytes));
+        let limit = PATIENCE + Duration::from_secs(bytes.len() as u64 / UPLOAD_BYTES_PER_SECOND_MIN);
+        let put = async move { store.put_opts(&path, payload, PutMode::Create.into()).await };
+        self.call(name, limit, put).map(drop)
+    }
+
+    fn remove(&self, name: &str) -> BackendResult<()> {
+        let (store, path) = (Arc::clone(&self.store), self.path(name)?);
+        match self.call(name, PATIENCE, async move { store.delete(&path).await }) {
+            Err(BackendError::NotFound(_)) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    /// A request is answered once its object is safe, and shows everywhere.
+    fn sync(&self) -> BackendResult<()> {
+        Ok(())
+    }
+
+    fn location(&self) -> String {
+        self.shown.to_string()
+    }
+}
+
+/// The bytes of an answer; `Err(None)` if they stop coming.
+async fn content(got: GetResult) -> Result<Vec<u8>, Option<object_store::Error>> {
+    let wanted = (got.range.end - got.range.start) as usize;
+    let mut all = BytesMut::with_capacity(wanted.min(OBJECT_BYTES_MAX));
+    let mut stream = got.into_stream();
+    loop {
+        match tokio::time::timeout(PATIENCE, stream.try_next()).await.map_err(|_| None)?.map_err(Some)? {
+            Some(part) => all.extend_from_slice(&part),
+            None => break,
+        }
+    }
+    if all.len() != wanted {
+        let short = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        return Err(Some(object_store::Error::Generic { store: "answer", source: Box::new(short) }));
+    }
+    Ok(all.into())
+}
+
+fn beyond(name: &str, size: u64) -> BackendError {
+    BackendError::OutOfRange { name: name.to_owned(), size }
+}
+
+fn is_of_range(error: &BackendError) -> bool {
+    let BackendError::Io { source, .. } = error else { return false };
+    let answer = source.get_ref().and_then(|e| e.downcast_ref::<failure::Answer>());
+    answer.is_some_and(|answer| answer.status == 416)
+}

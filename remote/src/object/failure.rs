@@ -1,0 +1,134 @@
+//! What went wrong with an object store, in the words of the storage layer.
+
+use std::error::Error as StdError;
+use std::io;
+
+use chronos_store::backend::BackendError;
+use object_store::Error;
+use object_store::client::{HttpError, HttpErrorKind};
+
+/// An answer that is a refusal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.told())]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    code: String,
+    message: String,
+}
+
+impl Answer {
+    /// From the status of HTTP and a body that says more, in XML.
+    pub(super) fn new(status: u16, body: &[u8]) -> Self {
+        let body = String::from_utf8_lossy(body);
+        let part = |name: &str| {
+            let from = body.split_once(&format!("<{name}>"))?.1;
+            Some(from.split_once('<')?.0.trim().to_owned())
+        };
+        Self { status, code: part("Code").unwrap_or_default(), message: part("Message").unwrap_or_default() }
+    }
+
+    /// Whether it is about the bucket, not about an object in it.
+    pub(super) fn is_of_bucket(&self) -> bool {
+        matches!(self.code.as_str(), "NoSuchBucket" | "ContainerNotFound")
+    }
+
+    fn told(&self) -> String {
+        let way_out = match self.status {
+            301 | 307 => "; the bucket is in another region: name that (AWS_REGION, or ?region=)",
+            401 | 403 => "; the keys are not right, or may not do this",
+            404 => "; make the bucket first, or look at its name",
+            _ => "",
+        };
+        let parts = [self.code.as_str(), self.message.as_str()];
+        let said: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        format!("the server answered {} {}{way_out}", self.status, said.join(": "))
+    }
+
+    /// What kind of failure it is; those that pass by themselves are repeated.
+    fn kind(&self) -> io::ErrorKind {
+        match self.status {
+            401 | 403 => io::ErrorKind::PermissionDenied,
+            404 => io::ErrorKind::NotFound,
+            // Too slow, in conflict with another request, too many, or of the server's own making.
+            408 | 409 | 425 | 429 | 500..=599 => io::ErrorKind::ResourceBusy,
+            _ => io::ErrorKind::Other,
+        }
+    }
+}
+
+/// The answer that an error came from.
+pub(super) fn answer(error: &Error) -> Option<&Answer> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
+    })
+}
+
+/// The failure of a call that was about the object `name`.
+pub(super) fn of(name: &str, error: Error) -> BackendError {
+    if let Some(answer) = answer(&error) {
+        return BackendError::io(name, io::Error::new(answer.kind(), answer.clone()));
+    }
+    match error {
+        Error::NotFound { .. } => BackendError::NotFound(name.to_owned()),
+        Error::AlreadyExists { .. } => BackendError::AlreadyExists(name.to_owned()),
+        error => {
+            let kind = causes(&error).find_map(|cause| kind_of(cause)).unwrap_or(io::ErrorKind::Other);
+            BackendError::io(name, io::Error::new(kind, told(&error)))
+        }
+    }
+}
+
+/// A failure of the connection passes, as a rule; one in what was said does not.
+fn kind_of(cause: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+    if let Some(error) = cause.downcast_ref::<io::Error>() {
+        // TLS says here why it does not trust the other side.
+        return Some(error.kind()).filter(|kind| *kind != io::ErrorKind::Other);
+    }
+    match cause.downcast_ref::<HttpError>()?.kind() {
+        HttpErrorKind::Timeout => Some(io::ErrorKind::TimedOut),
+        HttpErrorKind::Connect if is_refusal_of_tls(cause) => Some(io::ErrorKind::InvalidData),
+        HttpErrorKind::Connect => Some(io::ErrorKind::NotConnected),
+        HttpErrorKind::Request | HttpErrorKind::Interrupted => Some(io::ErrorKind::ConnectionReset),
+        _ => None,
+    }
+}
+
+/// Whether the other side's certificate is the trouble: that does not pass.
+fn is_refusal_of_tls(cause: &(dyn StdError + 'static)) -> bool {
+    causes(cause).any(|cause| cause.to_string().contains("certificate"))
+}
+
+/// The innermost causes say what happened; the outer ones say where in a library.
+fn told(error: &Error) -> String {
+    let all: Vec<String> = causes(error).map(ToString::to_string).collect();
+    let mut told: Vec<&str> = Vec::new();
+    for cause in all.iter().rev().take(2) {
+        if !told.iter().any(|t| t.contains(cause.as_str()) || cause.contains(t)) {
+            told.insert(0, cause);
+        }
+    }
+    told.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_say_what_to_do() {
+        let body = b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>No.</Message></Error>";
+        let answer = Answer::new(403, body);
+        assert_eq!(answer.kind(), io::ErrorKind::PermissionDenied);
+        let told = "the server answered 403 AccessDenied: No.; the keys are not right, or may not do this";
+        assert_eq!(answer.to_string(), told);
+        assert_eq!(Answer::new(503, b"").kind(), io::ErrorKind::ResourceBusy);
+        assert!(Answer::new(404, b"<Error><Code>NoSuchBucket</Code></Error>").is_of_bucket());
+    }
+}
