@@ -11,6 +11,7 @@ use tempfile::TempDir;
 pub struct Program {
     home: TempDir,
     repository: PathBuf,
+    variables: Vec<(&'static str, String)>,
 }
 
 /// What one call gave.
@@ -50,7 +51,14 @@ impl Program {
     pub fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let repository = home.path().join("repository");
-        Self { home, repository }
+        Self { home, repository, variables: Vec::new() }
+    }
+
+    /// A fresh home whose repository lies at a place behind a network, which these variables lead to. It is not made yet.
+    pub fn at(location: &str, variables: &[(&'static str, String)]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let variables = variables.iter().cloned().chain([("CHRONOS_REPO", location.to_owned())]).collect();
+        Self { repository: home.path().join("repository"), home, variables }
     }
 
     /// A fresh home with a repository that opens without a password.
@@ -97,6 +105,7 @@ impl Program {
             .env("HOME", self.home())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("CHRONOS_REPO", &self.repository).current_dir(self.home());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         // Many services run at once.
         command.env("HADES_LISTEN", "127.0.0.1:0");
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

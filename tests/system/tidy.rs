@@ -118,7 +118,7 @@ fn unsafe_code_is_one_call_in_one_crate() {
 /// The libraries that touch the disk are few and known (`docs/style.md`).
 #[test]
 fn crates_depend_in_one_direction() {
-    let order = ["gear", "store", "snapshot", "server", "cli"];
+    let order = ["gear", "store", "remote", "snapshot", "connect", "server", "cli"];
     for (rank, name) in order.iter().enumerate() {
         let manifest = text(&repository_root().join(name).join("Cargo.toml"));
         for above in &order[rank..] {

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,19 +54,6 @@ impl ObjectBackend {
         Path::parse(format!("{}{name}", self.root)).map_err(|e| BackendError::Invalid(e.to_string()))
     }
 
-    /// Runs a call that answers within `limit`, and puts its failure into words.
-    fn call<T: Send + 'static>(
-        &self,
-        name: &str,
-        limit: Duration,
-        call: impl Future<Output = object_store::Result<T>> + Send + 'static,
-    ) -> BackendResult<T> {
-        let answer =
-            runtime::wait(tokio::time::timeout(limit, call)).map_err(|e| BackendError::io(name, e))?;
-        let late = |_| BackendError::io(name, std::io::ErrorKind::TimedOut.into());
-        answer.map_err(late)?.map_err(|e| failure::of(name, e))
-    }
-
     async fn page(
         store: Arc<dyn Store>,
         prefix: String,
@@ -92,7 +80,7 @@ impl Backend for ObjectBackend {
                 ..PaginatedListOptions::default()
             };
             let page = Self::page(Arc::clone(&self.store), full(prefix), options);
-            let (objects, next) = self.call(prefix, PATIENCE, page)?;
+            let (objects, next) = call(prefix, PATIENCE, page)?;
             for (path, size) in objects {
                 let Some(name) = path.strip_prefix(&*self.root) else { continue };
                 // What others have put there is none of ours, and a server that does not know `after` begins at the beginning.
@@ -116,7 +104,7 @@ impl Backend for ObjectBackend {
 
     fn stat(&self, name: &str) -> BackendResult<u64> {
         let (store, path) = (Arc::clone(&self.store), self.path(name)?);
-        self.call(name, PATIENCE, async move { Ok(store.head(&path).await?.size) })
+        call(name, PATIENCE, async move { Ok(store.head(&path).await?.size) })
     }
 
     fn read(&self, name: &str, range: Option<Range<u64>>) -> BackendResult<Vec<u8>> {
@@ -133,7 +121,7 @@ impl Backend for ObjectBackend {
         }
         let store = Arc::clone(&self.store);
         let options = GetOptions { range: range.clone().map(GetRange::Bounded), ..GetOptions::default() };
-        let got = self.call(name, PATIENCE, async move { store.get_opts(&path, options).await });
+        let got = call(name, PATIENCE, async move { store.get_opts(&path, options).await });
         let got = match (got, &range) {
             (Err(error), Some(range)) => {
                 // Some servers refuse a range beyond the end by 416, some by other words.
@@ -148,10 +136,7 @@ impl Backend for ObjectBackend {
         }
         let content = runtime::wait(content(got)).map_err(|e| BackendError::io(name, e))?;
         content.map_err(|e| {
-            e.map_or_else(
-                || BackendError::io(name, std::io::ErrorKind::TimedOut.into()),
-                |e| failure::of(name, e),
-            )
+            e.map_or_else(|| BackendError::io(name, ErrorKind::TimedOut.into()), |e| failure::of(name, e))
         })
     }
 
@@ -167,12 +152,12 @@ impl Backend for ObjectBackend {
         let payload = PutPayload::from(Bytes::copy_from_slice(bytes));
         let limit = PATIENCE + Duration::from_secs(bytes.len() as u64 / UPLOAD_BYTES_PER_SECOND_MIN);
         let put = async move { store.put_opts(&path, payload, PutMode::Create.into()).await };
-        self.call(name, limit, put).map(drop)
+        call(name, limit, put).map(drop)
     }
 
     fn remove(&self, name: &str) -> BackendResult<()> {
         let (store, path) = (Arc::clone(&self.store), self.path(name)?);
-        match self.call(name, PATIENCE, async move { store.delete(&path).await }) {
+        match call(name, PATIENCE, async move { store.delete(&path).await }) {
             Err(BackendError::NotFound(_)) => Ok(()),
             outcome => outcome,
         }
@@ -188,19 +173,31 @@ impl Backend for ObjectBackend {
     }
 }
 
+/// Runs a call that answers within `limit`, and puts its failure into words.
+fn call<T: Send + 'static>(
+    name: &str,
+    limit: Duration,
+    call: impl Future<Output = object_store::Result<T>> + Send + 'static,
+) -> BackendResult<T> {
+    let late = |_| BackendError::io(name, ErrorKind::TimedOut.into());
+    match runtime::wait(async move { tokio::time::timeout(limit, call).await }) {
+        Ok(answer) => answer.map_err(late)?.map_err(|e| failure::of(name, e)),
+        Err(error) => Err(BackendError::io(name, error)),
+    }
+}
+
 /// The bytes of an answer; `Err(None)` if they stop coming.
 async fn content(got: GetResult) -> Result<Vec<u8>, Option<object_store::Error>> {
     let wanted = (got.range.end - got.range.start) as usize;
     let mut all = BytesMut::with_capacity(wanted.min(OBJECT_BYTES_MAX));
     let mut stream = got.into_stream();
-    loop {
-        match tokio::time::timeout(PATIENCE, stream.try_next()).await.map_err(|_| None)?.map_err(Some)? {
-            Some(part) => all.extend_from_slice(&part),
-            None => break,
-        }
+    let mut next =
+        async || tokio::time::timeout(PATIENCE, stream.try_next()).await.map_err(|_| None)?.map_err(Some);
+    while let Some(part) = next().await? {
+        all.extend_from_slice(&part);
     }
     if all.len() != wanted {
-        let short = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let short = io::Error::from(ErrorKind::ConnectionReset);
         return Err(Some(object_store::Error::Generic { store: "answer", source: Box::new(short) }));
     }
     Ok(all.into())

@@ -79,7 +79,7 @@ pub(super) fn of(name: &str, error: Error) -> BackendError {
         Error::NotFound { .. } => BackendError::NotFound(name.to_owned()),
         Error::AlreadyExists { .. } => BackendError::AlreadyExists(name.to_owned()),
         error => {
-            let kind = causes(&error).find_map(|cause| kind_of(cause)).unwrap_or(io::ErrorKind::Other);
+            let kind = causes(&error).find_map(kind_of).unwrap_or(io::ErrorKind::Other);
             BackendError::io(name, io::Error::new(kind, told(&error)))
         }
     }

@@ -64,7 +64,7 @@ fn section(text: &str, name: &str) -> BTreeMap<String, String> {
     for line in text.lines().filter(|line| !line.starts_with(['#', ';', ' ', '\t'])) {
         if let Some(head) = line.trim_end().strip_prefix('[').and_then(|l| l.split(']').next()) {
             let head = head.trim();
-            is_in = head.strip_prefix("profile").map(str::trim).unwrap_or(head) == name || head == name;
+            is_in = head.strip_prefix("profile").map_or(head, str::trim) == name || head == name;
         } else if let Some((key, value)) = line.split_once('=').filter(|_| is_in) {
             let value = value.split(" #").next().unwrap_or_default().trim();
             found.insert(key.trim().to_lowercase(), value.to_owned());

@@ -1,0 +1,6 @@
+//! Repositories behind a network, against real servers.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests")]
+
+mod program;
+mod s3;

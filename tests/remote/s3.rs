@@ -1,0 +1,123 @@
+//! Object stores that speak the protocol of S3.
+
+use std::sync::Arc;
+
+use chronos_remote::{Location, OpenOptions, Variables, open};
+use chronos_store::backend::conformance::{self, Handles};
+use chronos_store::backend::{Backend, BackendError, BackendExt, Durability};
+use chronos_tests::{S3Fault, S3Rule, S3Server};
+
+fn options(server: &S3Server) -> OpenOptions {
+    let variables: Variables = server.variables().into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    OpenOptions { variables, ..OpenOptions::default() }
+}
+
+fn place(server: &S3Server, prefix: &str) -> Arc<dyn Backend> {
+    open(&Location::parse(&server.location(prefix)).unwrap(), &options(server)).unwrap()
+}
+
+#[test]
+fn an_s3_server_conforms() {
+    let server = S3Server::new();
+    let count = std::cell::Cell::new(0);
+    let fresh = || -> Handles {
+        count.set(count.get() + 1);
+        let prefix = format!("repository/{}", count.get());
+        (place(&server, &prefix), place(&server, &prefix))
+    };
+    assert_eq!(conformance::run(&fresh), Ok(()));
+}
+
+#[test]
+fn a_server_that_overwrites_silently_does_not_conform() {
+    let server = S3Server::that_ignores_conditions();
+    let fresh = || -> Handles {
+        server.objects().content().clear();
+        (place(&server, "r"), place(&server, "r"))
+    };
+    let told = conformance::run(&fresh).unwrap_err();
+    assert!(told.contains("a second create fails and changes nothing"), "{told}");
+}
+
+#[test]
+fn a_create_whose_answer_is_lost_is_settled_by_reading_it_back() {
+    for fault in [S3Fault::DoneButClosed, S3Fault::DoneButAnswered(500), S3Fault::DoneButAnswered(503)] {
+        let server = S3Server::new();
+        let place = place(&server, "r");
+        server.add(S3Rule::once("PUT", fault));
+        place.create("snap/1", b"mine", Durability::Now).unwrap();
+        let counts = server.take_counts();
+        assert_eq!((counts.get("PUT"), counts.get("GET")), (Some(&2), Some(&1)), "{fault:?}");
+        // The same of somebody else's: there first, and nothing is taken for one's own.
+        server.add(S3Rule::once("PUT", S3Fault::Refused(503)));
+        let theirs = place.create("snap/1", b"other", Durability::Now);
+        assert!(matches!(theirs, Err(BackendError::AlreadyExists(_))), "{fault:?}: {theirs:?}");
+        assert_eq!(place.read("snap/1", None).unwrap(), b"mine");
+    }
+}
+
+#[test]
+fn what_passes_is_repeated_and_what_lasts_is_told() {
+    let server = S3Server::new();
+    let backend = place(&server, "r");
+    backend.write_new("a", b"1", Durability::Now).unwrap();
+    for fault in [S3Fault::Refused(503), S3Fault::Refused(500), S3Fault::Refused(429), S3Fault::Closed] {
+        for method in ["GET", "HEAD", "LIST", "DELETE", "PUT"] {
+            server.add(S3Rule::once(method, fault));
+        }
+        assert_eq!(backend.read("a", None).unwrap(), b"1");
+        assert_eq!(backend.stat("a").unwrap(), 1);
+        assert_eq!(backend.list_all("").unwrap().len(), 1);
+        backend.write_new("b", b"2", Durability::Now).unwrap();
+        backend.remove("b").unwrap();
+        server.heal();
+    }
+    server.take_counts();
+    server.add(S3Rule::always(None, S3Fault::Refused(403)));
+    let refused = backend.read("a", None).unwrap_err();
+    assert!(refused.to_string().contains("the keys are not right"), "{refused}");
+    assert_eq!(server.take_counts().values().sum::<u64>(), 1);
+}
+
+#[test]
+fn a_wrong_key_bucket_or_server_is_told_as_such() {
+    let server = S3Server::new();
+    let mut wrong = server.variables();
+    wrong[1].1 = "another".to_owned();
+    let variables = wrong.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    let with = |text: &str, options: &OpenOptions| {
+        let place = open(&Location::parse(text).unwrap(), options).unwrap();
+        place.stat("config").unwrap_err()
+    };
+    let error = with(&server.location("r"), &OpenOptions { variables, ..OpenOptions::default() });
+    assert!(error.to_string().contains("the keys are not right"), "{error}");
+    let other = server.location("r").replace("//backup/", "//elsewhere/");
+    let place = open(&Location::parse(&other).unwrap(), &options(&server)).unwrap();
+    let error = place.write_new("config", b"", Durability::Now).unwrap_err();
+    assert!(error.to_string().contains("make the bucket first"), "{error}");
+}
+
+#[test]
+fn requests_of_each_call() {
+    let server = S3Server::new();
+    let backend = place(&server, "r");
+    let counted = |what: &str, call: &dyn Fn()| {
+        server.take_counts();
+        call();
+        let counts = server.take_counts();
+        let counts: Vec<String> = counts.into_iter().map(|(method, n)| format!("{n} {method}")).collect();
+        assert_eq!(counts.join(", "), what);
+    };
+    counted("1 PUT", &|| backend.write_new("packs/s/1", &[7; 100_000], Durability::Deferred).unwrap());
+    counted("1 GET", &|| drop(backend.read("packs/s/1", None).unwrap()));
+    counted("1 GET", &|| drop(backend.read("packs/s/1", Some(5..10)).unwrap()));
+    counted("1 HEAD", &|| assert_eq!(backend.stat("packs/s/1").unwrap(), 100_000));
+    counted("1 LIST", &|| drop(backend.list_all("packs/").unwrap()));
+    counted("", &|| backend.sync().unwrap());
+    counted("1 DELETE", &|| backend.remove("packs/s/1").unwrap());
+    for n in 0..2100 {
+        server.objects().content().insert(format!("r/log/{n:04}"), bytes::Bytes::new());
+    }
+    counted("3 LIST", &|| assert_eq!(backend.list_all("log/").unwrap().len(), 2100));
+    counted("1 LIST", &|| assert_eq!(backend.list_after("log/", Some("log/1999")).unwrap().len(), 100));
+}
