@@ -57,7 +57,7 @@ pub fn verify(
         errors.errors.into_iter().for_each(|finding| add(&mut report, finding));
     }
     if depth == Depth::Everything {
-        let reader = view.reader();
+        let reader = view.stored_reader();
         let tree = Tree::new(reader.clone(), manifest.tree);
         let window = Window::default();
         let (seen, nodes) = (view.chunk_set()?, HashSet::new());

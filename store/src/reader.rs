@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Frame, Place, TocChunk, give_back};
 use crate::id::{ChunkId, ChunkKind, ChunkMark};
-use crate::packs::{PackToc, chunks_of, lock};
+use crate::packs::{PackToc, Packs, chunks_of, lock};
 use crate::refs::RefList;
 use crate::view::View;
 
@@ -58,6 +58,7 @@ impl Part {
 #[derive(Clone, Debug)]
 pub struct Reader {
     view: Arc<View>,
+    packs: Arc<Packs>,
     frames: Arc<Mutex<Frames>>,
     /// A reader of what counts later, made when a pack was gone: a prune may have moved its chunks.
     later: Arc<OnceLock<Option<Reader>>>,
@@ -82,8 +83,8 @@ struct Located {
 }
 
 impl Reader {
-    pub(crate) fn new(view: Arc<View>) -> Self {
-        Self { view, frames: Arc::default(), later: Arc::default() }
+    pub(crate) fn new(view: Arc<View>, packs: Arc<Packs>) -> Self {
+        Self { view, packs, frames: Arc::default(), later: Arc::default() }
     }
 
     /// The bytes of one chunk, checked against its id. [`Error::Missing`] or [`Error::Damaged`] if it cannot be had.
@@ -101,7 +102,8 @@ impl Reader {
     fn later(&self) -> Result<Option<&Self>> {
         if self.later.get().is_none() {
             let view = self.view.inner.view()?;
-            let later = (view.log_len() != self.view.log_len()).then(|| Self::new(view));
+            let later =
+                (view.log_len() != self.view.log_len()).then(|| Self::new(view, Arc::clone(&self.packs)));
             return Ok(self.later.get_or_init(|| later).as_ref());
         }
         Ok(self.later.get().and_then(Option::as_ref))
@@ -152,7 +154,7 @@ impl Reader {
     fn toc(&self, pack: u32) -> Result<Arc<PackToc>> {
         let pack =
             self.view.places()?.pack(pack).ok_or_else(|| Error::missing("a pack that the index names"))?;
-        self.view.inner.packs.toc(&pack.name, Some(pack.size))
+        self.packs.toc(&pack.name, Some(pack.size))
     }
 
     fn frame(&self, toc: &PackToc, place: Place, frame: &Frame) -> Result<Arc<Vec<u8>>> {
@@ -166,7 +168,7 @@ impl Reader {
                 return Ok(Arc::clone(plain));
             }
         }
-        let packs = &self.view.inner.packs;
+        let packs = &self.packs;
         let sealed = packs.read(&toc.object, Some(frame.offset..frame.offset + u64::from(frame.sealed)))?;
         let plain = Arc::new(packs.open(toc, frame, sealed)?);
         let mut frames = lock(&self.frames);
@@ -341,7 +343,7 @@ impl Reader {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(()) };
         let start = frame_of(toc, first.place.frame)?.0.offset;
         let (end_frame, _) = frame_of(toc, last.place.frame)?;
-        let packs = &self.view.inner.packs;
+        let packs = &self.packs;
         let bytes = packs.read(&toc.object, Some(start..end_frame.offset + u64::from(end_frame.sealed)))?;
         for same in group.chunk_by(|a, b| a.place.frame == b.place.frame) {
             let Some(one) = same.first() else { continue };
@@ -404,7 +406,7 @@ impl Reader {
 
     /// Bytes read from packs and index runs of this repository handle.
     pub fn bytes_read(&self) -> u64 {
-        self.view.inner.packs.bytes_read()
+        self.packs.bytes_read()
     }
 }
 

@@ -184,6 +184,28 @@ impl Repository {
         Self { inner: Arc::new(Inner { monitor, shared: Arc::clone(&self.inner.shared) }) }
     }
 
+    /// The same repository, read as it is stored: past all copies that are kept nearer, so that what is found right is right there.
+    pub fn as_stored(&self) -> Self {
+        let Some(backend) = self.inner.backend.stored() else { return self.clone() };
+        let (monitor, inner) = (Arc::clone(&self.inner.monitor), &self.inner);
+        let packs = Arc::new(Packs::new(Arc::clone(&backend), Arc::clone(&inner.keys)));
+        let shared = Arc::new(Shared {
+            backend,
+            keys: Arc::clone(&inner.keys),
+            secrets: inner.secrets.clone(),
+            slot: inner.slot.clone(),
+            config: inner.config.clone(),
+            dirs: inner.dirs.clone(),
+            folders: inner.folders.clone(),
+            host: inner.host.clone(),
+            env: inner.env.clone(),
+            packs,
+            runs: OpenRuns::default(),
+            catalogue: inner.catalogue.again(),
+        });
+        Self { inner: Arc::new(Inner { monitor, shared }) }
+    }
+
     /// Identity of the repository.
     pub fn id(&self) -> RepositoryId {
         self.inner.config.id

@@ -52,6 +52,11 @@ impl Catalog {
         Ok(Self { repository, view, snapshots, problems, config: config.clone() })
     }
 
+    /// The same, read as it is stored: past the copies that this host keeps.
+    pub fn as_stored(&self) -> Result<Self> {
+        Self::new(&self.config, self.repository.as_stored())
+    }
+
     /// Whether something of it cannot be read.
     pub fn is_damaged(&self) -> bool {
         !self.problems.is_empty() || self.view.unreadable().next().is_some()

@@ -29,6 +29,7 @@ pub use throttle::ThrottleBackend;
 use std::fmt::Debug;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::error::{ErrorKind, io_kind};
 
@@ -174,6 +175,11 @@ pub trait Backend: Send + Sync + Debug {
     /// Does a piece of upkeep and returns the bytes it gave back or set aside; 0 where there is nothing of the kind.
     fn maintain(&self, _work: Upkeep<'_>) -> BackendResult<u64> {
         Ok(0)
+    }
+
+    /// The same storage without the copies that are kept nearer; `None` if there are none.
+    fn stored(&self) -> Option<Arc<dyn Backend>> {
+        None
     }
 
     /// Where this is, for people.

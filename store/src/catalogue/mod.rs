@@ -71,6 +71,11 @@ impl Catalogue {
         Self { path: cache.join("catalogue.redb"), key, turn: Mutex::default() }
     }
 
+    /// Another handle of the same.
+    pub fn again(&self) -> Self {
+        Self { path: self.path.clone(), key: self.key, turn: Mutex::default() }
+    }
+
     /// The decision of a session, as it was put.
     pub fn get_decision(&self, session: &SessionId) -> Option<Vec<u8>> {
         self.get_decisions(std::slice::from_ref(session)).pop()?

@@ -122,7 +122,8 @@ impl Repository {
     /// Checks structure, and as much data as asked for. Damaged packs are quarantined so that the next backup writes
     /// their chunks anew, and snapshots that need what is damaged are marked so (not on read-only storage).
     pub fn check(&self, read: ReadData) -> Result<CheckReport> {
-        let inner = &self.inner;
+        let stored = self.as_stored();
+        let inner = &stored.inner;
         let before = inner.packs.bytes_read();
         let (mut found, mut read) = (Found::default(), read);
         for passes_left in (0..PASSES_MAX).rev() {

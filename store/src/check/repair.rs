@@ -28,7 +28,8 @@ impl Repository {
     /// Writes the index anew from the tables of contents of all packs that count; before it the state of the log, if that cannot be
     /// read.
     pub fn repair_index(&self, dry_run: bool) -> Result<RepairReport> {
-        let inner = &self.inner;
+        let stored = self.as_stored();
+        let inner = &stored.inner;
         let mut report = RepairReport::default();
         let view = recover::view(inner, dry_run, &mut report)?;
         write_lost_decisions(inner, &view, dry_run, &mut report)?;
@@ -64,7 +65,8 @@ impl Repository {
 
     /// Saves what is readable of damaged packs into new ones and quarantines the damaged.
     pub fn repair_packs(&self, dry_run: bool) -> Result<RepairReport> {
-        let inner = &self.inner;
+        let stored = self.as_stored();
+        let inner = &stored.inner;
         let mut report = RepairReport::default();
         let view = recover::view(inner, dry_run, &mut report)?;
         let view = amend::unknown(inner, &view, dry_run, &mut report)?;

@@ -22,7 +22,7 @@ impl Repository {
         let report = VerifyReport { verdict: Verdict::Verified, chunks: 0, bytes: 0, errors: Vec::new() };
         let mut verification = Verification {
             view,
-            reader: view.reader(),
+            reader: view.stored_reader(),
             quick,
             seen: ChunkSet::new(view.places()?),
             waiting: Vec::new(),

@@ -71,9 +71,16 @@ pub(super) async fn answer(
     shared: &Shared,
     request: Request<Incoming>,
 ) -> io::Result<HttpResponse> {
-    let is_list = request.uri().query().is_some_and(|query| query.contains("list-type"));
-    let method = if is_list { "LIST" } else { request.method().as_str() }.to_owned();
-    *shared.counts.lock().unwrap().entry(method.clone()).or_default() += 1;
+    let prefix = request.uri().query().filter(|query| query.contains("list-type")).map(|query| {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs
+            .filter(|(key, _)| *key == "prefix" || *key == "start-after")
+            .map(|(k, v)| format!("{k}={v} "))
+            .collect::<String>()
+    });
+    let method = if prefix.is_some() { "LIST" } else { request.method().as_str() }.to_owned();
+    let key = prefix.unwrap_or_else(|| request.uri().path().to_owned());
+    shared.requests.lock().unwrap().push((method.clone(), key));
     let fault = {
         let mut rules = shared.rules.lock().unwrap();
         let struck: Vec<S3Fault> =

@@ -33,7 +33,7 @@ pub struct S3Server {
 #[derive(Debug, Default)]
 struct Shared {
     rules: Mutex<Vec<S3Rule>>,
-    counts: Mutex<BTreeMap<String, u64>>,
+    requests: Mutex<Vec<(String, String)>>,
 }
 
 impl Default for S3Server {
@@ -99,9 +99,18 @@ impl S3Server {
         self.shared.rules.lock().unwrap().clear();
     }
 
-    /// Requests by method since the last call (`LIST` for lists).
+    /// Requests since the last call: method (`LIST` for lists) and key, of a list its prefix.
+    pub fn take_requests(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.shared.requests.lock().unwrap())
+    }
+
+    /// The same, counted by method.
     pub fn take_counts(&self) -> BTreeMap<String, u64> {
-        std::mem::take(&mut self.shared.counts.lock().unwrap())
+        let mut counts = BTreeMap::new();
+        for (method, _) in self.take_requests() {
+            *counts.entry(method).or_default() += 1;
+        }
+        counts
     }
 }
 

@@ -54,6 +54,7 @@ pub fn drill(
         check_into(workplace, snapshot, into)?;
     }
     let _turn = turn(workplace, catalog)?;
+    let stored = catalog.as_stored()?;
     let manifest = &snapshot.manifest;
     let begun = Begun::new(
         workplace,
@@ -68,7 +69,7 @@ pub fn drill(
         },
     );
     let made = destination::meant(workplace, &manifest.target, into)
-        .and_then(|into| Trial::begin(workplace, catalog, snapshot, into, &[])?.run());
+        .and_then(|into| Trial::begin(workplace, &stored, snapshot, into, &[])?.run());
     match made {
         Ok(sources) => {
             Ok(begun.ended(workplace, sources, |status, now| mark(catalog, snapshot, status, now)))

@@ -41,6 +41,7 @@ pub fn drill_recovery(workplace: &Workplace, catalog: &Catalog) -> Result<Drille
 /// What came of each source, and how many bytes they are.
 fn tried(workplace: &Workplace, catalog: &Catalog) -> Result<(Vec<SourceProof>, u64)> {
     let (steps, missing) = steps(workplace, catalog)?;
+    let catalog = &catalog.as_stored()?;
     let (mut proofs, mut bytes) = (Vec::new(), 0);
     for step in &steps {
         let found = catalog.snapshots.iter().find(|s| s.manifest.backup_id == step.backup_id);
