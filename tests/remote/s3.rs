@@ -5,27 +5,42 @@ use std::sync::Arc;
 use chronos_remote::{Location, OpenOptions, Variables, open};
 use chronos_store::backend::conformance::{self, Handles};
 use chronos_store::backend::{Backend, BackendError, BackendExt, Durability};
-use chronos_tests::{S3Fault, S3Rule, S3Server};
+use chronos_tests::{Moto, S3Fault, S3Rule, S3Server};
 
-fn options(server: &S3Server) -> OpenOptions {
-    let variables: Variables = server.variables().into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+fn options(variables: &[(&'static str, String)]) -> OpenOptions {
+    let variables: Variables = variables.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
     OpenOptions { variables, ..OpenOptions::default() }
 }
 
+fn at(location: &str, variables: &[(&'static str, String)]) -> Arc<dyn Backend> {
+    open(&Location::parse(location).unwrap(), &options(variables)).unwrap()
+}
+
 fn place(server: &S3Server, prefix: &str) -> Arc<dyn Backend> {
-    open(&Location::parse(&server.location(prefix)).unwrap(), &options(server)).unwrap()
+    at(&server.location(prefix), &server.variables())
+}
+
+/// Runs the whole suite, each check below a prefix of its own.
+fn conforms(place: &dyn Fn(&str) -> Arc<dyn Backend>) -> Result<(), String> {
+    let count = std::cell::Cell::new(0);
+    let fresh = || -> Handles {
+        count.set(count.get() + 1);
+        let prefix = format!("repository/{}", count.get());
+        (place(&prefix), place(&prefix))
+    };
+    conformance::run(&fresh)
 }
 
 #[test]
 fn an_s3_server_conforms() {
     let server = S3Server::new();
-    let count = std::cell::Cell::new(0);
-    let fresh = || -> Handles {
-        count.set(count.get() + 1);
-        let prefix = format!("repository/{}", count.get());
-        (place(&server, &prefix), place(&server, &prefix))
-    };
-    assert_eq!(conformance::run(&fresh), Ok(()));
+    assert_eq!(conforms(&|prefix| place(&server, prefix)), Ok(()));
+}
+
+#[test]
+fn moto_conforms() {
+    let server = Moto::new();
+    assert_eq!(conforms(&|prefix| at(&server.location(prefix), &server.variables())), Ok(()));
 }
 
 #[test]
@@ -84,16 +99,10 @@ fn a_wrong_key_bucket_or_server_is_told_as_such() {
     let server = S3Server::new();
     let mut wrong = server.variables();
     wrong[1].1 = "another".to_owned();
-    let variables = wrong.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-    let with = |text: &str, options: &OpenOptions| {
-        let place = open(&Location::parse(text).unwrap(), options).unwrap();
-        place.stat("config").unwrap_err()
-    };
-    let error = with(&server.location("r"), &OpenOptions { variables, ..OpenOptions::default() });
+    let error = at(&server.location("r"), &wrong).stat("config").unwrap_err();
     assert!(error.to_string().contains("the keys are not right"), "{error}");
     let other = server.location("r").replace("//backup/", "//elsewhere/");
-    let place = open(&Location::parse(&other).unwrap(), &options(&server)).unwrap();
-    let error = place.write_new("config", b"", Durability::Now).unwrap_err();
+    let error = at(&other, &server.variables()).write_new("config", b"", Durability::Now).unwrap_err();
     assert!(error.to_string().contains("make the bucket first"), "{error}");
 }
 

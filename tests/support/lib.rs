@@ -11,6 +11,7 @@
 pub mod compare;
 mod copies;
 mod http;
+mod moto;
 mod mounted;
 mod n8n;
 pub mod postgres;
@@ -22,6 +23,7 @@ pub mod targets;
 mod trees;
 
 pub use http::{HttpServer, Request, Response, client as http_client};
+pub use moto::Moto;
 pub use mounted::Mounted;
 pub use n8n::{N8n, OwnN8n, free_port, hourly, n8n};
 pub use program::{Output, Program};
