@@ -107,6 +107,20 @@ fn a_wrong_key_bucket_or_server_is_told_as_such() {
 }
 
 #[test]
+fn without_keys_it_is_told_where_they_belong_and_nothing_is_repeated() {
+    let server = S3Server::new();
+    // The service of a machine that gives out keys; there is none.
+    let variables =
+        [("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1".to_owned()), ("HOME", "/nowhere".to_owned())];
+    let error = at(&server.location("r"), &variables).stat("config").unwrap_err();
+    assert!(error.to_string().contains("set AWS_ACCESS_KEY_ID"), "{error}");
+    assert_eq!(server.take_counts().len(), 0);
+    let gone = Location::parse(&format!("{}&profile=gone", server.location("r"))).unwrap();
+    let error = open(&gone, &options(&variables)).unwrap_err();
+    assert!(error.to_string().contains("no profile \"gone\""), "{error}");
+}
+
+#[test]
 fn requests_of_each_call() {
     let server = S3Server::new();
     let backend = place(&server, "r");

@@ -162,7 +162,7 @@ fn errors_are_one_document_too() {
         (vec!["snapshots", "--json"], 10),
         (vec!["backup", "--json"], 2),
         (vec!["snapshots", "--json", "--nonsense"], 2),
-        (vec!["-r", "s3://bucket", "snapshots", "--json"], 2),
+        (vec!["-r", "ftp://host/backup", "snapshots", "--json"], 2),
     ] {
         let document = home.run(args).code(code).json();
         has(&document, &["schema_version", "status", "error"]);

@@ -51,7 +51,7 @@ impl Connector {
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let is_for_metadata =
-            options.get_config_value(&ClientConfigKey::ConnectTimeout).as_deref() == Some("1 s");
+            options.get_config_value(&ClientConfigKey::ConnectTimeout).as_deref() == Some("1s");
         let client = ClientBuilder::new()
             .user_agent(concat!("chronos/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(if is_for_metadata { CONNECT_TO_METADATA } else { CONNECT })

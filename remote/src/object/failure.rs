@@ -7,6 +7,10 @@ use chronos_store::backend::BackendError;
 use object_store::Error;
 use object_store::client::{HttpError, HttpErrorKind};
 
+/// What is told where nobody has keys.
+const NO_KEYS: &str = "there are no keys for this object store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile of the files of AWS \
+     (AWS_PROFILE); this machine gives none by itself";
+
 /// An answer that is a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.told())]
@@ -78,11 +82,21 @@ pub(super) fn of(name: &str, error: Error) -> BackendError {
     match error {
         Error::NotFound { .. } => BackendError::NotFound(name.to_owned()),
         Error::AlreadyExists { .. } => BackendError::AlreadyExists(name.to_owned()),
+        error if is_of_metadata(&error) => {
+            BackendError::io(name, io::Error::new(io::ErrorKind::PermissionDenied, NO_KEYS))
+        }
         error => {
             let kind = causes(&error).find_map(kind_of).unwrap_or(io::ErrorKind::Other);
             BackendError::io(name, io::Error::new(kind, told(&error)))
         }
     }
+}
+
+/// Whether the machine was asked for keys, and gave none: nobody else had any.
+fn is_of_metadata(error: &Error) -> bool {
+    causes(error).any(|cause| {
+        ["/latest/api/token", "/latest/meta-data"].iter().any(|path| cause.to_string().contains(path))
+    })
 }
 
 /// A failure of the connection passes, as a rule; one in what was said does not.

@@ -43,7 +43,7 @@ fn everything_that_is_wrong_is_told_at_once() {
 
 #[test]
 fn what_does_nothing_yet_is_refused_and_not_ignored() {
-    assert!(refused("[repository]\nlocation = \"s3://bucket\"\n").contains("not in this version"));
+    assert!(refused("[repository]\nlocation = \"ftp://host/x\"\n").contains("only paths, s3://"));
     let sync = "[[schedule]]\nname = \"a\"\ncron = \"0 * * * *\"\njob = \"sync\"\n";
     assert!(refused(sync).contains("not in this version"));
 }
