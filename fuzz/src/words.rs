@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chronos_remote::Location;
 use chronos_server::config::{Network, parse_listen};
 use chronos_server::schedule::{Times, parse_timezone};
 use chronos_server::workplace::key_file::parse;
@@ -18,7 +19,34 @@ pub(crate) const TARGETS: &[Target] = &[
     Target::new("environment", environment, environment_seeds),
     Target::new("values", options, options_seeds),
     Target::new("key_file", key_file, key_file_seeds),
+    Target::new("location", location, location_seeds),
 ];
+
+/// Where a repository lies.
+fn location(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    match Location::parse(text) {
+        Ok(Location::Local(path)) => assert!(!path.as_os_str().is_empty()),
+        Ok(place) => {
+            assert!(Location::parse(&place.to_string()).is_ok_and(|again| again == place), "{place}")
+        }
+        Err(_) => return false,
+    }
+    true
+}
+
+fn location_seeds() -> Vec<Vec<u8>> {
+    let all = [
+        "/srv/backup",
+        "file:///srv/backup",
+        "s3://bucket/a/b?endpoint=https://s3.example.com:9000&region=eu-1&profile=back%20up&style=virtual",
+        "gs://bucket",
+        "az://container/a?endpoint=http://127.0.0.1:10000/account",
+        "sftp://me@host:2222/srv/back%20up",
+        "sftp://host/~/backup",
+    ];
+    all.map(|text| text.as_bytes().to_vec()).to_vec()
+}
 
 fn config_file(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
