@@ -214,6 +214,11 @@ fn advice(error: &chronos_server::Error) -> Option<String> {
         }
         Error::KitPassword => "give the right one with --kit-password-file or CHRONOS_KIT_PASSWORD",
         Error::NotEmpty { .. } => "nothing was changed; name a new or empty folder for the repository",
+        Error::Unfit { location, .. } | Error::Overwrites { location, .. } => {
+            return Some(format!(
+                "no repository was made; use another store. `chronos probe '{location}'` shows all that this one does"
+            ));
+        }
         Error::Unknown { near: Some(near), .. } => {
             return Some(format!("did you mean {near}? `chronos snapshots` lists what there is"));
         }

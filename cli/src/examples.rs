@@ -72,6 +72,7 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
     ("drill", "chronos drill\nchronos drill shop\nchronos drill all\nchronos drill --list --json"),
     ("check", "chronos check\nchronos check --read-data=5%"),
     ("forget", "chronos forget --dry-run\nchronos forget --keep-daily 7 --keep-weekly 4 --target shop"),
+    ("probe", "chronos probe\nchronos probe s3://bucket/backups\nchronos probe /mnt/nas --json"),
     ("prune", "chronos prune\nchronos prune --keep-deleted 7d --max-repack 2G"),
     ("cleanup", "chronos cleanup --keep-last 10 --dry-run\nchronos cleanup"),
     ("delete", "chronos delete files_manual_20260101_000000"),

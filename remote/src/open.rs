@@ -38,12 +38,9 @@ pub struct OpenOptions {
 /// # Errors
 /// What is missing to speak to an object store is told at once; whether it answers shows with the first call.
 pub fn open(location: &Location, options: &OpenOptions) -> BackendResult<Arc<dyn Backend>> {
-    let mut is_remote = true;
+    let is_remote = is_remote(location);
     let mut backend: Arc<dyn Backend> = match location {
-        Location::Local(path) => {
-            is_remote = is_on_network(path);
-            Arc::new(LocalBackend::new(path))
-        }
+        Location::Local(path) => Arc::new(LocalBackend::new(path)),
         Location::Bucket(bucket) => Arc::new(object::open(bucket, &options.variables)?),
         Location::Sftp(place) => {
             return Err(chronos_store::backend::BackendError::Invalid(format!("{place}: not yet")));
@@ -61,6 +58,14 @@ pub fn open(location: &Location, options: &OpenOptions) -> BackendResult<Arc<dyn
         backend = Arc::new(CacheBackend::new(backend, &folder.join("objects"), CACHE_BYTES_MAX));
     }
     Ok(backend)
+}
+
+/// Whether a network, or another process, lies between this host and the place.
+pub fn is_remote(location: &Location) -> bool {
+    match location {
+        Location::Local(path) => is_on_network(path),
+        Location::Bucket(_) | Location::Sftp(_) => true,
+    }
 }
 
 /// Whether the path, or the nearest folder above it that is there, lies behind a network or another process.

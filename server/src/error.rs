@@ -158,6 +158,24 @@ pub enum Error {
         /// What is in it.
         entry: String,
     },
+    /// A place where no repository can be kept.
+    #[error("{location} is not fit for a repository: {why}")]
+    Unfit {
+        /// The place.
+        location: String,
+        /// What it does otherwise than repositories need it.
+        why: String,
+    },
+    /// A place where whoever writes second replaces what was there.
+    #[error(
+        "{location} overwrites silently: a repository that more than one program writes to cannot be kept safe there ({why})"
+    )]
+    Overwrites {
+        /// The place.
+        location: String,
+        /// What was seen.
+        why: String,
+    },
     /// No snapshot, path or item of that name.
     #[error("{source}")]
     Unknown {

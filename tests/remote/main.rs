@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, reason = "tests")]
 
+mod probe;
 mod program;
 mod s3;

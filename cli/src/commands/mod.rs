@@ -26,6 +26,7 @@ mod kit;
 mod ls;
 mod man;
 mod marks;
+mod probe;
 mod prune;
 mod recover;
 mod repair;
@@ -82,6 +83,7 @@ pub(crate) enum Command {
     Tag(tag::Tag),
     Rewrite(rewrite::Rewrite),
     Stats(stats::Stats),
+    Probe(probe::Probe),
     Repair(repair::Repair),
     Keys(keys::Keys),
     Kit(kit::Kit),
@@ -129,6 +131,7 @@ impl Command {
             Self::Tag(c) => c.run(app),
             Self::Rewrite(c) => c.run(app),
             Self::Stats(stats::Stats {}) => stats::Stats::run(app),
+            Self::Probe(c) => c.run(app),
             Self::Repair(c) => c.run(app),
             Self::Keys(c) => c.run(app),
             Self::Kit(c) => c.run(app),

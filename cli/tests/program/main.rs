@@ -24,6 +24,7 @@ mod killed_together;
 mod kit;
 mod odd_names;
 mod owners;
+mod probe;
 mod races;
 mod restoring;
 mod retention;

@@ -2,7 +2,7 @@
 
 use crate::support::Home;
 
-const COMMANDS: [&str; 37] = [
+const COMMANDS: [&str; 38] = [
     "init",
     "backup",
     "snapshots",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 37] = [
     "verify",
     "check",
     "forget",
+    "probe",
     "prune",
     "cleanup",
     "delete",

@@ -61,9 +61,11 @@ impl Error {
             Self::NoSecret { .. } | Self::KitPassword | Self::KitRevoked { .. } => {
                 Kind::Library(ErrorKind::WrongKey)
             }
-            Self::NotEmpty { .. } | Self::TooManyKeys { .. } | Self::WorkflowsMoved => {
-                Kind::Library(ErrorKind::Refused)
-            }
+            Self::NotEmpty { .. }
+            | Self::Unfit { .. }
+            | Self::Overwrites { .. }
+            | Self::TooManyKeys { .. }
+            | Self::WorkflowsMoved => Kind::Library(ErrorKind::Refused),
             Self::Local { source, .. } => Kind::Library(match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
                 io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,

@@ -140,17 +140,34 @@ impl Workplace {
 
     /// The storage at a place.
     pub fn backend_at(&self, place: &remote::Location) -> Result<Arc<dyn Backend>> {
+        Ok(remote::open(place, &self.connection()).map_err(chronos_store::Error::from)?)
+    }
+
+    /// Tries what a place keeps of what repositories rest on.
+    ///
+    /// # Errors
+    /// If it cannot be spoken to, or the monitor asks to stop.
+    pub(crate) fn probe(
+        &self,
+        place: &remote::Location,
+        depth: remote::Depth,
+    ) -> Result<remote::ProbeReport> {
+        let id = self.env.random_bytes()?;
+        Ok(remote::probe(place, &self.connection(), depth, id, &*self.monitor)?)
+    }
+
+    /// How places are spoken to from here.
+    fn connection(&self) -> remote::OpenOptions {
         let limits = &self.config.limits;
         let rate = |option: Option<u64>, text: &Option<String>| {
             option.or_else(|| text.as_deref().and_then(|t| parse_size(t).ok()))
         };
-        let options = remote::OpenOptions {
+        remote::OpenOptions {
             limit_upload: rate(self.choices.limit_upload, &limits.upload),
             limit_download: rate(self.choices.limit_download, &limits.download),
             cache_dir: Some(self.places.cache.clone()),
             variables: self.variables.of_connections(),
-        };
-        Ok(remote::open(place, &options).map_err(chronos_store::Error::from)?)
+        }
     }
 
     /// How a repository is opened here.

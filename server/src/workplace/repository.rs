@@ -142,10 +142,31 @@ impl Workplace {
         damage.map_or(Ok(None), |e| Err(e.into()))
     }
 
+    /// Refuses a place on which a repository cannot rely. One on this host's own disks is known to be fit; of any other nothing is believed
+    /// that was not tried.
+    fn check_fit(&self, backend: &dyn Backend) -> Result<()> {
+        let place = &self.location.place;
+        // That there is a repository already is said when one is made.
+        if !remote::is_remote(place) || exists(backend)? {
+            return Ok(());
+        }
+        let report = self.probe(place, remote::Depth::Core)?;
+        if let Some(left) = &report.left {
+            self.monitor.problem(&format!("something of a probe is still there below probe/: {left}"));
+        }
+        let location = shown_place(place);
+        match report.verdict() {
+            (remote::Suitability::ManyWriters, _) => Ok(()),
+            (remote::Suitability::SingleMaintainer, why) => Err(Error::Overwrites { location, why }),
+            (remote::Suitability::Unfit, why) => Err(Error::Unfit { location, why }),
+        }
+    }
+
     /// Creates the repository that is meant, with the secret that was given or a new key file.
     pub fn create(&self, given: Option<Given>, create: &CreateOptions) -> Result<Created> {
         check_free(&self.location.place)?;
         let backend = self.backend()?;
+        self.check_fit(&*backend)?;
         let options = self.open_options();
         let location = self.location.shown();
         match given {

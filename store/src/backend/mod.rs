@@ -1,6 +1,6 @@
 //! Where the objects of a repository lie: five methods over bounded, write-once objects.
 //!
-//! The contract of [`Backend`] is this documentation and the suite in `conformance.rs`, which
+//! The contract of [`Backend`] is this documentation and the checks of [`conformance`], which
 //! every backend and every wrapper passes.
 
 mod cache;
@@ -14,6 +14,7 @@ mod pace;
 mod record;
 mod retry;
 mod throttle;
+mod unsound;
 
 pub use cache::CacheBackend;
 pub use extension::BackendExt;
@@ -25,6 +26,7 @@ pub use pace::{ManualPace, Pace, SystemPace};
 pub use record::{Call, Method, RecordBackend};
 pub use retry::{RetryBackend, RetryPolicy};
 pub use throttle::ThrottleBackend;
+pub use unsound::{Flaw, UnsoundBackend};
 
 use std::fmt::Debug;
 use std::io;

@@ -174,12 +174,20 @@ impl Backend for LocalBackend {
             }
             _ => {}
         }
-        match name.rsplit_once('/') {
-            // Fails while the folder holds anything, which is right; a leftover empty folder is not shown.
-            Some((folder, _)) if folder.contains('/') => drop(fs::remove_dir(self.path(folder))),
-            Some((ANNOUNCEMENTS, _)) | None => {}
+        let mut folder = name.rsplit_once('/').map(|(folder, _)| folder);
+        match folder {
+            Some(ANNOUNCEMENTS) | None => {}
             // The next `sync` makes it durable.
-            Some((folder, _)) => drop(lock(&self.pending).folders.insert(self.path(folder))),
+            Some(top) if !top.contains('/') => drop(lock(&self.pending).folders.insert(self.path(top))),
+            // Fails while the folder holds anything, which is right; a leftover empty folder is not shown.
+            Some(_) => {
+                while let Some((above, _)) = folder.and_then(|f| f.rsplit_once('/')) {
+                    if folder.is_none_or(|f| fs::remove_dir(self.path(f)).is_err()) {
+                        break;
+                    }
+                    folder = Some(above);
+                }
+            }
         }
         Ok(())
     }
