@@ -9,7 +9,9 @@ use crate::decision::Decision;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::SessionId;
 use crate::log::{LogRecord, Record};
+use crate::marks::LogHead;
 use crate::names;
+use crate::packs::lock;
 use crate::repository::Inner;
 use crate::state::State;
 use crate::view::View;
@@ -22,36 +24,43 @@ const READS_MAX: usize = 8;
 impl Inner {
     /// What counts at this moment.
     pub(crate) fn view(self: &Arc<Self>) -> Result<Arc<View>> {
-        let state = self.newest_state()?;
-        Ok(Arc::new(View::new(Arc::clone(self), self.with_decisions(state)?)))
+        for _ in 0..READS_MAX {
+            let state = self.with_decisions(self.newest_state()?)?;
+            // A sync that began or ended between state and decisions shows in what stands before the records.
+            if state.head.mirror_of.is_none() || self.log_head()? == state.head {
+                return Ok(Arc::new(View::new(Arc::clone(self), state)));
+            }
+        }
+        Err(Error::Busy("the mirror, which is being written by a sync,".into()))
+    }
+
+    /// What `log/` begins with.
+    pub(crate) fn log_head(&self) -> Result<LogHead> {
+        let head = LogHead::read(self.backend.as_ref())?;
+        lock(&self.mirror_of).clone_from(&head.mirror_of);
+        Ok(head)
     }
 
     /// Number of log records.
     pub(crate) fn log_len(&self) -> Result<u64> {
-        match self.backend.list(names::LOG, None, 1)?.first() {
-            None => Ok(0),
-            Some(entry) => match names::log_number(&entry.name) {
-                Some(n) => Ok(n + 1),
-                None => self.log_len_behind(&entry.name),
-            },
-        }
+        Ok(self.log_head()?.length)
     }
 
-    /// The same where other things are listed before the newest record: they are left alone, and named by check.
-    fn log_len_behind(&self, stray: &str) -> Result<u64> {
-        let rest = self.backend.list_after(names::LOG, Some(stray))?;
-        Ok(rest.iter().find_map(|entry| names::log_number(&entry.name)).map_or(0, |n| n + 1))
+    /// [`Error::Mirror`] if only a sync may write here.
+    pub(crate) fn writable(&self) -> Result<()> {
+        self.log_head()?.writable()
     }
 
     /// The state after the newest record.
     pub(crate) fn newest_state(&self) -> Result<State> {
         let mut last = Error::missing(names::STATES);
         for _ in 0..READS_MAX {
-            let Some(n) = self.log_len()?.checked_sub(1) else { return Ok(State::default()) };
+            let head = self.log_head()?;
+            let Some(n) = head.length.checked_sub(1) else { return Ok(State { head, ..State::default() }) };
             let record = LogRecord::decode(&self.keys, n, &self.read(&names::log(n))?)?;
             match self.read_state(&record) {
                 Err(e @ Error::Missing { .. }) => last = e,
-                outcome => return outcome,
+                outcome => return outcome.map(|state| State { head, ..state }),
             }
         }
         Err(last)
@@ -91,6 +100,7 @@ impl Inner {
         let mut wanted = Vec::new();
         for entry in listed {
             match names::session_of(names::DECISIONS, &entry.name) {
+                Some(session) if state.head.hidden.contains(&session) => {}
                 Some(session) if !state.rows.contains_key(&session) => wanted.push(session),
                 Some(_) => {}
                 None => self.monitor.problem(&format!("{} is no decision: it is left alone", entry.name)),
@@ -180,6 +190,7 @@ impl Inner {
                 record => record?,
             };
             let Some(record) = record else { return Ok(view) };
+            view.state.head.writable()?;
             if let (Some(session), true) = (view.state.unreadable.first(), record.deletes()) {
                 return Err(Error::damaged(
                     names::decision(session),

@@ -55,6 +55,11 @@ pub enum Error {
     /// A log change does not apply to the newest state (held, unknown, already purged …).
     #[error("{0}")]
     Refused(String),
+    /// Only a sync may write here.
+    #[error(
+        "this is a mirror of {0}: write to that one, or make this one independent with `chronos sync DEST --promote`"
+    )]
+    Mirror(String),
     /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -95,7 +100,7 @@ pub enum ErrorKind {
     Interrupted,
     /// No space left.
     NoSpace,
-    /// Read-only storage.
+    /// Read-only storage, or a mirror.
     ReadOnly,
     /// Anything else that the system reported.
     Io,
@@ -127,6 +132,7 @@ impl Error {
             Self::Damaged { .. } | Self::Missing { .. } => ErrorKind::Damaged,
             Self::SessionLost(_) | Self::Busy(_) => ErrorKind::Busy,
             Self::Refused(_) | Self::Invalid(_) => ErrorKind::Refused,
+            Self::Mirror(_) => ErrorKind::ReadOnly,
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Backend(e) => e.kind(),
             Self::Local { source, .. } => io_kind(source),

@@ -156,6 +156,7 @@ impl Repository {
     /// Adds a slot and returns its name.
     pub fn add_key(&self, secret: &Secret, label: &str) -> Result<String> {
         let inner = &self.inner;
+        inner.writable()?;
         if inner.backend.list(names::KEYS, None, SLOTS_MAX)?.len() >= SLOTS_MAX {
             return Err(Error::Refused(format!("there are {SLOTS_MAX} key slots already: remove one first")));
         }
@@ -169,6 +170,7 @@ impl Repository {
     /// Removes a slot, durably; the last one that can be read stays, and the error then names what cannot.
     pub fn remove_key(&self, slot: &str) -> Result<()> {
         let inner = &self.inner;
+        inner.writable()?;
         let name = format!("{}{slot}", names::KEYS);
         let slots = inner.backend.list(names::KEYS, None, SLOTS_MAX)?;
         if !slots.iter().any(|e| e.name == name) {

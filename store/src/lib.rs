@@ -24,7 +24,9 @@ mod index;
 mod keys;
 mod local;
 mod log;
+mod marks;
 mod merge;
+mod mirror;
 mod monitor;
 mod names;
 mod packs;
@@ -48,6 +50,7 @@ pub use id::{BadName, ChunkId, ChunkKind, ChunkMark, PackName, RepositoryId, Ses
 pub use keys::{ChunkKeys, SlotInfo, check_opener, seal_key, unseal_key};
 pub use local::{CheckMemory, Folders, Host, Owner, SessionLock};
 pub use log::Change;
+pub use mirror::{Copied, PromoteReport, SyncOptions, SyncReport, sync};
 pub use monitor::{Collect, Monitor, Silent, check_cancelled};
 pub use reader::{FETCH_MAX, Part, Reader, Wanted};
 pub use refs::{REFS_MAX, RefList};

@@ -22,6 +22,8 @@ pub(crate) const LOG: &str = "log/";
 pub(crate) const STATES: &str = "state/";
 /// Claims on names.
 pub(crate) const CLAIMS: &str = "name/";
+/// What a mirror notes for itself.
+pub(crate) const MIRROR: &str = "mirror/";
 /// Log records are numbered downwards from here, so that the newest is listed first.
 pub(crate) const LOG_TOP: u64 = (1 << 40) - 1;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::backend::{Backend, BackendError, BackendExt, Durability, Upkeep};
 use crate::catalogue::Catalogue;
@@ -19,7 +19,7 @@ use crate::local::{Folders, Host};
 use crate::log::Change;
 use crate::monitor::Monitor;
 use crate::names;
-use crate::packs::Packs;
+use crate::packs::{Packs, lock};
 use crate::session::{Session, SessionOptions};
 use crate::view::View;
 
@@ -101,6 +101,8 @@ pub(crate) struct Shared {
     /// Runs that views hold open.
     pub(crate) runs: OpenRuns,
     pub(crate) catalogue: Catalogue,
+    /// What this was a mirror of when the log was last looked at.
+    pub(crate) mirror_of: Mutex<Option<String>>,
 }
 
 /// An open repository; cheap to clone, usable from many threads.
@@ -175,6 +177,7 @@ impl Repository {
             packs,
             runs: OpenRuns::default(),
             catalogue,
+            mirror_of: Mutex::default(),
         });
         Ok(Self { inner: Arc::new(Inner { monitor, shared }) })
     }
@@ -202,6 +205,7 @@ impl Repository {
             packs,
             runs: OpenRuns::default(),
             catalogue: inner.catalogue.again(),
+            mirror_of: Mutex::default(),
         });
         Self { inner: Arc::new(Inner { monitor, shared }) }
     }
@@ -283,6 +287,9 @@ impl Repository {
     ///
     /// The claim itself need not survive a loss of power: without its snapshot it says nothing.
     pub fn claim_name(&self, name: &str) -> Result<bool> {
+        if let Some(source) = &*lock(&self.inner.mirror_of) {
+            return Err(Error::Mirror(source.clone()));
+        }
         let object = format!("{}{}", names::CLAIMS, self.inner.keys.name("backup id", name));
         let salt = self.inner.env.random_bytes()?;
         let bytes = Header { kind: ObjectKind::Name, salt }.encode();

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::format::{ObjectKind, Sealed};
 use crate::id::{ChunkId, PackName, SessionId};
 use crate::log::Record;
+use crate::marks::LogHead;
 use crate::view::Marks;
 
 /// A decided session in the table.
@@ -77,6 +78,9 @@ pub(crate) struct State {
     /// Decisions that are there and cannot be read. What they name and need is not known, so nothing may be deleted.
     #[serde(skip)]
     pub(crate) unreadable: BTreeSet<SessionId>,
+    /// What stood before the records when it was read: in a mirror not everything that is there counts yet.
+    #[serde(skip)]
+    pub(crate) head: LogHead,
 }
 
 const SECTIONS: [Purpose; 2] = [Purpose::Index, Purpose::Manifest];

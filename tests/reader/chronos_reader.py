@@ -12,6 +12,7 @@ import argparse
 import functools
 import json
 import os
+import re
 import stat
 import struct
 import sys
@@ -240,10 +241,23 @@ class Repository:
         cursor.end()
         return plain
 
+    def log(self):
+        """Names of the records that count, the newest first; and the sessions whose decisions do not count yet."""
+        names, first, hidden = self.names("log"), 0, set()
+        for name in names:
+            if name.startswith("log/-sync-"):
+                text, checksum = self.object(name).splitlines(keepends=True)
+                need(hash_of(text).hex() == checksum.decode().strip(), f"{name} does not match its checksum")
+                curtain = json.loads(text)
+                first = max(first, (1 << 40) - curtain["from"])
+                hidden.update(curtain["hidden"])
+        records = [name for name in names if re.fullmatch("log/[0-9a-f]{10}", name)]
+        return [name for name in records if int(name.removeprefix("log/"), 16) >= first], hidden
+
     def read_rows(self):
         """Every session that counts, by id; and the newest state."""
         state, manifests = {"watermark": 0, "rows": {}, "runs": [], "swept": []}, {}
-        records = self.names("log")
+        records, hidden = self.log()
         if records:
             (record,) = self.sections(records[0], RECORD, [self.index_key])
             record = json.loads(record)
@@ -256,7 +270,7 @@ class Repository:
         rows = {sid: dict(row, manifest=manifests.get(sid)) for sid, row in state["rows"].items()}
         for name in self.names("snap"):
             sid = name.removeprefix("snap/")
-            if sid < f"{state['watermark']:010x}" or sid in rows:
+            if sid < f"{state['watermark']:010x}" or sid in rows or sid in hidden:
                 continue
             core, manifest = self.sections(name, DECISION, [self.index_key, self.manifest_key])
             row = dict(json.loads(core), manifest=manifest.decode())

@@ -12,8 +12,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use chronos_snapshot::{
     BackupOptions, BackupReport, FileOptions, FileSource, RestoreOptions, Snapshot, backup, listed, restore,
 };
-use chronos_store::backend::LocalBackend;
-use chronos_store::{Change, CreateOptions, Env, LocalDirs, OpenOptions, Repository, Secret, Silent};
+use chronos_store::backend::{Fault, FaultBackend, FaultRule, LocalBackend, Method};
+use chronos_store::{
+    Change, CreateOptions, Env, LocalDirs, OpenOptions, Repository, Secret, Silent, SyncOptions,
+};
 use chronos_tests::{Program, compare, reader_python, repository_root};
 
 const KEY: [u8; 32] = [11; 32];
@@ -234,4 +236,36 @@ fn repositories_of_every_version_read_the_same_for_ever() {
             }
         }
     }
+}
+
+#[test]
+fn a_mirror_is_read_as_a_repository_without_what_a_sync_has_not_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let (place, tree, key) = (home.path().join("mirror"), home.path().join("tree"), home.path().join("key"));
+    fs::create_dir(&tree).unwrap();
+    let repository = create(home.path());
+    let secret = ["--key-file", key.to_str().unwrap()];
+    let back_up_and_forget = |turn: usize| {
+        fs::write(tree.join("file"), noise(1000 + turn)).unwrap();
+        back_up(&repository, &tree);
+        let oldest = snapshots(&repository).last().unwrap().session.clone();
+        back_up(&repository, &tree);
+        let forget = Change::Forget { snapshots: vec![oldest] };
+        repository.change(&|_| Ok(Some(forget.clone()))).unwrap();
+    };
+    let mirror: Arc<dyn chronos_store::backend::Backend> = Arc::new(LocalBackend::new(place.clone()));
+    let options = SyncOptions { delete_after: i64::MAX, ..SyncOptions::default() };
+    back_up_and_forget(1);
+    repository.sync_to(Arc::clone(&mirror), &options).unwrap();
+    let shown = read(&place, &secret, &["list"]);
+    assert_eq!(shown, read(&home.path().join("repository"), &secret, &["list"]));
+    back_up_and_forget(2);
+    // All that it brings is there, and it is stopped before it is shown.
+    let rule = FaultRule::always(Method::Remove, "log/-sync", Fault::Error(std::io::ErrorKind::TimedOut));
+    let stopped = FaultBackend::with_rule(Arc::clone(&mirror), rule);
+    assert!(repository.sync_to(Arc::new(stopped), &options).is_err());
+    assert_eq!(read(&place, &secret, &["list"]), shown);
+    repository.sync_to(mirror, &options).unwrap();
+    let after = read(&place, &secret, &["list"]);
+    assert!(after != shown && after == read(&home.path().join("repository"), &secret, &["list"]));
 }

@@ -3,7 +3,7 @@
 use super::{Backend, BackendError, BackendResult, Durability, Entry, Upkeep};
 
 /// Objects asked for in one call of `list`; about 1 MB of names.
-const LIST_PAGE: usize = 10_000;
+pub(crate) const LIST_PAGE: usize = 10_000;
 
 /// Conveniences over [`Backend`], implemented for all of them.
 pub trait BackendExt: Backend {

@@ -18,6 +18,7 @@ mod unsound;
 
 pub use cache::CacheBackend;
 pub use extension::BackendExt;
+pub(crate) use extension::LIST_PAGE;
 pub use fault::{Fault, FaultBackend, FaultRule};
 pub use local::{LocalBackend, LocalCounters};
 pub use memory::MemoryBackend;

@@ -30,6 +30,9 @@ impl Repository {
     pub fn repair_index(&self, dry_run: bool) -> Result<RepairReport> {
         let stored = self.as_stored();
         let inner = &stored.inner;
+        if !dry_run {
+            inner.writable()?;
+        }
         let mut report = RepairReport::default();
         let view = recover::view(inner, dry_run, &mut report)?;
         write_lost_decisions(inner, &view, dry_run, &mut report)?;
@@ -67,6 +70,9 @@ impl Repository {
     pub fn repair_packs(&self, dry_run: bool) -> Result<RepairReport> {
         let stored = self.as_stored();
         let inner = &stored.inner;
+        if !dry_run {
+            inner.writable()?;
+        }
         let mut report = RepairReport::default();
         let view = recover::view(inner, dry_run, &mut report)?;
         let view = amend::unknown(inner, &view, dry_run, &mut report)?;

@@ -11,6 +11,7 @@ use crate::crypto::KeySlot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Place;
 use crate::id::{ChunkId, ChunkKind, PackName, SessionId};
+use crate::marks;
 use crate::monitor::check_cancelled;
 use crate::names;
 use crate::repository::Inner;
@@ -36,6 +37,9 @@ pub(super) fn small_objects(inner: &Inner, report: &mut CheckReport) -> Result<(
             add(&mut report.notes, Finding::new(&entry.name, "it is no decision; it is left alone"));
             continue;
         };
+        if state.head.hidden.contains(&session) {
+            continue;
+        }
         amend::note(inner, &session, &state, report)?;
         newest = newest.max(session.generation());
         there.insert(session);
@@ -66,9 +70,15 @@ pub(super) fn lost_decisions<'s>(
 /// Every record of the log: all of them are needed to make the state anew should it be lost.
 fn log(inner: &Inner, report: &mut CheckReport) -> Result<()> {
     for entry in inner.backend.list_all(names::LOG)? {
-        if names::log_number(&entry.name).is_none() {
-            add(&mut report.notes, Finding::new(&entry.name, "it is no log record; it is left alone"));
-        }
+        let what = match names::log_number(&entry.name) {
+            Some(_) => continue,
+            None if marks::is_curtain(&entry.name) => {
+                "a sync into this mirror is under way, or was stopped: what it brings does not count yet"
+            }
+            None if marks::is_mark(&entry.name) => continue,
+            None => "it is no log record; it is left alone",
+        };
+        add(&mut report.notes, Finding::new(&entry.name, what));
     }
     let log = Log::read(inner)?;
     let unknown = log.unknown_damage();

@@ -68,6 +68,18 @@ impl Record {
 /// Gives exact ranges of a run's bytes.
 pub(crate) type ReadRange<'r> = dyn Fn(Range<u64>) -> Result<Vec<u8>> + 'r;
 
+/// Checks the hash over a whole run; needs no keys.
+pub(crate) fn check_run(object: &str, run: &[u8]) -> Result<()> {
+    Header::decode(object, ObjectKind::Run, run)?;
+    let end = run.len().checked_sub(FOOTER_BYTES).ok_or_else(|| Error::damaged(object, "it is too short"))?;
+    let (body, footer) = run.split_at_checked(end + 12).unwrap_or_default();
+    let (hash, magic) = footer.split_at_checked(32).unwrap_or_default();
+    if magic != MAGIC || hash != blake3::hash(body).as_bytes() {
+        return Err(Error::damaged(object, "its hash does not fit"));
+    }
+    Ok(())
+}
+
 /// The directory of a run: enough to find the block of any id.
 pub(crate) struct RunIndex {
     object: String,

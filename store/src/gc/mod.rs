@@ -90,6 +90,7 @@ impl Repository {
             report.snapshots_purged = expired(&view, options).len() as u64;
             return Ok(report);
         }
+        inner.writable()?;
         // What sessions have uploaded that nobody will end any more is rubbish, also when nothing is condemned.
         pending::still_running(inner, u64::MAX)?;
         let mut marks = Marks::default();

@@ -58,7 +58,9 @@ impl Session {
         }
         inner.close_dead_sessions()?;
         for _ in 0..ATTEMPTS_MAX {
-            let generation = inner.log_len()?;
+            let head = inner.log_head()?;
+            head.writable()?;
+            let generation = head.length;
             let id =
                 SessionId::new(generation, &options.client, u64::from_le_bytes(inner.env.random_bytes()?))?;
             let keys = SessionKeys::new(&inner.env, &inner.keys)?;

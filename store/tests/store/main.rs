@@ -9,6 +9,7 @@ mod damage;
 mod ended;
 mod fixture;
 mod meanwhile;
+mod mirror;
 mod parts;
 mod pruning;
 mod sessions;

@@ -14,5 +14,5 @@ mod silence;
 mod space;
 mod stalled;
 mod together;
-mod trash;
+pub(crate) mod trash;
 mod upkeep;

@@ -8,13 +8,13 @@ use chronos_store::{Change, Clock, Env, PruneOptions, Repository};
 use super::kept::{assert_sound, assert_whole, forget, snapshot};
 use crate::fixture::Fixture;
 
-const DAY: i64 = 86_400_000_000_000;
+pub(crate) const DAY: i64 = 86_400_000_000_000;
 /// When the snapshot is forgotten: a day like others.
 const FORGOTTEN: i64 = 20_000 * DAY;
 
 /// A clock that stands.
 #[derive(Debug)]
-struct At(i64);
+pub(crate) struct At(pub(crate) i64);
 
 impl Clock for At {
     fn now(&self) -> i128 {
