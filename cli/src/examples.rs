@@ -83,6 +83,12 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
     ("rewrite", "chronos rewrite latest --exclude id_rsa --dry-run"),
     ("stats", "chronos stats --json"),
     ("repair", "chronos repair packs --dry-run\nchronos repair index\nchronos repair snapshots"),
+    (
+        "sync",
+        "chronos sync /mnt/offsite/backups\n\
+         chronos sync s3:https://s3.example.org/bucket/backups --check\n\
+         chronos sync /mnt/offsite/backups --promote",
+    ),
     ("keys", "chronos keys list\nchronos keys add --new-password-file ~/.backup-password --label office"),
     (
         "kit",

@@ -38,6 +38,7 @@ mod schedule;
 mod serve;
 mod snapshots;
 mod stats;
+mod sync;
 mod tag;
 mod targets;
 mod tokens;
@@ -85,6 +86,7 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     Probe(probe::Probe),
     Repair(repair::Repair),
+    Sync(sync::Sync),
     Keys(keys::Keys),
     Kit(kit::Kit),
     Config(config::Config),
@@ -133,6 +135,7 @@ impl Command {
             Self::Stats(stats::Stats {}) => stats::Stats::run(app),
             Self::Probe(c) => c.run(app),
             Self::Repair(c) => c.run(app),
+            Self::Sync(c) => c.run(app),
             Self::Keys(c) => c.run(app),
             Self::Kit(c) => c.run(app),
             Self::Config(c) => c.run(app),

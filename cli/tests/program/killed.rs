@@ -7,7 +7,7 @@ use crate::support::{Home, Ran, finish, noise};
 use crate::three_files::{is_old_or_new, is_same, lay_target, write};
 
 /// Calls that make, fill, move or remove something.
-const CALLS: [&str; 10] = [
+pub(crate) const CALLS: [&str; 10] = [
     "mkdir",
     "write",
     "fdatasync",
@@ -26,7 +26,7 @@ const TURNS_MAX: usize = 10_000;
 /// Each of the runs here is killed at least so often.
 const KILLS_MIN: usize = 25;
 
-fn run_killed_at(home: &Home, call: &str, turn: usize, args: &[&str]) -> Ran {
+pub(crate) fn run_killed_at(home: &Home, call: &str, turn: usize, args: &[&str]) -> Ran {
     let inject = format!("inject={call}:signal=SIGKILL:when={turn}");
     let trace = format!("trace={call}");
     let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject];

@@ -31,6 +31,7 @@ mod retention;
 mod runs;
 mod schedules;
 mod support;
+mod sync;
 mod targets;
 mod terminal;
 mod three_files;

@@ -33,6 +33,7 @@ const COMMANDS: [&str; 38] = [
     "rewrite",
     "stats",
     "repair",
+    "sync",
     "keys",
     "kit",
     "config",

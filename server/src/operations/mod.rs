@@ -20,6 +20,7 @@ mod restart;
 pub mod restore;
 pub mod rollback;
 pub mod schedules;
+pub mod sync;
 pub mod tag;
 pub mod targets;
 #[cfg(test)]
