@@ -2,7 +2,7 @@
 
 use crate::support::Home;
 
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 39] = [
     "init",
     "backup",
     "snapshots",
