@@ -11,6 +11,7 @@ mod object;
 mod open;
 mod probe;
 mod runtime;
+mod sftp;
 mod variables;
 
 pub use location::{Bucket, Location, Provider, SftpPlace, Style};

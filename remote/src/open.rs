@@ -10,6 +10,7 @@ use chronos_store::backend::{
 
 use crate::location::Location;
 use crate::object;
+use crate::sftp;
 use crate::variables::Variables;
 
 /// Bytes of copies kept for repositories behind a network: the states and index of a few terabytes.
@@ -29,7 +30,7 @@ pub struct OpenOptions {
     pub limit_download: Option<u64>,
     /// The program's cache folder; used for places behind a network. `None`: no copies are kept.
     pub cache_dir: Option<PathBuf>,
-    /// Keys, profiles and servers of object stores.
+    /// Keys, profiles and servers of object stores; what is started instead of `ssh`.
     pub variables: Variables,
 }
 
@@ -42,9 +43,7 @@ pub fn open(location: &Location, options: &OpenOptions) -> BackendResult<Arc<dyn
     let mut backend: Arc<dyn Backend> = match location {
         Location::Local(path) => Arc::new(LocalBackend::new(path)),
         Location::Bucket(bucket) => Arc::new(object::open(bucket, &options.variables)?),
-        Location::Sftp(place) => {
-            return Err(chronos_store::backend::BackendError::Invalid(format!("{place}: not yet")));
-        }
+        Location::Sftp(place) => Arc::new(sftp::open(place, &options.variables)?),
     };
     let pace = Arc::new(SystemPace::default());
     if is_remote {

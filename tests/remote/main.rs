@@ -5,3 +5,4 @@
 mod probe;
 mod program;
 mod s3;
+mod sftp;

@@ -19,6 +19,7 @@ mod program;
 pub mod s3;
 mod service;
 mod special;
+mod sshd;
 pub mod targets;
 mod trees;
 
@@ -30,4 +31,5 @@ pub use program::{Output, Program};
 pub use s3::{S3Fault, S3Rule, S3Server};
 pub use service::{Answer, Service, configure};
 pub use special::special_tree;
+pub use sshd::Sshd;
 pub use trees::{fixture, reader_python, repository_root};

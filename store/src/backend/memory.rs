@@ -114,7 +114,7 @@ impl Backend for MemoryBackend {
 }
 
 /// Refuses a range that runs backwards or beyond an object of `size` bytes.
-pub(super) fn check_range(name: &str, range: &Range<u64>, size: u64) -> BackendResult<()> {
+pub fn check_range(name: &str, range: &Range<u64>, size: u64) -> BackendResult<()> {
     if range.start > range.end {
         return Err(BackendError::Invalid(format!("{name}: the range {range:?} runs backwards")));
     }
@@ -125,7 +125,7 @@ pub(super) fn check_range(name: &str, range: &Range<u64>, size: u64) -> BackendR
 }
 
 /// Refuses an object of more than [`OBJECT_BYTES_MAX`] bytes.
-pub(super) fn check_size(name: &str, size: u64) -> BackendResult<()> {
+pub fn check_size(name: &str, size: u64) -> BackendResult<()> {
     if size > OBJECT_BYTES_MAX as u64 {
         return Err(BackendError::Invalid(format!("{name}: {size} bytes are more than an object may have")));
     }

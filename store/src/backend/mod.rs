@@ -21,7 +21,7 @@ pub use extension::BackendExt;
 pub(crate) use extension::LIST_PAGE;
 pub use fault::{Fault, FaultBackend, FaultRule};
 pub use local::{LocalBackend, LocalCounters};
-pub use memory::MemoryBackend;
+pub use memory::{MemoryBackend, check_range, check_size};
 pub use name::{NAME_BYTES_MAX, check_name, check_prefix};
 pub use pace::{ManualPace, Pace, SystemPace};
 pub use record::{Call, Method, RecordBackend};
