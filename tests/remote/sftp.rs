@@ -19,8 +19,8 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Whoever refuses more than one connection at a time.
 const ONE_CONNECTION: &str = "[ $(wc -l <started) = 1 ] || { echo enough >&2; exit 255; }\nexec ssh \"$@\"";
 
-/// A line that stops in the middle of an upload.
-const STALLED: &str = "{ stdbuf -o0 head -c 3000000; cat >/dev/null; } | ssh \"$@\"";
+/// A line that stops in the middle of an upload. What `ssh` answers by is not what it asks by: it makes both of them non-blocking.
+const STALLED: &str = "{ stdbuf -o0 head -c 3000000; cat >/dev/null; } | ssh \"$@\" | cat";
 
 fn place_by(location: &str, variables: Vec<(&'static str, String)>) -> Arc<dyn Backend> {
     let variables: Variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();

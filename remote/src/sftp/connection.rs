@@ -96,7 +96,7 @@ impl Connection {
             ..Config::default()
         };
         let session = RawSftpSession::new_with_config(stream, config);
-        let Ok(version) = session.init().await else {
+        let Some(Ok(version)) = ssh.answer(session.init()).await else {
             let said = ssh.last_words().await;
             return Err(match said.as_str() {
                 "" => format!(
@@ -105,7 +105,8 @@ impl Connection {
                 said => format!("{program} made no connection: {said}"),
             });
         };
-        let can = abilities(&session, &version.extensions).await;
+        let can = ssh.answer(abilities(&session, &version.extensions)).await;
+        let can = can.ok_or_else(|| format!("{program} ended at once: {}", ssh.said()))?;
         let (is_broken, handles) = (AtomicBool::new(false), Arc::new(Semaphore::new(HANDLES_MAX)));
         Ok(Self { session, ssh, is_broken, handles, can })
     }
@@ -117,7 +118,8 @@ impl Connection {
 
     /// Waits for the answer to a request.
     pub(super) async fn ask<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
-        answer.await.map_err(|error| match error {
+        let ended = || Err(Error::UnexpectedBehavior("ssh has ended".to_owned()));
+        self.ssh.answer(answer).await.unwrap_or_else(ended).map_err(|error| match error {
             Error::Status(status) => Failure::Refused(status.status_code, status.error_message),
             Error::Timeout => {
                 let told = format!("the server has not answered for {PATIENCE_SECONDS} s");

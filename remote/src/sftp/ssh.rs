@@ -1,9 +1,11 @@
 //! A running `ssh`: its pipes, what it says, and its end.
 
+use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::os::unix::process::CommandExt;
+use std::pin::pin;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +20,9 @@ const SAID_BYTES_MAX: usize = 4 << 10;
 
 /// How long its words are waited for once it has ended: a connection that it leaves behind for others keeps the pipe open.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How often is looked whether it still runs while an answer is waited for.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// An `ssh` that was started; it ends with this value.
 #[derive(Debug)]
@@ -54,6 +59,18 @@ impl Ssh {
     pub(super) fn is_running(&self) -> bool {
         let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
         matches!(child.try_wait(), Ok(None))
+    }
+
+    /// Waits for what comes over it, as long as it runs: the library may wait on when a connection ends in the moment of a request.
+    pub(super) async fn answer<T>(&self, answer: impl Future<Output = T>) -> Option<T> {
+        let mut answer = pin!(answer);
+        loop {
+            match tokio::time::timeout(LOOK, answer.as_mut()).await {
+                Ok(answer) => return Some(answer),
+                Err(_) if self.is_running() => {}
+                Err(_) => return None,
+            }
+        }
     }
 
     /// What it said until now, on one line.
