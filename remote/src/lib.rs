@@ -2,7 +2,7 @@
 //!
 //! [`open`] makes a [`Backend`](chronos_store::backend::Backend) of a [`Location`], with whatever stands between: attempts that are
 //! repeated, limits of speed, copies of what is read often. Object stores and hosts are spoken to by asynchronous libraries; a few threads
-//! of this crate run these, and callers wait ([`runtime`]).
+//! of this crate run these, and callers wait (`runtime.rs`).
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests lay out files directly"))]
 
