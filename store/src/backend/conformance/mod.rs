@@ -1,4 +1,4 @@
-//! The contract of [`Backend`](super::Backend) as checks: each a sentence, and whether it holds.
+//! The contract of [`Backend`] as checks: each a sentence, and whether it holds.
 //!
 //! Tests of every crate [`run`] all of them on a fresh store; what a place is asked for before it is trusted is the same list, without
 //! what the program itself answers for.
