@@ -110,11 +110,14 @@ impl Location {
         if provider.is_none() && scheme != "sftp" {
             return Err(invalid("only paths, s3://, gs://, az:// and sftp:// are known"));
         }
+        // A URL's reader would fold these, and lead elsewhere than what is written.
+        if text.split(['/', '?']).any(|part| part == "." || part == "..") {
+            return Err(invalid("it may not have . or .. in it"));
+        }
         let url = Url::parse(text).map_err(|e| invalid(&e.to_string()))?;
         if url.password().is_some() {
-            return Err(invalid(
-                "a password does not belong into a location, which is shown and kept in many places",
-            ));
+            let why = "repository location: a password does not belong into it, since it is shown and kept in many places";
+            return Err(BackendError::Invalid(why.to_owned()));
         }
         if url.fragment().is_some() {
             return Err(invalid("nothing may follow after #"));

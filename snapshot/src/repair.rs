@@ -43,7 +43,7 @@ pub fn repair_snapshot(
     session: &SessionOptions,
 ) -> Result<SnapshotRepair> {
     let view = repository.view()?;
-    let tree = Tree::new(view.reader(), snapshot.manifest.tree);
+    let tree = Tree::new(view.stored_reader(), snapshot.manifest.tree);
     let mut report = SnapshotRepair::default();
     for_each_good(&tree, &mut report, &mut |_, _| Ok(()))?;
     if report.lost.is_empty() || mode == RewriteMode::DryRun {

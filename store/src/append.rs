@@ -250,6 +250,11 @@ impl Inner {
                 Ok(true)
             }
             Err(BackendError::AlreadyExists(_)) => {
+                // A server on the way may have sent the same twice: then it is this one's own that is there.
+                let there = LogRecord::decode(&self.keys, n, &self.read(&names::log(n))?);
+                if there.is_ok_and(|there| there.state == name) {
+                    return Ok(true);
+                }
                 // Nobody names this state; if it stays, a prune finds it among the old ones.
                 self.backend.remove(&name)?;
                 Ok(false)

@@ -84,7 +84,7 @@ impl HttpService for Service {
         let (parts, body) = response.into_parts();
         let body = body.bytes().await.unwrap_or_default();
         let answer = Answer::new(status.as_u16(), body.get(..ANSWER_BYTES_MAX).unwrap_or(&body));
-        if status == StatusCode::NOT_FOUND && !answer.is_of_bucket() {
+        if status == StatusCode::NOT_FOUND && !answer.is_of_bucket() || answer.is_taken() {
             return Ok(HttpResponse::from_parts(parts, body.into()));
         }
         Err(HttpError::new(HttpErrorKind::Unknown, answer))

@@ -36,6 +36,11 @@ impl Answer {
         matches!(self.code.as_str(), "NoSuchBucket" | "ContainerNotFound")
     }
 
+    /// Whether an object is there already, in the words of Azure.
+    pub(super) fn is_taken(&self) -> bool {
+        self.code == "BlobAlreadyExists"
+    }
+
     fn told(&self) -> String {
         let way_out = match self.status {
             301 | 307 => "; the bucket is in another region: name that (AWS_REGION, or ?region=)",
@@ -51,6 +56,12 @@ impl Answer {
     /// What kind of failure it is; those that pass by themselves are repeated.
     fn kind(&self) -> io::ErrorKind {
         match self.status {
+            // What a slow or broken line does to a body, in the words of S3.
+            400 if matches!(self.code.as_str(), "RequestTimeout" | "IncompleteBody" | "BadDigest") => {
+                io::ErrorKind::TimedOut
+            }
+            501 | 505 => io::ErrorKind::Unsupported,
+            507 => io::ErrorKind::StorageFull,
             401 | 403 => io::ErrorKind::PermissionDenied,
             404 => io::ErrorKind::NotFound,
             // Too slow, in conflict with another request, too many, or of the server's own making.

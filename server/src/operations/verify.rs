@@ -59,7 +59,8 @@ pub fn verify(
     snapshot: &Snapshot,
     depth: Depth,
 ) -> Result<Verified> {
-    let report = chronos_snapshot::verify(&catalog.repository, &catalog.view, snapshot, depth)?;
+    let stored = catalog.as_stored()?;
+    let report = chronos_snapshot::verify(&stored.repository, &stored.view, snapshot, depth)?;
     // A clock beyond the years that 64 bits can tell (1677 to 2262): the outcome counts, its time is left out.
     let at = i64::try_from(catalog.repository.env().clock.now()).ok();
     let kept = keep(catalog, snapshot, &report, depth, at)?;

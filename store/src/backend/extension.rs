@@ -61,7 +61,12 @@ pub(super) fn settle<B: Backend + ?Sized>(
     durability: Durability,
     error: BackendError,
 ) -> BackendResult<()> {
-    let same = backend.read(name, None).is_ok_and(|found| found == bytes);
+    let same = match backend.read(name, None) {
+        Ok(found) => found == bytes,
+        Err(BackendError::NotFound(_)) => false,
+        // Whose it is stays open.
+        Err(unread) => return Err(unread),
+    };
     let taken = || backend.maintain(Upkeep::TakeOver(name)).is_ok();
     let is_settled = same
         && match durability {
