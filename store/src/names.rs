@@ -70,6 +70,11 @@ pub(crate) fn log_number(name: &str) -> Option<u64> {
     (log(n) == name).then_some(n)
 }
 
+/// The session that a run belongs to.
+pub(crate) fn session_of_run(name: &str) -> Option<SessionId> {
+    name.strip_prefix(RUNS)?.rsplit_once('-')?.0.parse().ok()
+}
+
 /// The session of an object in `area`.
 pub(crate) fn session_of(area: &str, name: &str) -> Option<SessionId> {
     name.strip_prefix(area)?.parse().ok()

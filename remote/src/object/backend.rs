@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use chronos_store::backend::{
     Backend, BackendError, BackendResult, Durability, Entry, OBJECT_BYTES_MAX, check_name, check_prefix,
+    check_range, check_size,
 };
 use futures_util::TryStreamExt;
 use object_store::list::{PaginatedListOptions, PaginatedListStore};
@@ -117,29 +118,23 @@ impl Backend for ObjectBackend {
     fn read(&self, name: &str, range: Option<Range<u64>>) -> BackendResult<Vec<u8>> {
         let path = self.path(name)?;
         if let Some(range) = &range {
-            if range.start > range.end {
-                return Err(BackendError::Invalid(format!("{name}: the range {range:?} runs backwards")));
-            }
+            check_range(name, range, u64::MAX)?;
             // There is no request for nothing, and none for what no object has.
             if range.is_empty() || range.end > OBJECT_BYTES_MAX as u64 {
-                let size = self.stat(name)?;
-                return if range.end > size { Err(beyond(name, size)) } else { Ok(Vec::new()) };
+                return check_range(name, range, self.stat(name)?).map(|()| Vec::new());
             }
         }
         let store = Arc::clone(&self.store);
         let options = GetOptions { range: range.clone().map(GetRange::Bounded), ..GetOptions::default() };
         let got = call(name, PATIENCE, async move { store.get_opts(&path, options).await });
         let got = match (got, &range) {
-            (Err(error), Some(range)) => {
-                // Some servers refuse a range beyond the end by 416, some by other words.
-                let size = if is_of_range(&error) { self.stat(name)? } else { return Err(error) };
-                return Err(if range.end > size { beyond(name, size) } else { error });
+            (Err(error), Some(range)) if is_of_range(&error) => {
+                return check_range(name, range, self.stat(name)?).and(Err(error));
             }
             (got, _) => got?,
         };
-        if let Some(range) = range.filter(|range| range.end > got.meta.size) {
-            debug_assert!(range.end > got.range.end, "a short answer is of a short object");
-            return Err(beyond(name, got.meta.size));
+        if let Some(range) = &range {
+            check_range(name, range, got.meta.size)?;
         }
         let content = runtime::wait(content(got)).map_err(|e| BackendError::io(name, e))?;
         content.map_err(|e| {
@@ -149,12 +144,7 @@ impl Backend for ObjectBackend {
 
     fn write_new(&self, name: &str, bytes: &[u8], _durability: Durability) -> BackendResult<()> {
         let path = self.path(name)?;
-        if bytes.len() > OBJECT_BYTES_MAX {
-            return Err(BackendError::Invalid(format!(
-                "{name}: {} bytes are more than an object may have",
-                bytes.len()
-            )));
-        }
+        check_size(name, bytes.len() as u64)?;
         let store = Arc::clone(&self.store);
         let payload = PutPayload::from(Bytes::copy_from_slice(bytes));
         let limit = PATIENCE + Duration::from_secs(bytes.len() as u64 / UPLOAD_BYTES_PER_SECOND_MIN);
@@ -208,10 +198,6 @@ async fn content(got: GetResult) -> Result<Vec<u8>, Option<object_store::Error>>
         return Err(Some(object_store::Error::Generic { store: "answer", source: Box::new(short) }));
     }
     Ok(all.into())
-}
-
-fn beyond(name: &str, size: u64) -> BackendError {
-    BackendError::OutOfRange { name: name.to_owned(), size }
 }
 
 fn is_of_range(error: &BackendError) -> bool {

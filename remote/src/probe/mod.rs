@@ -60,7 +60,7 @@ pub fn probe(
 
 /// Tries what lies behind two handles.
 fn try_out(handles: &Handles, depth: Depth, id: [u8; 16], monitor: &dyn Monitor) -> Result<ProbeReport> {
-    let own = format!("{AREA}{}/", hex(id));
+    let own = format!("{AREA}{}/", hex::encode(id));
     // Also says whether the place answers at all.
     let found = listed(&*handles.0)?;
     monitor.phase("probe");
@@ -121,10 +121,6 @@ fn tidy(
         }
     }
     Ok(())
-}
-
-fn hex(id: [u8; 16]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether the trouble says that something does not hold.

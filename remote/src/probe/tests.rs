@@ -127,7 +127,7 @@ fn what_a_killed_probe_has_left_is_removed_by_the_next_and_a_running_one_is_left
     let left = memory.content().len() as u64;
     assert!(left > 0);
     // Another one works at the same time: it writes while this one does.
-    let running = format!("{AREA}{}/", hex([2; 16]));
+    let running = format!("{AREA}{}/", hex::encode([2; 16]));
     memory.write_new(&format!("{running}0/x"), b"", Durability::Now).unwrap();
     let during = Working { memory: memory.clone(), name: format!("{running}1/x") };
     let report = try_out(&both(memory.clone()), Depth::Core, [3; 16], &during).unwrap();

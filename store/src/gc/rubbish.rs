@@ -120,7 +120,7 @@ fn replaced_runs(inner: &Arc<Inner>) -> Result<()> {
         let rest = name.strip_prefix(names::RUNS).unwrap_or_default();
         let is_hex = |h: &str| h.len() == 32 && h.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let merged = rest.strip_prefix("m-").is_some_and(is_hex);
-        let session = rest.rsplit_once('-').and_then(|(sid, _)| sid.parse::<SessionId>().ok());
+        let session = names::session_of_run(&name);
         if merged || session.map_or(Ok(false), |s| is_ended(inner, &view.state, &s, &is_named))? {
             inner.backend.remove(&name)?;
         }

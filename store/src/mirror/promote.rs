@@ -83,11 +83,9 @@ impl Inner {
         let named: BTreeSet<&SessionId> = index.packs().iter().map(|pack| &pack.name.session).collect();
         let of_pack =
             |name: &str| name.strip_prefix(names::PACKS)?.parse::<PackName>().ok().map(|p| p.session);
-        let of_run =
-            |name: &str| name.strip_prefix(names::RUNS)?.rsplit_once('-')?.0.parse::<SessionId>().ok();
         for area in [names::PACKS, names::RUNS] {
             for entry in self.backend.list_all(area)? {
-                let session = of_pack(&entry.name).or_else(|| of_run(&entry.name));
+                let session = of_pack(&entry.name).or_else(|| names::session_of_run(&entry.name));
                 if let Some(session) = session.filter(|s| !named.contains(s))
                     && !self.backend.exists(&names::decision(&session))?
                 {

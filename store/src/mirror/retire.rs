@@ -147,15 +147,12 @@ impl Job<'_> {
         }
         let named: BTreeSet<&String> =
             state.runs.iter().chain(state.rows.values().flat_map(|row| &row.runs)).collect();
-        let of_session = |name: &str| -> Option<SessionId> {
-            name.strip_prefix(names::RUNS)?.rsplit_once('-')?.0.parse().ok()
-        };
         let mut runs = Vec::new();
         join(self.source.as_ref(), self.dest.as_ref(), names::RUNS, &mut |side| {
             if let Side::Dest(entry) = side
                 && !named.contains(&entry.name)
                 && (needless.runs.contains(&entry.name)
-                    || of_session(&entry.name).is_some_and(|s| needless.sessions.contains(&s)))
+                    || names::session_of_run(&entry.name).is_some_and(|s| needless.sessions.contains(&s)))
             {
                 runs.push(entry.name);
             }
