@@ -8,8 +8,10 @@
 mod absolute;
 mod compare;
 mod corpora;
+mod link;
 mod measure;
 mod n8n;
+mod place;
 mod postgres;
 mod scale;
 mod service;
@@ -17,11 +19,14 @@ mod steps;
 mod tools;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
 use crate::corpora::Corpus;
+use crate::link::Line;
+use crate::place::Place;
 use crate::tools::Tool;
 
 /// What is measured, and where.
@@ -69,6 +74,12 @@ struct Args {
     /// Only these tools.
     #[arg(long, value_delimiter = ',')]
     tools: Vec<String>,
+    /// Repositories in an S3 server at the end of a line that takes so many megabytes per second in each direction.
+    #[arg(long)]
+    line: Option<u64>,
+    /// Milliseconds from a question to its answer on that line.
+    #[arg(long, default_value_t = 30, requires = "line")]
+    round_trip: u64,
     /// The program that is measured.
     #[arg(long, default_value = "target/release/chronos")]
     program: PathBuf,
@@ -78,6 +89,12 @@ struct Args {
 }
 
 impl Args {
+    fn place(&self) -> Result<Place> {
+        let Some(megabytes) = self.line else { return Ok(Place::Folder) };
+        let round_trip = Duration::from_millis(self.round_trip);
+        Place::bucket(Line { round_trip, bytes_per_second: megabytes * 1_000_000 })
+    }
+
     fn corpora(&self) -> Vec<Corpus> {
         let tree = self.tree.clone().map(|first| Corpus::Tree { first, next: self.next.clone() });
         tree.into_iter()
@@ -101,7 +118,7 @@ fn main() -> Result<()> {
         None => tempfile::tempdir(),
     }
     .context("no scratch folder")?;
-    let mut tools = Tool::installed(&std::fs::canonicalize(&args.program)?);
+    let mut tools = Tool::installed(&std::fs::canonicalize(&args.program)?, &args.place()?);
     tools.retain(|tool| args.tools.is_empty() || args.tools.contains(&tool.name));
     if !args.chunks.is_empty() {
         return scales(&tools, &args.chunks, scratch.path());

@@ -24,6 +24,8 @@ pub(crate) struct Step {
     pub(crate) rss_kib: u64,
     /// Growth of the repository in bytes.
     pub(crate) stored: i64,
+    /// Requests to the store of the repository, if it takes requests.
+    pub(crate) requests: Option<u64>,
     /// Of a prune: how many bytes are left beyond what a fresh repository takes.
     pub(crate) beyond_fresh: Option<i64>,
 }
@@ -50,16 +52,19 @@ pub(crate) fn du(folder: &Path) -> Result<u64> {
 pub(crate) fn print(corpus: &Corpus, steps: &[Step]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n{}\n", corpus.describe())?;
-    writeln!(out, "| step | tool | wall s | CPU s | MB per CPU s | stored MB | peak MiB |")?;
-    writeln!(out, "| --- | --- | ---: | ---: | ---: | ---: | ---: |")?;
+    let far = steps.iter().any(|s| s.requests.is_some());
+    let (head, rule) = if far { (" requests |", " ---: |") } else { ("", "") };
+    writeln!(out, "| step | tool | wall s | CPU s | MB per CPU s | stored MB | peak MiB |{head}")?;
+    writeln!(out, "| --- | --- | ---: | ---: | ---: | ---: | ---: |{rule}")?;
     let first = steps.first().map(|s| s.tool.clone()).unwrap_or_default();
     for name in steps.iter().filter(|s| s.tool == first).map(|s| s.name) {
         for s in steps.iter().filter(|s| s.name == name) {
             let beyond = |bytes: i64| format!(", {:+.2} MB beyond a fresh repository", bytes as f64 / 1e6);
             let left = s.beyond_fresh.map(beyond).unwrap_or_default();
+            let requests = s.requests.map(|n| format!(" {n} |")).unwrap_or_default();
             writeln!(
                 out,
-                "| {}{} | {} | {:.2} | {:.2} | {:.0} | {:+.2} | {:.0} |",
+                "| {}{} | {} | {:.2} | {:.2} | {:.0} | {:+.2} | {:.0} |{requests}",
                 s.name,
                 left,
                 s.tool,

@@ -38,14 +38,14 @@ pub(crate) fn run(tool: &Tool, corpus: &Corpus, place: &Path) -> Result<Vec<Step
         steps.push(tool.step("check, all data", &Action::Check, place, bytes)?);
     }
     steps.push(tool.step("forget and prune", &Action::Prune, place, bytes)?);
-    let repository = place.join("repository");
-    let left = du(&repository)?.cast_signed();
-    fs::remove_dir_all(&repository)?;
+    let left = tool.repository.stored(place)?.cast_signed();
+    tool.repository.clear(place)?;
     tool.init(place)?;
     let fresh = tool.step("the same in a fresh repository", &Action::Backup(&data), place, bytes)?;
     if let Some(prune) = steps.last_mut() {
-        prune.beyond_fresh = Some(left - du(&repository)?.cast_signed());
+        prune.beyond_fresh = Some(left - tool.repository.stored(place)?.cast_signed());
     }
     steps.push(fresh);
+    tool.repository.clear(place)?;
     Ok(steps)
 }

@@ -1,5 +1,6 @@
 //! How each program is called: with zstd at about level 3, encryption, and no cache but its own.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::measure::{Step, du};
+use chronos_tests::S3_BUCKET;
+
+use crate::measure::Step;
+use crate::place::Place;
 
 /// Where the configuration of `chronos` lies below the folder that is its home.
 pub(crate) const CONFIG: &str = ".config/chronos/chronos.toml";
@@ -26,6 +30,8 @@ pub(crate) struct Tool {
     pub(crate) name: String,
     program: PathBuf,
     kind: Kind,
+    /// Where its repository is.
+    pub(crate) repository: Place,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,9 +60,14 @@ pub(crate) enum Action<'a> {
 
 impl Tool {
     /// `chronos`, and the others that can be started.
-    pub(crate) fn installed(chronos: &Path) -> Vec<Self> {
-        let mut tools =
-            vec![Self { name: "chronos".into(), program: chronos.to_owned(), kind: Kind::Chronos }];
+    pub(crate) fn installed(chronos: &Path, repository: &Place) -> Vec<Self> {
+        let tool = |name: &str, program: &Path, kind| Self {
+            name: name.into(),
+            program: program.to_owned(),
+            kind,
+            repository: repository.clone(),
+        };
+        let mut tools = vec![tool("chronos", chronos, Kind::Chronos)];
         for (name, kind, version) in [
             ("bupstash", Kind::Bupstash, "--version"),
             ("restic", Kind::Restic, "version"),
@@ -65,8 +76,10 @@ impl Tool {
         ] {
             let started =
                 Command::new(name).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status();
-            if started.is_ok_and(|status| status.success()) {
-                tools.push(Self { name: name.into(), program: name.into(), kind });
+            // Borg and bupstash know no object stores.
+            let fits = matches!(repository, Place::Folder) || matches!(kind, Kind::Restic | Kind::Rustic);
+            if fits && started.is_ok_and(|status| status.success()) {
+                tools.push(tool(name, Path::new(name), kind));
             }
         }
         tools
@@ -78,8 +91,11 @@ impl Tool {
     }
 
     fn environment(&self, command: &mut Command, place: &Path) {
-        let (repository, cache) = (place.join("repository"), place.join("cache"));
+        let (repository, cache) = (self.location(place), place.join("cache"));
         command.env("HOME", place).env("XDG_CACHE_HOME", &cache).env("XDG_STATE_HOME", place.join("state"));
+        if let Place::Bucket(bucket) = &self.repository {
+            command.envs(bucket.variables());
+        }
         match self.kind {
             Kind::Chronos => {
                 command.env("CHRONOS_REPO", repository).env("CHRONOS_KEY_FILE", place.join("key"))
@@ -96,6 +112,27 @@ impl Tool {
         };
     }
 
+    /// Its repository, in its own words.
+    fn location(&self, place: &Path) -> OsString {
+        let Place::Bucket(bucket) = &self.repository else { return place.join("repository").into() };
+        let endpoint = &bucket.endpoint;
+        match self.kind {
+            Kind::Restic => format!("s3:{endpoint}/{S3_BUCKET}/restic").into(),
+            Kind::Rustic => "opendal:s3".into(),
+            _ => format!("s3://{S3_BUCKET}/{}?endpoint={endpoint}", self.name).into(),
+        }
+    }
+
+    /// Writes what a program wants to read of its repository from a file.
+    fn configure(&self, place: &Path) -> Result<()> {
+        let (Place::Bucket(bucket), Kind::Rustic) = (&self.repository, self.kind) else { return Ok(()) };
+        let options = format!(
+            "[repository.options]\nbucket = \"{S3_BUCKET}\"\nroot = \"/rustic\"\nendpoint = \"{}\"\nregion = \"us-east-1\"\n",
+            bucket.endpoint
+        );
+        lay(&place.join(".config/rustic/rustic.toml"), &options)
+    }
+
     /// Makes an empty repository in `place`.
     pub(crate) fn init(&self, place: &Path) -> Result<()> {
         let line = match self.kind {
@@ -104,6 +141,7 @@ impl Tool {
             Kind::Borg => "$P init -e repokey-blake2",
             Kind::Bupstash => "$P init && rm -f $HOME/key && $P new-key -o $HOME/key",
         };
+        self.configure(place)?;
         let output = self.shell(line, place).output()?;
         ensure!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
@@ -158,8 +196,8 @@ impl Tool {
         place: &Path,
         bytes: u64,
     ) -> Result<Step> {
-        let repository = place.join("repository");
-        let before = du(&repository)?;
+        let before = self.repository.stored(place)?;
+        self.repository.take_requests();
         let (figures, line) = (place.join("figures"), self.line(action));
         let mut command = Command::new("/usr/bin/time");
         self.environment(&mut command, place);
@@ -184,7 +222,8 @@ impl Tool {
             wall,
             cpu: user.parse::<f64>()? + system.parse::<f64>()?,
             rss_kib: rss.parse()?,
-            stored: du(&repository)?.cast_signed() - before.cast_signed(),
+            stored: self.repository.stored(place)?.cast_signed() - before.cast_signed(),
+            requests: self.repository.take_requests(),
             beyond_fresh: None,
         })
     }

@@ -8,6 +8,7 @@ use crate::backend::{BackendError, BackendExt, Durability};
 use crate::decision::Decision;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::SessionId;
+use crate::lanes::{AT_ONCE, spread};
 use crate::log::{LogRecord, Record};
 use crate::marks::LogHead;
 use crate::names;
@@ -106,35 +107,45 @@ impl Inner {
                 None => self.monitor.problem(&format!("{} is no decision: it is left alone", entry.name)),
             }
         }
-        let held = self.catalogue.get_decisions(&wanted);
+        for wanted in wanted.chunks(AT_ONCE) {
+            self.fold_decisions(&mut state, wanted)?;
+        }
+        Ok(state)
+    }
+
+    /// Takes the decisions of some sessions in.
+    fn fold_decisions(&self, state: &mut State, sessions: &[SessionId]) -> Result<()> {
+        let held: Vec<_> = sessions.iter().zip(self.catalogue.get_decisions(sessions)).collect();
+        let found = spread(self.backend.lanes(), &held, &|(session, held)| -> Result<_> {
+            let known = held.as_ref().and_then(|bytes| Decision::decode(&self.keys, session, bytes).ok());
+            if let Some(decision) = known {
+                return Ok((decision, None));
+            }
+            let bytes = self.read(&names::decision(session))?;
+            Ok((Decision::decode(&self.keys, session, &bytes)?, Some(bytes)))
+        });
         let mut fresh = Vec::new();
-        for (session, held) in wanted.into_iter().zip(held) {
-            let known = held.and_then(|bytes| Decision::decode(&self.keys, &session, &bytes).ok());
-            let outcome = match known {
-                Some(decision) => state.fold(&decision),
-                None => self.read(&names::decision(&session)).and_then(|bytes| {
-                    state.fold(&Decision::decode(&self.keys, &session, &bytes)?)?;
-                    fresh.push((session.clone(), bytes));
-                    Ok(())
-                }),
-            };
-            match outcome {
+        for (session, found) in sessions.iter().zip(found) {
+            let folded: Result<()> = found.and_then(|(decision, bytes)| {
+                state.fold(&decision)?;
+                fresh.extend(bytes.map(|bytes| (session.clone(), bytes)));
+                Ok(())
+            });
+            match folded {
                 Err(e) if e.kind() == ErrorKind::Damaged => {
-                    if let Some(amended) = self.amended(&session)? {
+                    if let Some(amended) = self.amended(session)? {
                         state.fold(&amended)?;
                         continue;
                     }
                     // The others can be listed and restored all the same.
                     self.monitor.problem(&format!("{e}: its snapshot cannot be listed"));
-                    state.unreadable.insert(session);
+                    state.unreadable.insert(session.clone());
                 }
                 outcome => outcome?,
             }
         }
-        if !fresh.is_empty() {
-            self.catalogue.put_decisions(&fresh);
-        }
-        Ok(state)
+        self.catalogue.put_decisions(&fresh);
+        Ok(())
     }
 
     /// Looks again at decisions that could not be read: whoever brings one back from a copy gets its snapshot back.
@@ -165,9 +176,12 @@ impl Inner {
     /// Every announced session that has no decision.
     pub(crate) fn undecided(&self) -> Result<Vec<SessionId>> {
         let announced = self.backend.list_all(names::SESSIONS)?;
+        let sessions = announced.iter().filter_map(|e| names::session_of(names::SESSIONS, &e.name));
+        let sessions: Vec<SessionId> = sessions.collect();
+        let decided = spread(self.backend.lanes(), &sessions, &|s| self.backend.exists(&names::decision(s)));
         let mut undecided = Vec::new();
-        for session in announced.iter().filter_map(|e| names::session_of(names::SESSIONS, &e.name)) {
-            if !self.backend.exists(&names::decision(&session))? {
+        for (session, is_decided) in sessions.into_iter().zip(decided) {
+            if !is_decided? {
                 undecided.push(session);
             }
         }

@@ -22,6 +22,7 @@ mod hashed;
 mod id;
 mod index;
 mod keys;
+mod lanes;
 mod local;
 mod log;
 mod marks;

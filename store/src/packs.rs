@@ -13,6 +13,7 @@ use crate::crypto::{Capsule, Keys, SessionKeys};
 use crate::error::{Error, Result};
 use crate::format::{FOOTER_BYTES, Footer, Frame, Toc, open_frame};
 use crate::id::{ChunkId, PackName};
+use crate::lanes::spread;
 
 use crate::names;
 
@@ -83,6 +84,11 @@ impl Packs {
         }
     }
 
+    /// How many reads are best under way at a time.
+    pub(crate) fn lanes(&self) -> usize {
+        self.backend.lanes()
+    }
+
     /// Bytes read until now.
     pub(crate) fn bytes_read(&self) -> u64 {
         self.bytes_read.load(Ordering::Relaxed)
@@ -134,29 +140,43 @@ impl Packs {
         let held: Vec<_> = wanted.iter().map(|(name, _)| self.held(name)).collect();
         let absent = wanted.iter().zip(&held).filter(|(_, held)| held.is_none());
         let absent: Vec<PackName> = absent.map(|((name, _), _)| name.clone()).collect();
-        let mut known = catalogue.get_tocs(&absent).into_iter();
+        let known: HashMap<PackName, Vec<u8>> = absent
+            .iter()
+            .zip(catalogue.get_tocs(&absent))
+            .filter_map(|(name, end)| Some((name.clone(), end?)))
+            .collect();
+        let wanted: Vec<_> = wanted.iter().zip(held).collect();
+        let found = spread(self.lanes(), &wanted, &|((name, size), held)| match held {
+            Some(toc) => Ok((Arc::clone(toc), None)),
+            None => self.toc_from(known.get(name), name, *size),
+        });
         let mut fresh = Vec::new();
-        let mut found = Vec::with_capacity(wanted.len());
-        for ((name, size), held) in wanted.iter().zip(held) {
-            if let Some(toc) = held {
-                found.push(Ok(toc));
-                continue;
-            }
-            let known = known.next().flatten();
-            let object = names::pack(name);
-            let known = known.and_then(|end| PackToc::decode(object.clone(), &self.keys, *size, &end).ok());
-            let toc = match known {
-                Some(toc) => Ok(toc),
-                None => self.read_end(&object, *size).and_then(|end| {
-                    let toc = PackToc::decode(object, &self.keys, *size, &end)?;
-                    fresh.push((name.clone(), end));
-                    Ok(toc)
-                }),
-            };
-            found.push(toc.map(|toc| self.hold(name, toc)));
+        let mut tocs = Vec::with_capacity(wanted.len());
+        for (((name, _), _), found) in wanted.into_iter().zip(found) {
+            tocs.push(found.map(|(toc, end)| {
+                fresh.extend(end.map(|end| (name.clone(), end)));
+                toc
+            }));
         }
         catalogue.put_tocs(&fresh);
-        found
+        tocs
+    }
+
+    /// A table of contents from what the catalogue knew, or else as it is stored; then with its bytes, for the catalogue.
+    fn toc_from(
+        &self,
+        known: Option<&Vec<u8>>,
+        name: &PackName,
+        size: u64,
+    ) -> Result<(Arc<PackToc>, Option<Vec<u8>>)> {
+        let object = names::pack(name);
+        let known = known.and_then(|end| PackToc::decode(object.clone(), &self.keys, size, end).ok());
+        if let Some(toc) = known {
+            return Ok((self.hold(name, toc), None));
+        }
+        let end = self.read_end(&object, size)?;
+        let toc = PackToc::decode(object, &self.keys, size, &end)?;
+        Ok((self.hold(name, toc), Some(end)))
     }
 
     /// Whether the table of contents of a pack is in memory.

@@ -196,7 +196,8 @@ impl Reader {
         RefList::decode(&self.read(ChunkKind::Refs, id)?)
     }
 
-    /// Reads many `Data` chunks in the order in which they lie, each frame once, on `threads` threads.
+    /// Reads many `Data` chunks in the order in which they lie, each frame once, on `threads` threads, or more where the storage is far
+    /// away.
     ///
     /// `sink` gets token and bytes, from any thread, in any order; a chunk wanted several times is
     /// handed out several times. Every byte is checked: a chunk by its id, a part by its mark if it has one, and then the
@@ -214,7 +215,7 @@ impl Reader {
         let failures = Mutex::new(Vec::new());
         let mut located = self.locate(wanted, &mut lock(&failures))?;
         located.sort_unstable_by_key(|l| l.place);
-        let threads = threads.max(1);
+        let threads = threads.max(self.packs.lanes()).max(1);
         let groups = in_turns(&groups(&located, threads), threads);
         let next = AtomicUsize::new(0);
         let work = || -> Result<()> {

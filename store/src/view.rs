@@ -9,15 +9,13 @@ use crate::decision::own_packs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChunkId, ChunkKind, SessionId, SnapshotId};
 use crate::index::{Index, IndexBuilder, RunSource, StoredRun};
+use crate::lanes::{AT_ONCE, spread};
 use crate::names;
 use crate::packs::Packs;
 use crate::reader::Reader;
 use crate::repository::Inner;
 use crate::state::State;
 use crate::visited::ChunkSet;
-
-/// Tables of contents taken from the catalogue at once: some megabytes.
-const TOCS_AT_ONCE: usize = 64;
 
 /// A snapshot as the repository keeps it: what was committed, and what the log said of it since.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,8 +204,11 @@ impl View {
     fn build_index(&self, opened: &dyn Fn(&StoredRun)) -> Result<Index> {
         let packs = &self.inner.packs;
         let mut builder = IndexBuilder::new(&self.state);
-        for run in self.state.runs.iter().chain(self.state.rows.values().flat_map(|r| &r.runs)) {
-            match self.inner.runs.get(run, &|| self.open_run(run)) {
+        let runs: Vec<_> =
+            self.state.runs.iter().chain(self.state.rows.values().flat_map(|r| &r.runs)).collect();
+        let open = |run: &&String| self.inner.runs.get(run, &|| self.open_run(run));
+        for (run, opened_run) in runs.iter().zip(spread(self.inner.backend.lanes(), &runs, &open)) {
+            match opened_run {
                 Ok(run) => {
                     opened(&run);
                     builder.add_run(RunSource::new(run));
@@ -221,7 +222,7 @@ impl View {
         }
         let own = self.state.rows.iter().flat_map(|(session, row)| own_packs(session, &row.packs));
         let own: Vec<_> = own.filter(|(name, _)| !self.state.swept.contains(name)).collect();
-        for some in own.chunks(TOCS_AT_ONCE) {
+        for some in own.chunks(AT_ONCE) {
             let tocs = packs.tocs(&self.inner.catalogue, some);
             for ((name, size), toc) in some.iter().zip(tocs) {
                 match toc {

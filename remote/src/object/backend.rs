@@ -24,6 +24,9 @@ use crate::runtime;
 /// Most names in one answer; none gives more.
 const PAGE: usize = 1000;
 
+/// Calls under way at a time: with objects of 16 MiB a line of 1 Gbit/s and 100 ms is full.
+const LANES: usize = 4;
+
 /// How long a server may think before it answers, or pause within an answer.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -163,6 +166,10 @@ impl Backend for ObjectBackend {
     /// A request is answered once its object is safe, and shows everywhere.
     fn sync(&self) -> BackendResult<()> {
         Ok(())
+    }
+
+    fn lanes(&self) -> usize {
+        LANES
     }
 
     fn location(&self) -> String {

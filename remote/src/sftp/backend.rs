@@ -12,6 +12,7 @@ use chronos_store::backend::{
 use super::command::SshCommand;
 use super::list::Wanted;
 use super::place::Place;
+use super::pool::CONNECTIONS_MAX;
 use crate::location::SftpPlace;
 use crate::runtime;
 
@@ -91,6 +92,10 @@ impl Backend for SftpBackend {
             }
             Upkeep::ReleaseReserve | Upkeep::RefillReserve => Ok(0),
         }
+    }
+
+    fn lanes(&self) -> usize {
+        CONNECTIONS_MAX
     }
 
     fn location(&self) -> String {

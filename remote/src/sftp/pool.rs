@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::failure::Failure;
 
 /// Most connections; servers let in ten at a time that have not said yet who they are.
-const CONNECTIONS_MAX: usize = 4;
+pub(super) const CONNECTIONS_MAX: usize = 4;
 
 /// The connections.
 #[derive(Debug)]

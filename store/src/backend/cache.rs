@@ -262,6 +262,10 @@ impl Backend for CacheBackend {
         Some(Arc::clone(&self.inner))
     }
 
+    fn lanes(&self) -> usize {
+        self.inner.lanes()
+    }
+
     fn location(&self) -> String {
         self.inner.location()
     }

@@ -208,6 +208,10 @@ impl Backend for FaultBackend {
         self.run(Method::Maintain, "", || self.inner.maintain(work))
     }
 
+    fn lanes(&self) -> usize {
+        self.inner.lanes()
+    }
+
     fn location(&self) -> String {
         self.inner.location()
     }

@@ -180,6 +180,11 @@ pub trait Backend: Send + Sync + Debug {
         Ok(0)
     }
 
+    /// How many calls are best under way at a time: more than one where each waits for a network longer than it works.
+    fn lanes(&self) -> usize {
+        1
+    }
+
     /// The same storage without the copies that are kept nearer; `None` if there are none.
     fn stored(&self) -> Option<Arc<dyn Backend>> {
         None

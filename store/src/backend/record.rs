@@ -131,6 +131,10 @@ impl Backend for RecordBackend {
         outcome
     }
 
+    fn lanes(&self) -> usize {
+        self.inner.lanes()
+    }
+
     fn location(&self) -> String {
         self.inner.location()
     }

@@ -116,6 +116,10 @@ impl Backend for RetryBackend {
         self.inner.maintain(work)
     }
 
+    fn lanes(&self) -> usize {
+        self.inner.lanes()
+    }
+
     fn location(&self) -> String {
         self.inner.location()
     }

@@ -95,6 +95,10 @@ impl Backend for ThrottleBackend {
         self.inner.maintain(work)
     }
 
+    fn lanes(&self) -> usize {
+        self.inner.lanes()
+    }
+
     fn location(&self) -> String {
         self.inner.location()
     }

@@ -110,6 +110,10 @@ impl Backend for UnsoundBackend {
         self.inner.maintain(work)
     }
 
+    fn lanes(&self) -> usize {
+        self.inner.lanes()
+    }
+
     fn location(&self) -> String {
         self.inner.location()
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::PruneReport;
+use super::sweep::remove_packs;
 use crate::backend::{BackendError, BackendExt, Entry};
 use crate::decision::{Decision, Outcome};
 use crate::error::{Error, ErrorKind, Result};
@@ -42,18 +43,15 @@ fn orphaned_packs(inner: &Arc<Inner>, report: &mut PruneReport) -> Result<()> {
     let sessions: BTreeSet<&SessionId> = named.iter().map(|name| &name.session).collect();
     let is_named = |session: &SessionId| sessions.contains(session);
     for (session, packs) in by_session {
-        let orphans: Vec<_> = packs.into_iter().filter(|(name, _)| !named.contains(name)).collect();
+        let orphans: Vec<Entry> =
+            packs.into_iter().filter(|(name, _)| !named.contains(name)).map(|(_, entry)| entry).collect();
         if orphans.is_empty()
             || undecided.contains(&session)
             || !is_ended(inner, &view.state, &session, &is_named)?
         {
             continue;
         }
-        for (_, entry) in orphans {
-            inner.backend.remove(&entry.name)?;
-            report.packs_deleted += 1;
-            report.bytes_freed += entry.size;
-        }
+        remove_packs(inner, &orphans, report)?;
     }
     Ok(())
 }

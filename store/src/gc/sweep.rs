@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::mark::Marks;
 use super::{PruneOptions, PruneReport, expired, pending, roots};
-use crate::backend::BackendExt;
+use crate::backend::{BackendExt, Entry};
 use crate::error::{Error, Result};
 use crate::id::PackName;
+use crate::lanes::spread;
 use crate::log::Record;
 use crate::names;
 use crate::repository::Inner;
@@ -116,16 +117,19 @@ fn delete_swept(inner: &Inner, view: &View, report: &mut PruneReport) -> Result<
         return Ok(());
     }
     // Runs may name packs that are long gone.
-    let stored: BTreeSet<String> =
-        inner.backend.list_all(names::PACKS)?.into_iter().map(|e| e.name).collect();
-    for object in view.state.swept.iter().map(names::pack).filter(|object| stored.contains(object)) {
-        let size = match inner.backend.stat(&object) {
-            Err(crate::backend::BackendError::NotFound(_)) => continue,
-            size => size?,
-        };
-        inner.backend.remove(&object)?;
+    let stored = inner.backend.list_all(names::PACKS)?;
+    let swept: BTreeSet<String> = view.state.swept.iter().map(names::pack).collect();
+    let gone: Vec<Entry> = stored.into_iter().filter(|entry| swept.contains(&entry.name)).collect();
+    remove_packs(inner, &gone, report)
+}
+
+/// Removes packs, and counts them.
+pub(super) fn remove_packs(inner: &Inner, packs: &[Entry], report: &mut PruneReport) -> Result<()> {
+    let removed = spread(inner.backend.lanes(), packs, &|entry| inner.backend.remove(&entry.name));
+    for (entry, removed) in packs.iter().zip(removed) {
+        removed?;
         report.packs_deleted += 1;
-        report.bytes_freed += size;
+        report.bytes_freed += entry.size;
     }
     Ok(())
 }

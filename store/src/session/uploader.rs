@@ -1,4 +1,4 @@
-//! Writes full packs in the background: one at a time, one more waiting.
+//! Writes full packs in the background: as many at a time as the storage has lanes; no other waits.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -8,29 +8,39 @@ use crate::backend::{Backend, BackendError, BackendExt, Durability};
 use crate::error::{Error, Result};
 use crate::packs::lock;
 
-/// Packs that wait behind the one being written; each is 16 MiB of memory.
-const WAITING: usize = 0;
-
 type Job = (String, Vec<u8>);
 
 /// The way of packs to the backend. After one failure everything fails.
 #[derive(Debug)]
 pub(super) struct Uploader {
+    works: Arc<Works>,
+    threads: Mutex<Option<Threads>>,
+}
+
+/// What the threads work with.
+#[derive(Debug)]
+struct Works {
     backend: Arc<dyn Backend>,
-    thread: Mutex<Option<(SyncSender<Job>, JoinHandle<()>)>>,
-    failure: Arc<Mutex<Option<BackendError>>>,
-    /// The memory of the last pack written, for the next one.
-    spare: Arc<Mutex<Option<Vec<u8>>>>,
+    failure: Mutex<Option<BackendError>>,
+    /// The memory of packs that are written, for the next ones.
+    spare: Mutex<Vec<Vec<u8>>>,
+}
+
+#[derive(Debug)]
+struct Threads {
+    sender: SyncSender<Job>,
+    handles: Vec<JoinHandle<()>>,
 }
 
 impl Uploader {
     pub(super) fn new(backend: Arc<dyn Backend>) -> Self {
-        Self { backend, thread: Mutex::default(), failure: Arc::default(), spare: Arc::default() }
+        let works = Works { backend, failure: Mutex::default(), spare: Mutex::default() };
+        Self { works: Arc::new(works), threads: Mutex::default() }
     }
 
     /// An empty buffer of at least `capacity` bytes.
     pub(super) fn buffer(&self, capacity: usize) -> Vec<u8> {
-        match lock(&self.spare).take() {
+        match lock(&self.works.spare).pop() {
             Some(mut spare) if spare.capacity() >= capacity => {
                 spare.clear();
                 spare
@@ -42,54 +52,60 @@ impl Uploader {
 
     /// The failure of an earlier write, if there was one; every thread is told the same.
     pub(super) fn check(&self) -> Result<()> {
-        match lock(&self.failure).as_ref() {
+        match lock(&self.works.failure).as_ref() {
             Some(failure) => Err(failure.again().into()),
             None => Ok(()),
         }
     }
 
-    /// Hands a pack over; waits while another is being written.
+    /// Hands a pack over; waits while all lanes are taken.
     pub(super) fn send(&self, object: String, bytes: Vec<u8>) -> Result<()> {
         self.check()?;
-        let sender = {
-            let mut thread = lock(&self.thread);
-            if thread.is_none() {
-                let (sender, receiver) = sync_channel(WAITING);
-                let (backend, failure) = (Arc::clone(&self.backend), Arc::clone(&self.failure));
-                let spare = Arc::clone(&self.spare);
-                let run = move || write(backend.as_ref(), &receiver, &failure, &spare);
-                *thread = Some((sender, std::thread::spawn(run)));
-            }
-            thread.as_ref().map(|(sender, _)| sender.clone())
-        };
-        match sender.map(|s| s.send((object, bytes))) {
-            Some(Ok(())) => Ok(()),
-            _ => self.check().and(Err(Error::Invalid("the writing thread ended".into()))),
+        let sender = lock(&self.threads).get_or_insert_with(|| self.start()).sender.clone();
+        match sender.send((object, bytes)) {
+            Ok(()) => Ok(()),
+            Err(_) => self.check().and(Err(Error::Invalid("the writing threads ended".into()))),
         }
     }
 
     /// Waits until everything is written.
     pub(super) fn drain(&self) -> Result<()> {
-        if let Some((sender, thread)) = lock(&self.thread).take() {
+        if let Some(Threads { sender, handles }) = lock(&self.threads).take() {
             drop(sender);
-            thread.join().map_err(|_| Error::Invalid("the writing thread panicked".into()))?;
+            // All of them are waited for, whatever became of the first.
+            if handles.into_iter().map(JoinHandle::join).filter(Result::is_err).count() > 0 {
+                return Err(Error::Invalid("a writing thread panicked".into()));
+            }
         }
         self.check()
     }
+
+    fn start(&self) -> Threads {
+        // No pack waits behind those that are being written: each is 16 MiB of memory.
+        let (sender, receiver) = sync_channel(0);
+        let receiver = Arc::new(Mutex::new(receiver));
+        let handles = (0..self.works.backend.lanes().max(1)).map(|_| {
+            let (works, receiver) = (Arc::clone(&self.works), Arc::clone(&receiver));
+            std::thread::spawn(move || works.write_all(&receiver))
+        });
+        Threads { sender, handles: handles.collect() }
+    }
 }
 
-fn write(
-    backend: &dyn Backend,
-    jobs: &Receiver<Job>,
-    failure: &Mutex<Option<BackendError>>,
-    spare: &Mutex<Option<Vec<u8>>>,
-) {
-    for (object, bytes) in jobs {
-        if let Err(e) = backend.create(&object, &bytes, Durability::Deferred) {
-            *lock(failure) = Some(e);
-            // Dropping the receiver tells the senders.
-            return;
+impl Works {
+    fn write_all(&self, jobs: &Mutex<Receiver<Job>>) {
+        loop {
+            let job = lock(jobs).recv();
+            let Ok((object, bytes)) = job else { return };
+            // After a failure what still comes is let go, so that nobody waits for a thread that ended.
+            if lock(&self.failure).is_some() {
+                continue;
+            }
+            if let Err(e) = self.backend.create(&object, &bytes, Durability::Deferred) {
+                lock(&self.failure).get_or_insert(e);
+                continue;
+            }
+            lock(&self.spare).push(bytes);
         }
-        *lock(spare) = Some(bytes);
     }
 }

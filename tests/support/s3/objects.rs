@@ -1,13 +1,14 @@
 //! The objects of the S3 server for tests: in memory, every answer as Amazon gives it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt;
 use s3s::dto::{
-    CommonPrefix, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput, GetObjectOutput,
+    CommonPrefix, DeleteObjectInput, DeleteObjectOutput, ETag, GetBucketLocationInput,
+    GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput,
     HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, Object, PutObjectInput,
     PutObjectOutput, StreamingBlob,
 };
@@ -122,6 +123,20 @@ impl S3 for Objects {
         Ok(S3Response::with_status(DeleteObjectOutput::default(), http::StatusCode::NO_CONTENT))
     }
 
+    async fn head_bucket(
+        &self,
+        request: S3Request<HeadBucketInput>,
+    ) -> S3Result<S3Response<HeadBucketOutput>> {
+        of_bucket(&request.input.bucket).map(|()| S3Response::new(HeadBucketOutput::default()))
+    }
+
+    async fn get_bucket_location(
+        &self,
+        request: S3Request<GetBucketLocationInput>,
+    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
+        of_bucket(&request.input.bucket).map(|()| S3Response::new(GetBucketLocationOutput::default()))
+    }
+
     async fn list_objects_v2(
         &self,
         request: S3Request<ListObjectsV2Input>,
@@ -137,11 +152,27 @@ impl S3 for Objects {
         let from = after.map_or(Bound::Included(prefix.clone()), Bound::Excluded);
         let content = self.content();
         let mut all = content.range((from, Bound::Unbounded)).take_while(|(key, _)| key.starts_with(&prefix));
-        let page: Vec<(&String, &Bytes)> = all.by_ref().take(limit).collect();
-        let is_truncated = all.next().is_some();
-        let next = page.last().filter(|_| is_truncated).map(|(key, _)| (*key).clone());
-        // Nothing here asks for folders.
-        assert!(delimiter.is_none());
+        let folder = |key: &String| {
+            let delimiter = delimiter.as_deref().filter(|delimiter| !delimiter.is_empty())?;
+            let end = key.get(prefix.len()..)?.find(delimiter)?;
+            key.get(..prefix.len() + end + delimiter.len()).map(str::to_owned)
+        };
+        let (mut page, mut folders, mut next) = (Vec::new(), BTreeSet::new(), None);
+        let mut is_truncated = false;
+        for (key, bytes) in all.by_ref() {
+            let folder = folder(key);
+            let is_known = folder.as_ref().is_some_and(|folder| folders.contains(folder));
+            if !is_known && page.len() + folders.len() == limit {
+                is_truncated = true;
+                break;
+            }
+            match folder {
+                Some(folder) => drop(folders.insert(folder)),
+                None => page.push((key, bytes)),
+            }
+            next = Some(key.clone());
+        }
+        let next = next.filter(|_| is_truncated);
         let object = |(key, bytes): (&String, &Bytes)| Object {
             key: Some(key.clone()),
             size: i64::try_from(bytes.len()).ok(),
@@ -150,14 +181,16 @@ impl S3 for Objects {
             ..Object::default()
         };
         Ok(S3Response::new(ListObjectsV2Output {
-            key_count: i32::try_from(page.len()).ok(),
+            key_count: i32::try_from(page.len() + folders.len()).ok(),
             max_keys: i32::try_from(limit).ok(),
             is_truncated: Some(is_truncated),
             next_continuation_token: next,
             name: Some(bucket),
             prefix: Some(prefix),
             contents: Some(page.into_iter().map(object).collect()),
-            common_prefixes: None::<Vec<CommonPrefix>>,
+            common_prefixes: Some(
+                folders.into_iter().map(|prefix| CommonPrefix { prefix: Some(prefix) }).collect(),
+            ),
             ..ListObjectsV2Output::default()
         }))
     }
