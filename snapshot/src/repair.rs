@@ -42,8 +42,8 @@ pub fn repair_snapshot(
     mode: RewriteMode,
     session: &SessionOptions,
 ) -> Result<SnapshotRepair> {
-    let view = repository.view()?;
-    let tree = Tree::new(view.stored_reader(), snapshot.manifest.tree);
+    let view = repository.as_stored().view()?;
+    let tree = Tree::new(view.reader(), snapshot.manifest.tree);
     let mut report = SnapshotRepair::default();
     for_each_good(&tree, &mut report, &mut |_, _| Ok(()))?;
     if report.lost.is_empty() || mode == RewriteMode::DryRun {

@@ -40,7 +40,8 @@ pub enum Depth {
     Everything,
 }
 
-/// Looks at everything that a restore of `snapshot` needs.
+/// Looks at everything that a restore of `snapshot` needs. It proves what is stored if repository and view are of
+/// [`Repository::as_stored`].
 pub fn verify(
     repository: &Repository,
     view: &Arc<View>,
@@ -57,7 +58,7 @@ pub fn verify(
         errors.errors.into_iter().for_each(|finding| add(&mut report, finding));
     }
     if depth == Depth::Everything {
-        let reader = view.stored_reader();
+        let reader = view.reader();
         let tree = Tree::new(reader.clone(), manifest.tree);
         let window = Window::default();
         let (seen, nodes) = (view.chunk_set()?, HashSet::new());

@@ -71,14 +71,17 @@ impl Inner {
         if let Some(bytes) = self.catalogue.get_state(&record.state) {
             return self.decode_state(record, &bytes);
         }
-        let bytes = self.read(&record.state)?;
+        let (state, bytes) = self.packs.opened(&|read| {
+            let bytes = read(&record.state, None)?;
+            Ok((self.decode_state(record, &bytes)?, bytes))
+        })?;
         self.catalogue.put_state(&record.state, &bytes);
-        self.decode_state(record, &bytes)
+        Ok(state)
     }
 
-    /// The state that a record names, as it is stored.
+    /// The state that a record names, whatever the catalogue knows of it.
     pub(crate) fn stored_state(&self, record: &LogRecord) -> Result<State> {
-        self.decode_state(record, &self.read(&record.state)?)
+        self.packs.opened(&|read| self.decode_state(record, &read(&record.state, None)?))
     }
 
     fn decode_state(&self, record: &LogRecord, bytes: &[u8]) -> Result<State> {
@@ -121,8 +124,7 @@ impl Inner {
             if let Some(decision) = known {
                 return Ok((decision, None));
             }
-            let bytes = self.read(&names::decision(session))?;
-            Ok((Decision::decode(&self.keys, session, &bytes)?, Some(bytes)))
+            self.read_decision(session).map(|(decision, bytes)| (decision, Some(bytes)))
         });
         let mut fresh = Vec::new();
         for (session, found) in sessions.iter().zip(found) {
@@ -264,11 +266,6 @@ impl Inner {
                 Ok(true)
             }
             Err(BackendError::AlreadyExists(_)) => {
-                // A server on the way may have sent the same twice: then it is this one's own that is there.
-                let there = LogRecord::decode(&self.keys, n, &self.read(&names::log(n))?);
-                if there.is_ok_and(|there| there.state == name) {
-                    return Ok(true);
-                }
                 // Nobody names this state; if it stays, a prune finds it among the old ones.
                 self.backend.remove(&name)?;
                 Ok(false)
@@ -279,11 +276,18 @@ impl Inner {
 
     /// Decisions by session, for whoever needs more than the view shows.
     pub(crate) fn decision(&self, session: &SessionId) -> Result<Option<Decision>> {
-        match self.read(&names::decision(session)) {
-            Ok(bytes) => Decision::decode(&self.keys, session, &bytes).map(Some),
+        match self.read_decision(session) {
             Err(Error::Missing { .. }) => Ok(None),
-            Err(e) => Err(e),
+            decision => decision.map(|(decision, _)| Some(decision)),
         }
+    }
+
+    /// A decision, and its bytes.
+    fn read_decision(&self, session: &SessionId) -> Result<(Decision, Vec<u8>)> {
+        self.packs.opened(&|read| {
+            let bytes = read(&names::decision(session), None)?;
+            Ok((Decision::decode(&self.keys, session, &bytes)?, bytes))
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::backend::{Backend, BackendError};
+use crate::backend::{Backend, BackendError, BackendResult};
 use crate::catalogue::Catalogue;
 use crate::crypto::{Capsule, Keys, SessionKeys};
 use crate::error::{Error, Result};
@@ -53,6 +53,9 @@ impl PackToc {
     }
 }
 
+/// How an object is read: name, and range or all of it.
+pub(crate) type Read<'r> = dyn Fn(&str, Option<Range<u64>>) -> Result<Vec<u8>> + 'r;
+
 /// Reads packs of one repository.
 #[derive(Debug)]
 pub(crate) struct Packs {
@@ -94,9 +97,33 @@ impl Packs {
         self.bytes_read.load(Ordering::Relaxed)
     }
 
+    /// The same packs as they are stored: past all copies, and all that was read before.
+    pub(crate) fn as_stored(&self) -> Self {
+        let backend = self.backend.stored().unwrap_or_else(|| Arc::clone(&self.backend));
+        Self::new(backend, Arc::clone(&self.keys))
+    }
+
     /// Reads a range of an object; what is missing is [`Error::Missing`].
     pub(crate) fn read(&self, object: &str, range: Option<Range<u64>>) -> Result<Vec<u8>> {
-        let bytes = self.backend.read(object, range).map_err(|e| match e {
+        self.counted(self.backend.read(object, range))
+    }
+
+    /// Opens what it reads with the function that is given. What turns out damaged is asked of the store once more if it came from a
+    /// copy: it may have been mended since.
+    pub(crate) fn opened<T>(&self, open: &dyn Fn(&Read<'_>) -> Result<T>) -> Result<T> {
+        match open(&|object, range| self.read(object, range)) {
+            Err(Error::Damaged { .. } | Error::TooNew { .. }) if self.backend.stored().is_some() => {
+                open(&|object, range| match self.backend.read_anew(object, range.clone()) {
+                    Some(bytes) => self.counted(bytes),
+                    None => self.read(object, range),
+                })
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn counted(&self, bytes: BackendResult<Vec<u8>>) -> Result<Vec<u8>> {
+        let bytes = bytes.map_err(|e| match e {
             BackendError::NotFound(name) => Error::missing(name),
             BackendError::OutOfRange { name, size } => {
                 Error::damaged(name, format!("it has only {size} bytes"))
@@ -120,15 +147,12 @@ impl Packs {
                 other => Error::Backend(other),
             })?,
         };
-        let end = self.read_end(&object, size)?;
-        Ok(self.hold(name, PackToc::decode(object, &self.keys, size, &end)?))
+        Ok(self.hold(name, self.opened_toc(object, size)?.0))
     }
 
     /// The table of contents of a pack as it is stored now, whatever was read of it before.
     pub(crate) fn stored_toc(&self, name: &PackName, size: u64) -> Result<Arc<PackToc>> {
-        let object = names::pack(name);
-        let end = self.read_end(&object, size)?;
-        Ok(self.hold(name, PackToc::decode(object, &self.keys, size, &end)?))
+        Ok(self.hold(name, self.opened_toc(names::pack(name), size)?.0))
     }
 
     /// The tables of contents of many packs, in their order; what the catalogue does not know is read and put there.
@@ -174,9 +198,7 @@ impl Packs {
         if let Some(toc) = known {
             return Ok((self.hold(name, toc), None));
         }
-        let end = self.read_end(&object, size)?;
-        let toc = PackToc::decode(object, &self.keys, size, &end)?;
-        Ok((self.hold(name, toc), Some(end)))
+        self.opened_toc(object, size).map(|(toc, end)| (self.hold(name, toc), Some(end)))
     }
 
     /// Whether the table of contents of a pack is in memory.
@@ -209,15 +231,32 @@ impl Packs {
         toc
     }
 
-    /// The end of a pack: table of contents and footer.
-    fn read_end(&self, object: &str, size: u64) -> Result<Vec<u8>> {
-        let tail = self.read(object, Some(size.saturating_sub(TAIL_BYTES)..size))?;
-        let footer = Footer::decode(object, size, &tail)?;
-        let wanted = footer.toc_length as usize + FOOTER_BYTES;
-        match tail.len().checked_sub(wanted).and_then(|start| tail.get(start..)) {
-            Some(end) => Ok(end.to_vec()),
-            None => self.read(object, Some(footer.toc_offset..size)),
-        }
+    /// Reads and opens the end of a pack, table of contents and footer; with its bytes.
+    fn opened_toc(&self, object: String, size: u64) -> Result<(PackToc, Vec<u8>)> {
+        self.opened(&|read| {
+            let tail = read(&object, Some(size.saturating_sub(TAIL_BYTES)..size))?;
+            let footer = Footer::decode(&object, size, &tail)?;
+            let wanted = footer.toc_length as usize + FOOTER_BYTES;
+            let end = match tail.len().checked_sub(wanted).and_then(|start| tail.get(start..)) {
+                Some(end) => end.to_vec(),
+                None => read(&object, Some(footer.toc_offset..size))?,
+            };
+            Ok((PackToc::decode(object.clone(), &self.keys, size, &end)?, end))
+        })
+    }
+
+    /// Reads a frame of a pack and opens it.
+    pub(crate) fn frame(&self, pack: &PackToc, frame: &Frame) -> Result<Vec<u8>> {
+        self.opened(&|read| self.open(pack, frame, read(&pack.object, Some(frame.range()))?))
+    }
+
+    /// The same, before it as it is stored.
+    pub(crate) fn sealed_frame(&self, pack: &PackToc, frame: &Frame) -> Result<(Vec<u8>, Vec<u8>)> {
+        self.opened(&|read| {
+            let sealed = read(&pack.object, Some(frame.range()))?;
+            let plain = self.open(pack, frame, sealed.clone())?;
+            Ok((sealed, plain))
+        })
     }
 
     /// Opens a frame from its sealed bytes.

@@ -168,9 +168,7 @@ impl Reader {
                 return Ok(Arc::clone(plain));
             }
         }
-        let packs = &self.packs;
-        let sealed = packs.read(&toc.object, Some(frame.offset..frame.offset + u64::from(frame.sealed)))?;
-        let plain = Arc::new(packs.open(toc, frame, sealed)?);
+        let plain = Arc::new(self.packs.frame(toc, frame)?);
         let mut frames = lock(&self.frames);
         frames.bytes += plain.len();
         let now = frames.clock;
@@ -319,7 +317,7 @@ impl Reader {
     /// As many of the first requests as one read of bounded length serves.
     fn one_read<'g>(toc: &PackToc, group: &'g [Located]) -> (&'g [Located], &'g [Located]) {
         let span = |l: &Located| {
-            toc.toc.frames.get(usize::from(l.place.frame)).map(|f| (f.offset, f.offset + u64::from(f.sealed)))
+            toc.toc.frames.get(usize::from(l.place.frame)).map(|f| (f.range().start, f.range().end))
         };
         let Some((start, mut end)) = group.first().and_then(span) else { return (group, &[]) };
         let mut count = 0;
@@ -345,7 +343,7 @@ impl Reader {
         let start = frame_of(toc, first.place.frame)?.0.offset;
         let (end_frame, _) = frame_of(toc, last.place.frame)?;
         let packs = &self.packs;
-        let bytes = packs.read(&toc.object, Some(start..end_frame.offset + u64::from(end_frame.sealed)))?;
+        let bytes = packs.read(&toc.object, Some(start..end_frame.range().end))?;
         for same in group.chunk_by(|a, b| a.place.frame == b.place.frame) {
             let Some(one) = same.first() else { continue };
             let (frame, chunks) = frame_of(toc, one.place.frame)?;

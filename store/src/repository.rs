@@ -159,7 +159,7 @@ impl Repository {
         let (slot, secrets) = crate::keys::unlock(backend.as_ref(), secret, &fit, options.monitor.as_ref())?;
         let keys = Arc::new(Keys::new(&secrets));
         let OpenOptions { dirs, env, monitor } = options;
-        let folders = Folders::new(&dirs.cache, &dirs.state, config.id);
+        let folders = Folders::new(&dirs.cache, &dirs.state, config.id, &backend.location());
         let catalogue =
             Catalogue::new(folders.cache(), *blake3::keyed_hash(&secrets.master, b"catalogue").as_bytes());
         let packs = Arc::new(Packs::new(Arc::clone(&backend), Arc::clone(&keys)));
@@ -187,11 +187,11 @@ impl Repository {
         Self { inner: Arc::new(Inner { monitor, shared: Arc::clone(&self.inner.shared) }) }
     }
 
-    /// The same repository, read as it is stored: past all copies that are kept nearer, so that what is found right is right there.
+    /// The same repository, read as it is stored: past all that is kept nearer or was read before, so that what is found right is
+    /// right there.
     pub fn as_stored(&self) -> Self {
-        let Some(backend) = self.inner.backend.stored() else { return self.clone() };
         let (monitor, inner) = (Arc::clone(&self.inner.monitor), &self.inner);
-        let packs = Arc::new(Packs::new(Arc::clone(&backend), Arc::clone(&inner.keys)));
+        let backend = inner.backend.stored().unwrap_or_else(|| Arc::clone(&inner.backend));
         let shared = Arc::new(Shared {
             backend,
             keys: Arc::clone(&inner.keys),
@@ -202,9 +202,9 @@ impl Repository {
             folders: inner.folders.clone(),
             host: inner.host.clone(),
             env: inner.env.clone(),
-            packs,
+            packs: Arc::new(inner.packs.as_stored()),
             runs: OpenRuns::default(),
-            catalogue: inner.catalogue.again(),
+            catalogue: Catalogue::none(),
             mirror_of: Mutex::default(),
         });
         Self { inner: Arc::new(Inner { monitor, shared }) }

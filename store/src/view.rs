@@ -11,7 +11,6 @@ use crate::id::{ChunkId, ChunkKind, SessionId, SnapshotId};
 use crate::index::{Index, IndexBuilder, RunSource, StoredRun};
 use crate::lanes::{AT_ONCE, spread};
 use crate::names;
-use crate::packs::Packs;
 use crate::reader::Reader;
 use crate::repository::Inner;
 use crate::state::State;
@@ -146,15 +145,6 @@ impl View {
     /// A reader of chunks.
     pub fn reader(self: &Arc<Self>) -> Reader {
         Reader::new(Arc::clone(self), Arc::clone(&self.inner.packs))
-    }
-
-    /// A reader that reads past all copies that are kept nearer, for proof.
-    pub fn stored_reader(self: &Arc<Self>) -> Reader {
-        let packs = match self.inner.backend.stored() {
-            Some(backend) => Arc::new(Packs::new(backend, Arc::clone(&self.inner.keys))),
-            None => Arc::clone(&self.inner.packs),
-        };
-        Reader::new(Arc::clone(self), packs)
     }
 
     /// Where all chunks lie, for whoever deletes or rewrites: fails if anything that counts cannot be read.

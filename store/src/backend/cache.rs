@@ -1,8 +1,9 @@
 //! Wrapper that keeps local copies of what is read again and again: decisions, states, index, small packs and the ends of large ones.
 //!
-//! Objects are write-once and their names are used once, so a copy stays right; that an object is gone shows in lists, and in its
-//! content that is not kept. Whoever wants proof of what is stored reads past the copies ([`Backend::stored`]). Every copy is bound to
-//! the repository, its name and range by a checksum; one that does not fit is replaced. The folder may be deleted at any moment.
+//! Objects are write-once, so a copy stays right; that an object is gone shows in lists, and in its content that is not kept. Only a
+//! damaged object is ever written anew under its name: whoever reads something damaged asks again ([`Backend::read_anew`]), and
+//! whoever wants proof of what is stored reads past the copies ([`Backend::stored`]). Every copy is bound to the repository, its name
+//! and range by a checksum; one that does not fit is replaced. The folder may be deleted at any moment.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -94,7 +95,7 @@ impl CacheBackend {
     /// A part that is kept.
     fn part(&self, name: &str, part: Range<u64>) -> BackendResult<Vec<u8>> {
         let is_kept = part.end.saturating_sub(part.start) <= COPY_BYTES_MAX;
-        let copy_name = self.copy_name(&format!("{name} {} {}", part.start, part.end)).filter(|_| is_kept);
+        let copy_name = self.part_name(name, &part).filter(|_| is_kept);
         if let Some(bytes) = copy_name.as_deref().and_then(|copy_name| self.copy(copy_name)) {
             return Ok(bytes);
         }
@@ -106,6 +107,29 @@ impl CacheBackend {
             self.keep(&copy_name, &bytes);
         }
         Ok(bytes)
+    }
+
+    /// Drops the copies from which a read of an object is served; `false` if none are kept of such a read.
+    fn drop_copies(&self, name: &str, range: Option<&Range<u64>>) -> bool {
+        let size = self.sizes().remove(name);
+        let area = name.split_once('/').map_or(name, |(area, _)| area);
+        let whole = size.and_then(|size| self.whole_name(name, size));
+        let names = match (area, range) {
+            ("snap", None) => [whole, None],
+            ("state", None) => [self.copy_name(name), None],
+            ("index", Some(part)) => [self.part_name(name, part), None],
+            ("packs", Some(part)) => [whole, self.part_name(name, part)],
+            _ => return false,
+        };
+        for copy_name in names.iter().flatten() {
+            // One that cannot be removed is believed again: a cache folder that cannot be written has to be deleted by a person.
+            let _ = self.copies.remove(copy_name);
+        }
+        true
+    }
+
+    fn part_name(&self, name: &str, part: &Range<u64>) -> Option<String> {
+        self.copy_name(&format!("{name} {} {}", part.start, part.end))
     }
 
     fn whole_name(&self, name: &str, size: u64) -> Option<String> {
@@ -240,6 +264,8 @@ impl Backend for CacheBackend {
             _ => None,
         };
         if let Some(copy_name) = copy_name {
+            // Of a damaged object that was removed to be written anew.
+            let _ = self.copies.remove(&copy_name);
             self.keep(&copy_name, bytes);
         }
         Ok(())
@@ -264,6 +290,10 @@ impl Backend for CacheBackend {
 
     fn lanes(&self) -> usize {
         self.inner.lanes()
+    }
+
+    fn read_anew(&self, name: &str, range: Option<Range<u64>>) -> Option<BackendResult<Vec<u8>>> {
+        self.drop_copies(name, range.as_ref()).then(|| self.read(name, range))
     }
 
     fn location(&self) -> String {
@@ -354,6 +384,17 @@ mod tests {
         assert_eq!(stored.read("snap/s", None).unwrap(), b"wrong");
         assert!(matches!(stored.read("state/a", None), Err(BackendError::NotFound(_))));
         assert!(matches!(cache.stat("state/a"), Err(BackendError::NotFound(_))));
+    }
+
+    #[test]
+    fn what_is_written_anew_replaces_its_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, _, cache) = setup(dir.path(), 1 << 30);
+        for bytes in [b"first", b"other"] {
+            cache.remove("snap/s").unwrap();
+            cache.write_new("snap/s", bytes, Durability::Now).unwrap();
+            assert_eq!(cache.read("snap/s", None).unwrap(), bytes);
+        }
     }
 
     #[test]

@@ -25,14 +25,16 @@ pub trait BackendExt: Backend {
         Ok(all)
     }
 
-    /// Creates an object like [`Backend::write_new`], and settles a failure that leaves open whether it is there.
+    /// Creates an object like [`Backend::write_new`], and settles a failure that leaves open whose object is there: also
+    /// [`BackendError::AlreadyExists`], since a server on the way may have sent the same twice.
     ///
     /// The object is read back: if its bytes are these, it counts as written (and is made durable if that was
-    /// asked for). So `bytes` must hold something that no other writer would choose.
+    /// asked for). So `bytes` must hold something that no other writer would choose, or be all that anyone would write there.
     fn create(&self, name: &str, bytes: &[u8], durability: Durability) -> BackendResult<()> {
         match self.write_new(name, bytes, durability) {
-            Err(e) if is_ambiguous(&e) => settle(self, name, bytes, durability, e),
-            outcome => outcome,
+            Ok(()) => Ok(()),
+            Err(e @ BackendError::Invalid(_)) => Err(e),
+            Err(e) => settle(self, name, bytes, durability, e),
         }
     }
 
@@ -47,11 +49,6 @@ pub trait BackendExt: Backend {
 }
 
 impl<B: Backend + ?Sized> BackendExt for B {}
-
-/// Whether a failed write may nevertheless have made the object.
-pub(super) fn is_ambiguous(error: &BackendError) -> bool {
-    !matches!(error, BackendError::AlreadyExists(_) | BackendError::Invalid(_))
-}
 
 /// Looks whether the object that a failed write was to make is there with these bytes.
 pub(super) fn settle<B: Backend + ?Sized>(

@@ -15,6 +15,8 @@ pub enum Fault {
     Error(io::ErrorKind),
     /// It is done, and fails all the same: the answer got lost.
     LostAnswer(io::ErrorKind),
+    /// It is done twice, and the second answer is told: somebody on the way has repeated it.
+    Twice,
     /// The process dies before it: it is not done, and nothing after it either.
     StopBefore,
     /// The process dies after it: it is done, but reports failure, and nothing after it is done.
@@ -124,16 +126,16 @@ impl FaultBackend {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run<T>(
-        &self,
-        method: Method,
-        name: &str,
-        call: impl FnOnce() -> BackendResult<T>,
-    ) -> BackendResult<T> {
+    fn run<T>(&self, method: Method, name: &str, call: impl Fn() -> BackendResult<T>) -> BackendResult<T> {
         match self.next_fault(method, name) {
             None => call(),
             Some(Fault::Error(kind)) => Err(failure(name, kind)),
             Some(Fault::LostAnswer(kind)) => call().and_then(|_| Err(failure(name, kind))),
+            // What the first said nobody hears.
+            Some(Fault::Twice) => {
+                let _ = call();
+                call()
+            }
             Some(Fault::StopBefore) => Err(stopped(name)),
             Some(Fault::StopAfter) => call().and_then(|_| Err(stopped(name))),
         }
@@ -176,7 +178,7 @@ impl Backend for FaultBackend {
     }
 
     fn read(&self, name: &str, range: Option<Range<u64>>) -> BackendResult<Vec<u8>> {
-        self.run(Method::Read, name, || self.inner.read(name, range))
+        self.run(Method::Read, name, || self.inner.read(name, range.clone()))
     }
 
     fn write_new(&self, name: &str, bytes: &[u8], durability: Durability) -> BackendResult<()> {

@@ -190,6 +190,12 @@ pub trait Backend: Send + Sync + Debug {
         None
     }
 
+    /// Reads like [`Backend::read`], past the copies that are kept nearer, which it replaces; `None` if there are none of such an
+    /// object, so that asking again tells nothing new. For whoever read something damaged: it may have been mended since.
+    fn read_anew(&self, _name: &str, _range: Option<Range<u64>>) -> Option<BackendResult<Vec<u8>>> {
+        None
+    }
+
     /// Where this is, for people.
     fn location(&self) -> String;
 }

@@ -39,7 +39,8 @@ const CHECK_BYTES: usize = 4;
 /// The catalogue of one repository on this host. Every method works as well without one.
 #[derive(Debug)]
 pub struct Catalogue {
-    path: PathBuf,
+    /// Nowhere if nothing is to be kept.
+    path: Option<PathBuf>,
     key: [u8; 32],
     /// One transaction of this handle at a time.
     turn: Mutex<()>,
@@ -68,12 +69,12 @@ type Outcome<T> = Result<T, Failure>;
 impl Catalogue {
     /// The catalogue in the cache folder of a repository; `key` must be secret to the repository.
     pub fn new(cache: &Path, key: [u8; 32]) -> Self {
-        Self { path: cache.join("catalogue.redb"), key, turn: Mutex::default() }
+        Self { path: Some(cache.join("catalogue.redb")), key, turn: Mutex::default() }
     }
 
-    /// Another handle of the same.
-    pub fn again(&self) -> Self {
-        Self { path: self.path.clone(), key: self.key, turn: Mutex::default() }
+    /// One that knows nothing and keeps nothing, for whoever wants proof of what is stored.
+    pub fn none() -> Self {
+        Self { path: None, key: [0; 32], turn: Mutex::default() }
     }
 
     /// The decision of a session, as it was put.
@@ -108,7 +109,7 @@ impl Catalogue {
 
     /// Drops the tables of contents of packs that are gone.
     pub fn forget_tocs(&self, packs: &[PackName]) {
-        if !packs.is_empty() && self.path.exists() {
+        if !packs.is_empty() && self.exists() {
             self.run(|db| {
                 let transaction = db.begin_write()?;
                 {
@@ -141,11 +142,17 @@ impl Catalogue {
     /// Deletes the catalogue. It is made again as things are read.
     pub fn forget_everything(&self) {
         // If it cannot be deleted, its checks still keep anything wrong from being believed.
-        let _ = fs::remove_file(&self.path);
+        if let Some(path) = &self.path {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    fn exists(&self) -> bool {
+        self.path.as_ref().is_some_and(|path| path.exists())
     }
 
     fn get(&self, table: Table, keys: &[String]) -> Vec<Option<Vec<u8>>> {
-        if keys.is_empty() || !self.path.exists() {
+        if keys.is_empty() || !self.exists() {
             return vec![None; keys.len()];
         }
         let found = self.run(|db| {
@@ -196,7 +203,8 @@ impl Catalogue {
     }
 
     fn open(&self) -> Outcome<Database> {
-        if let Some(folder) = self.path.parent() {
+        let path = self.path.as_ref().ok_or(Failure::Unavailable)?;
+        if let Some(folder) = path.parent() {
             durable::create_folder(folder).map_err(|_| Failure::Unavailable)?;
         }
         let file = OpenOptions::new()
@@ -205,7 +213,7 @@ impl Catalogue {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(&self.path)
+            .open(path)
             .map_err(|_| Failure::Unavailable)?;
         file.try_lock().map_err(|_| Failure::Unavailable)?;
         if file.metadata().map_err(|_| Failure::Unavailable)?.len() > FILE_BYTES_MAX {
@@ -264,6 +272,10 @@ mod tests {
         n.to_le_bytes().repeat(20)
     }
 
+    fn path(catalogue: &Catalogue) -> &Path {
+        catalogue.path.as_deref().unwrap()
+    }
+
     fn filled(dir: &tempfile::TempDir) -> Catalogue {
         let catalogue = Catalogue::new(&dir.path().join("cache"), [5; 32]);
         let decisions: Vec<_> = (0..100).map(|n| (sid(n), value(n))).collect();
@@ -306,7 +318,7 @@ mod tests {
     fn a_file_held_by_another_process_is_worked_without() {
         let dir = tempfile::tempdir().unwrap();
         let catalogue = filled(&dir);
-        let holder = File::open(&catalogue.path).unwrap();
+        let holder = File::open(path(&catalogue)).unwrap();
         holder.lock().unwrap();
         assert_eq!(catalogue.get_decision(&sid(1)), None);
         catalogue.put_decisions(&[(sid(1), b"lost".to_vec())]);
@@ -320,7 +332,7 @@ mod tests {
         let catalogue = filled(&dir);
         let other = Catalogue::new(&dir.path().join("cache"), [6; 32]);
         assert_eq!(other.get_decision(&sid(1)), None);
-        assert!(!catalogue.path.exists());
+        assert!(!catalogue.exists());
         other.put_decisions(&[(sid(1), value(9))]);
         assert_eq!(other.get_decision(&sid(1)), Some(value(9)));
     }
@@ -329,7 +341,7 @@ mod tests {
     fn damage_anywhere_never_gives_a_wrong_value() {
         let dir = tempfile::tempdir().unwrap();
         let catalogue = filled(&dir);
-        let good = fs::read(&catalogue.path).unwrap();
+        let good = fs::read(path(&catalogue)).unwrap();
         let used: Vec<usize> = (0..good.len()).filter(|n| good[*n] != 0).collect();
         let mut rebuilt = 0;
         for round in 0..150_u32 {
@@ -342,12 +354,12 @@ mod tests {
                 1 => bad[place..].iter_mut().take(4096).for_each(|b| *b = 0),
                 _ => bad.truncate(place),
             }
-            fs::write(&catalogue.path, &bad).unwrap();
+            fs::write(path(&catalogue), &bad).unwrap();
             let sessions: Vec<_> = (0..100).map(sid).collect();
             for (n, found) in (0..).zip(catalogue.get_decisions(&sessions)) {
                 assert!(found.is_none_or(|found| found == value(n)), "round {round}, session {n}");
             }
-            rebuilt += u32::from(!catalogue.path.exists());
+            rebuilt += u32::from(!catalogue.exists());
             catalogue.put_decisions(&[(sid(7), value(7))]);
             catalogue.put_decisions(&[(sid(7), value(7))]);
             assert_eq!(catalogue.get_decision(&sid(7)), Some(value(7)), "works again, round {round}");

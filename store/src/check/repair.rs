@@ -191,9 +191,7 @@ fn salvage_pack(inner: &Inner, session: &Session, toc: &PackToc) -> Result<u64> 
         [ChunkKind::Data, ChunkKind::Refs, ChunkKind::Meta].map(|kind| (kind, session.writer(kind)));
     let mut saved = 0;
     for (_, frame, chunks) in toc.toc.iter() {
-        let sealed =
-            inner.packs.read(&toc.object, Some(frame.offset..frame.offset + u64::from(frame.sealed)));
-        let plain = match sealed.and_then(|sealed| inner.packs.open(toc, frame, sealed)) {
+        let plain = match inner.packs.frame(toc, frame) {
             Ok(plain) => plain,
             Err(e) if e.kind() == ErrorKind::Damaged => continue,
             Err(e) => return Err(e),

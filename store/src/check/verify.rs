@@ -16,13 +16,14 @@ use crate::visited::ChunkSet;
 const WINDOW: usize = FETCH_MAX / 4;
 
 impl Repository {
-    /// Checks everything below `roots`: presence only (`quick`), or every byte.
+    /// Checks everything below `roots`: presence only (`quick`), or every byte. It proves what is stored if the view is of
+    /// [`Repository::as_stored`].
     pub fn verify(&self, view: &Arc<View>, roots: &[ChunkId], quick: bool) -> Result<VerifyReport> {
         self.inner.monitor.phase("verify");
         let report = VerifyReport { verdict: Verdict::Verified, chunks: 0, bytes: 0, errors: Vec::new() };
         let mut verification = Verification {
             view,
-            reader: view.stored_reader(),
+            reader: view.reader(),
             quick,
             seen: ChunkSet::new(view.places()?),
             waiting: Vec::new(),

@@ -4,6 +4,8 @@
 //! A frame is `sealed u32 · raw u32 · codec u8 · kind u8 · chunks u16 · origin u16 · number u32`; a chunk is `id 32 · length u32`.
 //! Positions follow from order.
 
+use std::ops::Range;
+
 use super::wire::Wire;
 use crate::error::Result;
 use crate::id::{ChunkId, ChunkKind};
@@ -53,6 +55,13 @@ pub(crate) struct Frame {
     pub(crate) origin: u16,
     /// Number under which it was sealed.
     pub(crate) number: u32,
+}
+
+impl Frame {
+    /// Where its sealed bytes lie in the pack.
+    pub(crate) fn range(&self) -> Range<u64> {
+        self.offset..self.offset + u64::from(self.sealed)
+    }
 }
 
 /// One chunk.

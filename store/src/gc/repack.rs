@@ -97,13 +97,11 @@ fn copy_pack(
         if bytes == 0 {
             continue;
         }
-        let sealed =
-            view.inner.packs.read(&toc.object, Some(frame.offset..frame.offset + u64::from(frame.sealed)))?;
+        let (sealed, plain) = view.inner.packs.sealed_frame(toc, frame)?;
         if (u64::from(frame.raw) - bytes) as f64 <= writers.dead_max * f64::from(frame.raw) {
             session.move_frame(toc, frame, chunks, sealed)?;
             continue;
         }
-        let plain = view.inner.packs.open(toc, frame, sealed)?;
         let wanted: BTreeSet<ChunkId> = live.iter().map(|c| c.id).collect();
         for (id, bytes) in chunks_of(&plain, chunks).filter(|(id, _)| wanted.contains(id)) {
             writers.of(frame.kind).copy(&toc.object, id, bytes)?;

@@ -22,7 +22,8 @@ pub(crate) struct StoredRun {
 impl StoredRun {
     /// Opens the run `object` of `size` bytes.
     pub(crate) fn open(packs: &Packs, object: &str, size: u64) -> Result<Self> {
-        let index = RunIndex::open(object, packs.keys(), size, &|range| packs.read(object, Some(range)))?;
+        let index = packs
+            .opened(&|read| RunIndex::open(object, packs.keys(), size, &|range| read(object, Some(range))))?;
         Ok(Self { object: object.to_owned(), index, number: packs.blocks().number_run() })
     }
 
@@ -38,7 +39,7 @@ impl StoredRun {
 
     /// `false` if the id is certainly not here.
     pub(super) fn may_hold(&self, packs: &Packs, id: &ChunkId) -> Result<bool> {
-        self.index.may_hold(id, &|range| packs.read(&self.object, Some(range)))
+        packs.opened(&|read| self.index.may_hold(id, &|range| read(&self.object, Some(range))))
     }
 
     /// Lets the filters go until an id is asked for.
@@ -80,8 +81,10 @@ impl StoredRun {
         if let Some(block) = packs.blocks().get((self.number, number)) {
             return Ok(block);
         }
-        let sealed = packs.read(&self.object, Some(self.index.block_range(number)))?;
-        let block = Arc::new(self.index.open_block(number, sealed)?);
+        let range = self.index.block_range(number);
+        let block =
+            packs.opened(&|read| self.index.open_block(number, read(&self.object, Some(range.clone()))?))?;
+        let block = Arc::new(block);
         packs.blocks().hold((self.number, number), &block);
         Ok(block)
     }

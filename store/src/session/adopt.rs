@@ -78,11 +78,13 @@ impl Inner {
     /// What a decision of `outcome` says that names all packs of a session that are whole; writes runs if these are many.
     pub(crate) fn with_whole_packs(&self, session: &SessionId, outcome: Outcome) -> Result<Decision> {
         let prefix = format!("{}{session}/", names::PACKS);
+        // Whoever reads the decision relies on what is stored, not on what was read here before.
+        let stored = self.packs.as_stored();
         let own = Own::new(u32::from_le_bytes(self.env.random_bytes()?) | 1 << 31);
         for entry in self.backend.list_all(&prefix)? {
             let name = entry.name.strip_prefix(names::PACKS).unwrap_or_default().parse::<PackName>();
             let Ok(name) = name else { continue };
-            let toc = self.packs.toc(&name, Some(entry.size)).and_then(|toc| {
+            let toc = stored.toc(&name, Some(entry.size)).and_then(|toc| {
                 // Its writer may have died before it was safe; others rely on it once it is decided.
                 self.backend.maintain(Upkeep::TakeOver(&entry.name))?;
                 Ok(toc)

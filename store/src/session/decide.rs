@@ -102,8 +102,6 @@ impl Inner {
         let bytes = decision.encode(&self.keys, self.env.random_bytes()?)?;
         let name = names::decision(&decision.session);
         match self.backend.create(&name, &bytes, Durability::Now) {
-            // A server on the way may have sent the same twice: then it is this one's own that is there.
-            Err(BackendError::AlreadyExists(_)) if self.read(&name)? == bytes => Ok(bytes.len() as u64),
             Err(BackendError::AlreadyExists(_)) => Err(Error::SessionLost(decision.session.to_string())),
             outcome => outcome.map(|()| bytes.len() as u64).map_err(Into::into),
         }

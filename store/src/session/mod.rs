@@ -150,7 +150,7 @@ impl Session {
         Ok(())
     }
 
-    /// Takes a frame of another pack over as it is; its chunks become this session's.
+    /// Takes a frame of another pack, which was opened and is whole, over as it is; its chunks become this session's.
     pub(crate) fn move_frame(
         &self,
         from: &PackToc,
@@ -159,8 +159,6 @@ impl Session {
         bytes: Vec<u8>,
     ) -> Result<()> {
         self.beat()?;
-        // Opening it shows that what moves is whole.
-        self.inner.packs.open(from, frame, bytes.clone())?;
         let origin = from.toc.origins.get(usize::from(frame.origin));
         let origin = *origin.ok_or_else(|| Error::damaged(&from.object, "a frame names no origin"))?;
         chunks.iter().for_each(|chunk| {

@@ -3,11 +3,16 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::fixture::{Fixture, all_readable, begin, noise, snapshot, try_snapshot};
+use crate::fixture::{Fixture, KEY, all_readable, begin, noise, snapshot, try_snapshot};
 use crate::meanwhile::Meanwhile;
 
-use chronos_store::backend::{BackendExt, Fault, FaultBackend, FaultRule, Method};
-use chronos_store::{ChunkKind, Env, ErrorKind, Random, RefList, Repository, Result, Session, SystemRandom};
+use chronos_store::backend::{
+    Backend, BackendExt, CacheBackend, Fault, FaultBackend, FaultRule, LocalBackend, Method,
+};
+use chronos_store::{
+    ChunkKind, CreateOptions, Env, ErrorKind, Random, RefList, Repository, Result, Session, SyncOptions,
+    SystemRandom,
+};
 
 /// Random bytes, except where four are asked for: numbers.
 #[derive(Debug)]
@@ -141,4 +146,35 @@ fn knows(session: &Session, chunks: &[[u8; 4]]) -> bool {
     [0, 140_000, chunks.len() - 1]
         .iter()
         .all(|at| writer.usable(&writer.hash(&chunks[*at]).unwrap().id()).unwrap())
+}
+
+#[test]
+fn what_a_dead_session_uploaded_counts_as_it_is_stored_not_as_it_was_read_before() {
+    let fixture = Fixture::new();
+    let copies = fixture.dir.path().join("copies");
+    let cache: Arc<dyn Backend> = Arc::new(CacheBackend::new(fixture.shared(), &copies, 1 << 30));
+    let session = begin(&fixture.open_through(Arc::clone(&cache))).unwrap();
+    let chunks = upload_two_packs(&session);
+    drop(session);
+    let packs = fixture.backend.list_all("packs/").unwrap();
+    // As long as it was, and its copy is whole.
+    fixture.backend.damage(&packs[0].name, Some(&vec![0; packs[0].size as usize]));
+    assert_eq!(found(&fixture.open_through(cache), &chunks), [false, true]);
+}
+
+#[test]
+fn who_works_on_a_mirror_knows_nothing_of_the_dead_of_its_source() {
+    let fixture = Fixture::new();
+    let [source, mirror]: [Arc<dyn Backend>; 2] =
+        ["source", "mirror"].map(|name| Arc::new(LocalBackend::new(fixture.dir.path().join(name))) as _);
+    let repository =
+        Repository::create(Arc::clone(&source), &KEY, &CreateOptions::default(), fixture.options()).unwrap();
+    let session = begin(&repository).unwrap();
+    let chunks = upload_two_packs(&session);
+    drop(session);
+    repository.sync_to(Arc::clone(&mirror), &SyncOptions::default()).unwrap();
+    let independent = fixture.open_through(mirror);
+    independent.promote().unwrap();
+    snapshot(&independent, &[noise(9, 1000)], "there");
+    assert_eq!(found(&fixture.open_through(source), &chunks), [true, true]);
 }

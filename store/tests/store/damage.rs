@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::fixture::{Fixture, KEY, all_readable, noise, readable, snapshot};
 
-use chronos_store::backend::{Backend, BackendExt};
-use chronos_store::{ChunkKind, ErrorKind, OpenOptions, ReadData, Repository, Secret};
+use chronos_store::backend::{Backend, BackendExt, CacheBackend};
+use chronos_store::{ChunkId, ChunkKind, ErrorKind, OpenOptions, ReadData, Repository, Secret};
 
 fn only(fixture: &Fixture, prefix: &str) -> String {
     let entries = fixture.backend.list_all(prefix).unwrap();
@@ -162,4 +162,63 @@ fn a_check_does_not_believe_what_was_read_before() {
     fixture.backend.damage(&name, Some(&bytes));
     let report = fixture.open().check(ReadData::None).unwrap();
     assert!(report.errors.iter().any(|e| e.object == name), "{report:?}");
+}
+
+/// Opens it through copies of this host.
+fn open_cached(fixture: &Fixture) -> Repository {
+    let copies = fixture.dir.path().join("copies");
+    fixture.open_through(Arc::new(CacheBackend::new(fixture.shared(), &copies, 1 << 30)))
+}
+
+fn is_whole(repository: &Repository, ids: &[ChunkId]) -> bool {
+    let Ok(view) = repository.view() else { return false };
+    let reader = view.reader();
+    view.snapshots().count() == 1 && ids.iter().all(|id| reader.read(ChunkKind::Data, id).is_ok())
+}
+
+#[test]
+fn what_was_read_damaged_is_asked_for_once_more_after_it_was_mended() {
+    let mut noticed = std::collections::BTreeSet::new();
+    for sizes in [vec![3000], vec![1 << 20; 3]] {
+        for merged in [false, true] {
+            let fixture = Fixture::new();
+            let chunks: Vec<_> = (1..).zip(&sizes).map(|(seed, size)| noise(seed, *size)).collect();
+            let (ids, _) = snapshot(&fixture.open(), &chunks, "one");
+            if merged {
+                fixture.open().repair_index(false).unwrap();
+            }
+            for (name, good) in fixture.backend.content() {
+                let area = name.split_once('/').map_or("", |(area, _)| area);
+                if !["snap", "packs", "index", "state"].contains(&area) {
+                    continue;
+                }
+                let copy = fixture.fork();
+                let bad: Vec<u8> = good.iter().map(|byte| byte ^ 0x40).collect();
+                copy.backend.damage(&name, Some(&bad));
+                if !is_whole(&open_cached(&copy), &ids) {
+                    noticed.insert((merged, area.to_owned()));
+                }
+                copy.backend.damage(&name, Some(&good));
+                let repository = open_cached(&copy);
+                assert!(is_whole(&repository, &ids), "{name}");
+                readable(&repository, &ids, &chunks);
+            }
+        }
+    }
+    let areas: Vec<_> = noticed.iter().map(|(merged, area)| (*merged, area.as_str())).collect();
+    let read = [(false, "packs"), (false, "snap"), (true, "index"), (true, "packs"), (true, "state")];
+    assert_eq!(areas, read);
+}
+
+#[test]
+fn what_is_asked_for_as_stored_is_not_answered_from_what_was_read_before() {
+    let fixture = Fixture::new();
+    let chunks = [noise(1, 3000)];
+    let (ids, _) = snapshot(&fixture.open(), &chunks, "one");
+    let repository = fixture.open();
+    readable(&repository, &ids, &chunks);
+    let decision = only(&fixture, "snap/");
+    fixture.backend.damage(&decision, Some(b"other"));
+    assert!(is_whole(&repository, &ids), "the catalogue has it");
+    assert_eq!(repository.as_stored().view().unwrap().unreadable().count(), 1);
 }

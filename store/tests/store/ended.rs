@@ -9,7 +9,7 @@ use std::thread::{self, ThreadId};
 use crate::fixture::{Fixture, begin, noise};
 use crate::meanwhile::Meanwhile;
 
-use chronos_store::backend::{BackendExt, Method, RecordBackend};
+use chronos_store::backend::{BackendExt, Fault, FaultBackend, FaultRule, Method, RecordBackend};
 use chronos_store::{
     ChunkKind, CreateOptions, Env, Error, Random, Repository, Result, Session, SystemRandom,
 };
@@ -161,4 +161,17 @@ fn trees_of_repositories_that_share_the_chunk_secret_are_cut_alike_and_others_ar
     let [one, other, alike] = [one, other, alike].map(|f| begin(&f.open()).unwrap().boundary_key());
     assert_eq!(one, alike);
     assert_ne!(one, other);
+}
+
+#[test]
+fn what_a_server_on_the_way_sends_twice_is_known_as_ones_own() {
+    let fixture = Fixture::new();
+    let twice = FaultRule::always(Method::WriteNew, "", Fault::Twice);
+    let repository = fixture.open_through(Arc::new(FaultBackend::with_rule(fixture.shared(), twice)));
+    crate::fixture::snapshot(&repository, &[noise(1, 1000)], "one");
+    repository.repair_index(false).unwrap();
+    assert!(repository.claim_name("a").unwrap());
+    assert!(!repository.claim_name("a").unwrap());
+    assert_eq!(crate::fixture::all_readable(&fixture.open()), 1);
+    assert_eq!(fixture.backend.list_all("log/").unwrap().len(), 1);
 }
