@@ -58,13 +58,22 @@ impl Inner {
         for _ in 0..READS_MAX {
             let head = self.log_head()?;
             let Some(n) = head.length.checked_sub(1) else { return Ok(State { head, ..State::default() }) };
-            let record = LogRecord::decode(&self.keys, n, &self.read(&names::log(n))?)?;
-            match self.read_state(&record) {
+            match self.record(n).and_then(|record| self.read_state(&record)) {
                 Err(e @ Error::Missing { .. }) => last = e,
                 outcome => return outcome.map(|state| State { head, ..state }),
             }
         }
         Err(last)
+    }
+
+    /// Record `n`, the newest.
+    fn record(&self, n: u64) -> Result<LogRecord> {
+        if let Some(record) = lock(&self.newest).as_ref().filter(|record| record.n == n) {
+            return Ok(record.clone());
+        }
+        let record = LogRecord::decode(&self.keys, n, &self.read(&names::log(n))?)?;
+        *lock(&self.newest) = Some(record.clone());
+        Ok(record)
     }
 
     fn read_state(&self, record: &LogRecord) -> Result<State> {

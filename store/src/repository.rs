@@ -16,7 +16,7 @@ use crate::hashed::Hashed;
 use crate::id::{ChunkKind, RepositoryId, SnapshotId};
 use crate::index::OpenRuns;
 use crate::local::{Folders, Host};
-use crate::log::Change;
+use crate::log::{Change, LogRecord};
 use crate::monitor::Monitor;
 use crate::names;
 use crate::packs::{Packs, lock};
@@ -101,6 +101,8 @@ pub(crate) struct Shared {
     /// Runs that views hold open.
     pub(crate) runs: OpenRuns,
     pub(crate) catalogue: Catalogue,
+    /// The newest record that was read: records never change.
+    pub(crate) newest: Mutex<Option<LogRecord>>,
     /// What this was a mirror of when the log was last looked at.
     pub(crate) mirror_of: Mutex<Option<String>>,
 }
@@ -177,6 +179,7 @@ impl Repository {
             packs,
             runs: OpenRuns::default(),
             catalogue,
+            newest: Mutex::default(),
             mirror_of: Mutex::default(),
         });
         Ok(Self { inner: Arc::new(Inner { monitor, shared }) })
@@ -205,6 +208,7 @@ impl Repository {
             packs: Arc::new(inner.packs.as_stored()),
             runs: OpenRuns::default(),
             catalogue: Catalogue::none(),
+            newest: Mutex::default(),
             mirror_of: Mutex::default(),
         });
         Self { inner: Arc::new(Inner { monitor, shared }) }

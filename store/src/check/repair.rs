@@ -50,7 +50,7 @@ impl Repository {
             report.actions.push("merge all tables of contents and runs into new runs".into());
             if !dry_run {
                 // Runs may go while they are read, replaced by another merge.
-                inner.in_view(&mut |_| merge(inner, true))?;
+                inner.in_view(&mut |view| merge(inner, view, true))?;
             }
             return Ok(report);
         }

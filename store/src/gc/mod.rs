@@ -96,7 +96,8 @@ impl Repository {
         let mut marks = Marks::default();
         // First what earlier prunes left: on a full disk this gives room to copy.
         sweep::finish(inner, options, &mut marks, &mut report)?;
-        inner.in_view(&mut |_| rubbish::remove(inner, &mut report))?;
+        rubbish::remove(inner, &mut report)?;
+        let cleared = inner.log_len()?;
         let plan = inner.in_view(&mut |view| survey(view, options, &mut marks, &mut report))?;
         sweep::condemn(inner, &plan.delete, options, &mut marks)?;
         sweep::finish(inner, options, &mut marks, &mut report)?;
@@ -110,8 +111,11 @@ impl Repository {
         // Merging takes memory of its own.
         drop(marks);
         inner.packs.forget();
-        inner.in_view(&mut |_| merge(inner, false))?;
-        inner.in_view(&mut |_| rubbish::remove(inner, &mut report))?;
+        inner.in_view(&mut |view| merge(inner, view, false))?;
+        // Nothing becomes rubbish without a record that says so, or a session that ends: the next prune has that.
+        if inner.log_len()? != cleared {
+            rubbish::remove(inner, &mut report)?;
+        }
         upkeep(inner);
         Ok(report)
     }

@@ -31,20 +31,32 @@ pub(super) fn remove(inner: &Arc<Inner>, report: &mut PruneReport) -> Result<()>
 fn orphaned_packs(inner: &Arc<Inner>, report: &mut PruneReport) -> Result<()> {
     // Listed first: a pack that appears later belongs to a session that is left alone.
     let listed = inner.backend.list_all(names::PACKS)?;
-    let mut by_session: BTreeMap<SessionId, Vec<(PackName, Entry)>> = BTreeMap::new();
+    let undecided: BTreeSet<SessionId> = inner.undecided()?.into_iter().collect();
+    inner.in_view(&mut |view| orphaned_of(&listed, &undecided, view, report))
+}
+
+fn orphaned_of(
+    listed: &[Entry],
+    undecided: &BTreeSet<SessionId>,
+    view: &Arc<View>,
+    report: &mut PruneReport,
+) -> Result<()> {
+    let inner = &view.inner;
+    let mut by_session: BTreeMap<SessionId, Vec<(PackName, &Entry)>> = BTreeMap::new();
     for entry in listed {
         if let Some(Ok(name)) = entry.name.strip_prefix(names::PACKS).map(str::parse::<PackName>) {
             by_session.entry(name.session.clone()).or_default().push((name, entry));
         }
     }
-    let undecided: BTreeSet<SessionId> = inner.undecided()?.into_iter().collect();
-    let view = inner.view()?;
     let named: BTreeSet<&PackName> = view.index()?.packs().iter().map(|p| &p.name).collect();
     let sessions: BTreeSet<&SessionId> = named.iter().map(|name| &name.session).collect();
     let is_named = |session: &SessionId| sessions.contains(session);
     for (session, packs) in by_session {
-        let orphans: Vec<Entry> =
-            packs.into_iter().filter(|(name, _)| !named.contains(name)).map(|(_, entry)| entry).collect();
+        let orphans: Vec<Entry> = packs
+            .into_iter()
+            .filter(|(name, _)| !named.contains(name))
+            .map(|(_, entry)| entry.clone())
+            .collect();
         if orphans.is_empty()
             || undecided.contains(&session)
             || !is_ended(inner, &view.state, &session, &is_named)?
@@ -95,7 +107,7 @@ fn is_ended(
 /// Runs that neither the newest state nor an unmerged decision names, once nobody can name them any more.
 fn replaced_runs(inner: &Arc<Inner>) -> Result<()> {
     let listed = inner.backend.list_all(names::RUNS)?;
-    if !inner.undecided()?.is_empty() {
+    if listed.is_empty() || !inner.undecided()?.is_empty() {
         // A running session may still look into a run that was replaced meanwhile.
         return Ok(());
     }
@@ -104,17 +116,21 @@ fn replaced_runs(inner: &Arc<Inner>) -> Result<()> {
             view.state.runs.iter().chain(view.state.rows.values().flat_map(|r| &r.runs)).collect();
         listed.iter().map(|e| &e.name).filter(|n| !named.contains(n)).cloned().collect()
     };
-    let now = inner.view()?;
-    if unnamed(&now).is_empty() {
+    if unnamed(inner.view()?.as_ref()).is_empty() {
         return Ok(());
     }
     // A merge under way has runs that nobody names yet, and can publish only at the log length that it began from. One more
     // record, and what was listed and is still not named never will be.
-    let view = inner.append(&mut |_| Ok(Some(Record::Checkpoint)))?;
+    inner.append(&mut |_| Ok(Some(Record::Checkpoint)))?;
+    inner.in_view(&mut |view| remove_runs(inner, view, unnamed(view)))
+}
+
+/// Removes runs that nobody names and whose sessions are ended.
+fn remove_runs(inner: &Inner, view: &View, unnamed: Vec<String>) -> Result<()> {
     let sessions: BTreeSet<SessionId> =
         view.index()?.packs().iter().map(|pack| pack.name.session.clone()).collect();
     let is_named = |session: &SessionId| sessions.contains(session);
-    for name in unnamed(&view) {
+    for name in unnamed {
         let rest = name.strip_prefix(names::RUNS).unwrap_or_default();
         let is_hex = |h: &str| h.len() == 32 && h.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let merged = rest.strip_prefix("m-").is_some_and(is_hex);

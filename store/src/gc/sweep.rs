@@ -59,22 +59,22 @@ pub(super) fn finish(
     marks: &mut Marks,
     report: &mut PruneReport,
 ) -> Result<()> {
-    inner.in_view(&mut |_| finish_all(inner, options, marks, report))
+    inner.in_view(&mut |view| finish_all(inner, view, options, marks, report))
 }
 
 fn finish_all(
     inner: &Arc<Inner>,
+    view: &Arc<View>,
     options: &PruneOptions,
     marks: &mut Marks,
     report: &mut PruneReport,
 ) -> Result<()> {
-    let view = inner.view()?;
-    delete_swept(inner, &view, report)?;
+    delete_swept(inner, view, report)?;
     report.bytes_pending = 0;
     for condemned in &view.state.condemned {
         // G3, G4: sessions that began before the record and are not decided may rely on these packs.
         if pending::still_running(inner, condemned.n)? {
-            report.bytes_pending += bytes_of(&view, &condemned.packs)?;
+            report.bytes_pending += bytes_of(view, &condemned.packs)?;
             continue;
         }
         sweep(inner, condemned, options, marks, report)?;

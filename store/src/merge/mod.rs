@@ -26,8 +26,7 @@ use write::write_runs;
 const SESSIONS_MAX: usize = 32;
 
 /// Merges if there is reason to; everything if `always`.
-pub(crate) fn merge(inner: &Arc<Inner>, always: bool) -> Result<()> {
-    let view = inner.view()?;
+pub(crate) fn merge(inner: &Arc<Inner>, view: &Arc<View>, always: bool) -> Result<()> {
     let index = view.index_to_merge()?;
     let tables = always || view.state.rows.values().filter(|r| !r.packs.is_empty()).count() > SESSIONS_MAX;
     let chosen: Vec<&Source> =
@@ -45,11 +44,11 @@ pub(crate) fn merge(inner: &Arc<Inner>, always: bool) -> Result<()> {
         merged.added.extend(write_runs(inner, index, &sources, records_max)?);
         merged.replaced.extend(sources.into_iter().filter_map(Source::object).map(str::to_owned));
     }
-    merged.sessions = sessions(&view, tables)?;
+    merged.sessions = sessions(view, tables)?;
     // Runs of sessions that are not replaced become runs of the state as they are.
     let theirs = merged.sessions.iter().filter_map(|s| view.state.rows.get(s)).flat_map(|row| &row.runs);
     merged.adopted.extend(theirs.filter(|run| !merged.replaced.contains(*run)).cloned());
-    merged.publish(inner, &view).map(|_| ())
+    merged.publish(inner, view).map(|_| ())
 }
 
 /// Takes the tables of contents of unmerged sessions into one run (or a few), and leaves the runs that there are alone: what a

@@ -1,7 +1,7 @@
 //! W1 and W2: a session is announced, then learns what counts.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
@@ -85,9 +85,11 @@ impl Session {
                 packer,
                 lost: AtomicBool::new(false),
             });
+            let signs = Mutex::new(vec![names::session(&id)]);
             return Ok(Self {
                 inner,
                 id,
+                signs,
                 view,
                 keys,
                 level: options.level,
@@ -139,12 +141,16 @@ impl Inner {
         u64::try_from(self.env.clock.uptime().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// A sign of life of a running session: one more small object beside its announcement.
-    pub(super) fn heartbeat(&self, id: &SessionId) -> Result<()> {
+    /// Name for a sign of life of a running session.
+    pub(super) fn sign_of(&self, id: &SessionId) -> Result<String> {
         let beat = u32::from_le_bytes(self.env.random_bytes()?);
-        let name = format!("{}.{beat:08x}", names::session(id));
+        Ok(format!("{}.{beat:08x}", names::session(id)))
+    }
+
+    /// Gives a sign of life: one more small object beside the announcement.
+    pub(super) fn heartbeat(&self, sign: &str) -> Result<()> {
         let header = Header { kind: ObjectKind::Session, salt: self.env.random_bytes()? };
-        Ok(self.backend.create(&name, &header.encode(), Durability::Relaxed)?)
+        Ok(self.backend.create(sign, &header.encode(), Durability::Relaxed)?)
     }
 
     /// Removes a session's announcement and its signs of life.

@@ -74,7 +74,9 @@ impl Session {
     fn end(mut self) -> SessionStats {
         let (stats, inner) = (self.stats(), std::sync::Arc::clone(&self.inner));
         let lock = self.lock.take();
-        match inner.withdraw(&self.id) {
+        let withdrawn =
+            crate::packs::lock(&self.signs).iter().try_for_each(|sign| inner.backend.remove(sign));
+        match withdrawn {
             // Removes the lock's file: the session is over.
             Ok(()) => drop(lock),
             Err(e) => {

@@ -12,8 +12,8 @@ mod sealer;
 mod uploader;
 mod writer;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::format::{Frame, TocChunk};
 use crate::id::{ChunkId, ChunkKind, SessionId};
 use crate::local::SessionLock;
-use crate::packs::PackToc;
+use crate::packs::{PackToc, lock};
 use crate::repository::Inner;
 use crate::view::View;
 
@@ -87,6 +87,8 @@ pub struct Session {
     works: Arc<Works>,
     sealer: Sealer,
     counters: Arc<Counters>,
+    /// The announcement, and signs of life beside it.
+    signs: Mutex<Vec<String>>,
     /// When the last sign of life was given (ns since the kernel's start).
     beaten: AtomicU64,
     /// Held while the session runs, so that others on this host see that its owner is alive.
@@ -145,7 +147,10 @@ impl Session {
         let last = self.beaten.load(Ordering::Relaxed);
         let due = now.abs_diff(last) >= BEAT;
         if due && self.beaten.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            self.inner.heartbeat(&self.id)?;
+            let sign = self.inner.sign_of(&self.id)?;
+            // Noted first: it may be there although nobody says so.
+            lock(&self.signs).push(sign.clone());
+            self.inner.heartbeat(&sign)?;
         }
         Ok(())
     }

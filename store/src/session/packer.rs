@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use super::Counters;
+use super::decide::PACKS_NAMED_MAX;
 use super::own::Own;
 use super::uploader::Uploader;
 use crate::crypto::Capsule;
@@ -185,8 +186,12 @@ impl Packer {
         let object = names::pack(&name);
         let OpenPack { head, mut body, hash, toc } = pack;
         let tail = pack_tail(&object, &inner.keys, &head, &body, hash, &toc)?;
-        body.extend(tail);
+        body.extend_from_slice(&tail);
         let size = body.len() as u64;
+        if inner.backend.lanes() > 1 && (seq as usize) < PACKS_NAMED_MAX {
+            // The next session would ask far storage for it.
+            inner.catalogue.put_tocs(&[(name.clone(), tail)]);
+        }
         self.uploader.send(object, body)?;
         self.counters.packs_written.fetch_add(1, Ordering::Relaxed);
         self.counters.bytes_stored.fetch_add(size, Ordering::Relaxed);

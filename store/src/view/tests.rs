@@ -156,12 +156,12 @@ fn an_older_view_whose_runs_were_merged_away_asks_a_newer_one() {
     let fixture = fixture();
     let inner = &fixture.repository.inner;
     let (_, chunk, _) = snapshot(&fixture, b"content");
-    crate::merge::merge(inner, true).unwrap();
+    crate::merge::merge(inner, &inner.view().unwrap(), true).unwrap();
     let older = fixture.repository.view().unwrap();
     assert!(older.holds(ChunkKind::Data, &chunk).unwrap());
     let before = fixture.backend.list_all(names::RUNS).unwrap();
     snapshot(&fixture, b"other content");
-    crate::merge::merge(inner, true).unwrap();
+    crate::merge::merge(inner, &inner.view().unwrap(), true).unwrap();
     before.iter().for_each(|run| fixture.backend.remove(&run.name).unwrap());
     older.index().unwrap().forget();
     assert!(older.holds(ChunkKind::Data, &chunk).unwrap());

@@ -162,7 +162,8 @@ fn runs_that_were_merged_meanwhile_are_remembered_while_they_are_there() {
         mark(&fixture, &mut marks, &all[..6], &|_| false);
         let view = fixture.view();
         let runs: Vec<&str> = view.index().unwrap().sources().iter().filter_map(Source::object).collect();
-        merge(&fixture.repository.inner, true).unwrap();
+        let inner = &fixture.repository.inner;
+        merge(inner, &inner.view().unwrap(), true).unwrap();
         let merged = fixture.view();
         let sources = merged.index().unwrap().sources();
         assert!(sources.iter().filter_map(Source::object).all(|run| !runs.contains(&run)));
