@@ -255,7 +255,7 @@ impl Contents<'_> {
         let window = std::mem::take(&mut self.window);
         let found = Mutex::new(Vec::new());
         let bytes = AtomicU64::new(0);
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = self.repository.env().cores();
         let (reader, monitor) = (&self.reader, self.repository.monitor());
         let has_mark = |mark: ChunkMark, bytes: &[u8]| reader.has_mark(mark, bytes);
         let failed = reader.fetch(&window.wanted, threads, &|token, chunk| {

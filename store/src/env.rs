@@ -1,4 +1,4 @@
-//! The clock and the randomness of an operation, given from outside so that tests can fix them.
+//! The clock and the randomness of an operation, and how many threads it may have, given from outside so that tests can fix them.
 //!
 //! No rule of the protocol rests on a clock: the time of day only stamps, the time since the kernel's start decides when to give up
 //! waiting.
@@ -26,19 +26,32 @@ pub trait Random: Send + Sync + Debug {
     fn fill(&self, bytes: &mut [u8]) -> Result<()>;
 }
 
-/// Clock and randomness together, as they are handed down.
+/// Clock, randomness and threads together, as they are handed down.
 #[derive(Clone, Debug)]
 pub struct Env {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The random source.
     pub random: Arc<dyn Random>,
+    /// Most threads that work at once on one thing, unless its place has more lanes. With 1, the calls of an operation come one after
+    /// the other, in an order that follows from clock, randomness and answers alone.
+    pub threads_max: usize,
 }
 
 impl Env {
-    /// The clock and the random generator of the system.
+    /// The clock and the random generator of the system, and any number of threads.
     pub fn system() -> Self {
-        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
+        Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom), threads_max: usize::MAX }
+    }
+
+    /// How many threads to use where `wanted` would be best; at least one.
+    pub fn threads(&self, wanted: usize) -> usize {
+        wanted.min(self.threads_max).max(1)
+    }
+
+    /// One thread for each core of the machine, as far as they are allowed.
+    pub fn cores(&self) -> usize {
+        self.threads(std::thread::available_parallelism().map_or(1, usize::from))
     }
 
     /// `N` random bytes.

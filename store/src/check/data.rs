@@ -86,8 +86,7 @@ fn read_packs(
         }
         Ok(())
     };
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = cores.max(inner.backend.lanes()).min(THREADS_MAX);
+    let threads = inner.env.cores().max(inner.backend.lanes()).min(THREADS_MAX);
     std::thread::scope(|scope| {
         let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut outcome = work();

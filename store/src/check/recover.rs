@@ -97,7 +97,7 @@ impl Log {
             }
         };
         std::thread::scope(|scope| {
-            let others: Vec<_> = (1..THREADS).map(|_| scope.spawn(work)).collect();
+            let others: Vec<_> = (1..inner.env.threads(THREADS)).map(|_| scope.spawn(work)).collect();
             others.into_iter().fold(work(), |outcome, other| {
                 let theirs = other.join().map_err(|_| Error::Invalid("a reading thread panicked".into()));
                 outcome.and(theirs.and_then(|r| r))

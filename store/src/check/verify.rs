@@ -107,8 +107,7 @@ impl Verification<'_> {
 
     fn read(&mut self, wanted: &[Wanted]) -> Result<()> {
         let (chunks, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let monitor = &self.view.inner.monitor;
+        let (threads, monitor) = (self.view.inner.env.cores(), &self.view.inner.monitor);
         let failed = self.reader.fetch(wanted, threads, &|_, part| {
             chunks.fetch_add(1, Ordering::Relaxed);
             bytes.fetch_add(part.len() as u64, Ordering::Relaxed);

@@ -62,25 +62,27 @@ impl Job<'_> {
         let receiver = Mutex::new(receiver);
         let (gone, failed) = (Mutex::new(BTreeSet::new()), Mutex::new(None));
         let budget = Budget::default();
+        let carry_out = |work: &Work| match self.carry_out(work, &budget) {
+            Ok(true) => {}
+            Ok(false) => {
+                lock(&gone).insert(work.name().to_owned());
+            }
+            Err(e) => {
+                lock(&failed).get_or_insert(e);
+            }
+        };
         let work = || {
             while let Some(work) = next(&receiver) {
                 // After a failure what is queued is let go, so that the queue empties.
-                if lock(&failed).is_some() {
-                    continue;
-                }
-                match self.carry_out(&work, &budget) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        lock(&gone).insert(work.name().to_owned());
-                    }
-                    Err(e) => {
-                        lock(&failed).get_or_insert(e);
-                    }
+                if lock(&failed).is_none() {
+                    carry_out(&work);
                 }
             }
         };
+        let is_alone = self.env.threads(THREADS) == 1;
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+            let threads = if is_alone { 0 } else { self.env.threads(THREADS) };
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
             let fed = feed(&mut |work| {
                 check_cancelled(self.monitor)?;
                 if self.is_done(&work) {
@@ -89,6 +91,10 @@ impl Job<'_> {
                 self.monitor.total(1, work.bytes());
                 if lock(&failed).is_some() {
                     return Err(Error::Interrupted);
+                }
+                if is_alone {
+                    carry_out(&work);
+                    return Ok(());
                 }
                 sender.send(work).map_err(|_| Error::Invalid("the copying threads ended".into()))
             });

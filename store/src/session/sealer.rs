@@ -117,7 +117,7 @@ impl Sealer {
     }
 
     fn start(&self) -> Threads {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = self.works.inner.env.cores();
         // Nothing waits in the channel: a frame goes to a thread that is ready for it, or stays.
         let (sender, receiver) = sync_channel(0);
         let receiver = Arc::new(Mutex::new(receiver));

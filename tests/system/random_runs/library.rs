@@ -70,8 +70,8 @@ impl Library {
         let mut bytes = [7; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-        let env =
-            Env { clock: Arc::clone(&clock) as Arc<dyn Clock>, random: Arc::new(Dice(Mutex::new(rng))) };
+        let (random, clock_given) = (Arc::new(Dice(Mutex::new(rng))), Arc::clone(&clock) as Arc<dyn Clock>);
+        let env = Env { clock: clock_given, random, ..Env::system() };
         let library = Self { objects: MemoryBackend::new(), home: home.to_owned(), clock, env };
         let create = CreateOptions::default();
         Repository::create(Arc::new(library.objects.clone()), &secret(0), &create, library.options(0))
