@@ -32,6 +32,16 @@ pub(crate) fn session(id: &SessionId) -> String {
     format!("{SESSIONS}{id}")
 }
 
+/// Name of a sign of life of a session.
+pub(crate) fn sign_of_life(id: &SessionId, beat: u32) -> String {
+    format!("{SESSIONS}{id}.{beat:08x}")
+}
+
+/// The session that a sign of life belongs to.
+pub(crate) fn session_of_sign(name: &str) -> Option<SessionId> {
+    name.strip_prefix(SESSIONS)?.rsplit_once('.')?.0.parse().ok()
+}
+
 /// Name of a session's decision.
 pub(crate) fn decision(id: &SessionId) -> String {
     format!("{DECISIONS}{id}")

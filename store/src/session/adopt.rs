@@ -1,6 +1,7 @@
 //! Closing sessions whose owners are dead (rule R2), so that the next one deduplicates against what they uploaded; and keeping the
 //! log short to read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::begin::Announcement;
@@ -25,11 +26,21 @@ const DECISIONS_MAX: usize = 64;
 const UNMERGED_MAX: usize = 64;
 
 impl Inner {
-    /// Closes every announced session whose owner ran on this host and is dead. Storage that cannot be written stays as it is.
+    /// Closes every announced session whose owner ran on this host and is dead, and removes signs of life of sessions that are not
+    /// announced any more. Storage that cannot be written stays as it is.
     pub(crate) fn close_dead_sessions(&self) -> Result<()> {
         let mut left = self.folders.abandoned(&self.host)?;
-        for entry in self.backend.list_all(names::SESSIONS)? {
-            let Some(session) = names::session_of(names::SESSIONS, &entry.name) else { continue };
+        let listed = self.backend.list_all(names::SESSIONS)?;
+        let announced: BTreeSet<SessionId> =
+            listed.iter().filter_map(|entry| names::session_of(names::SESSIONS, &entry.name)).collect();
+        for entry in listed {
+            let Some(session) = names::session_of(names::SESSIONS, &entry.name) else {
+                // It came after the announcement was withdrawn, or whoever withdrew it died in the middle.
+                if names::session_of_sign(&entry.name).is_some_and(|session| !announced.contains(&session)) {
+                    self.backend.remove(&entry.name)?;
+                }
+                continue;
+            };
             left.retain(|s| *s != session);
             let decided = self.backend.exists(&names::decision(&session))?;
             if !decided && self.owner_of(&session)? != Owner::Dead {

@@ -144,7 +144,7 @@ impl Inner {
     /// Name for a sign of life of a running session.
     pub(super) fn sign_of(&self, id: &SessionId) -> Result<String> {
         let beat = u32::from_le_bytes(self.env.random_bytes()?);
-        Ok(format!("{}.{beat:08x}", names::session(id)))
+        Ok(names::sign_of_life(id, beat))
     }
 
     /// Gives a sign of life: one more small object beside the announcement.

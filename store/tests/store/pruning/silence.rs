@@ -136,3 +136,18 @@ fn what_a_session_uploads_after_it_was_given_up_counts_for_nobody() {
     session.close().unwrap();
     super::kept::assert_whole(&fixture.open(), &[&two]);
 }
+
+#[test]
+fn signs_of_life_of_a_session_that_was_given_up_are_removed() {
+    let (fixture, hands, env, one) = prepared();
+    let late = begin(&fixture.open_with(env.clone(), "elsewhere"));
+    forget(&fixture.open(), &one);
+    prune_later(&fixture, &env, &hands, HOUR);
+    prune_later(&fixture, &env, &hands, 6 * HOUR);
+    let mut writer = late.writer(chronos_store::ChunkKind::Data);
+    writer.put(b"a chunk: the session does not know that it was given up").unwrap();
+    writer.finish().unwrap();
+    assert_eq!(fixture.backend.list_all("sess/").unwrap().len(), 1);
+    prune(&fixture.open());
+    assert_eq!(fixture.backend.list_all("sess/").unwrap(), []);
+}
