@@ -64,12 +64,15 @@ pub(super) fn settle<B: Backend + ?Sized>(
         // Whose it is stays open.
         Err(unread) => return Err(unread),
     };
-    let taken = || backend.maintain(Upkeep::TakeOver(name)).is_ok();
-    let is_settled = same
-        && match durability {
-            Durability::Now => taken() && backend.sync().is_ok(),
-            Durability::Deferred => taken(),
-            Durability::Relaxed => true,
-        };
-    if is_settled { Ok(()) } else { Err(error) }
+    if !same {
+        return Err(error);
+    }
+    // It is there: what fails now must not read as if it were another's.
+    if durability != Durability::Relaxed {
+        backend.maintain(Upkeep::TakeOver(name))?;
+    }
+    if durability == Durability::Now {
+        backend.sync()?;
+    }
+    Ok(())
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::fixture::{Fixture, all_readable, begin, noise, snapshot, try_snapshot};
 
-use chronos_store::backend::{BackendExt, Fault, FaultBackend, FaultRule, Method, RecordBackend};
+use chronos_store::backend::{
+    BackendExt, Fault, FaultBackend, FaultRule, ManualPace, Method, RecordBackend, RetryBackend, RetryPolicy,
+};
 use chronos_store::{Change, ChunkKind, Error, ErrorKind};
 
 /// Chunks that share half with those of the number before.
@@ -181,6 +183,29 @@ fn a_change_stopped_at_every_call_is_done_or_not_and_the_next_one_works() {
             }
         }
     }
+}
+
+#[test]
+fn a_record_that_is_there_and_cannot_be_made_durable_is_not_taken_for_that_of_another() {
+    let fixture = Fixture::new();
+    snapshot(&fixture.open(), &chunks(0), "one");
+    let faulty = FaultBackend::new(fixture.shared());
+    let (pace, policy) = (Arc::new(ManualPace::default()), RetryPolicy::default());
+    let repeated = RetryBackend::new(Arc::new(faulty.clone()), policy, pace);
+    let repository = fixture.open_through(Arc::new(repeated));
+    let id = repository.view().unwrap().snapshots().next().unwrap().session.clone();
+    let lost = FaultRule::always(Method::WriteNew, "log/", Fault::LostAnswer(io::ErrorKind::TimedOut));
+    faulty.add(FaultRule { times: 1, ..lost });
+    faulty.add(FaultRule::always(Method::Maintain, "", Fault::Error(io::ErrorKind::Other)));
+    let forget = |_: &_| Ok(Some(Change::Forget { snapshots: vec![id.clone()] }));
+    let error = repository.change(&forget).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    let view = fixture.open().view().unwrap();
+    assert_eq!(
+        (view.log_len(), view.snapshots().count()),
+        (1, 0),
+        "the state that the record names is there"
+    );
 }
 
 #[test]
