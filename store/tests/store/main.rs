@@ -13,5 +13,6 @@ mod mirror;
 mod parts;
 mod pruning;
 mod sessions;
+mod simulation;
 mod stopped;
 mod tidied;
