@@ -89,6 +89,12 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
          chronos sync s3:https://s3.example.org/bucket/backups --check\n\
          chronos sync /mnt/offsite/backups --promote",
     ),
+    (
+        "copy",
+        "chronos copy latest /mnt/other/repository\n\
+         chronos copy --all s3:https://s3.example.org/bucket/archive --to-password-file ~/.archive-password\n\
+         chronos copy --target shop --tier monthly /mnt/archive --dry-run",
+    ),
     ("keys", "chronos keys list\nchronos keys add --new-password-file ~/.backup-password --label office"),
     (
         "kit",

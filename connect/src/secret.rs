@@ -6,13 +6,15 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// Environment variables in which this program and its neighbours take secrets; each also with `_FILE`, which names the file of one.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 14] = [
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "CHRONOS_KEY",
     "CHRONOS_KIT_PASSWORD",
     "CHRONOS_PASSWORD",
     "CHRONOS_TOKEN",
+    "CHRONOS_TO_KEY",
+    "CHRONOS_TO_PASSWORD",
     "DATABASE_URL",
     "N8N_API_KEY",
     "N8N_CONTROL_API_KEY",

@@ -107,6 +107,17 @@ pub enum Error {
         /// The folder of key files.
         keys: String,
     },
+    /// The same of a repository beside the one that is meant.
+    #[error(
+        "nothing was named that opens {repository}, and no key file in {keys} does: give its password with --to-password-file, or a \
+         key file with --to-key-file"
+    )]
+    NoOtherSecret {
+        /// The repository.
+        repository: String,
+        /// The folder of key files.
+        keys: String,
+    },
     /// A file that was to be a recovery kit holds something else.
     #[error("{path} is no recovery kit: {why}")]
     NotAKit {

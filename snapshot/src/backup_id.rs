@@ -32,6 +32,14 @@ pub(crate) fn claim(
     Err(Error::Refused(format!("all names {base}, {base}_2, … are taken; nothing was committed")))
 }
 
+/// Takes this very name for ever; if it is taken, the first free one that a successor may have.
+pub(crate) fn claim_same(repository: &Repository, session: &Session, id: &str) -> Result<String> {
+    if repository.claim_name(id)? && !is_listed(session.view(), id)? {
+        return Ok(id.to_owned());
+    }
+    claim(repository, session, base(id), true)
+}
+
 /// The name without its number.
 pub(crate) fn base(id: &str) -> &str {
     let is_count = |n: &str| (1..6).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit());

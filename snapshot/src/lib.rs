@@ -5,6 +5,7 @@
 
 mod backup;
 mod backup_id;
+mod copy;
 mod diff;
 mod error;
 mod export;
@@ -30,6 +31,7 @@ pub use backup::{
     BACKUP_TYPES, BackupOptions, BackupReport, ChangeTest, NAME_BYTES_MAX, Outcome, ParentChoice,
     Requirement, TAGS_MAX, TEXT_BYTES_MAX, TIERS, backup, check_name, check_target, read_errors,
 };
+pub use copy::{Copier, CopyOutcome};
 pub use diff::{Aspect, Change, Difference, JSON_BYTES_MAX, JsonChange, LiveDiff, TreeDiff, json_diff};
 pub use error::{Error, ErrorKind, FailedSource, Result};
 pub use export::{ExportFormat, ExportOptions, ExportReport};

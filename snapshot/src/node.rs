@@ -107,7 +107,7 @@ pub struct Assembled {
 }
 
 /// Part of a stored chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Piece {
     /// The chunk, of kind `Data`.
     pub chunk: ChunkId,

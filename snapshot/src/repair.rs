@@ -10,7 +10,7 @@ use crate::path::TreePath;
 use crate::record::{Manifest, PathError, Snapshot};
 use crate::rewrite::RewriteMode;
 use crate::source::made;
-use crate::successor::{commit, store_again, successor};
+use crate::successor::{Committed, commit, store_again, successor};
 use crate::tree::{Tree, TreeBuilder};
 
 /// Errors that stand in the manifest itself; more are only counted.
@@ -51,8 +51,8 @@ pub fn repair_snapshot(
     }
     let session = repository.begin(session.clone())?;
     let made = fill(repository, &session, snapshot, &tree);
-    let (id, name, done) = commit(repository, session, made)?;
-    Ok(SnapshotRepair { snapshot: Some((id, name)), ..done })
+    let Committed { id, backup_id, rest, .. } = commit(repository, session, made)?;
+    Ok(SnapshotRepair { snapshot: Some((id, backup_id)), ..rest })
 }
 
 /// Hands out every entry that can be read in full, with folders for those whose own are lost; notes the rest.

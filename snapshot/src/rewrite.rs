@@ -15,7 +15,7 @@ use crate::node::{Extent, Node, NodeKind};
 use crate::path::TreePath;
 use crate::read::Patterns;
 use crate::record::{Manifest, Snapshot};
-use crate::successor::{commit, store_again, successor};
+use crate::successor::{Committed, commit, store_again, successor};
 use crate::tree::{RawEntry, Tree, TreeBuilder};
 
 /// Key of the metadata that names the snapshot that was rewritten.
@@ -86,14 +86,15 @@ pub fn rewrite(
     }
     let session = repository.begin(options.session.clone())?;
     let manifest = fill(repository, &session, snapshot, (&options.exclude, &apart), &report);
-    let (new, name, ()) = commit(repository, session, manifest.map(|manifest| (manifest, ())))?;
+    let Committed { id, backup_id, .. } =
+        commit(repository, session, manifest.map(|manifest| (manifest, ())))?;
     let old = &snapshot.session;
     repository.change(&|view| {
         // Somebody else may have forgotten it meanwhile.
         let is_listed = view.snapshots().any(|row| row.session == *old);
         Ok(is_listed.then(|| Change::Forget { snapshots: vec![old.clone()] }))
     })?;
-    report.snapshot = Some((new, name));
+    report.snapshot = Some((id, backup_id));
     Ok(report)
 }
 

@@ -1,7 +1,7 @@
 //! Snapshots that are made of an earlier one: its manifest carried on under the next free name, its chunks stored again where the
 //! rules of deduplication ask for it. Rewriting and repairing use it.
 
-use chronos_store::{ChunkId, ChunkKind, ChunkWriter, Repository, Session, SnapshotId};
+use chronos_store::{ChunkId, ChunkKind, ChunkWriter, Repository, Session, SessionStats, SnapshotId};
 
 use crate::backup_id;
 use crate::error::{Error, Result};
@@ -30,18 +30,32 @@ pub(crate) fn successor(
     Ok(manifest)
 }
 
-/// Commits what was made; after an error the session is closed instead. Returns content id and name of the new snapshot.
+/// A snapshot that was committed, and what else was made.
+#[derive(Debug)]
+pub(crate) struct Committed<T> {
+    /// Its content id.
+    pub(crate) id: SnapshotId,
+    /// Its name.
+    pub(crate) backup_id: String,
+    /// What was written.
+    pub(crate) stats: SessionStats,
+    /// What was made beside the manifest.
+    pub(crate) rest: T,
+}
+
+/// Commits what was made; after an error the session is closed instead.
 pub(crate) fn commit<T>(
     repository: &Repository,
     session: Session,
     made: Result<(Manifest, T)>,
-) -> Result<(SnapshotId, String, T)> {
+) -> Result<Committed<T>> {
     match made {
         Ok((manifest, rest)) => {
             let bytes =
                 serde_json::to_vec(&manifest).map_err(|e| Error::Invalid(format!("manifest: {e}")))?;
-            let (id, _) = session.commit(&[manifest.tree], &bytes)?;
-            Ok((id, manifest.backup_id, rest))
+            let roots: Vec<ChunkId> = std::iter::once(manifest.tree).chain(manifest.report).collect();
+            let (id, stats) = session.commit(&roots, &bytes)?;
+            Ok(Committed { id, backup_id: manifest.backup_id, stats, rest })
         }
         Err(error) => {
             // The first error is the one to report; a session that stays open is closed by the next one.

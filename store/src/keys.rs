@@ -193,6 +193,11 @@ impl Repository {
         Ok(inner.backend.sync()?)
     }
 
+    /// Whether both give a chunk the same name: one was made like the other.
+    pub fn names_chunks_like(&self, other: &Self) -> bool {
+        self.inner.secrets.chunk == other.inner.secrets.chunk
+    }
+
     /// The keys for `init --like`.
     pub fn chunk_keys(&self) -> ChunkKeys {
         ChunkKeys(self.inner.secrets.chunk)

@@ -65,6 +65,29 @@ fn a_repository_in_an_object_store_does_all_that_one_in_a_folder_does() {
 }
 
 #[test]
+fn snapshots_are_copied_into_an_object_store_and_out_of_it() {
+    let server = S3Server::new();
+    let program = Program::at(&server.location("own"), &server.variables());
+    let data = program.home().join("data");
+    write(&data, 0..50);
+    program.run(["init"]).expect_code(0);
+    program.run(["backup", "data"]).expect_code(0);
+    let other = server.location("other");
+    program.run(["-r", "folder", "init"]).expect_code(0);
+    program.run(["-r", &other, "init"]).expect_code(0);
+    program.run(["copy", "latest", "folder"]).expect_code(0);
+    program.run(["-r", "folder", "copy", "latest", &other]).expect_code(0);
+    server.take_requests();
+    program.run(["-r", "folder", "copy", "latest", &other]).expect_code(0);
+    let written: Vec<_> = server.take_requests().into_iter().filter(|(method, _)| method == "PUT").collect();
+    assert_eq!(written, []);
+    program.run(["-r", &other, "check", "--read-data"]).expect_code(0);
+    program.run(["-r", &other, "restore", "latest", "--to", "back"]).expect_code(0);
+    let shown = program.home().join("back").join(data.strip_prefix("/").unwrap());
+    assert_eq!(differences(&data, &shown), [""; 0]);
+}
+
+#[test]
 fn requests_of_daily_work() {
     let server = S3Server::new();
     let program = Program::at(&server.location("r"), &server.variables());

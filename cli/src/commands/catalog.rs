@@ -121,6 +121,13 @@ impl Filter {
         Ok(catalog.fitting(&filter, snapshots))
     }
 
+    /// Whether it leaves anything out.
+    pub(crate) fn is_any(&self) -> bool {
+        let texts = [&self.target, &self.tier, &self.host, &self.path, &self.status];
+        let times = [self.since, self.until];
+        texts.iter().any(|text| text.is_some()) || times.iter().any(Option::is_some) || !self.tags.is_empty()
+    }
+
     /// What the options say.
     pub(crate) fn meant(&self) -> Result<chronos_server::catalog::Filter, Failure> {
         Ok(chronos_server::catalog::Filter {

@@ -9,6 +9,7 @@ mod check;
 mod cleanup;
 mod completions;
 mod config;
+mod copy;
 mod delete;
 mod diff;
 mod doctor;
@@ -87,6 +88,7 @@ pub(crate) enum Command {
     Probe(probe::Probe),
     Repair(repair::Repair),
     Sync(sync::Sync),
+    Copy(copy::Copy),
     Keys(keys::Keys),
     Kit(kit::Kit),
     Config(config::Config),
@@ -136,6 +138,7 @@ impl Command {
             Self::Probe(c) => c.run(app),
             Self::Repair(c) => c.run(app),
             Self::Sync(c) => c.run(app),
+            Self::Copy(c) => c.run(app),
             Self::Keys(c) => c.run(app),
             Self::Kit(c) => c.run(app),
             Self::Config(c) => c.run(app),

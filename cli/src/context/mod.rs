@@ -12,7 +12,7 @@ use chronos_remote as remote;
 use chronos_server::events::flush;
 use chronos_server::shown;
 use chronos_server::workplace::location::shown_place;
-use chronos_server::workplace::{Created, Given, Key, Opened, Places, user_places};
+use chronos_server::workplace::{Created, Given, Key, Opened, Opener, Places, user_places};
 use chronos_server::{Error, Variables, Workplace};
 use chronos_store::{CreateOptions, Env, Repository, Secret};
 
@@ -90,10 +90,19 @@ impl App {
         self.opened(self.workplace()?.open_at(place), place)
     }
 
+    /// Opens a repository beside the one that is meant, with a secret of its own.
+    pub(crate) fn open_other(
+        &self,
+        place: &remote::Location,
+        opener: &Opener,
+    ) -> Result<Repository, Failure> {
+        self.opened(self.workplace()?.open_other(place, opener), place)
+    }
+
     /// Asks for a password where nothing else opens the repository, and says what opened it.
     fn opened(&self, opened: Result<Opened, Error>, place: &remote::Location) -> Result<Repository, Failure> {
         let Opened { repository, key } = match opened {
-            Err(Error::NoSecret { .. }) if prompt::possible() => {
+            Err(Error::NoSecret { .. } | Error::NoOtherSecret { .. }) if prompt::possible() => {
                 let question = format!("Password of {}", shown_place(place));
                 let password = prompt::ask(&question, &*self.output.monitor())?;
                 return Ok(self.workplace()?.open_with(place, &Secret::Password(password))?);

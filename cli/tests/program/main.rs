@@ -9,6 +9,7 @@
 mod bad_input;
 mod bad_storage;
 mod changing;
+mod copying;
 mod crash_images;
 mod damage;
 mod documents;

@@ -2,7 +2,7 @@
 
 use crate::support::Home;
 
-const COMMANDS: [&str; 39] = [
+const COMMANDS: [&str; 40] = [
     "init",
     "backup",
     "snapshots",
@@ -34,6 +34,7 @@ const COMMANDS: [&str; 39] = [
     "stats",
     "repair",
     "sync",
+    "copy",
     "keys",
     "kit",
     "config",

@@ -58,9 +58,10 @@ impl Error {
             Self::Store(error) => Kind::Library(error.kind()),
             Self::Snapshot(error) | Self::NotInTrash(error) => Kind::Library(error.kind()),
             Self::NoRepository { .. } | Self::KitNowhere { .. } => Kind::Library(ErrorKind::NoRepository),
-            Self::NoSecret { .. } | Self::KitPassword | Self::KitRevoked { .. } => {
-                Kind::Library(ErrorKind::WrongKey)
-            }
+            Self::NoSecret { .. }
+            | Self::NoOtherSecret { .. }
+            | Self::KitPassword
+            | Self::KitRevoked { .. } => Kind::Library(ErrorKind::WrongKey),
             Self::NotEmpty { .. }
             | Self::Unfit { .. }
             | Self::Overwrites { .. }

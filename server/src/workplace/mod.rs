@@ -32,7 +32,7 @@ pub use location::{Location, Origin};
 pub use places::Places;
 pub(crate) use repository::CONFIG_OBJECT;
 pub use repository::{Created, Key, Opened, exists};
-pub use secret::Given;
+pub use secret::{Given, Opener};
 
 /// Digits that stand for the place of a repository.
 const PLACE_ID_LEN: usize = 16;

@@ -9,7 +9,7 @@ use chronos_store::{CreateOptions, ErrorKind, OpenOptions, Repository, Secret};
 
 use crate::error::{Error, Kind, Result};
 use crate::workplace::location::{Origin, check_free, shown_place};
-use crate::workplace::secret::Given;
+use crate::workplace::secret::{Given, Opener};
 use crate::workplace::{Workplace, key_file};
 
 /// Object that every repository has.
@@ -99,6 +99,26 @@ impl Workplace {
             keys: self.places.keys().display().to_string(),
         };
         Err(unopened.unwrap_or_else(none))
+    }
+
+    /// Opens another repository than the one that is meant, whose secret is its own: what `opener` names, `CHRONOS_TO_PASSWORD`,
+    /// `CHRONOS_TO_PASSWORD_FILE` and `CHRONOS_TO_KEY_FILE`, or a key file of this user.
+    ///
+    /// # Errors
+    /// [`Error::NoSecret`] where a person could be asked for a password; [`Workplace::open_with`] takes it.
+    pub fn open_other(&self, place: &remote::Location, opener: &Opener) -> Result<Opened> {
+        let backend = self.backend_at(place)?;
+        if !exists(&*backend)? {
+            return Err(Error::NoRepository { location: shown_place(place), is_own: false });
+        }
+        if let Some(given) = opener.named("CHRONOS_TO_", &self.variables)? {
+            return self.open_given(place, &given);
+        }
+        let opened = self.open_with_own_keys(&backend, &self.open_options())?;
+        opened.ok_or_else(|| Error::NoOtherSecret {
+            repository: shown_place(place),
+            keys: self.places.keys().display().to_string(),
+        })
     }
 
     fn open_given(&self, place: &remote::Location, given: &Given) -> Result<Opened> {

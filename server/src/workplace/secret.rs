@@ -27,9 +27,45 @@ pub enum Given {
     Key(PathBuf),
 }
 
-/// The files that options, variables and credentials take what opens the repository from.
+/// What options name that opens a repository.
+#[derive(Clone, Debug, Default)]
+pub struct Opener {
+    /// File whose first line is the password.
+    pub password_file: Option<PathBuf>,
+    /// Command that prints the password.
+    pub password_command: Option<String>,
+    /// Key file.
+    pub key_file: Option<PathBuf>,
+}
+
+impl Opener {
+    /// What the options name, or else the variables that begin with `prefix`.
+    pub(super) fn named(&self, prefix: &str, variables: &Variables) -> Result<Option<Given>> {
+        let name = |rest: &str| format!("{prefix}{rest}");
+        if let Some(path) = &self.password_file {
+            return password_file(path).map(Some);
+        }
+        if let Some(command) = &self.password_command {
+            return password_command(command).map(Some);
+        }
+        if let Some(path) = &self.key_file {
+            return Ok(Some(Given::Key(path.clone())));
+        }
+        if let Some(password) = variables.text(&name("PASSWORD")) {
+            return first_line(&password, &name("PASSWORD")).map(Some);
+        }
+        if let Some(path) = variables.text(&name("PASSWORD_FILE")) {
+            return password_file(Path::new(&path)).map(Some);
+        }
+        Ok(variables.text(&name("KEY_FILE")).map(|path| Given::Key(path.into())))
+    }
+}
+
+/// The files that options, variables and credentials take what opens repositories from.
 pub(super) fn files(choices: &Choices, variables: &Variables) -> Vec<PathBuf> {
-    let named = ["CHRONOS_PASSWORD_FILE", "CHRONOS_KEY_FILE"].map(|name| variables.path(name));
+    let names =
+        ["CHRONOS_PASSWORD_FILE", "CHRONOS_KEY_FILE", "CHRONOS_TO_PASSWORD_FILE", "CHRONOS_TO_KEY_FILE"];
+    let named = names.map(|name| variables.path(name));
     let folder = variables.path("CREDENTIALS_DIRECTORY");
     let credentials = folder.into_iter().flat_map(|folder| CREDENTIALS.map(|name| folder.join(name)));
     let chosen = [choices.password_file.clone(), choices.key_file.clone()];
@@ -38,23 +74,13 @@ pub(super) fn files(choices: &Choices, variables: &Variables) -> Vec<PathBuf> {
 
 /// The secret that somebody named, if anybody did: options, then variables, then credentials.
 pub(super) fn named(choices: &Choices, variables: &Variables) -> Result<Option<Given>> {
-    if let Some(path) = &choices.password_file {
-        return password_file(path).map(Some);
-    }
-    if let Some(command) = &choices.password_command {
-        return password_command(command).map(Some);
-    }
-    if let Some(path) = &choices.key_file {
-        return Ok(Some(Given::Key(path.clone())));
-    }
-    if let Some(password) = variables.text("CHRONOS_PASSWORD") {
-        return first_line(&password, "CHRONOS_PASSWORD").map(Some);
-    }
-    if let Some(path) = variables.text("CHRONOS_PASSWORD_FILE") {
-        return password_file(Path::new(&path)).map(Some);
-    }
-    if let Some(path) = variables.text("CHRONOS_KEY_FILE") {
-        return Ok(Some(Given::Key(path.into())));
+    let opener = Opener {
+        password_file: choices.password_file.clone(),
+        password_command: choices.password_command.clone(),
+        key_file: choices.key_file.clone(),
+    };
+    if let Some(given) = opener.named("CHRONOS_", variables)? {
+        return Ok(Some(given));
     }
     if let Some(folder) = variables.text("CREDENTIALS_DIRECTORY") {
         let file = |name: &str| Some(Path::new(&folder).join(name)).filter(|p| p.is_file());

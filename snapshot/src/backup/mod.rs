@@ -29,11 +29,13 @@ use std::sync::Arc;
 use chronos_store::{ChunkId, Repository, Session};
 
 pub use manifest::read_errors;
+pub(crate) use manifest::store_errors;
 pub use options::{
     BACKUP_TYPES, BackupOptions, ChangeTest, NAME_BYTES_MAX, Outcome, ParentChoice, TAGS_MAX, TEXT_BYTES_MAX,
     TIERS, check_name, check_target,
 };
 pub use report::BackupReport;
+pub(crate) use report::MANIFEST_ERRORS_MAX;
 pub use requirements::Requirement;
 
 use crate::backup::failures::Failures;
