@@ -86,7 +86,8 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
     (
         "sync",
         "chronos sync /mnt/offsite/backups\n\
-         chronos sync s3:https://s3.example.org/bucket/backups --check\n\
+         chronos sync 's3://bucket/backups?endpoint=https://s3.example.org' --check\n\
+         chronos sync\n\
          chronos sync /mnt/offsite/backups --promote",
     ),
     (

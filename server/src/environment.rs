@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Config, Source, SourceKind, TargetConfig};
+use chronos_remote::Location;
+
+use crate::config::{Config, OffsiteConfig, Source, SourceKind, TargetConfig};
 use crate::error::{Error, Result};
 use crate::secret::SecretRef;
 
@@ -23,6 +25,9 @@ const N8N_TARGETS: [(&str, &str, &str); 3] = [
     ("prod", "N8N_PROD_URL", "N8N_PROD_API_KEY"),
     ("dev", "N8N_DEV_URL", "N8N_DEV_API_KEY"),
 ];
+
+/// Where in a bucket a copy is kept that nobody gave a place: other things may be there too.
+const OFFSITE_PREFIX: &str = "chronos";
 
 /// What the environment says. Secrets stay where they are until they are used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +54,7 @@ pub struct Environment {
     pub event_bus_url: Option<String>,
     /// `CHRONOS_URL`: where CHRONOS answers.
     pub chronos_url: Option<String>,
-    /// `S3_BUCKET`: nothing is copied there in this version.
+    /// `S3_BUCKET`: a copy of the repository is kept there, below `chronos/` unless it names a place in the bucket.
     pub s3_bucket: Option<String>,
 }
 
@@ -142,8 +147,12 @@ impl Environment {
                 }
             }
         }
-        if self.s3_bucket.is_some() {
-            done.push("S3_BUCKET is set: nothing is copied there in this version".to_owned());
+        if let Some(bucket) = &self.s3_bucket {
+            let to = offsite_of(bucket)?;
+            if config.offsite.iter().all(|offsite| offsite.to != to) {
+                done.push(format!("offsite: {to} from environment variable S3_BUCKET"));
+                config.offsite.push(OffsiteConfig { to, ..OffsiteConfig::default() });
+            }
         }
         config.check_references()?;
         Ok(done)
@@ -168,6 +177,22 @@ impl N8nVariables {
             done.push(format!("target {target}: api_key from {}", key.place()));
         }
         Ok(())
+    }
+}
+
+/// The place that `S3_BUCKET` means: a bucket, a place in it as `bucket/prefix`, or all of `s3://…`.
+fn offsite_of(bucket: &str) -> Result<String> {
+    let text = if bucket.contains("://") {
+        bucket.to_owned()
+    } else if bucket.contains('/') {
+        format!("s3://{bucket}")
+    } else {
+        format!("s3://{bucket}/{OFFSITE_PREFIX}")
+    };
+    let wrong = |why: String| Error::Value { place: variable("S3_BUCKET"), why };
+    match Location::parse(&text).map_err(|e| wrong(e.to_string()))? {
+        place @ Location::Bucket(_) => Ok(place.to_string()),
+        _ => Err(wrong("is no bucket; [[offsite]] in the configuration file takes other places".to_owned())),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chronos_server::operations::offsite::offsite;
 use chronos_server::shown;
 use chronos_server::workplace::{exists, key_file};
 use chronos_snapshot::counted;
@@ -170,11 +171,26 @@ fn repository(app: &App, found: &mut Examination) {
             found.ok("keys", format!("{slots} keys open the repository"));
         }
         snapshots(app, &catalog, found);
+        copies(app, &catalog, found)?;
         Ok::<(), Failure>(())
     })();
     if let Err(failure) = looked {
         found.problem("repository", &failure);
     }
+}
+
+/// The copies at other places.
+fn copies(app: &App, catalog: &Catalog, found: &mut Examination) -> Result<(), Failure> {
+    for copy in offsite(app.workplace()?, Some(&**catalog))? {
+        let last = copy.last_success.as_deref().map_or_else(|| "none yet".to_owned(), local_time);
+        let missing = counted(copy.snapshots_missing.unwrap_or(0), "snapshot");
+        let detail = format!("{}: {missing} missing, the last whole copy: {last}", copy.destination);
+        match copy.problems().first() {
+            Some(problem) => found.warning("offsite", detail, problem.clone()),
+            None => found.ok("offsite", detail),
+        }
+    }
+    Ok(())
 }
 
 fn space(path: &Path, found: &mut Examination) {

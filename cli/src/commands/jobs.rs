@@ -52,7 +52,7 @@ struct List {
     #[arg(long, value_parser = parse_status)]
     status: Option<JobStatus>,
 
-    /// Only of this kind: backup, verify, cleanup, restore, drill
+    /// Only of this kind: backup, verify, cleanup, restore, drill, sync
     #[arg(long)]
     kind: Option<String>,
 

@@ -1,6 +1,6 @@
 //! `chronos sync`: a read-only copy of the whole repository at another place.
 
-use chronos_server::operations::sync::{promote, sync};
+use chronos_server::operations::sync::{Syncs, promote, sync, sync_configured};
 use chronos_snapshot::counted;
 use chronos_store::{Copied, PromoteReport, SyncOptions, SyncReport};
 use clap::Args;
@@ -18,14 +18,16 @@ use crate::values::parse_nanos;
 /// where it was; until it ends, the mirror shows what it showed before.
 ///
 /// The way back is the same command from the mirror into an empty place: `chronos -r DEST sync NEW`.
+///
+/// Without DEST every place of `[[offsite]]` in the configuration file and of `S3_BUCKET` is brought up to date, as is said there.
 #[derive(Debug, Args)]
 pub(crate) struct Sync {
-    /// An empty place, or one that this command has filled: a folder, s3:…, sftp:…
+    /// An empty place, or one that this command has filled: a folder, s3://…, sftp://…
     #[arg(value_name = "DEST")]
-    destination: String,
+    destination: Option<String>,
 
     /// Delete in the mirror what the repository has deleted, so long after the mirror first saw that
-    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_nanos)]
+    #[arg(long, value_name = "TIME", default_value = "30d", requires = "destination", value_parser = parse_nanos)]
     delete_after: i64,
 
     /// Read everything in the mirror, and replace what is damaged there
@@ -33,11 +35,11 @@ pub(crate) struct Sync {
     check: bool,
 
     /// Only say what would be copied
-    #[arg(short = 'n', long)]
+    #[arg(short = 'n', long, requires = "destination")]
     dry_run: bool,
 
     /// Make the mirror at DEST independent, for good: it takes backups from then on, and no syncs any more
-    #[arg(long, conflicts_with_all = ["check", "dry_run", "delete_after"])]
+    #[arg(long, requires = "destination", conflicts_with_all = ["check", "dry_run", "delete_after"])]
     promote: bool,
 }
 
@@ -65,13 +67,14 @@ struct Promoted<'a> {
 impl Sync {
     /// Runs the command.
     pub(crate) fn run(&self, app: &App) -> Result<Exit, Failure> {
+        let Some(destination) = &self.destination else { return self.configured(app) };
         if self.promote {
-            return self.promote(app);
+            return promoted(app, destination);
         }
         let repository = app.open()?;
         let options =
             SyncOptions { dry_run: self.dry_run, check: self.check, delete_after: self.delete_after };
-        let report = sync(app.workplace()?, &repository, &self.destination, &options)?;
+        let report = sync(app.workplace()?, &repository, destination, &options)?;
         app.output.finish();
         self.tell(app, &report)?;
         let is_whole = report.damaged.is_empty() && (report.published || self.dry_run);
@@ -83,7 +86,7 @@ impl Sync {
                 (false, false) => "partial",
             },
             dry_run: self.dry_run,
-            destination: &self.destination,
+            destination,
             objects_copied: objects,
             bytes_copied: bytes,
             report: &report,
@@ -127,22 +130,47 @@ impl Sync {
         Ok(())
     }
 
-    fn promote(&self, app: &App) -> Result<Exit, Failure> {
-        let place = app.workplace()?.at(&self.destination)?.location.place;
-        let report = promote(&app.open_at(&place)?)?;
+    /// Everything that the configuration names.
+    fn configured(&self, app: &App) -> Result<Exit, Failure> {
+        let repository = app.open()?;
+        let all = sync_configured(app.workplace()?, &repository, None, self.check)?;
         let out = &app.output;
         out.finish();
-        out.summary(format!(
-            "{} is independent now: it takes backups, and no syncs any more",
-            self.destination
-        ))?;
-        if report.dropped > 0 {
-            out.note(format!(
-                "A sync into it had not ended: {} that it had brought were removed, since not all that belongs to them is here.",
-                counted(report.dropped, "object")
-            ));
+        for one in &all.syncs {
+            let copied =
+                format!("{} copied ({})", counted(one.objects_copied, "object"), size(one.bytes_copied));
+            match &one.error {
+                None => out.summary(format!("{}: {copied}", one.destination))?,
+                Some(why) => out.line(format!("{}: {}, {copied}: {why}", one.destination, one.status))?,
+            }
         }
-        out.document(&Promoted { status: "completed", destination: &self.destination, report: &report })?;
-        Ok(Exit::Done)
+        out.document(&all)?;
+        Ok(exit_of(&all))
     }
+}
+
+/// Damage comes before whatever else failed.
+fn exit_of(all: &Syncs) -> Exit {
+    match all.status {
+        "completed" => Exit::Done,
+        _ if all.syncs.iter().any(|one| !one.damaged.is_empty()) => Exit::Damage,
+        _ if all.syncs.iter().any(|one| one.status == "completed") => Exit::Partial,
+        _ => Exit::Failed,
+    }
+}
+
+fn promoted(app: &App, destination: &str) -> Result<Exit, Failure> {
+    let mirror = app.workplace()?.at(destination)?;
+    let report = promote(&mirror, &app.open_at(&mirror.location.place)?)?;
+    let out = &app.output;
+    out.finish();
+    out.summary(format!("{destination} is independent now: it takes backups, and no syncs any more"))?;
+    if report.dropped > 0 {
+        out.note(format!(
+            "A sync into it had not ended: {} that it had brought were removed, since not all that belongs to them is here.",
+            counted(report.dropped, "object")
+        ));
+    }
+    out.document(&Promoted { status: "completed", destination, report: &report })?;
+    Ok(Exit::Done)
 }

@@ -9,7 +9,8 @@ use toml::{Table, Value};
 use crate::config::problems::{Place, Problems};
 use crate::config::{
     Config, DrillConfig, DrillQuery, DrillRules, EventsConfig, HealthConfig, HookConfig, Limits,
-    NotifyConfig, RepositoryConfig, ScheduleConfig, ServiceConfig, Source, TargetConfig, TierRule,
+    NotifyConfig, OffsiteConfig, RepositoryConfig, ScheduleConfig, ServiceConfig, Source, TargetConfig,
+    TierRule,
 };
 
 /// Keys of `[retention]` and `[target.retention]`: the tiers, the kinds, and the age of everything else.
@@ -75,6 +76,7 @@ pub(super) fn check(file: &mut Table, problems: &mut Problems<'_>) {
     checker.section(file, "events", &top, fields_of::<EventsConfig>());
     checker.section(file, "service", &top, fields_of::<ServiceConfig>());
     checker.retention("retention", file, &top);
+    checker.array(file, "offsite", &top, fields_of::<OffsiteConfig>());
     checker.array(file, "schedule", &top, fields_of::<ScheduleConfig>());
     checker.array(file, "hook", &top, fields_of::<HookConfig>());
     checker.array(file, "notify", &top, fields_of::<NotifyConfig>());

@@ -8,6 +8,7 @@ mod events;
 mod health;
 mod hook;
 mod keys;
+mod offsite;
 mod own;
 mod problems;
 mod repository;
@@ -31,10 +32,12 @@ pub use drill::{DrillConfig, DrillQuery, DrillRules};
 pub use events::{EVENT_BUS_URL, EventsConfig, NotifyConfig, NotifyKind, Occasion};
 pub use health::HealthConfig;
 pub use hook::{HookConfig, HookMoment, HookPolicy};
+pub use offsite::OffsiteConfig;
 use own::OwnParts;
 pub use own::{OWN_CONFIG, OWN_TARGET};
 pub use repository::{Limits, RepositoryConfig};
 pub use retention::{Retention, TierRule};
+pub(crate) use schedule::SYNC_OF_ALL;
 pub use schedule::ScheduleConfig;
 pub use service::ServiceConfig;
 pub use share::Share;
@@ -45,11 +48,16 @@ pub use web::{Network, parse_listen};
 
 use crate::config::problems::{Place, Problems};
 use crate::error::{Error, Result};
+use crate::schedule::Job;
 use crate::secret::SecretRef;
 use crate::targets::canonical_target;
 
 /// Largest configuration file that is read; a thousand targets fit.
 pub(crate) const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Why nothing can be copied.
+pub(crate) const NOWHERE: &str =
+    "no place for a copy is configured: name one by [[offsite]] in the configuration file, or by S3_BUCKET";
 
 /// What the configuration file says. Relative paths are made absolute against the folder of the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -59,6 +67,9 @@ pub struct Config {
     pub repository: RepositoryConfig,
     /// Limits of speed.
     pub limits: Limits,
+    /// Where copies of it are kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub offsite: Vec<OffsiteConfig>,
     /// The HTTP service.
     #[serde(skip_serializing_if = "is_default")]
     pub service: ServiceConfig,
@@ -239,6 +250,7 @@ impl Config {
         let top = Place::default();
         self.limits.check(&top.key("limits"), problems);
         self.repository.check(&top.key("repository"), problems);
+        self.check_offsite(&top, problems);
         self.service.check(&top.key("service"), problems);
         self.drill.check(&top.key("drill"), problems);
         self.events.check(&top.key("events"), problems);
@@ -274,6 +286,21 @@ impl Config {
         }
     }
 
+    /// Each copy lies at a place of its own.
+    fn check_offsite(&self, top: &Place, problems: &mut Problems<'_>) {
+        let mut places = BTreeSet::new();
+        for (number, offsite) in self.offsite.iter().enumerate() {
+            let at = top.nth("offsite", number, &offsite.to);
+            offsite.check(&at, problems);
+            if self.repository.location.as_ref() == Some(&offsite.to) {
+                problems.value(&at.key("to"), "is the repository itself: a copy belongs elsewhere");
+            }
+            if !places.insert(&offsite.to) {
+                problems.value(&at.key("to"), format!("{:?} is named twice", offsite.to));
+            }
+        }
+    }
+
     /// Names of targets that something is said of and that there are not. Asked for when the environment was laid over it,
     /// which may define targets too.
     pub fn check_references(&self) -> Result<()> {
@@ -292,6 +319,13 @@ impl Config {
                     why: format!("there is no target {name:?}{}", hint.unwrap_or_default()),
                 });
             }
+        }
+        let sync = self.schedules.iter().find(|schedule| schedule.job == Job::Sync);
+        if let Some(schedule) = sync.filter(|_| self.offsite.is_empty()) {
+            return Err(Error::Value {
+                place: format!("configuration: schedule {:?}: job", schedule.name),
+                why: NOWHERE.to_owned(),
+            });
         }
         self.check_destinations()
     }
@@ -316,6 +350,7 @@ impl Config {
 
     fn make_absolute(&mut self, folder: &Path) {
         self.repository.make_absolute(folder);
+        self.offsite.iter_mut().for_each(|offsite| offsite.make_absolute(folder));
         self.service.make_absolute(folder);
         self.drill.make_absolute(folder);
         self.targets.iter_mut().for_each(|target| target.make_absolute(folder));

@@ -65,11 +65,16 @@ impl RepositoryConfig {
         for path in self.password_file.iter_mut().chain(&mut self.key_file) {
             *path = folder.join(&*path);
         }
-        if let Some(location) = &mut self.location
-            && let Ok(Location::Local(path)) = Location::parse(location)
-        {
-            *location = folder.join(path).display().to_string();
+        if let Some(location) = &mut self.location {
+            make_location_absolute(location, folder);
         }
+    }
+}
+
+/// Makes the path of a folder absolute; other places are it already.
+pub(super) fn make_location_absolute(location: &mut String, folder: &Path) {
+    if let Ok(Location::Local(path)) = Location::parse(location) {
+        *location = folder.join(path).display().to_string();
     }
 }
 

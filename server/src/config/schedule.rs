@@ -7,6 +7,9 @@ use crate::config::problems::{Place, Problems};
 use crate::schedule::{JITTER_MAX, Job, Times, parse_timezone};
 use crate::values::parse_duration;
 
+/// Why a sync has no target.
+pub(crate) const SYNC_OF_ALL: &str = "belongs to other jobs: a sync copies the whole repository";
+
 /// One schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -78,8 +81,8 @@ impl ScheduleConfig {
             Some(checked) => problems.check(&at.key("jitter"), checked),
             None => {}
         }
-        if self.job == Job::Sync {
-            problems.value(&at.key("job"), "sync is not in this version");
+        if self.job == Job::Sync && self.target.as_deref().is_some_and(|target| target != "all") {
+            problems.value(&at.key("target"), SYNC_OF_ALL);
         }
         for (key, value, known) in [("tier", &self.tier, TIERS), ("type", &self.backup_type, BACKUP_TYPES)] {
             let Some(value) = value else { continue };

@@ -147,6 +147,25 @@ fn variables_override_the_file_and_add_what_it_does_not_have() {
 }
 
 #[test]
+fn a_bucket_alone_is_a_place_for_a_copy() {
+    let to = |bucket: &str, file: &str| {
+        let config = laid(&[("S3_BUCKET", bucket)], file).unwrap();
+        config.offsite.iter().map(|offsite| offsite.to.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(to("vault", ""), ["s3://vault/chronos"]);
+    assert_eq!(to("vault/host", ""), ["s3://vault/host"]);
+    assert_eq!(to("s3://vault/host?region=eu", ""), ["s3://vault/host?region=eu"]);
+    let named = "[[offsite]]\nto = \"s3://vault/chronos\"\nmax_lag = \"2d\"\n";
+    assert_eq!(to("vault", named), ["s3://vault/chronos"], "it is named once");
+    let sync = "[[schedule]]\nname = \"a\"\ncron = \"0 * * * *\"\njob = \"sync\"\n";
+    assert_eq!(to("vault", sync).len(), 1);
+    assert!(laid(&[], sync).unwrap_err().to_string().contains("no place for a copy is configured"));
+    for bad in ["a b/c", "sftp://host/x"] {
+        assert!(laid(&[("S3_BUCKET", bad)], "").unwrap_err().to_string().contains("S3_BUCKET"), "{bad}");
+    }
+}
+
+#[test]
 fn two_that_may_be_meant_are_refused() {
     let two = "[[target.source]]\nname = \"more\"\nkind = \"n8n\"\nurl = \"http://more\"\n";
     let file =

@@ -1,7 +1,7 @@
 //! The events that there are, by what happened.
 
 use chronos_snapshot::{BackupReport, counted};
-use chronos_store::{Env, Finding, Verdict};
+use chronos_store::{Env, Finding, SyncReport, Verdict};
 use serde_json::{Value, json};
 
 use crate::config::Occasion;
@@ -144,6 +144,37 @@ pub(crate) fn drill_ended(
             .saying(format!("the trial of {of} of {target} came to no end: {first}")),
         DrillStatus::Failed => {
             event.on(Occasion::Failure).saying(format!("the trial of {of} of {target} failed: {first}"))
+        }
+    }
+}
+
+/// A sync that came to its end, `lasted` milliseconds after it began. Of several that fail one after the other the first is an occasion.
+pub(crate) fn synced(
+    env: &Env,
+    destination: &str,
+    (status, why): (&str, Option<&str>),
+    report: Option<&SyncReport>,
+    (lasted, was_failed): (u64, bool),
+) -> Event {
+    let total = report.map(SyncReport::total).unwrap_or_default();
+    let details = json!({
+        "status": status,
+        "objects": total.objects,
+        "bytes": total.bytes,
+        "healed": report.map_or(0, |report| report.healed.len()),
+        "removed": report.map_or(0, |report| report.removed.objects),
+        "damaged": report.map_or(0, |report| report.damaged.len()),
+        "duration_ms": lasted,
+        "error": why,
+    });
+    let action = if status == "failed" { "sync_failed" } else { "sync_completed" };
+    let event = Event::new(env, action, destination, details);
+    match (why, was_failed) {
+        (None, true) => event.on(Occasion::Recovery).saying(format!("{destination} has everything again")),
+        (None, false) => event.saying(format!("{destination} has everything")),
+        (Some(why), true) => event.saying(format!("the copy to {destination} still fails: {why}")),
+        (Some(why), false) => {
+            event.on(Occasion::Failure).saying(format!("the copy to {destination} is not whole: {why}"))
         }
     }
 }

@@ -16,7 +16,7 @@ mod tests;
 pub use event::Event;
 pub(crate) use happened::{
     backup_failed, backup_made, cleaned, damaged, drill_ended, ended, failed, health, no_longer_overdue,
-    overdue, restore_ended, rollback_requested, verified,
+    overdue, restore_ended, rollback_requested, synced, verified,
 };
 pub(crate) use receiver::Receiver;
 pub use sender::{Sender, flush};

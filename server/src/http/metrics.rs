@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::operations::offsite::OffsiteState;
 use crate::state::QueueCounts;
 
 /// Bounds of the time that requests take, in seconds: from a look at memory to a backup.
@@ -90,6 +91,68 @@ impl Queues {
     }
 }
 
+/// One copy at another place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPlace {
+    destination: String,
+}
+
+/// Copies at other places.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Copies {
+    last_success: Family<OfPlace, Gauge>,
+    lag: Family<OfPlace, Gauge>,
+    missing: Family<OfPlace, Gauge>,
+    late: Family<OfPlace, Gauge>,
+    bytes: Family<OfPlace, Counter>,
+    failures: Family<OfPlace, Counter>,
+}
+
+impl Copies {
+    fn register(&self, registry: &mut Registry) {
+        let gauges = [
+            (
+                "offsite_last_success_timestamp_seconds",
+                "When a copy last got everything; 0 if it never did",
+                &self.last_success,
+            ),
+            (
+                "offsite_lag_seconds",
+                "How long the oldest snapshot that a copy lacks has been without it; 0 if it has all",
+                &self.lag,
+            ),
+            ("offsite_snapshots_missing", "Snapshots that a copy lacks", &self.missing),
+            ("offsite_late", "Whether a copy lacks a snapshot for longer than it may", &self.late),
+        ];
+        for (name, help, family) in gauges {
+            registry.register(name, help, family.clone());
+        }
+        registry.register("offsite_bytes_copied", "Bytes that were copied to a place", self.bytes.clone());
+        registry.register("offsite_syncs_failed", "Syncs to a place that failed", self.failures.clone());
+    }
+
+    /// Takes over how they stand; what is counted for ever stands in the state of this host.
+    pub(crate) fn take(&self, copies: &[OffsiteState]) {
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        for copy in copies {
+            let label = OfPlace { destination: copy.destination.clone() };
+            let at = copy.last_success.as_ref().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+            let at = at.map_or(0, jiff::Timestamp::as_second);
+            self.last_success.get_or_create(&label).set(at);
+            self.lag.get_or_create(&label).set(number(copy.lag_seconds));
+            self.late.get_or_create(&label).set(i64::from(copy.late));
+            if let Some(missing) = copy.snapshots_missing {
+                self.missing.get_or_create(&label).set(number(missing as u64));
+            }
+            let counters = [(&self.bytes, copy.bytes_copied), (&self.failures, copy.failures)];
+            for (family, count) in counters {
+                let counter = family.get_or_create(&label);
+                counter.inc_by(count.saturating_sub(counter.get()));
+            }
+        }
+    }
+}
+
 /// Everything that is measured.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -111,6 +174,8 @@ pub(crate) struct Metrics {
     pub(crate) jobs_running: Gauge,
     /// Events on their way.
     pub(crate) queues: Queues,
+    /// Copies at other places.
+    pub(crate) copies: Copies,
     /// 1 if the repository can be used.
     pub(crate) up: Gauge,
 }
@@ -162,6 +227,8 @@ impl Default for Metrics {
         registry.register("repository_up", "Whether the repository can be used", up.clone());
         let queues = Queues::default();
         queues.register(&mut registry);
+        let copies = Copies::default();
+        copies.register(&mut registry);
         Self {
             registry,
             requests,
@@ -174,6 +241,7 @@ impl Default for Metrics {
             overdue,
             jobs_running,
             queues,
+            copies,
             up,
         }
     }

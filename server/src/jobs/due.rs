@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use crate::error::Result;
 use crate::jobs::options::RunnerOptions;
 use crate::jobs::queue::{Patience, add, short};
-use crate::jobs::task::{BackupTask, CleanupTask, DrillTask, Task, VerifyTask};
+use crate::jobs::task::{BackupTask, CleanupTask, DrillTask, SyncTask, Task, VerifyTask};
 use crate::operations::backup::default_description;
+use crate::operations::offsite::{self, name_of};
 use crate::operations::schedules::{Schedules, key};
 use crate::schedule::{Due, Job, Schedule, plan};
 use crate::state::{JobStatus, State};
@@ -36,6 +37,16 @@ pub(super) fn look(
     Ok(plan.wake())
 }
 
+/// Queues the copies that are due because of what was backed up: one for each place, however much that was.
+pub(super) fn follow(workplace: &Workplace, state: &State, repository: &str) -> Result<()> {
+    let schedules = Schedules::read(workplace, state)?;
+    for to in offsite::due(workplace, state, &schedules.all, repository)? {
+        let task = Task::Sync(SyncTask { to: Some(to), check: false });
+        add(workplace, state, &task, Patience::Queued, None)?;
+    }
+    Ok(())
+}
+
 fn begin(
     workplace: &Workplace,
     state: &State,
@@ -48,7 +59,8 @@ fn begin(
     let repository = key(workplace);
     let queued = state.jobs_due(&repository, &schedule.id, short(due.at.as_nanosecond()))?;
     let is_queued = |task: &Task| queued.iter().any(|(target, _)| target.as_deref() == task.target());
-    let tasks = tasks(schedule, due, options, claim);
+    let places = workplace.config.offsite.iter().map(name_of).collect::<Result<Vec<_>>>()?;
+    let tasks = tasks(schedule, due, options, claim, &places);
     for task in tasks.iter().filter(|task| !is_queued(task)) {
         add(workplace, state, task, Patience::Queued, Some((&schedule.id, due.at)))?;
     }
@@ -66,6 +78,7 @@ pub(super) fn tasks(
     due: &Due,
     options: &RunnerOptions,
     claim: &dyn Fn(&Schedule) -> Option<String>,
+    places: &[String],
 ) -> Vec<Task> {
     let whole = || vec![None];
     let each = || schedule.targets.iter().cloned().map(Some).collect::<Vec<_>>();
@@ -101,8 +114,10 @@ pub(super) fn tasks(
             let task = |target| Task::Drill(DrillTask { target, ..DrillTask::default() });
             targets.into_iter().map(task).collect()
         }
-        // It is refused when a schedule is made.
-        Job::Sync => Vec::new(),
+        Job::Sync => {
+            let task = |to: &String| Task::Sync(SyncTask { to: Some(to.clone()), check: false });
+            places.iter().map(task).collect()
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::jobs::options::RunnerOptions;
 use crate::jobs::perform::{Done, Manner, perform};
 use crate::jobs::queue::short;
 use crate::jobs::runner::{Observer, Open, Seen};
-use crate::jobs::task::Task;
+use crate::jobs::task::{SYNC, Task};
 use crate::jobs::verdict::{Attempted, Verdict, verdict};
 use crate::jobs::view::JobView;
 use crate::jobs::words::Words;
@@ -206,11 +206,12 @@ impl Keeper {
     /// What may be begun beside what runs: nobody who waits does so for work that can wait.
     fn choice(&self) -> Option<Choice> {
         let workers = self.options.workers;
-        if self.running.len() >= workers + AWAITED_MAX {
+        let working = || self.running.iter().filter(|job| job.row.kind != SYNC);
+        if working().count() >= workers + AWAITED_MAX {
             return None;
         }
-        let unawaited = self.running.iter().filter(|job| !job.row.awaited).count();
-        Some(if unawaited < workers { Choice::All } else { Choice::Awaited })
+        let unawaited = working().filter(|job| !job.row.awaited).count();
+        Some(if unawaited < workers { Choice::All } else { Choice::Beside })
     }
 
     /// Takes the duty if nobody has it, and sees to what the one before left.
@@ -250,6 +251,10 @@ impl Keeper {
         };
         let wake = due::look(&self.workplace, state, &self.options, now, &claim)?;
         self.wake = (wake, uptime.saturating_add(SCHEDULE_INTERVAL));
+        if !self.workplace.config.offsite.is_empty() {
+            let repository = (self.open)()?.id().to_string();
+            due::follow(&self.workplace, state, &repository)?;
+        }
         Ok(())
     }
 
@@ -308,6 +313,8 @@ impl Keeper {
                         ended: short(self.now()),
                     };
                     state.end_job(&self.repository, row.number, &ending)?;
+                    // What was backed up may ask for a copy.
+                    self.wake.1 = Duration::ZERO;
                     if let Some(row) = state.job(&self.repository, &row.id)? {
                         self.tell_end(state, &row);
                     }

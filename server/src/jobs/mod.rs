@@ -30,7 +30,7 @@ pub use options::RunnerOptions;
 pub use queue::{Cancelling, Patience, cancel, enqueue, list, show};
 pub use retry::pause;
 pub use runner::{Observer, Runner, Seen};
-pub use task::{BackupTask, CleanupTask, DrillTask, RestoreTask, Task, VerifyTask};
+pub use task::{BackupTask, CleanupTask, DrillTask, RestoreTask, SyncTask, Task, VerifyTask};
 pub(crate) use tell::OfJobs;
 pub use view::JobView;
 pub use words::Words;

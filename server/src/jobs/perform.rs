@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 
 use crate::catalog::{Catalog, target_name};
 use crate::error::{Error, Result};
-use crate::jobs::task::{BackupTask, CleanupTask, DrillTask, RestoreTask, Task, VerifyTask};
+use crate::jobs::task::{BackupTask, CleanupTask, DrillTask, RestoreTask, SyncTask, Task, VerifyTask};
 use crate::jobs::words::Words;
 use crate::operations::Mode;
 use crate::operations::backup::{BackupRequest, Unwritten, make};
 use crate::operations::cleanup::{ForgetRequest, cleanup};
 use crate::operations::drill::each;
 use crate::operations::restore::restore;
+use crate::operations::sync::sync_configured;
 use crate::operations::verify::{Verified, check, verify};
 use crate::state::{DrillStatus, JobStatus};
 use crate::workplace::Workplace;
@@ -54,6 +55,7 @@ pub(super) fn perform(
         Task::Cleanup(task) => cleaning(task, workplace, repository),
         Task::Restore(task) => restoring(task, workplace, repository),
         Task::Drill(task) => drilling(task, workplace, repository),
+        Task::Sync(task) => syncing(task, workplace, repository),
     }
 }
 
@@ -159,6 +161,14 @@ fn drilling(task: &DrillTask, workplace: &Workplace, repository: &Repository) ->
         DrillStatus::Failed => JobStatus::Failed,
     };
     Ok(Done { status, error: all.first_error().cloned(), result: document(&all) })
+}
+
+/// A copy that cannot be reached is tried again later than others that fail: when the next backup asks for it, or after a while.
+fn syncing(task: &SyncTask, workplace: &Workplace, repository: &Repository) -> Result<Done> {
+    let all = sync_configured(workplace, repository, task.to.as_deref(), task.check)?;
+    let status = if all.status == "completed" { JobStatus::Completed } else { JobStatus::Failed };
+    let error = all.syncs.iter().find_map(|one| one.error.clone());
+    Ok(Done { status, result: document(&all), error })
 }
 
 /// What a look at the repository as a whole found.

@@ -14,6 +14,9 @@ use crate::sources::{LIST_THREADS, Selection};
 /// The lane of what reads or changes the repository as a whole: one of them at a time leaves workers for backups.
 const UPKEEP: &str = "upkeep";
 
+/// Kind of the jobs that take no worker: most of their time they wait for a network, and no backup may wait for that.
+pub(super) const SYNC: &str = "sync";
+
 /// What a job does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -28,6 +31,20 @@ pub enum Task {
     Restore(Box<RestoreTask>),
     /// Snapshots are restored for trial.
     Drill(DrillTask),
+    /// Copies at other places are brought up to date.
+    Sync(SyncTask),
+}
+
+/// A sync.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SyncTask {
+    /// To this place; to all that are configured if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Read everything there, and replace what is damaged.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub check: bool,
 }
 
 /// A drill: of one snapshot, of the latest of a target, or of the latest of each.
@@ -171,10 +188,11 @@ impl Task {
             Self::Cleanup(_) => "cleanup",
             Self::Restore(_) => "restore",
             Self::Drill(_) => "drill",
+            Self::Sync(_) => SYNC,
         }
     }
 
-    /// Whose, if of one target alone.
+    /// Whose, if of one target alone; of a sync, where to.
     pub fn target(&self) -> Option<&str> {
         let targets = match self {
             Self::Backup(task) => &task.targets,
@@ -182,6 +200,7 @@ impl Task {
             Self::Verify(task) => return task.target.as_deref(),
             Self::Restore(task) => return Some(&task.target),
             Self::Drill(task) => return task.target.as_deref(),
+            Self::Sync(task) => return task.to.as_deref(),
         };
         match &**targets {
             [one] => Some(one),
@@ -196,6 +215,7 @@ impl Task {
             Self::Backup(_) => format!("backup {}", self.target().unwrap_or(ALL)),
             Self::Restore(task) => format!("restore {}", task.target),
             Self::Verify(_) | Self::Cleanup(_) | Self::Drill(_) => UPKEEP.to_owned(),
+            Self::Sync(task) => format!("{SYNC} {}", task.to.as_deref().unwrap_or(ALL)),
         }
     }
 
@@ -204,7 +224,7 @@ impl Task {
         match (is_scheduled, self) {
             (false, _) => 0,
             (true, Self::Backup(_) | Self::Restore(_)) => 1,
-            (true, Self::Verify(_) | Self::Cleanup(_) | Self::Drill(_)) => 2,
+            (true, Self::Verify(_) | Self::Cleanup(_) | Self::Drill(_) | Self::Sync(_)) => 2,
         }
     }
 }

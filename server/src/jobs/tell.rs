@@ -17,8 +17,8 @@ impl Observer for OfJobs {
         let is_failure = matches!(job.status, JobStatus::Failed | JobStatus::Interrupted);
         // One that has a name in the history has told of itself when it noted that.
         let has = |key: &str| job.result.as_ref().is_some_and(|result| result.get(key).is_some());
-        // Drills tell each of themselves.
-        let is_told = has("backup_id") || has("drills");
+        // Drills and syncs tell each of themselves.
+        let is_told = has("backup_id") || has("drills") || has("syncs");
         if !is_failure || is_told {
             return;
         }
@@ -48,6 +48,7 @@ impl OfJobs {
                 let errors: Vec<String> = job.error.iter().cloned().collect();
                 drill_ended(env, target, DrillStatus::Failed, &errors, details)
             }
+            "sync" => failed(env, "sync_failed", target, details),
             _ => failed(env, "verify_failed", target, details),
         }
     }

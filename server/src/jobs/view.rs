@@ -18,9 +18,9 @@ pub struct JobView {
     pub number: i64,
     /// Its id.
     pub id: String,
-    /// `backup`, `verify` or `cleanup`.
+    /// `backup`, `verify`, `cleanup`, `restore`, `drill` or `sync`.
     pub kind: String,
-    /// Whose, if of one target alone.
+    /// Whose, if of one target alone; of a sync, to where.
     pub target: Option<String>,
     /// How it stands.
     pub status: JobStatus,

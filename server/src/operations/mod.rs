@@ -13,6 +13,7 @@ pub mod history;
 pub mod hold;
 pub mod kit;
 mod marks;
+pub mod offsite;
 pub mod probe;
 pub mod prune;
 pub mod recover;

@@ -5,6 +5,7 @@
 mod acts;
 mod drills;
 mod jobs;
+mod offsite;
 mod outbox;
 mod replies;
 mod rollbacks;
@@ -32,6 +33,7 @@ pub use drills::{BegunDrill, CountedRows, DrillFilter, DrillStatus, NewDrill};
 pub use jobs::{
     Attempt, Cancelled, Choice, JobEnding, JobFilter, JobNumber, JobProgress, JobRow, JobStatus, NewJob,
 };
+pub use offsite::{OffsiteRow, SyncEnding};
 pub use outbox::{Alert, LETTERS_MAX, Letter, LetterEnd, NewLetter, Noted, QueueCounts, Telling};
 pub use replies::{Known, Reply};
 pub use rollbacks::{NewRollback, Rollback, RollbackEnding, RollbackFilter, RollbackStatus, RollbackType};
@@ -60,6 +62,7 @@ const MIGRATIONS: &[&str] = &[
     drills::TABLE,
     drills::COUNTED,
     drills::BEGUN,
+    offsite::TABLE,
 ];
 /// The version of the tables that this program works with.
 const VERSION: u32 = MIGRATIONS.len() as u32;

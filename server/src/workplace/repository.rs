@@ -165,9 +165,14 @@ impl Workplace {
     /// Refuses a place on which a repository cannot rely. One on this host's own disks is known to be fit; of any other nothing is believed
     /// that was not tried.
     fn check_fit(&self, backend: &dyn Backend) -> Result<()> {
-        let place = &self.location.place;
         // That there is a repository already is said when one is made.
-        if !remote::is_remote(place) || exists(backend)? {
+        if exists(backend)? { Ok(()) } else { self.check_place() }
+    }
+
+    /// The same, whatever is there.
+    pub(crate) fn check_place(&self) -> Result<()> {
+        let place = &self.location.place;
+        if !remote::is_remote(place) {
             return Ok(());
         }
         let report = self.probe(place, remote::Depth::Core)?;

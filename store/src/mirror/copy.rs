@@ -88,7 +88,7 @@ impl Job<'_> {
                 if self.is_done(&work) {
                     return Ok(());
                 }
-                self.monitor.total(1, work.bytes());
+                self.expect(work.bytes());
                 if lock(&failed).is_some() {
                     return Err(Error::Interrupted);
                 }
@@ -110,6 +110,13 @@ impl Job<'_> {
             }
         })?;
         Ok(gone.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells that there is one more object to be looked at.
+    fn expect(&self, bytes: u64) {
+        let mut expected = lock(&self.expected);
+        expected.add(bytes);
+        self.monitor.total(expected.objects, expected.bytes);
     }
 
     /// Copies one area.

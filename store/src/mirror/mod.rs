@@ -125,6 +125,8 @@ struct Job<'a> {
     env: &'a Env,
     monitor: &'a dyn Monitor,
     report: Mutex<SyncReport>,
+    /// What there is to do in this phase, as far as that is known.
+    expected: Mutex<Copied>,
 }
 
 impl fmt::Debug for Job<'_> {
@@ -149,7 +151,16 @@ impl<'a> Job<'a> {
         (env, monitor): (&'a Env, &'a dyn Monitor),
     ) -> Self {
         let [source, dest] = [source, dest].map(|place| place.stored().unwrap_or(place));
-        Self { source, dest, keys, options, env, monitor, report: Mutex::default() }
+        Self {
+            source,
+            dest,
+            keys,
+            options,
+            env,
+            monitor,
+            report: Mutex::default(),
+            expected: Mutex::default(),
+        }
     }
 }
 
@@ -163,6 +174,7 @@ impl Job<'_> {
             let head = LogHead::read(self.source.as_ref())?;
             let missing = self.missing(&head)?;
             self.monitor.phase("copy");
+            *lock(&self.expected) = Copied::default();
             let gone = self.copy_areas()?;
             if !self.options.dry_run {
                 self.dest.sync()?;

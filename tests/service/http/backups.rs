@@ -138,6 +138,7 @@ fn the_document_holds_every_route_and_the_page_needs_nothing_from_outside() {
         "/restore/{id}",
         "/schedules",
         "/schedules/{id}",
+        "/sync",
         "/verify",
         "/verify/{id}",
     ];

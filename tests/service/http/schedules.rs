@@ -36,7 +36,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
         service
             .post("/schedules", r#"{"cron":"@daily","job":"sync"}"#)
             .problem(422)
-            .contains("not in this version")
+            .contains("no place for a copy is configured")
     );
     service.post("/schedules", r#"{"cron":"@daily","id":"x"}"#).expect(200);
     service.post("/schedules", r#"{"cron":"@daily","id":"x"}"#).problem(409);

@@ -42,10 +42,21 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
-fn what_does_nothing_yet_is_refused_and_not_ignored() {
+fn places_that_lead_nowhere_are_refused() {
     assert!(refused("[repository]\nlocation = \"ftp://host/x\"\n").contains("only paths, s3://"));
-    let sync = "[[schedule]]\nname = \"a\"\ncron = \"0 * * * *\"\njob = \"sync\"\n";
-    assert!(refused(sync).contains("not in this version"));
+    let offsite =
+        |more: &str| refused(&format!("[repository]\nlocation = \"/srv/b\"\n[[offsite]]\n{more}\n"));
+    assert!(
+        offsite("to = \"ftp://host/x\"").contains("to: ")
+            && offsite("to = \"ftp://host/x\"").contains("only paths, s3://")
+    );
+    assert!(offsite("").contains("to: is missing"));
+    assert!(offsite("to = \"/srv/b\"").contains("is the repository itself"));
+    assert!(offsite("to = \"/a\"\n[[offsite]]\nto = \"/a\"").contains("is named twice"));
+    assert!(offsite("to = \"/a\"\nmax_lag = \"0\"").contains("max_lag: 0 leaves no time"));
+    assert!(offsite("to = \"/a\"\ndelete_after = \"soon\"").contains("delete_after"));
+    let sync = "[[schedule]]\nname = \"a\"\ncron = \"0 * * * *\"\njob = \"sync\"\ntarget = \"x\"\n";
+    assert!(refused(sync).contains("target: belongs to other jobs"));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::http::common::health::answered;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
 use crate::jobs::list;
+use crate::operations::offsite::{OffsiteState, offsite};
 use crate::operations::schedules::late;
 use crate::operations::targets::{
     LastDrill, LastGood, LastProven, LastRun, RecoveryState, TargetState, recovery, targets,
@@ -55,6 +56,8 @@ pub(crate) struct Health {
     /// When the recovery of everything was proven, and its last drill.
     #[schema(value_type = Object)]
     recovery: RecoveryState,
+    /// How the copies at other places stand.
+    offsite: Vec<OffsiteState>,
 }
 
 impl Health {
@@ -153,6 +156,8 @@ pub(crate) fn found(service: &Service) -> Result<Health> {
     }
     let recovery = recovery(workplace, catalog.as_ref())?;
     problems.extend(failed(recovery.last_drill.as_ref(), "the whole recovery"));
+    let offsite = offsite(workplace, catalog.as_ref())?;
+    problems.extend(offsite.iter().flat_map(OffsiteState::problems));
     problems.extend(unwritten(service.runner().unwritten().count()));
     let status = match (&catalog, problems.is_empty()) {
         (None, _) => "unhealthy",
@@ -171,6 +176,7 @@ pub(crate) fn found(service: &Service) -> Result<Health> {
         problems,
         targets,
         recovery,
+        offsite,
     })
 }
 

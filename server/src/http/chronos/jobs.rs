@@ -21,7 +21,7 @@ use crate::jobs::{Cancelling, JobView, Patience, Task, cancel as stop, enqueue, 
 use crate::state::{JobFilter, JobStatus};
 
 /// What a job can be.
-pub(in crate::http) const KINDS: [&str; 5] = ["backup", "verify", "cleanup", "restore", "drill"];
+pub(in crate::http) const KINDS: [&str; 6] = ["backup", "verify", "cleanup", "restore", "drill", "sync"];
 
 /// Which jobs are meant.
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -11,6 +11,7 @@ use crate::http::blocking::check;
 use crate::http::metrics::OfTarget;
 use crate::http::problem::Problem;
 use crate::http::service::Service;
+use crate::operations::offsite::offsite;
 use crate::operations::restore::ALL;
 use crate::operations::schedules::late;
 use crate::operations::targets::{LastDrill, LastProven, recovery, targets};
@@ -52,6 +53,7 @@ fn measured(service: &Service) -> Result<()> {
         service.metrics().last_good.get_or_create(&label).set(at.map_or(0, jiff::Timestamp::as_second));
         drilled(service, &label, state.last_proven.as_ref(), state.last_drill.as_ref());
     }
+    service.metrics().copies.take(&offsite(service.workplace(), Some(&catalog))?);
     let recovery = recovery(service.workplace(), Some(&catalog))?;
     let label = OfTarget { target: ALL.to_owned() };
     drilled(service, &label, recovery.last_proven.as_ref(), recovery.last_drill.as_ref());

@@ -19,6 +19,7 @@ mod cleanup;
 mod drill;
 mod metrics;
 mod schedules;
+mod sync;
 mod verify;
 
 pub(crate) use health::found;
@@ -62,6 +63,7 @@ pub(in crate::http) fn routes(service: &Arc<Service>) -> OpenApiRouter<Arc<Servi
         .routes(routes!(verify::get))
         .routes(routes!(verify::post))
         .routes(routes!(drill::post))
+        .routes(routes!(sync::post))
         .routes(routes!(jobs::cancel))
         .route_layer(once());
     let restore = OpenApiRouter::new().routes(routes!(restore::post)).route_layer(once());

@@ -46,7 +46,7 @@ pub(super) async fn list(State(service): State<Arc<Service>>) -> Result<Json<Sch
 pub(super) struct Asked {
     /// Its name; made of what it does if absent.
     id: Option<String>,
-    /// What is done: `backup`, `verify` or `cleanup`.
+    /// What is done: `backup`, `verify`, `cleanup`, `sync` or `drill`.
     job: Option<Job>,
     /// Whose; all targets, or the repository as a whole, if absent.
     target: Option<String>,

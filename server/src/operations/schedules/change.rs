@@ -2,6 +2,7 @@
 
 use chronos_snapshot::{BACKUP_TYPES, TIERS, check_name};
 
+use crate::config::{NOWHERE, SYNC_OF_ALL};
 use crate::error::{Error, Result};
 use crate::operations::schedules::merge::{jitter, of_stored, value};
 use crate::operations::schedules::{ScheduleState, Schedules, form, key, now};
@@ -192,7 +193,12 @@ fn check(workplace: &Workplace, stored: &StoredSchedule) -> Result<()> {
         return Err(value("jitter", "is longer than a day".to_owned()));
     }
     if schedule.job == Job::Sync {
-        return Err(value("job", "sync is not in this version".to_owned()));
+        if stored.target.as_deref().is_some_and(|target| target != "all") {
+            return Err(value("target", SYNC_OF_ALL.to_owned()));
+        }
+        if workplace.config.offsite.is_empty() {
+            return Err(value("job", NOWHERE.to_owned()));
+        }
     }
     if stored.on_change && schedule.job != Job::Backup {
         return Err(value("on_change", "belongs to the job backup".to_owned()));

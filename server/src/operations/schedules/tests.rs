@@ -162,7 +162,7 @@ fn what_is_wrong_is_named_and_nothing_is_kept_of_it() {
         (NewSchedule { tier: text("often"), ..good() }, "tier: \"often\" is not known; there are hourly"),
         (NewSchedule { backup_type: text("half"), ..good() }, "backup_type: \"half\" is not known"),
         (NewSchedule { jitter: text("2d"), ..good() }, "jitter: is longer than a day"),
-        (NewSchedule { job: Job::Sync, ..good() }, "sync is not in this version"),
+        (NewSchedule { job: Job::Sync, ..good() }, "job: no place for a copy is configured"),
         (NewSchedule { job: Job::Cleanup, tier: text("daily"), ..good() }, "tier: belongs to the job backup"),
         (NewSchedule { job: Job::Verify, on_change: true, ..good() }, "on_change: belongs to"),
         (NewSchedule { id: text("a/b"), ..good() }, "schedule's name"),

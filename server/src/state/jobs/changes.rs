@@ -25,8 +25,8 @@ pub enum Cancelled {
 pub enum Choice {
     /// All of them.
     All,
-    /// Those that somebody waits for.
-    Awaited,
+    /// Those that somebody waits for, and those that take no worker.
+    Beside,
 }
 
 /// Whether an attempt that came to nothing counts.
@@ -57,12 +57,12 @@ impl State {
                      bytes = 0, bytes_total = 0, revision = revision + 1
                  WHERE number = (
                      SELECT number FROM jobs j
-                     WHERE repository = ?1 AND status = 'queued' AND ready <= ?2 AND (awaited OR NOT ?3) AND NOT EXISTS (
+                     WHERE repository = ?1 AND status = 'queued' AND ready <= ?2 AND (awaited OR kind = 'sync' OR NOT ?3) AND NOT EXISTS (
                          SELECT 1 FROM jobs r WHERE r.repository = ?1 AND r.status = 'running' AND r.lane = j.lane)
                      ORDER BY priority, number LIMIT 1)
                  RETURNING {COLUMNS}"
             ))
-            .and_then(|mut statement| statement.query_row(params![repository, now, choice == Choice::Awaited], row).optional());
+            .and_then(|mut statement| statement.query_row(params![repository, now, choice == Choice::Beside], row).optional());
         begun.map_err(|e| self.wrong(e))
     }
 

@@ -34,8 +34,8 @@ fn what_somebody_waits_for_is_begun_alone_if_asked_so_and_once() {
     add(&state, "queued", "a", 0);
     state.add_job(&NewJob { awaited: true, ..new("awaited", "b", 1) }).unwrap();
     let begin = |choice| state.begin_job("r", choice, 2).unwrap().map(|job| job.id);
-    assert_eq!(begin(Choice::Awaited).as_deref(), Some("awaited"));
-    assert_eq!(begin(Choice::Awaited), None);
+    assert_eq!(begin(Choice::Beside).as_deref(), Some("awaited"));
+    assert_eq!(begin(Choice::Beside), None);
     assert_eq!(begin(Choice::All).as_deref(), Some("queued"));
     state.recover_jobs("r", 3, 5).unwrap();
     assert_eq!(status(&state, "awaited"), JobStatus::Interrupted);

@@ -46,6 +46,8 @@ FIELDS = {
     "path": "GET /versions, GET /diff",
     # Also a target without an n8n.
     "target": "POST /schedules, PATCH /schedules/{id}, POST /rollback/workflow, POST /restore/workflow, POST /emergency",
+    # A copy that is configured, and where there is none nothing can be asked.
+    "to": "POST /sync",
     # Names of targets, components and sources that are configured; a recovery that is resumed says itself what it brings back.
     "components": "POST /recover, POST /rebuild",
     "resume": "POST /recover, POST /rebuild",
