@@ -88,7 +88,7 @@ fn a_folder_on_disk_works_like_memory() {
 fn repositories_made_alike_share_chunk_ids_and_others_do_not() {
     let (one, two) = (Fixture::new(), Fixture::new());
     let like = CreateOptions { like: Some(one.open().chunk_keys()), label: "copy".into() };
-    let three = Fixture { backend: chronos_store::backend::MemoryBackend::new(), ..Fixture::new() };
+    let three = Fixture { backend: crate::place::Place::new(), ..Fixture::new() };
     Repository::create(three.shared(), &KEY, &like, three.options()).unwrap();
     let id = |fixture: &Fixture| try_snapshot(&fixture.open(), &[noise(1, 100)], "x").unwrap().0;
     assert_eq!(id(&one), id(&three));

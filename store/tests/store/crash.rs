@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::fixture::{Fixture, all_readable, begin, noise, snapshot, try_snapshot};
+use crate::place::STRUCK;
 
 use chronos_store::backend::{
     BackendExt, Fault, FaultBackend, FaultRule, ManualPace, Method, RecordBackend, RetryBackend, RetryPolicy,
@@ -228,11 +229,11 @@ fn merging_stopped_at_every_call_loses_nothing() {
     for n in 0..63 {
         snapshot(&repository, &[noise(n, 1000), noise(7, 500)], "x");
     }
-    for n in 0.. {
+    for n in (0..).step_by(STRUCK) {
         let fixture = prepared.fork();
         let faulty = FaultBackend::new(fixture.shared());
         let repository = fixture.open_through(Arc::new(faulty.clone()));
-        faulty.add(FaultRule::at_call(n, Fault::StopAfter));
+        faulty.add(FaultRule::at_call(n as u64, Fault::StopAfter));
         // Whether it is reported is for another test.
         let reported = try_snapshot(&repository, &[noise(63, 1000)], "struck").is_ok();
         let struck = faulty.stopped();

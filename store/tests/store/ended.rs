@@ -155,7 +155,7 @@ fn a_session_of_which_a_thread_panicked_cannot_be_committed() {
 #[test]
 fn trees_of_repositories_that_share_the_chunk_secret_are_cut_alike_and_others_are_not() {
     let [one, other] = [Fixture::new(), Fixture::new()];
-    let alike = Fixture { backend: chronos_store::backend::MemoryBackend::new(), ..Fixture::new() };
+    let alike = Fixture { backend: crate::place::Place::new(), ..Fixture::new() };
     let like = CreateOptions { like: Some(one.open().chunk_keys()), label: "copy".into() };
     Repository::create(alike.shared(), &crate::fixture::KEY, &like, alike.options()).unwrap();
     let [one, other, alike] = [one, other, alike].map(|f| begin(&f.open()).unwrap().boundary_key());

@@ -11,6 +11,7 @@ mod fixture;
 mod meanwhile;
 mod mirror;
 mod parts;
+mod place;
 mod pruning;
 mod sessions;
 mod simulation;
