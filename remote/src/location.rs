@@ -95,7 +95,9 @@ impl Location {
     /// # Errors
     /// [`BackendError::Invalid`] says what is wrong.
     pub fn parse(text: &str) -> BackendResult<Self> {
-        let invalid = |why: &str| BackendError::Invalid(format!("repository location {text:?}: {why}"));
+        let invalid = |why: &str| {
+            BackendError::Invalid(format!("repository location {:?}: {why}", without_secrets(text)))
+        };
         if text.is_empty() || text.contains('\0') {
             return Err(invalid("not a path"));
         }
@@ -115,9 +117,11 @@ impl Location {
             return Err(invalid("it may not have . or .. in it"));
         }
         let url = Url::parse(text).map_err(|e| invalid(&e.to_string()))?;
-        if url.password().is_some() {
-            let why = "repository location: a password does not belong into it, since it is shown and kept in many places";
-            return Err(BackendError::Invalid(why.to_owned()));
+        let endpoint = url.query_pairs().find(|(key, _)| key == "endpoint");
+        let endpoint = endpoint.and_then(|(_, value)| Url::parse(&value).ok());
+        let of_endpoint = endpoint.as_ref().and_then(secret_of).map(|why| format!("its endpoint {why}"));
+        if let Some(why) = url.password().map(|_| format!("it {SECRET}")).or(of_endpoint) {
+            return Err(invalid(&why));
         }
         if url.fragment().is_some() {
             return Err(invalid("nothing may follow after #"));
@@ -128,6 +132,26 @@ impl Location {
         }
         .map_err(|why| invalid(&why))
     }
+}
+
+/// Why secrets are not taken here.
+const SECRET: &str =
+    "has a password or a key in it, where it does not belong: it is shown and kept in many places";
+
+/// Why a server's address cannot be kept and shown, if it has more than an address.
+pub(crate) fn secret_of(url: &Url) -> Option<&'static str> {
+    let has_more = !url.username().is_empty() || url.password().is_some() || url.query().is_some();
+    has_more.then_some(SECRET)
+}
+
+/// What a person wrote, without what may be secret in it: user and password, and all options.
+fn without_secrets(text: &str) -> String {
+    let place = text.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = place.split_once("://") else { return place.to_owned() };
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let mark = if host == rest { "" } else { "…@" };
+    let options = if place == text { "" } else { "?…" };
+    format!("{scheme}://{mark}{host}{options}")
 }
 
 impl Bucket {
@@ -281,6 +305,22 @@ mod tests {
         ] {
             let parsed = Location::parse(bad);
             assert_eq!(parsed.map_err(|e| e.kind()), Err(ErrorKind::Refused), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_and_passwords_are_refused_and_not_told_again() {
+        for text in [
+            "sftp://me:secret@host/x",
+            "s3://b/p?endpoint=https://key:secret@s3.example.com",
+            "s3://b/p?endpoint=https://secret@s3.example.com",
+            "az://b/p?endpoint=https://x.example.com/?sig%3Dsecret",
+            "s3://b/p?secret_key=secret",
+            "s3://b:secret@x/p",
+            "ftp://me:secret@host/x",
+        ] {
+            let told = Location::parse(text).unwrap_err().to_string();
+            assert!(!told.replace("\"secret_key\"", "").contains("secret"), "{told}");
         }
     }
 

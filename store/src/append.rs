@@ -2,6 +2,7 @@
 //!
 //! Whoever makes a record reads state *n*, lists `sess/`, lists `snap/`, then publishes (`docs/design.md`, "Protocol").
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::backend::{BackendError, BackendExt, Durability};
@@ -19,6 +20,8 @@ use crate::view::View;
 
 /// How often a record is computed anew when others are faster: far beyond any honest race.
 const ATTEMPTS_MAX: usize = 1000;
+/// Announced sessions that are looked at one by one.
+const LOOKS_MAX: usize = 8;
 /// How often the newest state is looked for when it vanishes while it is read: it can only if 64 newer ones were made meanwhile.
 const READS_MAX: usize = 8;
 
@@ -186,17 +189,30 @@ impl Inner {
 
     /// Every announced session that has no decision.
     pub(crate) fn undecided(&self) -> Result<Vec<SessionId>> {
-        let announced = self.backend.list_all(names::SESSIONS)?;
-        let sessions = announced.iter().filter_map(|e| names::session_of(names::SESSIONS, &e.name));
-        let sessions: Vec<SessionId> = sessions.collect();
-        let decided = spread(self.backend.lanes(), &sessions, &|s| self.backend.exists(&names::decision(s)));
-        let mut undecided = Vec::new();
-        for (session, is_decided) in sessions.into_iter().zip(decided) {
-            if !is_decided? {
-                undecided.push(session);
+        let listed = self.backend.list_all(names::SESSIONS)?;
+        let announced = listed.iter().filter_map(|e| names::session_of(names::SESSIONS, &e.name)).collect();
+        let decided = self.decided_of(&announced)?;
+        Ok(announced.into_iter().filter(|session| !decided.contains(session)).collect())
+    }
+
+    /// Those of the announced sessions that are decided.
+    pub(crate) fn decided_of(&self, announced: &BTreeSet<SessionId>) -> Result<BTreeSet<SessionId>> {
+        let mut decided = BTreeSet::new();
+        // Where announcements cannot be removed there are many, and one list tells of all.
+        if let (Some(first), true) = (announced.first(), announced.len() > LOOKS_MAX) {
+            let after = format!("{}{:010x}", names::DECISIONS, first.generation());
+            let listed = self.backend.list_after(names::DECISIONS, Some(&after))?;
+            decided.extend(listed.iter().filter_map(|e| names::session_of(names::DECISIONS, &e.name)));
+            return Ok(decided);
+        }
+        let sessions: Vec<&SessionId> = announced.iter().collect();
+        let found = spread(self.backend.lanes(), &sessions, &|s| self.backend.exists(&names::decision(s)));
+        for (session, is_decided) in sessions.into_iter().zip(found) {
+            if is_decided? {
+                decided.insert(session.clone());
             }
         }
-        Ok(undecided)
+        Ok(decided)
     }
 
     /// Appends one record, computed from exactly the state before it; computes again when another process was faster.
@@ -276,7 +292,7 @@ impl Inner {
             }
             Err(BackendError::AlreadyExists(_)) => {
                 // Nobody names this state; if it stays, a prune finds it among the old ones.
-                self.backend.remove(&name)?;
+                self.discard(&name)?;
                 Ok(false)
             }
             Err(e) => Err(e.into()),

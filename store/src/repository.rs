@@ -315,6 +315,16 @@ impl Inner {
         self.packs.read(object, None)
     }
 
+    /// Removes what nobody needs any more. `false` if these keys may not remove anything: then whoever prunes with others finds it.
+    pub(crate) fn discard(&self, object: &str) -> Result<bool> {
+        match self.backend.remove(object) {
+            Err(BackendError::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                Ok(false)
+            }
+            outcome => Ok(outcome.map(|()| true)?),
+        }
+    }
+
     /// Whether an error only says that nothing can be written here.
     pub(crate) fn cannot_write(error: &Error) -> bool {
         let denied = |e: &std::io::Error| e.kind() == std::io::ErrorKind::PermissionDenied;

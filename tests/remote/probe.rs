@@ -1,6 +1,6 @@
 //! What object stores are fit for, as the program finds out.
 
-use chronos_tests::{Program, S3Fault, S3Rule, S3Server};
+use chronos_tests::{Program, S3Fault, S3Flaw, S3Rule, S3Server};
 
 fn program(server: &S3Server) -> Program {
     Program::at(&server.location("r"), &server.variables())
@@ -19,7 +19,7 @@ fn a_store_that_refuses_a_second_create_is_fit_for_many_writers() {
 
 #[test]
 fn a_store_that_overwrites_silently_is_told_and_gets_no_repository() {
-    let server = S3Server::that_ignores_conditions();
+    let server = S3Server::with_flaw(S3Flaw::IgnoresConditions);
     let program = program(&server);
     let probed = program.run(["probe", "--json"]).expect_code(3).json();
     assert_eq!(probed["verdict"], "single maintainer", "{probed}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chronos_remote::{Location, OpenOptions, Variables, open};
 use chronos_store::backend::conformance::{self, Handles};
 use chronos_store::backend::{Backend, BackendError, BackendExt, Durability};
-use chronos_tests::{Moto, S3Fault, S3Rule, S3Server};
+use chronos_tests::{Moto, S3Fault, S3Flaw, S3Rule, S3Server};
 
 fn options(variables: &[(&'static str, String)]) -> OpenOptions {
     let variables: Variables = variables.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
@@ -54,7 +54,7 @@ fn moto_conforms() {
 
 #[test]
 fn a_server_that_overwrites_silently_does_not_conform() {
-    let server = S3Server::that_ignores_conditions();
+    let server = S3Server::with_flaw(S3Flaw::IgnoresConditions);
     let fresh = || -> Handles {
         server.objects().content().clear();
         (place(&server, "r"), place(&server, "r"))
@@ -113,6 +113,62 @@ fn a_wrong_key_bucket_or_server_is_told_as_such() {
     let other = server.location("r").replace("//backup/", "//elsewhere/");
     let error = at(&other, &server.variables()).write_new("config", b"", Durability::Now).unwrap_err();
     assert!(error.to_string().contains("make the bucket first"), "{error}");
+}
+
+#[test]
+fn only_an_answer_about_the_object_makes_it_missing() {
+    let server = S3Server::new();
+    let backend = place(&server, "r");
+    assert!(!backend.exists("config").unwrap());
+    assert_eq!(
+        server.take_counts().get("GET"),
+        Some(&1),
+        "the first time the bucket could be what is missing"
+    );
+    assert!(!backend.exists("config").unwrap());
+    assert_eq!(server.take_counts().get("GET"), None);
+    let nowhere = at(&server.location("r").replace("//backup/", "//elsewhere/"), &server.variables());
+    let looked = [nowhere.stat("config").unwrap_err(), nowhere.read("config", None).unwrap_err()];
+    server.add(S3Rule::always(Some("GET"), S3Fault::Page(404)));
+    for error in looked.into_iter().chain([backend.read("config", None).unwrap_err()]) {
+        assert!(matches!(error, BackendError::Io { .. }), "{error}");
+        assert_eq!(error.kind(), chronos_store::ErrorKind::Io, "{error}");
+    }
+}
+
+#[test]
+fn a_key_that_writes_what_is_not_there_and_deletes_nothing_is_told_as_such() {
+    let server = S3Server::new();
+    let client = at(&server.location("r"), &server.variables_of_client());
+    client.create("snap/1", b"mine", Durability::Now).unwrap();
+    let again = client.create("snap/1", b"other", Durability::Now);
+    assert!(matches!(again, Err(BackendError::AlreadyExists(_))), "{again:?}");
+    server.take_counts();
+    let refused = client.remove("snap/1").unwrap_err();
+    let BackendError::Io { source, .. } = &refused else { panic!("{refused}") };
+    assert_eq!(source.kind(), std::io::ErrorKind::PermissionDenied, "{refused}");
+    assert_eq!(server.take_counts()["DELETE"], 1);
+    assert_eq!(client.read("snap/1", None).unwrap(), b"mine");
+}
+
+#[test]
+fn a_server_that_ignores_ranges_or_repeats_pages_is_told_as_such() {
+    let server = S3Server::with_flaw(S3Flaw::IgnoresRanges);
+    let backend = place(&server, "r");
+    backend.write_new("a", b"12345", Durability::Now).unwrap();
+    let error = backend.read("a", Some(1..2)).unwrap_err();
+    assert!(matches!(&error, BackendError::Invalid(why) if why.contains("ranges are ignored")), "{error}");
+    assert_eq!(backend.read("a", None).unwrap(), b"12345");
+    let told = conforms(&|prefix| place(&server, prefix)).unwrap_err();
+    assert!(told.contains("ranges are ignored"), "{told}");
+    let server = S3Server::with_flaw(S3Flaw::RepeatsPages);
+    let backend = place(&server, "r");
+    for n in 0..1001 {
+        server.objects().content().insert(format!("r/log/{n:04}"), bytes::Bytes::new());
+    }
+    let error = backend.list_all("log/").unwrap_err();
+    assert!(matches!(&error, BackendError::Invalid(why) if why.contains("do not end")), "{error}");
+    assert_eq!(server.take_counts()["LIST"], 2);
 }
 
 #[test]

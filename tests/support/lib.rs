@@ -28,7 +28,7 @@ pub use moto::Moto;
 pub use mounted::Mounted;
 pub use n8n::{N8n, OwnN8n, free_port, hourly, n8n};
 pub use program::{Output, Program};
-pub use s3::{BUCKET as S3_BUCKET, S3Fault, S3Rule, S3Server};
+pub use s3::{BUCKET as S3_BUCKET, S3Fault, S3Flaw, S3Rule, S3Server};
 pub use service::{Answer, Service, configure};
 pub use special::special_tree;
 pub use sshd::Sshd;

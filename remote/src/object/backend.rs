@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -17,6 +18,7 @@ use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 
+use super::connection::PATIENCE;
 use super::failure;
 use crate::location::Bucket;
 use crate::runtime;
@@ -27,11 +29,11 @@ const PAGE: usize = 1000;
 /// Calls under way at a time: with objects of 16 MiB a line of 1 Gbit/s and 100 ms is full.
 const LANES: usize = 4;
 
-/// How long a server may think before it answers, or pause within an answer.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Pages without a name that are looked behind, one after the other.
+const EMPTY_PAGES_MAX: usize = 100;
 
-/// The slowest upload that is waited for, in bytes per second; a line that is shared by several objects has many times that.
-const UPLOAD_BYTES_PER_SECOND_MIN: u64 = 8 << 10;
+/// Bytes that go out at a time, so that it shows how an upload gets on.
+const UPLOAD_PART_BYTES: usize = 64 << 10;
 
 /// What an object store has to be able to do.
 pub(super) trait Store: ObjectStore + PaginatedListStore {}
@@ -45,17 +47,40 @@ pub(crate) struct ObjectBackend {
     /// What stands before each name: empty, or ends with a slash.
     root: Arc<str>,
     shown: Arc<str>,
+    /// The bucket has answered once.
+    is_there: Arc<AtomicBool>,
 }
 
 impl ObjectBackend {
     pub(super) fn new(store: Arc<dyn Store>, bucket: &Bucket) -> Self {
         let root = if bucket.prefix.is_empty() { String::new() } else { format!("{}/", bucket.prefix) };
-        Self { store, root: root.into(), shown: bucket.to_string().into() }
+        let (root, shown) = (root.into(), bucket.to_string().into());
+        Self { store, root, shown, is_there: Arc::default() }
     }
 
     fn path(&self, name: &str) -> BackendResult<Path> {
         check_name(name)?;
         Path::parse(format!("{}{name}", self.root)).map_err(|e| BackendError::Invalid(e.to_string()))
+    }
+
+    /// Runs a call that answers within `limit`, and puts its failure into words.
+    fn call<T: Send + 'static>(
+        &self,
+        name: &str,
+        limit: Option<Duration>,
+        call: impl Future<Output = object_store::Result<T>> + Send + 'static,
+    ) -> BackendResult<T> {
+        let late = |_| BackendError::io(name, ErrorKind::TimedOut.into());
+        let limited = async move {
+            match limit {
+                Some(limit) => tokio::time::timeout(limit, call).await,
+                None => Ok(call.await),
+            }
+        };
+        let answer = runtime::wait(limited).map_err(|error| BackendError::io(name, error))?.map_err(late)?;
+        let answer = answer.map_err(|e| failure::of(name, e))?;
+        self.is_there.store(true, Ordering::Relaxed);
+        Ok(answer)
     }
 
     async fn page(
@@ -82,7 +107,7 @@ impl Backend for ObjectBackend {
         let after = after.filter(|after| !after.is_empty());
         let full = |text: &str| format!("{}{text}", self.root);
         let mut found: Vec<Entry> = Vec::new();
-        let mut page_token = None;
+        let (mut page_token, mut last, mut empty) = (None, String::new(), 0);
         while found.len() < limit {
             let options = PaginatedListOptions {
                 offset: after.map(full),
@@ -91,7 +116,17 @@ impl Backend for ObjectBackend {
                 ..PaginatedListOptions::default()
             };
             let page = Self::page(Arc::clone(&self.store), full(prefix), options);
-            let (objects, next) = call(prefix, PATIENCE, page)?;
+            let (objects, next) = self.call(prefix, Some(PATIENCE), page)?;
+            empty = if objects.is_empty() { empty + 1 } else { 0 };
+            let is_behind = objects.last().is_some_and(|(path, _)| *path <= last);
+            if next.is_some() && (is_behind || empty > EMPTY_PAGES_MAX) {
+                return Err(BackendError::Invalid(format!(
+                    "{}: {}",
+                    self.shown,
+                    failure::Unfit::EndlessLists
+                )));
+            }
+            last = objects.last().map_or(last, |(path, _)| path.clone());
             for (path, size) in objects {
                 let Some(name) = path.strip_prefix(&*self.root) else { continue };
                 // What others have put there is none of ours, and a server that does not know `after` begins at the beginning.
@@ -115,7 +150,21 @@ impl Backend for ObjectBackend {
 
     fn stat(&self, name: &str) -> BackendResult<u64> {
         let (store, path) = (Arc::clone(&self.store), self.path(name)?);
-        call(name, PATIENCE, async move { Ok(store.head(&path).await?.size) })
+        let head = {
+            let (store, path) = (Arc::clone(&store), path.clone());
+            async move { Ok(store.head(&path).await?.size) }
+        };
+        match self.call(name, Some(PATIENCE), head) {
+            // An answer to HEAD has no words: it may be the bucket that is missing, or somebody else who answers.
+            Err(BackendError::NotFound(_)) if !self.is_there.load(Ordering::Relaxed) => {}
+            size => return size,
+        }
+        let get = async move { store.get_opts(&path, GetOptions::default()).await };
+        let found = self.call(name, Some(PATIENCE), get);
+        if matches!(found, Err(BackendError::NotFound(_))) {
+            self.is_there.store(true, Ordering::Relaxed);
+        }
+        Ok(found?.meta.size)
     }
 
     fn read(&self, name: &str, range: Option<Range<u64>>) -> BackendResult<Vec<u8>> {
@@ -129,7 +178,7 @@ impl Backend for ObjectBackend {
         }
         let store = Arc::clone(&self.store);
         let options = GetOptions { range: range.clone().map(GetRange::Bounded), ..GetOptions::default() };
-        let got = call(name, PATIENCE, async move { store.get_opts(&path, options).await });
+        let got = self.call(name, Some(PATIENCE), async move { store.get_opts(&path, options).await });
         let got = match (got, &range) {
             (Err(error), Some(range)) if is_of_range(&error) => {
                 return check_range(name, range, self.stat(name)?).and(Err(error));
@@ -149,15 +198,15 @@ impl Backend for ObjectBackend {
         let path = self.path(name)?;
         check_size(name, bytes.len() as u64)?;
         let store = Arc::clone(&self.store);
-        let payload = PutPayload::from(Bytes::copy_from_slice(bytes));
-        let limit = PATIENCE + Duration::from_secs(bytes.len() as u64 / UPLOAD_BYTES_PER_SECOND_MIN);
+        let payload: PutPayload = bytes.chunks(UPLOAD_PART_BYTES).map(Bytes::copy_from_slice).collect();
         let put = async move { store.put_opts(&path, payload, PutMode::Create.into()).await };
-        call(name, limit, put).map(drop)
+        // The connection knows how much of it has gone out, and how long that may take.
+        self.call(name, None, put).map(drop)
     }
 
     fn remove(&self, name: &str) -> BackendResult<()> {
         let (store, path) = (Arc::clone(&self.store), self.path(name)?);
-        match call(name, PATIENCE, async move { store.delete(&path).await }) {
+        match self.call(name, Some(PATIENCE), async move { store.delete(&path).await }) {
             Err(BackendError::NotFound(_)) => Ok(()),
             outcome => outcome,
         }
@@ -177,28 +226,23 @@ impl Backend for ObjectBackend {
     }
 }
 
-/// Runs a call that answers within `limit`, and puts its failure into words.
-fn call<T: Send + 'static>(
-    name: &str,
-    limit: Duration,
-    call: impl Future<Output = object_store::Result<T>> + Send + 'static,
-) -> BackendResult<T> {
-    let late = |_| BackendError::io(name, ErrorKind::TimedOut.into());
-    match runtime::wait(async move { tokio::time::timeout(limit, call).await }) {
-        Ok(answer) => answer.map_err(late)?.map_err(|e| failure::of(name, e)),
-        Err(error) => Err(BackendError::io(name, error)),
-    }
-}
-
 /// The bytes of an answer; `Err(None)` if they stop coming.
 async fn content(got: GetResult) -> Result<Vec<u8>, Option<object_store::Error>> {
     let wanted = (got.range.end - got.range.start) as usize;
-    let mut all = BytesMut::with_capacity(wanted.min(OBJECT_BYTES_MAX));
+    let too_long =
+        || object_store::Error::Generic { store: "answer", source: Box::new(failure::Unfit::TooLong) };
+    if wanted > OBJECT_BYTES_MAX {
+        return Err(Some(too_long()));
+    }
+    let mut all = BytesMut::with_capacity(wanted);
     let mut stream = got.into_stream();
     let mut next =
         async || tokio::time::timeout(PATIENCE, stream.try_next()).await.map_err(|_| None)?.map_err(Some);
     while let Some(part) = next().await? {
         all.extend_from_slice(&part);
+        if all.len() > wanted {
+            return Err(Some(too_long()));
+        }
     }
     if all.len() != wanted {
         let short = io::Error::from(ErrorKind::ConnectionReset);

@@ -11,6 +11,23 @@ use object_store::client::{HttpError, HttpErrorKind};
 const NO_KEYS: &str = "there are no keys for this object store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile of the files of AWS \
      (AWS_PROFILE); this machine gives none by itself";
 
+/// What a server does that no repository can be kept with.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unfit {
+    /// It gives all of an object where a part was asked for.
+    #[error("ranges are ignored: the server answers with the whole object when a part of it is asked for")]
+    Ranges,
+    /// It does not stop.
+    #[error("the server's answer is longer than any that was asked for")]
+    TooLong,
+    /// It does not come to the end of a list.
+    #[error("its lists do not end: the server gave a page that it had given before")]
+    EndlessLists,
+    /// A request cannot be sent there.
+    #[error("this is no address: {0}")]
+    Address(String),
+}
+
 /// An answer that is a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.told())]
@@ -18,6 +35,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     code: String,
     message: String,
+    is_silent: bool,
 }
 
 impl Answer {
@@ -28,12 +46,15 @@ impl Answer {
             let from = body.split_once(&format!("<{name}>"))?.1;
             Some(from.split_once('<')?.0.trim().to_owned())
         };
-        Self { status, code: part("Code").unwrap_or_default(), message: part("Message").unwrap_or_default() }
+        let (code, message) = (part("Code").unwrap_or_default(), part("Message").unwrap_or_default());
+        Self { status, code, message, is_silent: body.trim().is_empty() }
     }
 
-    /// Whether it is about the bucket, not about an object in it.
-    pub(super) fn is_of_bucket(&self) -> bool {
-        matches!(self.code.as_str(), "NoSuchBucket" | "ContainerNotFound")
+    /// Whether it says that an object is missing: not the bucket, and not a page of something between here and there. One without a
+    /// body, as every answer to HEAD, may mean any of them.
+    pub(super) fn is_of_object(&self) -> bool {
+        let codes = ["NoSuchKey", "NoSuchObject", "NoSuchVersion", "NotFound", "BlobNotFound"];
+        self.status == 404 && (self.is_silent || codes.contains(&self.code.as_str()))
     }
 
     /// Whether an object is there already, in the words of Azure.
@@ -45,6 +66,7 @@ impl Answer {
         let way_out = match self.status {
             301 | 307 => "; the bucket is in another region: name that (AWS_REGION, or ?region=)",
             401 | 403 => "; the keys are not right, or may not do this",
+            404 if self.code.is_empty() => "; that is no answer of an object store: look at the endpoint",
             404 => "; make the bucket first, or look at its name",
             _ => "",
         };
@@ -87,13 +109,17 @@ fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (
 
 /// The failure of a call that was about the object `name`.
 pub(super) fn of(name: &str, error: Error) -> BackendError {
+    if let Some(unfit) = causes(&error).find_map(|cause| cause.downcast_ref::<Unfit>()) {
+        return BackendError::Invalid(format!("{name}: {unfit}"));
+    }
     if let Some(answer) = answer(&error) {
         return BackendError::io(name, io::Error::new(answer.kind(), answer.clone()));
     }
     match error {
         Error::NotFound { .. } => BackendError::NotFound(name.to_owned()),
         Error::AlreadyExists { .. } => BackendError::AlreadyExists(name.to_owned()),
-        error if is_of_metadata(&error) => {
+        // Who is there and did not answer well this time may do so the next.
+        error if is_of_metadata(&error) && !causes(&error).any(is_passing) => {
             BackendError::io(name, io::Error::new(io::ErrorKind::PermissionDenied, NO_KEYS))
         }
         error => {
@@ -108,6 +134,12 @@ fn is_of_metadata(error: &Error) -> bool {
     causes(error).any(|cause| {
         ["/latest/api/token", "/latest/meta-data"].iter().any(|path| cause.to_string().contains(path))
     })
+}
+
+/// Whether somebody was reached, and the answer got lost.
+fn is_passing(cause: &(dyn StdError + 'static)) -> bool {
+    let kind = cause.downcast_ref::<HttpError>().map(HttpError::kind);
+    matches!(kind, Some(HttpErrorKind::Timeout | HttpErrorKind::Interrupted | HttpErrorKind::Request))
 }
 
 /// A failure of the connection passes, as a rule; one in what was said does not.
@@ -154,6 +186,38 @@ mod tests {
         let told = "the server answered 403 AccessDenied: No.; the keys are not right, or may not do this";
         assert_eq!(answer.to_string(), told);
         assert_eq!(Answer::new(503, b"").kind(), io::ErrorKind::ResourceBusy);
-        assert!(Answer::new(404, b"<Error><Code>NoSuchBucket</Code></Error>").is_of_bucket());
+    }
+
+    #[test]
+    fn only_an_object_is_missing_where_the_answer_says_so() {
+        let is_of_object = |body: &str| Answer::new(404, body.as_bytes()).is_of_object();
+        assert!(is_of_object("") && is_of_object("<Error><Code>NoSuchKey</Code></Error>"));
+        for other in ["<Error><Code>NoSuchBucket</Code></Error>", "<html>404 not found</html>", "{}"] {
+            assert!(!is_of_object(other), "{other}");
+        }
+        assert!(!Answer::new(403, b"").is_of_object());
+    }
+
+    #[test]
+    fn a_machine_that_gives_no_keys_is_told_from_one_that_hesitates() {
+        let kind = |kind| {
+            let said = io::Error::other("PUT http://169.254.169.254/latest/api/token");
+            let source = Box::new(Asked { said, source: HttpError::new(kind, io::Error::other("?")) });
+            match of("config", Error::Generic { store: "S3", source }) {
+                BackendError::Io { source, .. } => source.kind(),
+                other => panic!("{other}"),
+            }
+        };
+        assert_eq!(kind(HttpErrorKind::Connect), io::ErrorKind::PermissionDenied);
+        assert_eq!(kind(HttpErrorKind::Timeout), io::ErrorKind::TimedOut);
+        assert_eq!(kind(HttpErrorKind::Interrupted), io::ErrorKind::ConnectionReset);
+    }
+
+    /// A request that failed, as the library tells it.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{said}")]
+    struct Asked {
+        said: io::Error,
+        source: HttpError,
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chronos_store::backend::BackendResult;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 
 use super::backend::Store;
 use super::connection::Connector;
@@ -23,6 +23,9 @@ pub(super) fn open(bucket: &Bucket, variables: &Variables) -> BackendResult<Arc<
     }
     if let Some(endpoint) = &bucket.endpoint {
         builder = builder.with_base_url(endpoint);
+    }
+    if let Some(endpoint) = builder.get_config_value(&GoogleConfigKey::BaseUrl) {
+        super::endpoint(bucket, &endpoint, variables)?;
     }
     Ok(Arc::new(builder.build().map_err(|e| unusable(bucket, e))?))
 }

@@ -13,6 +13,9 @@ use crate::variables::Variables;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Profile(BTreeMap<String, String>);
 
+/// What belongs together.
+const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
+
 /// Settings that lead to keys which nothing here can fetch.
 const ELSEWHERE: [&str; 4] = ["sso_session", "sso_start_url", "credential_process", "role_arn"];
 
@@ -28,14 +31,19 @@ impl Profile {
             let named = variables.get(variable).map(PathBuf::from);
             named.or_else(|| Some(PathBuf::from(variables.get("HOME")?).join(".aws").join(usual)))
         };
-        let mut settings = BTreeMap::new();
+        let mut settings: BTreeMap<String, String> = BTreeMap::new();
         for path in [file("AWS_CONFIG_FILE", "config"), file("AWS_SHARED_CREDENTIALS_FILE", "credentials")] {
             let Some(path) = path else { continue };
             let text = match std::fs::read_to_string(&path) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 text => text.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?,
             };
-            settings.extend(section(&text, name));
+            let found = section(&text, name);
+            // The later file's keys are a pair of their own: half of one and half of the other opens nothing.
+            if KEYS.iter().any(|key| found.contains_key(*key)) {
+                settings.retain(|key, _| !KEYS.contains(&key.as_str()));
+            }
+            settings.extend(found);
         }
         if settings.is_empty()
             && let Some(name) = asked
@@ -64,7 +72,8 @@ fn section(text: &str, name: &str) -> BTreeMap<String, String> {
     for line in text.lines().filter(|line| !line.starts_with(['#', ';', ' ', '\t'])) {
         if let Some(head) = line.trim_end().strip_prefix('[').and_then(|l| l.split(']').next()) {
             let head = head.trim();
-            is_in = head.strip_prefix("profile").map_or(head, str::trim) == name || head == name;
+            let named = head.strip_prefix("profile").filter(|rest| rest.starts_with([' ', '\t']));
+            is_in = unquoted(named.unwrap_or(head).trim()) == name;
         } else if let Some((key, value)) = line.split_once('=').filter(|_| is_in) {
             let value = value.split(" #").next().unwrap_or_default().trim();
             found.insert(key.trim().to_lowercase(), value.to_owned());
@@ -72,6 +81,12 @@ fn section(text: &str, name: &str) -> BTreeMap<String, String> {
     }
     found.retain(|_, value| !value.is_empty());
     found
+}
+
+/// A name, which is quoted if it has spaces.
+fn unquoted(name: &str) -> &str {
+    let within = |quote: char| name.strip_prefix(quote)?.strip_suffix(quote);
+    within('"').or_else(|| within('\'')).unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -84,6 +99,24 @@ mod tests {
          addressing_style = path\nendpoint_url = https://s3.example.com\n[profile sso]\nsso_session = work\n";
     const CREDENTIALS: &str = "[default]\naws_access_key_id = A\naws_secret_access_key = B\n[backup]\n\
          aws_access_key_id=C\naws_secret_access_key=D=\n";
+
+    #[test]
+    fn keys_of_two_files_are_not_mixed_and_names_may_be_quoted() {
+        let (home, variables) = home(&[]);
+        let file =
+            |name: &str, text: &str| std::fs::write(home.path().join(".aws").join(name), text).unwrap();
+        file(
+            "config",
+            "[profile \"x y\"]\naws_access_key_id=A\naws_secret_access_key=B\naws_session_token=C\nregion=eu-1\n[profiles]\nregion=no\n",
+        );
+        let read = |name: &str| Profile::read(Some(name), &variables);
+        assert_eq!(read("x y").unwrap().get("aws_session_token"), Some("C"));
+        file("credentials", "['x y']\naws_access_key_id = D\naws_secret_access_key = E\n");
+        let both = read("x y").unwrap();
+        let keys = KEYS.map(|key| both.get(key));
+        assert_eq!((keys, both.get("region")), ([Some("D"), Some("E"), None], Some("eu-1")));
+        assert!(read("s").is_err());
+    }
 
     fn home(variables: &[(&str, &str)]) -> (tempfile::TempDir, Variables) {
         let home = tempfile::tempdir().unwrap();

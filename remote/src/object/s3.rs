@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use chronos_store::backend::BackendResult;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey as Key};
-use reqwest::Url;
 
 use super::backend::Store;
 use super::connection::Connector;
@@ -72,15 +71,8 @@ fn with_endpoint(
             bucket.style.is_none_or(|style| style == Style::Virtual) && !bucket.name.contains('.');
         return Ok(builder.with_virtual_hosted_style_request(is_virtual));
     };
-    let mut url =
-        Url::parse(endpoint).map_err(|e| unusable(bucket, format!("endpoint {endpoint:?}: {e}")))?;
+    let mut url = super::endpoint(bucket, endpoint, variables)?;
     let host = url.host_str().unwrap_or_default().to_owned();
-    let is_here = host == "localhost" || host.starts_with("127.") || host == "[::1]";
-    let is_allowed = variables.get("AWS_ALLOW_HTTP").is_some_and(|v| v == "true");
-    if !(url.scheme() == "https" || url.scheme() == "http" && (is_here || is_allowed)) {
-        let why = "is not https://; with AWS_ALLOW_HTTP=true http:// is taken (names and times can be read on the way then, content not)";
-        return Err(unusable(bucket, format!("endpoint {endpoint:?} {why}")));
-    }
     let is_virtual = bucket.style == Some(Style::Virtual);
     if is_virtual && url.set_host(Some(&format!("{}.{host}", bucket.name))).is_err() {
         return Err(unusable(bucket, format!("endpoint {endpoint:?} cannot have the bucket in its name")));

@@ -21,12 +21,19 @@ pub struct RetryPolicy {
     pub pause: Duration,
     /// Longest pause.
     pub pause_max: Duration,
+    /// No attempt begins later than that after the first: each may take minutes by itself.
+    pub begun_within: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// Six attempts within about 6 s: rides out a reconnect, and does not hide an outage.
+    /// Six attempts, within about 6 s if they fail at once: rides out a reconnect, and does not hide an outage.
     fn default() -> Self {
-        Self { attempts: 6, pause: Duration::from_millis(200), pause_max: Duration::from_secs(5) }
+        Self {
+            attempts: 6,
+            pause: Duration::from_millis(200),
+            pause_max: Duration::from_secs(5),
+            begun_within: Duration::from_mins(5),
+        }
     }
 }
 
@@ -47,9 +54,11 @@ impl RetryBackend {
     fn repeat<T>(&self, mut call: impl FnMut(u32) -> BackendResult<T>) -> BackendResult<T> {
         let mut pause = self.policy.pause;
         let mut attempt = 1;
+        let begun = self.pace.now();
+        let is_in_time = || self.pace.now().saturating_sub(begun) < self.policy.begun_within;
         loop {
             match call(attempt) {
-                Err(e) if attempt < self.policy.attempts && is_passing(&e) => {
+                Err(e) if attempt < self.policy.attempts && is_in_time() && is_passing(&e) => {
                     self.pace.wait(pause.min(self.policy.pause_max));
                     pause = pause.saturating_mul(2);
                     attempt += 1;
@@ -155,6 +164,17 @@ mod tests {
         let before = fault.calls();
         assert!(retry.stat("a").is_err());
         assert_eq!(fault.calls() - before, 6);
+    }
+
+    #[test]
+    fn what_has_taken_minutes_is_not_begun_again() {
+        let (_, fault, pace, _) = setup();
+        let policy =
+            RetryPolicy { pause: Duration::from_mins(2), pause_max: Duration::MAX, ..RetryPolicy::default() };
+        let retry = RetryBackend::new(Arc::new(fault.clone()), policy, pace.clone());
+        fault.add(rule(Method::Read, u64::MAX, Fault::Error(io::ErrorKind::TimedOut)));
+        assert!(retry.read("a", None).is_err());
+        assert_eq!((fault.calls(), pace.now()), (3, Duration::from_mins(2 + 4)));
     }
 
     #[test]

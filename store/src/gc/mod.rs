@@ -15,9 +15,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Upkeep;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{PackName, SessionId};
 use crate::merge::merge;
+use crate::names;
 use crate::repository::{Inner, Repository};
 use crate::view::View;
 
@@ -91,6 +92,7 @@ impl Repository {
             return Ok(report);
         }
         inner.writable()?;
+        may_delete(inner)?;
         // What sessions have uploaded that nobody will end any more is rubbish, also when nothing is condemned.
         pending::still_running(inner, u64::MAX)?;
         let mut marks = Marks::default();
@@ -119,6 +121,19 @@ impl Repository {
         upkeep(inner);
         Ok(report)
     }
+}
+
+/// Refuses before anything is planned or written where nothing may be deleted.
+fn may_delete(inner: &Inner) -> Result<()> {
+    // A name that nobody has: whoever may delete is told that it is gone.
+    let nobody = format!("{}{}", names::SESSIONS, hex::encode(inner.env.random_bytes::<16>()?));
+    if inner.discard(&nobody)? {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "these keys may delete nothing at {}: prune with keys that may; backups, restores and listings need no others",
+        inner.backend.location()
+    )))
 }
 
 /// Copies what is needed out of the packs that the plan repacks and that are still there; returns these.

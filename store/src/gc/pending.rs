@@ -33,7 +33,7 @@ pub(super) fn still_running(inner: &Inner, n: u64) -> Result<bool> {
         }
         let revoked = Decision::without_snapshot(session.clone(), Outcome::Revoked, Vec::new(), Vec::new());
         match inner.decide(&revoked) {
-            Ok(_) | Err(Error::SessionLost(_)) => inner.withdraw(&session)?,
+            Ok(_) | Err(Error::SessionLost(_)) => drop(inner.withdraw(&session)?),
             Err(e) => return Err(e),
         }
     }

@@ -82,7 +82,14 @@ impl<'s> RunCursor<'s> {
         } else {
             self.sealed.1.get(range).unwrap_or_default().to_vec()
         };
-        self.opened = index.open_block(self.next, sealed)?.into_iter();
+        let opened = match index.open_block(self.next, sealed) {
+            // What was read may be a copy from before it was mended.
+            Err(Error::Damaged { .. }) => self
+                .packs
+                .opened(&|read| index.open_block(self.next, read(self.run.object(), Some(wanted.clone()))?)),
+            opened => opened,
+        };
+        self.opened = opened?.into_iter();
         self.next += 1;
         Ok(())
     }

@@ -179,7 +179,7 @@ impl Merged {
             }))
         })?;
         if !done {
-            self.added.iter().try_for_each(|run| inner.backend.remove(run))?;
+            self.added.iter().try_for_each(|run| inner.discard(run).map(drop))?;
         }
         Ok(done)
     }

@@ -33,27 +33,29 @@ impl Inner {
         let listed = self.backend.list_all(names::SESSIONS)?;
         let announced: BTreeSet<SessionId> =
             listed.iter().filter_map(|entry| names::session_of(names::SESSIONS, &entry.name)).collect();
-        for entry in listed {
-            let Some(session) = names::session_of(names::SESSIONS, &entry.name) else {
-                // It came after the announcement was withdrawn, or whoever withdrew it died in the middle.
-                if names::session_of_sign(&entry.name).is_some_and(|session| !announced.contains(&session)) {
-                    self.backend.remove(&entry.name)?;
-                }
-                continue;
-            };
+        // Where one object may not be removed, none may: it is asked once.
+        let mut may_remove = true;
+        for entry in listed.iter().filter(|e| names::session_of(names::SESSIONS, &e.name).is_none()) {
+            // It came after the announcement was withdrawn, or whoever withdrew it died in the middle.
+            let is_left =
+                names::session_of_sign(&entry.name).is_some_and(|session| !announced.contains(&session));
+            may_remove = may_remove && (!is_left || self.discard(&entry.name)?);
+        }
+        let decided = self.decided_of(&announced)?;
+        for session in announced {
             left.retain(|s| *s != session);
-            let decided = self.backend.exists(&names::decision(&session))?;
-            if !decided && self.owner_of(&session)? != Owner::Dead {
+            let is_decided = decided.contains(&session);
+            if !is_decided && self.owner_of(&session)? != Owner::Dead {
                 continue;
             }
-            if !decided {
+            if !is_decided {
                 match self.close_on_behalf(&session) {
                     // Another process was faster.
                     Ok(()) | Err(Error::SessionLost(_)) => {}
                     Err(e) => return Err(e),
                 }
             }
-            self.withdraw(&session)?;
+            may_remove = may_remove && self.withdraw(&session)?;
             self.folders.forget_session(&session)?;
         }
         // Decided, or died before they were announced.

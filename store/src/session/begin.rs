@@ -110,7 +110,7 @@ impl Inner {
         self.announce(id)?;
         let state = self.newest_state()?;
         if state.n != id.generation() {
-            self.backend.remove(&names::session(id))?;
+            self.discard(&names::session(id))?;
             return Ok(None);
         }
         Ok(Some(Arc::new(View::new(Arc::clone(self), self.with_decisions(state)?))))
@@ -124,7 +124,7 @@ impl Inner {
             return Ok(Some(view));
         }
         self.quarantine_lost(&lost)?;
-        self.backend.remove(&names::session(id))?;
+        self.discard(&names::session(id))?;
         Ok(None)
     }
 
@@ -153,11 +153,13 @@ impl Inner {
         Ok(self.backend.create(sign, &header.encode(), Durability::Relaxed)?)
     }
 
-    /// Removes a session's announcement and its signs of life.
-    pub(crate) fn withdraw(&self, id: &SessionId) -> Result<()> {
+    /// Removes a session's announcement and its signs of life; `false` if these keys may not.
+    pub(crate) fn withdraw(&self, id: &SessionId) -> Result<bool> {
         for entry in self.backend.list_all(&names::session(id))? {
-            self.backend.remove(&entry.name)?;
+            if !self.discard(&entry.name)? {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -74,11 +74,14 @@ impl Session {
     fn end(mut self) -> SessionStats {
         let (stats, inner) = (self.stats(), std::sync::Arc::clone(&self.inner));
         let lock = self.lock.take();
-        let withdrawn =
-            crate::packs::lock(&self.signs).iter().try_for_each(|sign| inner.backend.remove(sign));
+        let withdrawn = crate::packs::lock(&self.signs)
+            .iter()
+            .try_fold(true, |gone, sign| Ok::<_, Error>(gone && inner.discard(sign)?));
         match withdrawn {
             // Removes the lock's file: the session is over.
-            Ok(()) => drop(lock),
+            Ok(true) => drop(lock),
+            // Keys that remove nothing are no trouble. The next session of this host ends this one, should it not be decided.
+            Ok(false) => lock.into_iter().for_each(SessionLock::leave),
             Err(e) => {
                 inner.monitor.problem(&format!(
                     "{e}: the announcement of a finished session stays behind, a prune removes it"

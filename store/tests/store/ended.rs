@@ -6,12 +6,13 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
-use crate::fixture::{Fixture, begin, noise};
+use crate::fixture::{Fixture, KEY, begin, noise};
 use crate::meanwhile::Meanwhile;
 
 use chronos_store::backend::{BackendExt, Fault, FaultBackend, FaultRule, Method, RecordBackend};
 use chronos_store::{
-    ChunkKind, CreateOptions, Env, Error, Random, Repository, Result, Session, SystemRandom,
+    ChunkKind, Collect, CreateOptions, Env, Error, OpenOptions, PruneOptions, Random, Repository, Result,
+    Session, SystemRandom,
 };
 
 /// Stores so many small packs of one chunk.
@@ -174,4 +175,33 @@ fn what_a_server_on_the_way_sends_twice_is_known_as_ones_own() {
     assert!(!repository.claim_name("a").unwrap());
     assert_eq!(crate::fixture::all_readable(&fixture.open()), 1);
     assert_eq!(fixture.backend.list_all("log/").unwrap().len(), 1);
+}
+
+#[test]
+fn keys_that_remove_nothing_do_for_snapshots_and_whoever_may_clears_up() {
+    let fixture = Fixture::new();
+    let rule = FaultRule::always(Method::Remove, "", Fault::Error(std::io::ErrorKind::PermissionDenied));
+    let faulty = FaultBackend::with_rule(fixture.shared(), rule);
+    let record = RecordBackend::new(Arc::new(faulty));
+    let monitor = Arc::new(Collect::default());
+    let options = OpenOptions { monitor: monitor.clone(), ..fixture.options() };
+    let client = Repository::open(Arc::new(record.clone()), &KEY, options).unwrap();
+    for seed in 0..20 {
+        crate::fixture::snapshot(&client, &[noise(seed, 1000)], "one");
+    }
+    assert_eq!(fixture.backend.list_all("sess/").unwrap().len(), 20);
+    assert_eq!(monitor.problems(), [""; 0]);
+    // However many are left, one of them is asked for, and one's own.
+    let before = [record.count(Method::Remove, ""), record.count(Method::Stat, "snap/")];
+    crate::fixture::snapshot(&client, &[noise(20, 1000)], "one");
+    let after = [record.count(Method::Remove, ""), record.count(Method::Stat, "snap/")];
+    assert_eq!([after[0] - before[0], after[1] - before[1]], [2, 0]);
+    assert_eq!(crate::fixture::all_readable(&client), 21);
+    let content = fixture.backend.content();
+    let refused = client.prune(&PruneOptions::default()).unwrap_err().to_string();
+    assert!(refused.contains("may delete nothing"), "{refused}");
+    assert!(content == fixture.backend.content());
+    fixture.open().prune(&PruneOptions::default()).unwrap();
+    assert_eq!(fixture.backend.list_all("sess/").unwrap(), []);
+    assert_eq!(crate::fixture::all_readable(&client), 21);
 }

@@ -15,6 +15,8 @@ use super::Shared;
 pub enum S3Fault {
     /// It is not carried out, and answered with this status.
     Refused(u16),
+    /// It is not carried out: something on the way answers with this status and a page for people.
+    Page(u16),
     /// It is carried out, and answered with this status.
     DoneButAnswered(u16),
     /// It is not carried out: the connection closes.
@@ -92,6 +94,7 @@ pub(super) async fn answer(
     match fault {
         None => done(request).await,
         Some(S3Fault::Refused(status)) => Ok(status_alone(status)),
+        Some(S3Fault::Page(status)) => Ok(status_alone(status).map(|_| Body::from(PAGE.to_owned()))),
         Some(S3Fault::Closed) => Err(io::ErrorKind::ConnectionReset.into()),
         Some(S3Fault::DoneButAnswered(status)) => done(request).await.map(|_| status_alone(status)),
         Some(S3Fault::DoneButClosed) => {
@@ -104,6 +107,9 @@ pub(super) async fn answer(
         }
     }
 }
+
+/// What a proxy says.
+const PAGE: &str = "<html><body>Nothing here.</body></html>";
 
 fn status_alone(status: u16) -> HttpResponse {
     let mut response = HttpResponse::new(Body::empty());

@@ -15,7 +15,9 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
 pub use faults::{S3Fault, S3Rule};
-pub use objects::{BUCKET, Content, Objects};
+pub use objects::{BUCKET, Content, Objects, S3Flaw};
+
+use objects::CLIENT_KEY_ID;
 
 const KEY_ID: &str = "test-key-id";
 const SECRET: &str = "test/secret+key";
@@ -45,17 +47,19 @@ impl Default for S3Server {
 impl S3Server {
     /// One that does everything right.
     pub fn new() -> Self {
-        Self::start(Objects::new(false))
+        Self::start(Objects::new(None))
     }
 
-    /// One that answers 200 to a conditional write and overwrites.
-    pub fn that_ignores_conditions() -> Self {
-        Self::start(Objects::new(true))
+    /// One that gets something wrong.
+    pub fn with_flaw(flaw: S3Flaw) -> Self {
+        Self::start(Objects::new(Some(flaw)))
     }
 
     fn start(objects: Objects) -> Self {
         let mut builder = S3ServiceBuilder::new(objects.clone());
-        builder.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
+        let mut auth = SimpleAuth::from_single(KEY_ID, SECRET);
+        auth.register(CLIENT_KEY_ID.to_owned(), SECRET.into());
+        builder.set_auth(auth);
         let service = builder.build();
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -87,6 +91,12 @@ impl S3Server {
             ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
             ("AWS_REGION", "us-east-1".to_owned()),
         ]
+    }
+
+    /// The same for a client that may write what is not there, and delete nothing.
+    pub fn variables_of_client(&self) -> [(&'static str, String); 3] {
+        let [(name, _), secret, region] = self.variables();
+        [(name, CLIENT_KEY_ID.to_owned()), secret, region]
     }
 
     /// Breaks requests from now on; of several rules that fit, the first decides.

@@ -24,14 +24,27 @@ pub type Content = BTreeMap<String, Bytes>;
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
     content: Arc<Mutex<Content>>,
-    /// Answers 200 to a conditional write and overwrites, as several servers do.
-    ignores_conditions: bool,
+    flaw: Option<S3Flaw>,
 }
+
+/// What a server gets wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum S3Flaw {
+    /// Answers 200 to a conditional write and overwrites, as several servers do.
+    IgnoresConditions,
+    /// Answers 200 and all of an object where a part is asked for.
+    IgnoresRanges,
+    /// Gives the first page of a list again and again.
+    RepeatsPages,
+}
+
+/// The key of a client: it may write what is not there, and delete nothing.
+pub(super) const CLIENT_KEY_ID: &str = "client-key-id";
 
 impl Objects {
     /// An empty bucket.
-    pub(super) fn new(ignores_conditions: bool) -> Self {
-        Self { content: Arc::default(), ignores_conditions }
+    pub(super) fn new(flaw: Option<S3Flaw>) -> Self {
+        Self { content: Arc::default(), flaw }
     }
 
     /// What it holds now; tests may damage it.
@@ -43,6 +56,10 @@ impl Objects {
         of_bucket(bucket)?;
         self.content().get(key).cloned().ok_or_else(|| s3_error!(NoSuchKey))
     }
+}
+
+fn is_client<T>(request: &S3Request<T>) -> bool {
+    request.credentials.as_ref().is_some_and(|who| who.access_key == CLIENT_KEY_ID)
 }
 
 fn of_bucket(bucket: &str) -> S3Result<()> {
@@ -63,7 +80,7 @@ impl S3 for Objects {
         let GetObjectInput { bucket, key, range, .. } = request.input;
         let bytes = self.get(&bucket, &key)?;
         let size = bytes.len() as u64;
-        let (part, content_range) = match range {
+        let (part, content_range) = match range.filter(|_| self.flaw != Some(S3Flaw::IgnoresRanges)) {
             None => (bytes.clone(), None),
             Some(range) => {
                 let part = range.check(size).map_err(|_| s3_error!(InvalidRange))?;
@@ -97,8 +114,12 @@ impl S3 for Objects {
     }
 
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        let is_client = is_client(&request);
         let PutObjectInput { bucket, key, body, if_none_match, .. } = request.input;
         of_bucket(&bucket)?;
+        if is_client && if_none_match.is_none() {
+            return Err(s3_error!(AccessDenied, "This key writes only what is not there"));
+        }
         let mut body = body.ok_or_else(|| s3_error!(IncompleteBody))?;
         let mut bytes = BytesMut::new();
         while let Some(part) = body.try_next().await.map_err(|_| s3_error!(IncompleteBody))? {
@@ -106,7 +127,10 @@ impl S3 for Objects {
         }
         let bytes = bytes.freeze();
         let mut content = self.content();
-        if if_none_match.is_some() && content.contains_key(&key) && !self.ignores_conditions {
+        if if_none_match.is_some()
+            && content.contains_key(&key)
+            && self.flaw != Some(S3Flaw::IgnoresConditions)
+        {
             return Err(s3_error!(PreconditionFailed));
         }
         let e_tag = Some(etag(&bytes));
@@ -119,6 +143,9 @@ impl S3 for Objects {
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         of_bucket(&request.input.bucket)?;
+        if is_client(&request) {
+            return Err(s3_error!(AccessDenied, "This key deletes nothing"));
+        }
         self.content().remove(&request.input.key);
         Ok(S3Response::with_status(DeleteObjectOutput::default(), http::StatusCode::NO_CONTENT))
     }
@@ -148,7 +175,8 @@ impl S3 for Objects {
         let prefix = prefix.unwrap_or_default();
         let limit = max_keys.unwrap_or(1000).clamp(0, 1000) as usize;
         // A token is the last key that was told.
-        let after = continuation_token.or(start_after).filter(|after| *after >= prefix);
+        let token = continuation_token.filter(|_| self.flaw != Some(S3Flaw::RepeatsPages));
+        let after = token.or(start_after).filter(|after| *after >= prefix);
         let from = after.map_or(Bound::Included(prefix.clone()), Bound::Excluded);
         let content = self.content();
         let mut all = content.range((from, Bound::Unbounded)).take_while(|(key, _)| key.starts_with(&prefix));
