@@ -91,7 +91,7 @@ pub(crate) fn ended(service: &Service, id: &str) -> Value {
     last
 }
 
-fn state(program: &Program) -> rusqlite::Connection {
+pub(super) fn state(program: &Program) -> rusqlite::Connection {
     rusqlite::Connection::open(program.home().join(".local/state/chronos/chronos.sqlite")).unwrap()
 }
 
@@ -102,7 +102,7 @@ fn seen(service: &Service) -> u32 {
 }
 
 /// As if the schedules had been in force for three days longer.
-fn three_days_go_by(program: &Program) {
+pub(super) fn three_days_go_by(program: &Program) {
     let days = 3 * 86_400 * 1_000_000_000_i64;
     let changed = state(program).execute("UPDATE schedule_memory SET since = since - ?1", [days]).unwrap();
     assert_eq!(changed, 1);

@@ -11,6 +11,7 @@ mod hooks;
 pub(crate) mod jobs;
 mod life;
 mod load;
+mod offsite;
 mod restore;
 mod restore_killed;
 mod restore_systems;
