@@ -109,7 +109,7 @@ fn requests_of_daily_work() {
     costs.extend(more.map(cost));
     let expected = [
         // All but 2 PUT, 4 GET or HEAD and 4 LIST are of the probe: 148 creates, of which 13 succeed and are removed.
-        "13 DELETE, 18 GET, 4 HEAD, 10 LIST, 150 PUT",
+        "13 DELETE, 19 GET, 4 HEAD, 10 LIST, 150 PUT",
         "1 DELETE, 4 GET, 1 HEAD, 5 LIST, 3 PUT",
         // Nothing changed.
         "1 DELETE, 4 GET, 1 HEAD, 6 LIST, 2 PUT",
@@ -120,9 +120,9 @@ fn requests_of_daily_work() {
         // Nothing of what this machine has written is fetched.
         "2 GET, 4 HEAD, 5 LIST",
         "2 GET, 1 HEAD, 6 LIST, 2 PUT",
-        "2 DELETE, 5 GET, 1 HEAD, 51 LIST, 7 PUT",
+        "3 DELETE, 5 GET, 1 HEAD, 51 LIST, 7 PUT",
         // Nothing to do.
-        "3 GET, 1 HEAD, 26 LIST",
+        "1 DELETE, 3 GET, 1 HEAD, 26 LIST",
     ];
     assert_eq!(costs, expected);
 }
