@@ -33,7 +33,11 @@ fn serve(program: Program, variables: &Variables) -> Service {
     Service::of(program, command)
 }
 
+/// Something new, backed up.
 fn backed_up(service: &Service) {
+    let notes = service.path("notes");
+    let count = fs::read_dir(&notes).unwrap().count();
+    fs::write(notes.join(format!("{count}.txt")), "more").unwrap();
     let made = service.post("/backup", r#"{"target":"notes"}"#).expect(200);
     assert_eq!(made["status"], "completed", "{made}");
 }
