@@ -39,7 +39,9 @@ pub(crate) fn sign_of_life(id: &SessionId, beat: u32) -> String {
 
 /// The session that a sign of life belongs to.
 pub(crate) fn session_of_sign(name: &str) -> Option<SessionId> {
-    name.strip_prefix(SESSIONS)?.rsplit_once('.')?.0.parse().ok()
+    let (session, beat) = name.strip_prefix(SESSIONS)?.rsplit_once('.')?;
+    let is_beat = beat.len() == 8 && beat.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    is_beat.then(|| session.parse().ok())?
 }
 
 /// Name of a session's decision.

@@ -161,7 +161,7 @@ impl Repository {
         let (slot, secrets) = crate::keys::unlock(backend.as_ref(), secret, &fit, options.monitor.as_ref())?;
         let keys = Arc::new(Keys::new(&secrets));
         let OpenOptions { dirs, env, monitor } = options;
-        let folders = Folders::new(&dirs.cache, &dirs.state, config.id, &backend.location());
+        let folders = Folders::new(&dirs.cache, &dirs.state, config.id);
         let catalogue =
             Catalogue::new(folders.cache(), *blake3::keyed_hash(&secrets.master, b"catalogue").as_bytes());
         let packs = Arc::new(Packs::new(Arc::clone(&backend), Arc::clone(&keys)));

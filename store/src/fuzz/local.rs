@@ -28,7 +28,7 @@ fn checks(bytes: &[u8]) -> bool {
 
 fn checks_seeds() -> Vec<Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
-    let folders = Folders::new(dir.path(), dir.path(), RepositoryId([2; 16]), "place");
+    let folders = Folders::new(dir.path(), dir.path(), RepositoryId([2; 16]));
     let mut memory = CheckMemory::load(&folders).unwrap();
     let mut seeds = Vec::new();
     for n in 0..3 {
@@ -49,7 +49,7 @@ fn silences(bytes: &[u8]) -> bool {
 
 fn silences_seeds() -> Vec<Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
-    let folders = Folders::new(dir.path(), dir.path(), RepositoryId([2; 16]), "place");
+    let folders = Folders::new(dir.path(), dir.path(), RepositoryId([2; 16]));
     let mut memory = Silence::load(&folders).unwrap();
     let at = std::time::Duration::from_millis(1500);
     memory.look(&session(1), 3, &Host { id: "a".to_owned(), boot: "b".to_owned() }, at..at);

@@ -111,7 +111,7 @@ mod tests {
     }
 
     fn folders(dir: &tempfile::TempDir) -> Folders {
-        Folders::new(&dir.path().join("c"), &dir.path().join("s"), RepositoryId([2; 16]), "place")
+        Folders::new(&dir.path().join("c"), &dir.path().join("s"), RepositoryId([2; 16]))
     }
 
     #[test]

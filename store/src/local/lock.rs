@@ -134,12 +134,8 @@ mod tests {
 
     fn setup() -> (tempfile::TempDir, Folders, Host, SessionId) {
         let dir = tempfile::tempdir().unwrap();
-        let folders = Folders::new(
-            &dir.path().join("cache"),
-            &dir.path().join("state"),
-            RepositoryId([1; 16]),
-            "place",
-        );
+        let folders =
+            Folders::new(&dir.path().join("cache"), &dir.path().join("state"), RepositoryId([1; 16]));
         let host = Host { id: "h".to_owned(), boot: "b".to_owned() };
         (dir, folders, host, SessionId::new(3, "me", 4).unwrap())
     }

@@ -18,9 +18,6 @@ use std::path::{Path, PathBuf};
 
 use crate::id::{RepositoryId, SessionId};
 
-/// Hex digits that tell the places of one repository apart.
-const PLACE_DIGITS: usize = 16;
-
 /// The folders of one repository on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folders {
@@ -29,14 +26,10 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// The folders of repository `id` at `location` below the program's own two folders.
-    ///
-    /// Copies are the same wherever they were read, so a mirror shares the cache of its source. What is known of running sessions
-    /// and of what was checked is only true of one place.
-    pub fn new(cache: &Path, state: &Path, id: RepositoryId, location: &str) -> Self {
-        let place = blake3::derive_key("chronos v1 state of a place", location.as_bytes());
-        let place: String = hex::encode(place).chars().take(PLACE_DIGITS).collect();
-        Self { cache: cache.join(id.to_string()), state: state.join(format!("{id}-{place}")) }
+    /// The folders of repository `id` below the program's own two folders, wherever it lies: it may be moved.
+    pub fn new(cache: &Path, state: &Path, id: RepositoryId) -> Self {
+        let id = id.to_string();
+        Self { cache: cache.join(&id), state: state.join(&id) }
     }
 
     /// Holds only what can be made again.

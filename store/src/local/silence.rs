@@ -172,8 +172,7 @@ mod tests {
     #[test]
     fn what_was_seen_is_remembered_until_the_session_is_over() {
         let dir = tempfile::tempdir().unwrap();
-        let folders =
-            Folders::new(&dir.path().join("c"), &dir.path().join("s"), RepositoryId([1; 16]), "place");
+        let folders = Folders::new(&dir.path().join("c"), &dir.path().join("s"), RepositoryId([1; 16]));
         let me = host("a", "1");
         let mut memory = Silence::load(&folders).unwrap();
         memory.look(&session(), 3, &me, at(HOUR));

@@ -3,16 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::fixture::{Fixture, KEY, all_readable, begin, noise, snapshot, try_snapshot};
+use crate::fixture::{Fixture, all_readable, begin, noise, snapshot, try_snapshot};
 use crate::meanwhile::Meanwhile;
 
-use chronos_store::backend::{
-    Backend, BackendExt, CacheBackend, Fault, FaultBackend, FaultRule, LocalBackend, Method,
-};
-use chronos_store::{
-    ChunkKind, CreateOptions, Env, ErrorKind, Random, RefList, Repository, Result, Session, SyncOptions,
-    SystemRandom,
-};
+use chronos_store::backend::{Backend, BackendExt, CacheBackend, Fault, FaultBackend, FaultRule, Method};
+use chronos_store::{ChunkKind, Env, ErrorKind, Random, RefList, Repository, Result, Session, SystemRandom};
 
 /// Random bytes, except where four are asked for: numbers.
 #[derive(Debug)]
@@ -160,21 +155,4 @@ fn what_a_dead_session_uploaded_counts_as_it_is_stored_not_as_it_was_read_before
     // As long as it was, and its copy is whole.
     fixture.backend.damage(&packs[0].name, Some(&vec![0; packs[0].size as usize]));
     assert_eq!(found(&fixture.open_through(cache), &chunks), [false, true]);
-}
-
-#[test]
-fn who_works_on_a_mirror_knows_nothing_of_the_dead_of_its_source() {
-    let fixture = Fixture::new();
-    let [source, mirror]: [Arc<dyn Backend>; 2] =
-        ["source", "mirror"].map(|name| Arc::new(LocalBackend::new(fixture.dir.path().join(name))) as _);
-    let repository =
-        Repository::create(Arc::clone(&source), &KEY, &CreateOptions::default(), fixture.options()).unwrap();
-    let session = begin(&repository).unwrap();
-    let chunks = upload_two_packs(&session);
-    drop(session);
-    repository.sync_to(Arc::clone(&mirror), &SyncOptions::default()).unwrap();
-    let independent = fixture.open_through(mirror);
-    independent.promote().unwrap();
-    snapshot(&independent, &[noise(9, 1000)], "there");
-    assert_eq!(found(&fixture.open_through(source), &chunks), [true, true]);
 }
