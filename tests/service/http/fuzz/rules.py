@@ -87,6 +87,10 @@ def before_call(context, case, kwargs):
     # Who has a token may restore to any place.
     if CALLER and isinstance(body.get("restore_target_path"), str):
         body["restore_target_path"] = os.path.join(ROOT, digest(body["restore_target_path"]))
+    # A module that is not there makes its source fail, which is 502 as for every source that cannot be had.
+    modules = body.get("target_modules")
+    if isinstance(modules, list) and all(isinstance(module, str) for module in modules):
+        body.pop("target_modules")
     # Nobody guesses the name of a snapshot: half of them become that of one that is there.
     name = body.get("backup_id")
     if isinstance(name, str) and name.strip() and digest(name) < "8":
