@@ -93,7 +93,7 @@ pub(crate) const EXAMPLES: &[(&str, &str)] = &[
     (
         "copy",
         "chronos copy latest /mnt/other/repository\n\
-         chronos copy --all s3:https://s3.example.org/bucket/archive --to-password-file ~/.archive-password\n\
+         chronos copy --all 's3://bucket/archive?endpoint=https://s3.example.org' --to-password-file ~/.archive-password\n\
          chronos copy --target shop --tier monthly /mnt/archive --dry-run",
     ),
     ("keys", "chronos keys list\nchronos keys add --new-password-file ~/.backup-password --label office"),
